@@ -1,0 +1,42 @@
+# The two commands: `make demo` and `make test`. Each sets up what it needs, once.
+.DEFAULT_GOAL := help
+.PHONY: help demo up setup setup-dev test test-browser check lock clean
+
+PORT ?= 8000
+PYTHON := .venv/bin/python
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: setup ## Run everything, post a few jobs and watch them (PORT=8001 for another port)
+	@$(PYTHON) -m service demo --port $(PORT)
+
+up: setup ## Run everything, without the posts
+	@$(PYTHON) -m service up --port $(PORT)
+
+setup: ## Build .venv with what Errand needs to run
+	@sh .ci/setup requirements.txt
+
+setup-dev: ## Build .venv with what its tests need as well
+	@sh .ci/setup requirements-dev.txt
+
+test: setup-dev ## Run the tests, against a real Valkey, real workers and real SMTP
+	@$(PYTHON) -m pytest -m "not browser"
+
+test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium
+	@$(PYTHON) -m pytest -m browser
+
+check: setup-dev ## ruff, ruff format, mypy --strict
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+lock: ## Write the lock files anew (needs uv); UPGRADE=--upgrade for newer versions
+	$(LOCK) $(UPGRADE) -o requirements.txt
+	$(LOCK) $(UPGRADE) --group dev -o requirements-dev.txt
+
+clean: ## Remove the environment and the demo's data
+	rm -rf .venv .venv-* .errand .errand-* log.txt

@@ -1,0 +1,141 @@
+"""From the signature of `run` to its payload: a pydantic model that HTTP, OpenAPI and the worker share."""
+
+import inspect
+import typing
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fast_depends.dependencies import Dependant
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from jobs._progress import Progress
+from jobs._retry import PermanentError
+
+
+class ContractError(Exception):
+    """Raised when a job file breaks the contract; the text names the file, the parameter and the fix."""
+
+
+class InvalidPayloadError(PermanentError):
+    """Raised when a stored payload no longer fits its job, after a deploy say."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The payload of one job type.
+
+    `model` validates it; `whole` names the parameter that takes the model itself, None where each field of the model
+    is a parameter. `injected` and `progress` name the parameters that the worker gives.
+    """
+
+    signature: inspect.Signature
+    model: type[BaseModel]
+    whole: str | None
+    injected: frozenset[str]
+    progress: str | None
+
+    def bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what a call of `run` is as stored: JSON by parameter. Raises TypeError or ValidationError."""
+        given = self.signature.bind_partial(*args, **kwargs).arguments
+        if wrong := sorted(given.keys() & self.injected):
+            raise TypeError(f"{wrong[0]} is given by the worker; leave it out")
+        value = given.get(self.whole, {}) if self.whole else given
+        model = value if isinstance(value, self.model) else self.model.model_validate(_plain(value))
+        return self.dump(model)
+
+    def dump(self, model: BaseModel) -> dict[str, Any]:
+        """Return a validated payload as stored: JSON by parameter, without what was left to the defaults."""
+        fields = model.model_dump(mode="json", exclude_unset=True)
+        return {self.whole: fields} if self.whole else fields
+
+    def load(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments for `run`. Raises InvalidPayloadError, which names each field that does not fit."""
+        try:
+            model = self.model.model_validate(stored.get(self.whole) if self.whole else stored)
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in error.errors())
+            raise InvalidPayloadError("the stored payload does not fit this job any more: " + "; ".join(faults)) from None
+        if self.whole:
+            return {self.whole: model}
+        return {name: getattr(model, name) for name in type(model).model_fields}
+
+
+def read_payload(function: Callable[..., Any], where: str) -> Payload:
+    """Build the payload of `function`; `where` («jobs/sms.py») begins each error. Raises ContractError."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as error:
+        raise ContractError(f"{where}: run(): {error}; import the type at the top of the file") from None
+    payload: dict[str, inspect.Parameter] = {}
+    injected, progress = set(), None
+    for name, parameter in signature.parameters.items():
+        if parameter.annotation is Progress:
+            progress = name
+            if not isinstance(parameter.default, Progress):
+                raise ContractError(
+                    f"{where}: run(): parameter '{name}' has no default; write '{name}: Progress = Progress()'"
+                )
+        if parameter.annotation is Progress or _is_dependency(parameter):
+            injected.add(name)
+        else:
+            _check(parameter, where)
+            payload[name] = parameter
+    model, whole = _build_model(payload, where)
+    return Payload(signature, model, whole, frozenset(injected), progress)
+
+
+def _is_dependency(parameter: inspect.Parameter) -> bool:
+    marks = (parameter.default, *typing.get_args(parameter.annotation))
+    return any(isinstance(mark, Dependant) for mark in marks)
+
+
+def _check(parameter: inspect.Parameter, where: str) -> None:
+    name, kind = parameter.name, parameter.kind
+    if kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD):
+        stars = "*" if kind is kind.VAR_POSITIONAL else "**"
+        raise ContractError(f"{where}: run(): '{stars}{name}' can't become a payload; name and type each parameter")
+    if kind is kind.POSITIONAL_ONLY:
+        raise ContractError(f"{where}: run(): parameter '{name}' is positional only; remove the '/'")
+    if parameter.annotation is parameter.empty:
+        raise ContractError(f"{where}: run(): parameter '{name}' has no type; annotate it")
+    if name.startswith("_"):
+        raise ContractError(f"{where}: run(): parameter '{name}' begins with an underscore; rename it")
+    try:
+        TypeAdapter(parameter.annotation).json_schema()
+    except Exception as error:  # pydantic raises several kinds here, and each means the same to the author
+        shown = getattr(parameter.annotation, "__name__", parameter.annotation)
+        raise ContractError(
+            f"{where}: run(): parameter '{name}': {shown} can't be read from JSON; "
+            f"use a plain or pydantic type, or give it with Depends"
+        ) from error
+
+
+def _build_model(parameters: dict[str, inspect.Parameter], where: str) -> tuple[type[BaseModel], str | None]:
+    title = where.removeprefix("jobs/").removesuffix(".py").title().replace("_", "")
+    if len(parameters) == 1:
+        ((name, parameter),) = parameters.items()
+        if inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, BaseModel):
+            return _forbid_unknown(parameter.annotation), name
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in parameters.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a parameter may be called like one of BaseModel's own attributes
+        return create_model(f"{title}Payload", __config__=_CONFIG, **fields), None
+
+
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=())
+
+
+def _forbid_unknown(model: type[BaseModel]) -> type[BaseModel]:
+    """Return `model`, refusing unknown fields unless it says what to do with them."""
+    if model.model_config.get("extra") is not None:
+        return model
+    return type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__})
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value

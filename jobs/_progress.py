@@ -1,0 +1,71 @@
+"""How far a job is."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Lock, Timer
+from typing import Any
+
+INTERVAL_SECONDS = 0.25
+
+
+class Progress:
+    """Call it with what is done, of how much, and a word: `progress(3, 10, "rows")`.
+
+    A job gets one that writes to its status; a plain `Progress()` keeps `reports`, a list of
+    `(done, total, message)`, for unit tests. `total` may be unknown (None).
+    """
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[float, float | None, str]] = []
+
+    def __call__(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Report progress; `done` and `total` are in units of your own.
+
+        Raises ValueError when `done` is negative or `total` is not positive.
+        """
+        if not done >= 0 or (total is not None and not total > 0):
+            raise ValueError(f"progress({done}, {total}): done must be at least 0 and total more than 0")
+        self._take(done, total, message)
+
+    def _take(self, done: float, total: float | None, message: str) -> None:
+        self.reports.append((done, total, message))
+
+
+class LiveProgress(Progress):
+    """Hands reports to `write` at most 4 times a second; one that came too soon follows when its time has come."""
+
+    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__()
+        self._write = write
+        self._lock = Lock()
+        self._held: dict[str, Any] | None = None
+        self._written_at = float("-inf")
+        self._timer: Timer | None = None
+
+    def _take(self, done: float, total: float | None, message: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        report = {"done": done, "total": total, "message": message[:200], "updated_at": now}
+        with self._lock:
+            self._held = report
+            wait_seconds = self._written_at + INTERVAL_SECONDS - time.monotonic()
+            if wait_seconds <= 0:
+                self._write_held()
+            elif self._timer is None:
+                self._timer = Timer(wait_seconds, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        """Write the report that is still held, if any: the last one counts."""
+        with self._lock:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held is not None:
+            report, self._held = self._held, None
+            self._written_at = time.monotonic()
+            self._write(report)

@@ -1,0 +1,119 @@
+"""Send one e-mail over `SMTP_URL`."""
+
+from email.headerregistry import Address as Mailbox
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import localtime
+from typing import Annotated, Any, Self
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from jobs import Backoff, Depends, PermanentError, Progress, job, job_id
+from jobs._smtp import Conversation, MailSettings
+
+RECIPIENT_LIMIT = 50
+
+
+def _check_address(value: str) -> str:
+    try:
+        found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+    return found.ascii_email or found.normalized
+
+
+def _check_header(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("a header can't hold line breaks or other control characters")
+    return value
+
+
+Address = Annotated[
+    str, Field(max_length=320), AfterValidator(_check_address), WithJsonSchema({"type": "string", "format": "email"})
+]
+_ONE_OR_MORE = {
+    "anyOf": [
+        {"type": "string", "format": "email"},
+        {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": RECIPIENT_LIMIT},
+    ]
+}
+Addresses = Annotated[
+    list[Address],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(max_length=RECIPIENT_LIMIT),
+    WithJsonSchema(_ONE_OR_MORE),
+]
+
+
+class Message(BaseModel):
+    """An e-mail: `text`, `html` or both; at most 50 recipients, an address or a list of them in each field."""
+
+    model_config = ConfigDict(extra="forbid")
+    to: Annotated[Addresses, Field(min_length=1)]
+    cc: Addresses = []
+    bcc: Addresses = []
+    reply_to: Addresses = []
+    subject: Annotated[str, Field(max_length=998), AfterValidator(_check_header)]
+    text: str | None = None
+    html: str | None = None
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if not self.text and not self.html:
+            raise ValueError("give text, html or both")
+        if len(self.recipients) > RECIPIENT_LIMIT:
+            raise ValueError(f"{len(self.recipients)} recipients in to, cc and bcc; at most {RECIPIENT_LIMIT}")
+        return self
+
+    @property
+    def recipients(self) -> list[str]:
+        """Everyone it goes to, each once."""
+        return list(dict.fromkeys([*self.to, *self.cc, *self.bcc]))
+
+
+@job(
+    queue="email",
+    timeout_seconds=300,
+    retry=Backoff(tries=8),
+    settings=MailSettings,
+    example={"to": "ada@example.com", "subject": "Hello", "text": "It works."},
+)
+def run(message: Message, progress: Progress = Progress(), id: str = Depends(job_id)) -> dict[str, Any]:
+    """Send it; return its Message-ID and, by address, the reason for each recipient that was refused for good."""
+    settings = MailSettings()
+    recipients = message.recipients
+    steps = len(recipients) + 2
+    built, message_id = _build(message, settings, id)
+    progress(0, steps, "connecting")
+    with Conversation(settings) as conversation:
+        for number, address in enumerate(recipients, 1):
+            progress(number, steps, f"recipient {number} of {len(recipients)}")
+            conversation.address(address)
+        refused = conversation.deliver(built)
+    progress(steps, steps, "sent")
+    return {"message_id": message_id, "refused": refused}
+
+
+def _build(message: Message, settings: MailSettings, id: str) -> tuple[bytes, str]:
+    """Return the message as it goes over the wire, and its Message-ID. Raises PermanentError for data it can't hold."""
+    sender: Mailbox = settings.sender
+    message_id = f"<{id}@{sender.domain}>"
+    built = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    try:
+        built["From"] = sender
+        for header, addresses in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
+            if addresses:
+                built[header] = ", ".join(addresses)
+        built["Subject"] = message.subject
+        built["Date"] = localtime()
+        built["Message-ID"] = message_id
+        if message.text:
+            built.set_content(message.text)
+            if message.html:
+                built.add_alternative(message.html, subtype="html")
+        else:
+            built.set_content(message.html, subtype="html")
+        return built.as_bytes(), message_id
+    except (ValueError, UnicodeError) as error:
+        raise PermanentError(f"the message can't be written as an e-mail: {error}") from error

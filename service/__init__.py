@@ -1,0 +1,1 @@
+"""Errand's own side: the HTTP face, the road through RQ, the worker, and everything on one machine."""

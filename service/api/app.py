@@ -1,0 +1,108 @@
+"""The app factory."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from redis import RedisError
+
+from jobs import Job
+from service.api import batches, dashboard, health, jobs, tutorial
+from service.api.auth import require_key
+from service.api.head import HeadAsGet
+from service.api.loopback import LoopbackOnly
+from service.api.openapi import Bodies, build_document
+from service.api.problems import add_handlers
+from service.api.query import refuse_unknown
+from service.api.settings import ApiSettings
+from service.api.state import Road
+from service.queue.batch import BatchReader
+from service.queue.catalog import read_catalog
+from service.queue.connection import connect
+from service.queue.enqueue import Enqueuer
+from service.queue.server import check_server
+from service.queue.settings import QueueSettings, SettingsError, read_settings
+from service.queue.status import StatusReader
+
+logger = logging.getLogger("errand.api")
+
+DESCRIPTION = "Post a job, a worker runs it, read its status. Each job type is a file in `jobs/`."
+
+
+def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> FastAPI:
+    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError."""
+    settings.check()
+    redis = connect(queue.redis_url)
+    app = FastAPI(
+        title="Errand",
+        version=_read_version(),
+        description=DESCRIPTION,
+        redirect_slashes=False,
+        redoc_url=None,
+        lifespan=_lifespan,
+        dependencies=[Depends(refuse_unknown)],
+    )
+    app.state.settings = settings
+    app.state.road = Road(
+        redis, types, Enqueuer(redis, queue, types), StatusReader(redis), BatchReader(redis, queue)
+    )
+    bodies: Bodies = {}
+    app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
+    add_handlers(app)
+    keyed = [Depends(require_key)]
+    app.include_router(jobs.build_router(types, bodies), dependencies=keyed)
+    app.include_router(batches.build_router(types, bodies), dependencies=keyed)
+    app.include_router(tutorial.hello)
+    app.include_router(tutorial.router, dependencies=keyed)
+    app.include_router(health.router)
+    dashboard.mount(app, settings, queue.redis_url)
+    if not settings.hashes:
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(HeadAsGet)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Build the application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
+    logging.getLogger("uvicorn.access").addFilter(_hide_query)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+    try:
+        types = read_catalog()
+        return create_app(read_settings(ApiSettings, "the API"), read_settings(QueueSettings, "the API"), types)
+    except SettingsError as error:
+        sys.exit("\n".join(f"errand: {line}" for line in str(error).splitlines()))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Check the server once; a Redis that is away at the start may come later, an evicting one ends the start."""
+    road: Road = app.state.road
+    if not app.state.settings.hashes:
+        logger.warning("No API_KEYS: open to this machine only, for loopback host names")
+    try:
+        found = await check_server(road.redis)
+        if not found.survives_power_cut:
+            logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
+    except RedisError as error:
+        logger.warning("Redis is away (%s); /readyz tells when it is back", error)
+    yield
+    await road.redis.aclose()
+
+
+def _hide_query(record: logging.LogRecord) -> bool:
+    """Cut the query string, which may hold a message, from uvicorn's access line."""
+    if isinstance(record.args, tuple) and len(record.args) == 5:
+        client, method, path, *rest = record.args
+        record.args = (client, method, str(path).partition("?")[0], *rest)
+    return True
+
+
+def _read_version() -> str:
+    try:
+        return version("errand")
+    except PackageNotFoundError:  # a platform's build installs the requirements and runs from the folder
+        return "0"

@@ -1,0 +1,77 @@
+"""`/v1/batches`: many jobs of one type, stored all or none, counted together."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from jobs import Job
+from service.api.body import read_body
+from service.api.deadline import redis_deadline
+from service.api.jobs import RunAt, unknown_type
+from service.api.openapi import PROBLEMS, Bodies, describe_body
+from service.api.state import RoadTo, check_id, missing
+from service.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
+from service.queue.enqueue import NewJob
+
+ITEM_LIMIT = 1000
+
+
+def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
+    """Return the routes, one POST a job type; note each body's model in `bodies`."""
+    router = APIRouter(prefix="/v1/batches", tags=["batches"], responses=PROBLEMS)
+    for job in types.values():
+        operation, model = f"enqueue_{job.type}_batch", _build_model(job)
+        bodies[operation] = model
+        router.add_api_route(
+            f"/{job.type}",
+            _build_endpoint(job, model),
+            methods=["POST"],
+            status_code=202,
+            response_model=NewBatchView,
+            operation_id=operation,
+            summary=f"Store 1 to {ITEM_LIMIT:,} {job.type} jobs, all or none",
+            openapi_extra=describe_body(job.example and {"items": [job.example]}),
+        )
+    router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
+    router.add_api_route(
+        "/{id}", read_batch, methods=["GET"], response_model=BatchView, operation_id="read_batch", summary="Read a batch"
+    )
+    return router
+
+
+def _build_model(job: Job[..., Any]) -> type[BaseModel]:
+    items: Any = Annotated[list[job.payload.model], Field(min_length=1, max_length=ITEM_LIMIT)]  # type: ignore[name-defined]
+    name = f"{job.type.title().replace('_', '')}Batch"
+    return create_model(name, __config__=ConfigDict(extra="forbid"), items=(items, ...))
+
+
+def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[JSONResponse]]:
+    async def enqueue_batch(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
+        body: Any = await read_body(request, model)
+        id = str(uuid4())
+        new = [NewJob(job, job.payload.dump(item), run_at, batch=id) for item in body.items]
+        async with redis_deadline("Redis did not answer; the batch may have been stored, under this id", id=id):
+            statuses = await road.enqueuer.store(new, batch=(id, job.type))
+        link = batch_link(id)
+        shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
+        answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
+        return JSONResponse(answer, 202, {"Location": link})
+
+    return enqueue_batch
+
+
+async def _refuse_type(type: str, road: RoadTo) -> None:
+    raise unknown_type(type, road.types)
+
+
+async def read_batch(id: str, road: RoadTo) -> JSONResponse:
+    """Return the batch's counts as they are now; they outlive its jobs."""
+    async with redis_deadline():
+        batch = await road.batches.read(check_id(id, "batch"))
+    if batch is None:
+        raise missing(id, "batch")
+    return JSONResponse(show_batch(batch), headers={"Retry-After": "1"} if batch.ended < batch.total else {})

@@ -1,0 +1,2 @@
+"""placeholder"""
+def mount(app, settings, url): pass

@@ -1,0 +1,30 @@
+"""Liveness and readiness."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from service.api.deadline import redis_deadline
+from service.api.openapi import PROBLEMS
+from service.api.state import RoadTo
+from service.queue.server import EvictingServerError, check_server
+
+router = APIRouter(tags=["health"], responses=PROBLEMS)
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez() -> dict[str, str]:
+    """Answer without asking Redis."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Can jobs be taken?")
+async def readyz(road: RoadTo, response: Response) -> dict[str, Any]:
+    """Ask Redis, and tell whether what is acknowledged would survive a power cut (`null`: the server does not say)."""
+    async with redis_deadline("Redis can't be reached"):
+        try:
+            found = await check_server(road.redis)
+        except EvictingServerError as error:
+            response.status_code = 503
+            return {"status": "refused", "redis": {"detail": str(error)}}
+    return {"status": "ok", "redis": {"survives_power_cut": found.survives_power_cut, "detail": found.reason}}

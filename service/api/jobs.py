@@ -1,0 +1,84 @@
+"""`/v1/jobs`: store one, read one."""
+
+import math
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+
+from jobs import Job
+from service.api.body import read_body
+from service.api.deadline import redis_deadline
+from service.api.openapi import PROBLEMS, Bodies, describe_body
+from service.api.problems import Problem
+from service.api.query import read_run_at
+from service.api.state import RoadTo, check_id, missing
+from service.api.views import JobView, job_link, show_job, show_new_job
+from service.queue.enqueue import NewJob
+from service.queue.status import ENDED, JobStatus
+
+RunAt = Annotated[datetime | None, Depends(read_run_at)]
+
+
+def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
+    """Return the routes, one POST a job type; note each body's model in `bodies`."""
+    router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
+    for job in types.values():
+        operation = f"enqueue_{job.type}"
+        bodies[operation] = job.payload.model
+        summary, _, description = (job.__doc__ or job.type).partition("\n")
+        router.add_api_route(
+            f"/{job.type}",
+            _build_endpoint(job),
+            methods=["POST"],
+            status_code=202,
+            response_model=JobView,
+            operation_id=operation,
+            summary=summary,
+            description=description.strip(),
+            openapi_extra=describe_body(job.example),
+        )
+    router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
+    router.add_api_route(
+        "/{id}", read_job, methods=["GET"], response_model=JobView, operation_id="read_job", summary="Read a job"
+    )
+    return router
+
+
+def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
+    async def enqueue(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
+        payload = job.payload.dump(await read_body(request, job.payload.model))
+        new = NewJob(job, payload, run_at)
+        async with redis_deadline("Redis did not answer; the job may have been stored, under this id", id=new.id):
+            (status,) = await road.enqueuer.store([new])
+        return JSONResponse(show_new_job(new, status), 202, {"Location": job_link(new.id)})
+
+    return enqueue
+
+
+async def _refuse_type(type: str, road: RoadTo) -> None:
+    raise unknown_type(type, road.types)
+
+
+def unknown_type(type: str, types: dict[str, Any]) -> Problem:
+    """Return the 404 that lists the job types."""
+    return Problem(404, "no-such-type", f"There is no job type {type[:64]!r}; there are {', '.join(types)}")
+
+
+async def read_job(id: str, road: RoadTo) -> JSONResponse:
+    """Return the job as it is now; `Retry-After` says when to ask again while it has not ended."""
+    async with redis_deadline():
+        job = await road.jobs.read(check_id(id, "job"))
+    if job is None:
+        raise missing(id, "job")
+    return JSONResponse(show_job(job), headers=_advise(job))
+
+
+def _advise(job: JobStatus) -> dict[str, str]:
+    """Return `Retry-After` for a job that has not ended: one second, or until it is due."""
+    if job.status in ENDED:
+        return {}
+    due = datetime.fromisoformat(job.run_at) if job.run_at else datetime.now(UTC)
+    return {"Retry-After": str(max(1, math.ceil((due - datetime.now(UTC)).total_seconds())))}

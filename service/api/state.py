@@ -1,0 +1,48 @@
+"""What the application holds for its routes: built once by `create_app`, handed to each route by a dependency."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from redis.asyncio import Redis
+
+from jobs import Job
+from service.api.problems import Problem
+from service.queue.batch import BatchReader
+from service.queue.enqueue import Enqueuer
+from service.queue.status import StatusReader
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Road:
+    """The road to Redis: one client and what stores and reads over it."""
+
+    redis: Redis
+    types: dict[str, Job[..., Any]]
+    enqueuer: Enqueuer
+    jobs: StatusReader
+    batches: BatchReader
+
+
+def get_road(request: Request) -> Road:
+    """Return the application's road to Redis."""
+    road: Road = request.app.state.road
+    return road
+
+
+RoadTo = Annotated[Road, Depends(get_road)]
+
+
+def check_id(id: str, kind: str) -> str:
+    """Return an id that can exist. Raises Problem 404 for anything but a UUID."""
+    if not _UUID.fullmatch(id):
+        raise missing(id, kind)
+    return id
+
+
+def missing(id: str, kind: str) -> Problem:
+    """Return the 404 for a job or a batch that is unknown or has expired."""
+    return Problem(404, f"no-such-{kind}", f"There is no {kind} {id[:64]!r}; it may have expired")

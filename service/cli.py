@@ -1,0 +1,83 @@
+"""The console script `errand`, also `python -m service`."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.api.auth import make_key
+from service.check import check_everything
+from service.local.demo import run_demo
+from service.local.processes import Output
+from service.local.settings import OUTSIDE, UpOptions
+from service.local.up import CannotStartError, default_data, run_up
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Errand: a lightweight job service on RQ.")
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+Data = Annotated[Path | None, typer.Option(help="Folder for data and mail.", show_default=".errand")]
+Workers = Annotated[int, typer.Option(help="Worker processes; 0 for none.", min=0)]
+
+
+@app.command()
+def up(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: Workers = 1) -> None:
+    """Run everything on this machine, until Ctrl-C: Redis, a mail sink, the API, workers and the dashboard.
+
+    REDIS_URL, SMTP_URL and the other settings are used where they are set.
+    """
+    _run(UpOptions(host, port, data or default_data(port), workers), dict(os.environ), demo=False)
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: Workers = 1) -> None:
+    """Run everything, post the tutorial's notification and a batch of e-mails, and draw their progress.
+
+    Nothing leaves this machine, whatever settings are in the environment.
+    """
+    inside = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+    _run(UpOptions(host, port, data or default_data(port), workers), inside, demo=True)
+
+
+@app.command()
+def key(name: str) -> None:
+    """Make an API key for NAME: print its secret, once, and the line to set."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        _fail("a key's name may hold letters, digits, _ . and -")
+    secret, entry = make_key(name)
+    before = os.environ.get("API_KEYS", "")
+    print(f"Secret, shown only now: {secret}\n\nAPI_KEYS={before + ',' if before else ''}{entry}")
+
+
+@app.command()
+def check() -> None:
+    """Check the settings and Redis (exit 1 where they fail) and the mail server (a warning): for a release phase."""
+    lines, sound = asyncio.run(check_everything())
+    print("\n".join(lines))
+    sys.exit(not sound)
+
+
+def _run(options: UpOptions, environment: dict[str, str], demo: bool) -> None:
+    try:
+        run_up(options, environment, run_demo if demo else _announce)
+    except CannotStartError as error:
+        _fail(str(error))
+
+
+def _announce(options: UpOptions, output: Output) -> None:
+    print("\nReady; what the processes say follows.\n", flush=True)
+
+
+def _fail(text: str) -> None:
+    for line in text.splitlines():
+        print(f"errand: {line}", file=sys.stderr)
+    sys.exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,1 @@
+"""Everything on one machine, for `errand up`: the embedded Valkey, the SMTP sink, the processes."""

@@ -1,0 +1,1 @@
+"""The road through RQ's keys, used by the API and the worker."""

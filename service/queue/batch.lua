@@ -1,0 +1,27 @@
+#!lua
+-- Counts a batch's jobs by status and keeps its record alive. The record holds each job's id and, once it has ended,
+-- how: jobs expire, each kind in its own time, and the counts must not change with that.
+-- KEYS  the batch's record
+-- ARGV  the prefix of job hashes, the record's lifetime in seconds
+-- Returns type, created_at and pairs of status and count, or nothing.
+
+local record = redis.call('HGETALL', KEYS[1])
+if #record == 0 then return false end
+local ended = {finished = true, failed = true, canceled = true, stopped = true}
+local counts, answer = {}, {'', ''}
+for i = 1, #record, 2 do
+  local id, kept = record[i], record[i + 1]
+  if id == 'type' then answer[1] = kept
+  elseif id == 'created_at' then answer[2] = kept
+  else
+    local status = redis.call('HGET', ARGV[1] .. id, 'status') or (kept ~= '' and kept) or 'deleted'
+    if ended[status] and status ~= kept then redis.call('HSET', KEYS[1], id, status) end
+    counts[status] = (counts[status] or 0) + 1
+  end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2], 'GT')
+for status, count in pairs(counts) do
+  answer[#answer + 1] = status
+  answer[#answer + 1] = count
+end
+return answer

@@ -1,0 +1,41 @@
+"""Whether a Redis server keeps what it acknowledges."""
+
+from dataclasses import dataclass
+
+from redis import RedisError
+from redis.asyncio import Redis
+
+
+class EvictingServerError(Exception):
+    """Raised when the server may throw jobs away to make room."""
+
+
+@dataclass(frozen=True)
+class Durability:
+    """`survives_power_cut` is None where the server does not tell; `reason` says what is known."""
+
+    survives_power_cut: bool | None
+    reason: str
+
+
+async def check_server(redis: Redis) -> Durability:
+    """Read the server's persistence and eviction policy. Raises EvictingServerError and RedisError.
+
+    From INFO, for managed servers forbid CONFIG; `appendfsync` alone is not in it.
+    """
+    info = await redis.info()
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise EvictingServerError(
+            f"REDIS_URL: the server's maxmemory-policy is {policy}: it may throw jobs away to make room. "
+            f"Set it to noeviction"
+        )
+    if not info.get("aof_enabled"):
+        return Durability(False, "the server has no append-only file: a crash loses what came after its last snapshot")
+    try:
+        sync = (await redis.config_get("appendfsync"))["appendfsync"]
+    except (RedisError, KeyError):
+        return Durability(None, "the server keeps an append-only file and does not tell how often it is synced")
+    if sync == "always":
+        return Durability(True, "every write is on disk before it is acknowledged")
+    return Durability(False, f"appendfsync is {sync}: a power cut loses about the last second")

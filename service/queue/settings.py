@@ -1,0 +1,50 @@
+"""Settings of the road through Redis, and how a missing one is told."""
+
+from typing import TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class SettingsError(Exception):
+    """Raised when a setting is missing or wrong; the text has the line to set."""
+
+
+class QueueSettings(BaseSettings):
+    """Where the jobs are kept, and how long after their end."""
+
+    model_config = SettingsConfigDict(frozen=True)
+    redis_url: str = Field(alias="REDIS_URL")
+    result_ttl_seconds: int = Field(24 * 3600, alias="JOB_RESULT_TTL_SECONDS", ge=1)
+    failure_ttl_seconds: int = Field(30 * 24 * 3600, alias="JOB_FAILURE_TTL_SECONDS", ge=1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check(cls, url: str) -> str:
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("write redis://…, rediss://… (TLS) or unix:///path/to.sock")
+        return url
+
+
+LINES = {
+    "REDIS_URL": "REDIS_URL=redis://:password@host:6379/0",
+    "SMTP_URL": "SMTP_URL=smtp://user:password@host:587?starttls=require",
+    "MAIL_FROM": "MAIL_FROM='Your name <you@example.com>'",
+}
+
+
+def read_settings(kind: type[S], user: str) -> S:
+    """Build `kind` from the environment. Raises SettingsError, which names `user` («jobs/email.py») and the line to set."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_tell(fault["loc"][0], fault, user) for fault in error.errors())) from None
+
+
+def _tell(name: object, fault: object, user: str) -> str:
+    assert isinstance(fault, dict)
+    if fault["type"] == "missing":
+        return f"{name} is not set and {user} needs it; set {LINES.get(str(name), f'{name}=…')}"
+    return f"{name} is wrong ({user}): {fault['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,133 @@
+"""Reading a job: RQ's hash and results, and our own fields, as one typed record."""
+
+import json
+import zlib
+from base64 import b64decode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from rq.defaults import RQ_KEY_PREFIX
+from rq.job import Job as RQJob
+from rq.results import Result
+
+from service.queue.connection import load_script
+
+FIELDS = (
+    *("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at", "retries_left"),
+    *("errand_attempts", "errand_interruptions", "errand_progress", "errand_error", "errand_batch"),
+)
+ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the last report said; `percent` is 100 when the job has finished and only then."""
+
+    done: float | None = None
+    total: float | None = None
+    percent: int | None = None
+    message: str = ""
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why the last attempt failed."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job as it is now. Times are RFC 3339, UTC; `status` is RQ's word."""
+
+    id: str
+    type: str
+    queue: str
+    status: str
+    progress: Progress
+    attempts: int
+    interruptions: int
+    retries_left: int
+    created_at: str | None
+    enqueued_at: str | None
+    run_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    result: Any
+    error: JobError | None
+    batch: str | None
+
+
+class StatusReader:
+    """Reads jobs over one asynchronous client."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = load_script(redis, "status.lua")
+
+    async def read(self, id: str) -> JobStatus | None:
+        """Return the job, None where there is none. Raises RedisError."""
+        keys = [RQJob.key_for(id), Result.get_key(id)]
+        values, result, due = await self._script(keys=keys, args=[f"{RQ_KEY_PREFIX}:scheduled:", *FIELDS])
+        found = {name: value.decode(errors="replace") for name, value in zip(FIELDS, values, strict=True) if value}
+        if "status" not in found:
+            return None
+        pairs = dict(zip(result[::2], result[1::2], strict=True)) if result else {}
+        return _build(id, found, {key.decode(): value for key, value in pairs.items()}, due)
+
+
+def _build(id: str, found: dict[str, str], result: dict[str, bytes], due: bytes | None) -> JobStatus:
+    status = found["status"]
+    return JobStatus(
+        id=id,
+        type=found.get("description", ""),
+        queue=found.get("origin", ""),
+        status=status,
+        progress=_read_progress(found.get("errand_progress"), status == "finished"),
+        attempts=_read_count(found.get("errand_attempts")),
+        interruptions=_read_count(found.get("errand_interruptions")),
+        retries_left=_read_count(found.get("retries_left")),
+        created_at=found.get("created_at"),
+        enqueued_at=found.get("enqueued_at"),
+        run_at=datetime.fromtimestamp(float(due), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if due else None,
+        started_at=found.get("started_at"),
+        ended_at=found.get("ended_at") if status in ENDED else None,
+        result=_read_result(result) if status == "finished" else None,
+        error=None if status == "finished" else _read_error(found.get("errand_error"), result, status),
+        batch=found.get("errand_batch"),
+    )
+
+
+def _read_progress(stored: str | None, finished: bool) -> Progress:
+    report = json.loads(stored) if stored else {}
+    done, total = report.get("done"), report.get("total")
+    percent = 100 if finished else None if not total else min(99, int(100 * done / total))
+    return Progress(done, total, percent, report.get("message", ""), report.get("updated_at"))
+
+
+def _read_count(stored: str | None) -> int:
+    return int(stored) if stored and stored.isdecimal() else 0
+
+
+def _read_result(result: dict[str, bytes]) -> Any:
+    stored = result.get("return_value")
+    return json.loads(b64decode(stored)) if stored else None
+
+
+def _read_error(stored: str | None, result: dict[str, bytes], status: str) -> JobError | None:
+    """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word."""
+    if stored:
+        return JobError(**json.loads(stored))
+    trace = result.get("exc_string")
+    if not trace or status not in ("failed", "stopped"):
+        return None
+    try:
+        last_line = zlib.decompress(b64decode(trace)).decode(errors="replace").strip().rpartition("\n")[2]
+    except (zlib.error, Base64Error):
+        return JobError("Unknown", "the recorded error can't be read")
+    kind, colon, message = last_line.partition(": ")
+    return JobError(kind.rpartition(".")[2], message) if colon and " " not in kind else JobError("Lost", last_line)

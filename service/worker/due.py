@@ -1,0 +1,33 @@
+"""Moving due jobs (delays, `run_at`, retries) to their queues: any number of workers may do it at once."""
+
+from pathlib import Path
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.registry import ScheduledJobRegistry
+from rq.scheduler import RQScheduler
+from rq.utils import now, utcformat
+
+MOST_AT_ONCE = 1000
+LOCK_SECONDS = 5
+
+
+class DueJobs:
+    """The schedules of some queues."""
+
+    def __init__(self, redis: Redis, queues: list[Queue]) -> None:
+        self._script = redis.register_script(Path(__file__).with_name("due.lua").read_text())
+        self._queues = queues
+
+    def move(self) -> int:
+        """Move what is due; return how many jobs. Raises RedisError."""
+        return sum(self._move(queue) for queue in self._queues)
+
+    def _move(self, queue: Queue) -> int:
+        lock = RQScheduler.get_locking_key(queue.name)
+        moved: int = self._script(
+            keys=[lock, ScheduledJobRegistry(queue=queue).key, queue.key, Queue.redis_queues_keys],
+            args=[Job.redis_job_namespace_prefix, queue.name, MOST_AT_ONCE, LOCK_SECONDS, utcformat(now())],
+        )
+        return moved

@@ -1,0 +1,17 @@
+"""What `rq worker -c worker -w worker.Worker` loads: where the jobs are, which queues, and the worker's class."""
+
+import sys
+
+from jobs import list_queues
+from service.queue.catalog import read_catalog
+from service.queue.settings import QueueSettings, SettingsError, read_settings
+from service.worker.worker import ErrandWorker as Worker
+
+__all__ = ["QUEUES", "REDIS_URL", "Worker"]
+
+try:
+    QUEUES = list_queues(read_catalog())
+    REDIS_URL = read_settings(QueueSettings, "worker.py").redis_url
+except SettingsError as error:
+    # rq would print an ImportError as «Invalid attribute name» and nothing more.
+    sys.exit("\n".join(f"errand: {line}" for line in str(error).splitlines()))
