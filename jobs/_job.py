@@ -5,7 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from fast_depends import inject
 from pydantic import TypeAdapter
@@ -104,7 +104,9 @@ class Job(Generic[P, R]):
         if self.timeout_seconds < 1:
             raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
         if self.retry.tries < 1:
-            raise ContractError(f"{self.where}: Backoff(tries={self.retry.tries}); the first attempt counts: at least 1")
+            raise ContractError(
+                f"{self.where}: Backoff(tries={self.retry.tries}); the first attempt counts: at least 1"
+            )
 
     def _check_example(self, example: dict[str, Any] | None) -> dict[str, Any] | None:
         if example is not None:
@@ -116,7 +118,7 @@ class Job(Generic[P, R]):
 
     def _build_injection(self) -> Callable[..., Any]:
         try:
-            return cast(Callable[..., Any], inject(self.function, cast=False))
+            return inject(self.function, cast=False)
         except AssertionError as error:
             raise ContractError(f"{self.where}: run(): {error}; make run() async or the dependency plain") from None
 

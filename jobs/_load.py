@@ -13,7 +13,7 @@ from jobs._payload import ContractError
 
 
 def load_jobs() -> dict[str, Job[..., Any]]:
-    """Import every job file and return the jobs by type, in order. Raises ContractError for the first that is broken."""
+    """Import every job file; return the jobs by type, in order. Raises ContractError for the first broken one."""
     names = (module.name for module in pkgutil.iter_modules(jobs.__path__))
     return {name: _load(name) for name in sorted(names) if not name.startswith("_")}
 
@@ -26,7 +26,9 @@ def list_queues(types: dict[str, Job[..., Any]]) -> list[str]:
 def _load(name: str) -> Job[..., Any]:
     where = f"jobs/{name}.py"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ContractError(f"{where}: the file's name is the job's type in its URL; use lower-case letters, digits and _")
+        raise ContractError(
+            f"{where}: the file's name is the job's type in its URL; use lower-case letters, digits and _"
+        )
     if name in jobs.__all__:
         raise ContractError(f"{where}: jobs.{name} is the contract's own name; call the file something else")
     try:

@@ -38,7 +38,9 @@ def write_line(url: str, id: str, level: Level, text: str, attributes: dict[str,
         _append(sys.stdout.fileno(), _format_json(id, level, text, attributes))
         return
     path = url.removeprefix("file:")
-    line = _format_plain(level, text, attributes) if path.endswith(".txt") else _format_json(id, level, text, attributes)
+    line = (
+        _format_plain(level, text, attributes) if path.endswith(".txt") else _format_json(id, level, text, attributes)
+    )
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # a line that the kernel takes in two writes stays whole

@@ -56,7 +56,9 @@ class Payload:
             model = self.model.model_validate(stored.get(self.whole) if self.whole else stored)
         except ValidationError as error:
             faults = (f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in error.errors())
-            raise InvalidPayloadError("the stored payload does not fit this job any more: " + "; ".join(faults)) from None
+            raise InvalidPayloadError(
+                "the stored payload does not fit this job any more: " + "; ".join(faults)
+            ) from None
         if self.whole:
             return {self.whole: model}
         return {name: getattr(model, name) for name in type(model).model_fields}

@@ -42,7 +42,9 @@ class MailSettings(BaseSettings):
         except ValueError:
             sound = False
         if not sound or parse_qs(parts.query).get("starttls", ["require"]) != ["require"]:
-            raise ValueError("write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start")
+            raise ValueError(
+                "write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start"
+            )
         return url
 
     @field_validator("mail_from")
@@ -94,7 +96,9 @@ class Conversation:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with suppress(OSError):  # the server has answered for the message already, or this conversation has failed
             if kind is not None:
                 self._smtp.rset()

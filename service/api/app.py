@@ -47,9 +47,7 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
         dependencies=[Depends(refuse_unknown)],
     )
     app.state.settings = settings
-    app.state.road = Road(
-        redis, types, Enqueuer(redis, queue, types), StatusReader(redis), BatchReader(redis, queue)
-    )
+    app.state.road = Road(redis, types, Enqueuer(redis, queue, types), StatusReader(redis), BatchReader(redis, queue))
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
@@ -60,7 +58,7 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
     app.include_router(tutorial.router, dependencies=keyed)
     app.include_router(health.router)
     dashboard.mount(app, settings, queue.redis_url)
-    if not settings.hashes:
+    if settings.local:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(HeadAsGet)
     return app

@@ -38,7 +38,12 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
     router.add_api_route(
-        "/{id}", read_batch, methods=["GET"], response_model=BatchView, operation_id="read_batch", summary="Read a batch"
+        "/{id}",
+        read_batch,
+        methods=["GET"],
+        response_model=BatchView,
+        operation_id="read_batch",
+        summary="Read a batch",
     )
     return router
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError
+from redis import exceptions
 
 from service.api.problems import Problem
 
@@ -17,15 +17,17 @@ RETRY_AFTER = {"Retry-After": "2"}
 
 
 @asynccontextmanager
-async def redis_deadline(detail: str = "Redis can't be reached at the moment; try again", **extra: Any) -> AsyncIterator[None]:
+async def redis_deadline(
+    detail: str = "Redis can't be reached at the moment; try again", **extra: Any
+) -> AsyncIterator[None]:
     """Bound the Redis calls inside the block. Raises Problem 503 with `detail` and `extra` members."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
-    except (OutOfMemoryError, ReadOnlyError) as error:
+    except (exceptions.OutOfMemoryError, exceptions.ReadOnlyError) as error:
         logger.warning("Redis takes nothing: %s", error)
         full = "Redis takes no writes at the moment (full, or a replica); nothing was stored. Try again"
         raise Problem(503, "redis-full", full, RETRY_AFTER) from error
-    except (ConnectionError, TimeoutError, asyncio.TimeoutError) as error:
+    except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError) as error:
         logger.warning("Redis is away: %s: %s", type(error).__name__, error)
         raise Problem(503, "redis-away", detail, RETRY_AFTER, **extra) from error

@@ -8,8 +8,8 @@ from service.api.problems import Problem
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def is_same_site(headers: Headers) -> bool:
-    """Tell whether a browser sent this from a page of its own; other clients send neither header.
+def is_same_site(headers: Headers) -> bool | None:
+    """Tell whether a browser sent this from a page of ours; None where nothing says so, as for other clients.
 
     `Sec-Fetch-Site` (Fetch Metadata) where there is one, else `Origin`; its scheme is left out, for behind a proxy
     that ends TLS it differs from ours.
@@ -18,7 +18,7 @@ def is_same_site(headers: Headers) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is None or origin.partition("://")[2] == headers.get("host", "")
+    return None if origin is None else origin.partition("://")[2] == headers.get("host", "")
 
 
 class LoopbackOnly:
@@ -36,7 +36,7 @@ class LoopbackOnly:
             if name not in LOOPBACK:
                 problem = Problem(421, "not-loopback", "Without API_KEYS this API answers to loopback host names only")
                 return await problem.render()(scope, receive, send)
-            if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not is_same_site(headers):
+            if scope["method"] not in ("GET", "HEAD", "OPTIONS") and is_same_site(headers) is False:
                 problem = Problem(403, "cross-site", "Another site's page may not change anything here")
                 return await problem.render()(scope, receive, send)
         return await self._app(scope, receive, send)

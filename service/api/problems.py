@@ -36,7 +36,7 @@ class ProblemBody(BaseModel):
     errors: list[Fault] | None = None
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
     """Raised to answer with a problem: `name` becomes its stable type, `extra` further members of the body."""
 
     def __init__(

@@ -26,9 +26,17 @@ def run_demo(options: UpOptions, output: Output) -> None:
         for number in range(1, BATCH_SIZE + 1)
     ]
     batch = _call(options, "/v1/batches/email", {"items": items}, "POST")["links"]["self"]
-    columns = (TextColumn("  {task.description:<22}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %  {task.fields[word]}"))
+    columns = (
+        TextColumn("  {task.description:<22}"),
+        BarColumn(40),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[word]}"),
+    )
     with Progress(*columns, console=console) as bars:
-        watched = {f"/v1/jobs/{mail}": "notification: e-mail", f"/v1/jobs/{line}": "notification: log", batch: "ten e-mails"}
+        watched = {
+            f"/v1/jobs/{mail}": "notification: e-mail",
+            f"/v1/jobs/{line}": "notification: log",
+            batch: "ten e-mails",
+        }
         tasks = {path: bars.add_task(name, total=100, word="queued") for path, name in watched.items()}
         while tasks:
             for path, task in list(tasks.items()):
@@ -41,7 +49,9 @@ def run_demo(options: UpOptions, output: Output) -> None:
 def _draw(bars: Progress, task: TaskID, found: dict[str, Any]) -> bool:
     """Draw one bar; return whether it has ended."""
     if "total" in found:
-        word = f"{found['finished']} of {found['total']} finished" + (f", {found['failed']} failed" if found["failed"] else "")
+        word = f"{found['finished']} of {found['total']} finished" + (
+            f", {found['failed']} failed" if found["failed"] else ""
+        )
         bars.update(task, completed=found["percent"], word=word)
         return bool(found["percent"] == 100)
     bars.update(task, completed=found["progress"]["percent"] or 0, word=found["status"])
@@ -51,7 +61,9 @@ def _draw(bars: Progress, task: TaskID, found: dict[str, Any]) -> bool:
 def _show_results(options: UpOptions, console: Console) -> None:
     mails = len(list(options.mail_folder.glob("*.eml")))
     console.print(f"\n{mails} mails lie in {options.mail_folder}/, the log line in log.txt")
-    console.print(f"Look at {options.base_url}/docs and {options.base_url}/dashboard, or send one yourself:\n", soft_wrap=True)
+    console.print(
+        f"Look at {options.base_url}/docs and {options.base_url}/dashboard, or send one yourself:\n", soft_wrap=True
+    )
     body = '{"to": "you@example.com", "subject": "Hello", "text": "It works."}'
     console.print(
         f"  curl {options.base_url}/v1/jobs/email -H 'Content-Type: application/json' -d '{body}'\n",

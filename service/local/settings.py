@@ -55,7 +55,18 @@ class UpOptions:
 
     def worker_command(self) -> list[str]:
         """Return a worker's command."""
-        return [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker", "--log-format", "%(message)s"]
+        return [
+            sys.executable,
+            "-m",
+            "rq.cli",
+            "worker",
+            "-c",
+            "worker",
+            "-w",
+            "worker.Worker",
+            "--log-format",
+            "%(message)s",
+        ]
 
     def sink_command(self, port: int) -> list[str]:
         """Return the SMTP sink's command."""

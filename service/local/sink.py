@@ -15,6 +15,7 @@ class MailFolder:
     """aiosmtpd's handler: one `.eml` a mail, written whole before it is acknowledged."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
@@ -33,7 +34,6 @@ class MailFolder:
 
 async def serve(port: int, folder: Path) -> None:
     """Serve on loopback until cancelled."""
-    folder.mkdir(parents=True, exist_ok=True)
     handler = MailFolder(folder)
 
     def build() -> Any:

@@ -2,22 +2,20 @@
 
 import fcntl
 import os
-import signal
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from service.api.settings import ApiSettings
 from service.local.processes import Output, Processes
 from service.local.settings import LOOPBACK, UpOptions
+from service.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from service.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
 from service.queue.catalog import read_catalog
 from service.queue.settings import SettingsError, read_settings
@@ -30,16 +28,12 @@ class CannotStartError(Exception):
     """Raised when `errand up` can't start; the text says what to do."""
 
 
-class Interrupted(Exception):  # noqa: N818 - a request, not a fault
-    """Raised in the main thread by Ctrl-C or SIGTERM."""
-
-
 def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Output], None]) -> None:
     """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError."""
     console = Console(highlight=False)
     with ExitStack() as stack:
-        stack.enter_context(_foreground())
-        stack.enter_context(_interrupts())
+        stack.enter_context(own_foreground())
+        stack.enter_context(raise_on_interrupt())
         try:
             _check_port(options)
             stack.enter_context(_locked(options))
@@ -123,40 +117,6 @@ def _locked(options: UpOptions) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into Interrupted; a second Ctrl-C is not to leave processes behind."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Interrupted
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _foreground() -> Iterator[None]:
-    """Be the terminal's own foreground group, so that Ctrl-C does not end `make` with an error before we are done."""
-    if not sys.stdin.isatty() or os.getpgrp() == os.getpid() or os.tcgetpgrp(0) != os.getpgrp():
-        yield
-        return
-    before = os.getpgrp()
-    ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what a background group gets for asking
-    os.setpgid(0, 0)
-    os.tcsetpgrp(0, os.getpgrp())
-    try:
-        yield
-    finally:
-        os.tcsetpgrp(0, before)
-        signal.signal(signal.SIGTTOU, ignored)
-
-
 def _wait_until_ready(options: UpOptions, output: Output) -> None:
     deadline = time.monotonic() + READY_SECONDS
     reason = "no answer"
@@ -169,14 +129,18 @@ def _wait_until_ready(options: UpOptions, output: Output) -> None:
         except OSError as error:
             reason = str(error)
         time.sleep(0.1)
-    raise CannotStartError(f"the API is not ready after {READY_SECONDS:.0f} s ({reason}); see {options.data}/errand.log")
+    raise CannotStartError(
+        f"the API is not ready after {READY_SECONDS:.0f} s ({reason}); see {options.data}/errand.log"
+    )
 
 
 def _show_places(options: UpOptions, environment: Mapping[str, str], console: Console) -> None:
     places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
     if options.host in LOOPBACK or environment.get("DASHBOARD_PASSWORD"):
         places["Dashboard"] = f"{options.base_url}/dashboard"
-    places["Redis"] = "REDIS_URL" if "REDIS_URL" in environment else f"{options.data}/valkey/ (Valkey, every write on disk)"
+    places["Redis"] = (
+        "REDIS_URL" if "REDIS_URL" in environment else f"{options.data}/valkey/ (Valkey, every write on disk)"
+    )
     places["Mail"] = "SMTP_URL" if "SMTP_URL" in environment else f"{options.mail_folder}/ (a local SMTP sink)"
     places["Log lines"] = environment.get("LOG_URL", "file:log.txt")
     places["Workers"] = str(options.workers)

@@ -78,7 +78,7 @@ class Enqueuer:
         return [status.decode() for status in answer]
 
     def _build_fields(self, job: NewJob) -> dict[str, Any]:
-        """Return the hash that RQ's `Queue.create_job` would save, without status and enqueued_at: the script's part."""
+        """Return the hash that RQ's `Queue.create_job` would save, less what the script decides."""
         waits = job.type.retry.draw_seconds()
         built = self._queues[job.type.queue].create_job(
             job.type.path,

@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound=BaseSettings)
@@ -36,15 +37,18 @@ LINES = {
 
 
 def read_settings(kind: type[S], user: str) -> S:
-    """Build `kind` from the environment. Raises SettingsError, which names `user` («jobs/email.py») and the line to set."""
+    """Build `kind` from the environment.
+
+    Raises SettingsError, which names `user` («jobs/email.py») and the line to set.
+    """
     try:
         return kind()
     except ValidationError as error:
-        raise SettingsError("\n".join(_tell(fault["loc"][0], fault, user) for fault in error.errors())) from None
+        raise SettingsError("\n".join(_tell(fault, user) for fault in error.errors())) from None
 
 
-def _tell(name: object, fault: object, user: str) -> str:
-    assert isinstance(fault, dict)
+def _tell(fault: ErrorDetails, user: str) -> str:
+    name = fault["loc"][0]
     if fault["type"] == "missing":
         return f"{name} is not set and {user} needs it; set {LINES.get(str(name), f'{name}=…')}"
     return f"{name} is wrong ({user}): {fault['msg'].removeprefix('Value error, ')}"

@@ -105,7 +105,7 @@ def _build(id: str, found: dict[str, str], result: dict[str, bytes], due: bytes 
 def _read_progress(stored: str | None, finished: bool) -> Progress:
     report = json.loads(stored) if stored else {}
     done, total = report.get("done"), report.get("total")
-    percent = 100 if finished else None if not total else min(99, int(100 * done / total))
+    percent = 100 if finished else min(99, int(100 * done / total)) if done is not None and total else None
     return Progress(done, total, percent, report.get("message", ""), report.get("updated_at"))
 
 

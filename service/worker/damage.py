@@ -16,9 +16,9 @@ class SafeQueue(Queue):
     """RQ's queue; a damaged job that comes off it is set aside and the next one taken."""
 
     @classmethod
-    def _fetch_dequeued_job(cls, connection: Any, queue_key: str, job_id: str, **options: Any) -> Any:
+    def _fetch_dequeued_job(cls, connection: Any, queue_key: str, job_id: str, *args: Any, **options: Any) -> Any:
         try:
-            found = super()._fetch_dequeued_job(connection, queue_key, job_id, **options)
+            found = super()._fetch_dequeued_job(connection, queue_key, job_id, *args, **options)
             if found is None and connection.exists(Job.key_for(job_id)):
                 raise NoSuchJobError("there is no data in it")
             if found is not None:

@@ -1,0 +1,121 @@
+"""Fixtures over real services: one Valkey a session, and processes that end with their test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from starlette.testclient import TestClient
+
+from jobs import load_jobs, recording
+from service.api.app import create_app
+from service.api.settings import ApiSettings
+from service.local.valkey import EmbeddedValkey
+from service.queue.settings import QueueSettings
+from tests.services import Services
+from tests.sink import ScriptedSink
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = (
+    "REDIS_URL",
+    "SMTP_URL",
+    "MAIL_FROM",
+    "LOG_URL",
+    "DATABASE_URL",
+    "API_KEYS",
+    "DASHBOARD_PASSWORD",
+    "ERRAND_LOCAL",
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own reaches a test."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def sent() -> Iterator[list]:
+    """What jobs that are called as plain functions enqueue: `(type, payload)`."""
+    with recording() as calls:
+        yield calls
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[EmbeddedValkey]:
+    """The embedded server, as `errand up` starts it."""
+    folder = Path(tempfile.mkdtemp(prefix="errand-"))
+    server = EmbeddedValkey(folder / "v")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def redis(valkey: EmbeddedValkey) -> Iterator[Redis]:
+    """A client of an empty server."""
+    client = Redis.from_url(valkey.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def queue_settings(valkey: EmbeddedValkey, redis: Redis) -> QueueSettings:
+    """Settings that point to the empty server."""
+    return QueueSettings(REDIS_URL=valkey.url)
+
+
+@pytest.fixture
+def client(queue_settings: QueueSettings) -> Iterator[TestClient]:
+    """The API without keys, as under `errand up`, in this process; the Valkey is real."""
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs())
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def sink() -> Iterator[ScriptedSink]:
+    """An SMTP server that answers as it is told."""
+    server = ScriptedSink()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the job files of tests/fixtures/jobs added, as a user would add them."""
+    folder = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("service", "jobs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("worker.py", "Procfile"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "tests/fixtures/jobs", folder / "jobs", dirs_exist_ok=True, ignore=ignored)
+    return folder
+
+
+@pytest.fixture
+def services(
+    project: Path, valkey: EmbeddedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
+) -> Iterator[Services]:
+    """Starts real processes over `project`: the API, workers. They end with the test."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "REDIS_URL": valkey.url,
+        "SMTP_URL": sink.url,
+        "MAIL_FROM": "Errand <errand@example.com>",
+        "LOG_URL": f"file:{tmp_path}/log.txt",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/errand.db",
+        "ERRAND_LOCAL": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    services = Services(project, environment, tmp_path)
+    yield services
+    services.stop()

@@ -1,0 +1,136 @@
+"""Real processes for tests: the API under uvicorn, workers under the `rq` command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from service.local.valkey import find_free_port
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], timeout_seconds: float = 20.0) -> T:
+    """Ask `condition` until it answers something true, and return that."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"still {found!r} after {timeout_seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Any
+    body: Any
+
+
+class Services:
+    """Processes over one copy of the project."""
+
+    def __init__(self, project: Path, environment: dict[str, str], logs: Path) -> None:
+        self.project = project
+        self.environment = environment
+        self._logs = logs
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.base_url = ""
+
+    def run(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a command in the project's folder, in a session of its own; its output is kept in `read_log`."""
+        with (self._logs / f"{len(self._processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.project,
+                env={**self.environment, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def read_log(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what a process has said so far."""
+        return (self._logs / f"{self._processes.index(process)}.log").read_text(errors="replace")
+
+    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start Errand's worker, by the Procfile's command."""
+        rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
+        return self.run(*rq, *options, **environment)
+
+    def start_plain_worker(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start RQ's own worker, which knows nothing of Errand but the folder."""
+        rq = [sys.executable, "-m", "rq.cli", "worker", "-S", "json", "--url", self.environment["REDIS_URL"]]
+        return self.run(*rq, *options, "email", "log", "default")
+
+    def start_api(self, **environment: str) -> str:
+        """Start the API and wait until it is alive; return its URL."""
+        port = find_free_port()
+        factory = "service.api.app:from_environment"
+        process = self.run(sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), **environment)
+        self.base_url = f"http://127.0.0.1:{port}"
+
+        def alive() -> bool:
+            assert process.poll() is None, self.read_log(process)
+            with suppress(OSError):
+                return self.call("GET", "/livez").status == 200
+            return False
+
+        wait_until(alive)
+        return self.base_url
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """Send one request to the API."""
+        data = None if body is None else json.dumps(body).encode()
+        given = {"Content-Type": "application/json"} if data else {}
+        request = urllib.request.Request(self.base_url + path, data, {**given, **(headers or {})}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, answer.headers, json.loads(answer.read() or b"null"))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers, json.loads(error.read() or b"null"))
+
+    def post(self, type: str, payload: Any = None, query: str = "") -> str:
+        """Post a job; return its id."""
+        answer = self.call("POST", f"/v1/jobs/{type}{query}", payload or {})
+        assert answer.status == 202, answer
+        return str(answer.body["id"])
+
+    def read(self, id: str) -> dict[str, Any]:
+        """Read a job."""
+        return dict(self.call("GET", f"/v1/jobs/{id}").body)
+
+    def wait_for(self, id: str, *statuses: str, timeout_seconds: float = 20.0) -> dict[str, Any]:
+        """Return the job once it has one of the statuses, by default once it has ended."""
+        wanted = statuses or ("finished", "failed", "canceled", "stopped")
+        last: dict[str, Any] = {}
+
+        def reached() -> bool:
+            nonlocal last
+            last = self.read(id)
+            return last["status"] in wanted
+
+        try:
+            wait_until(reached, timeout_seconds)
+        except AssertionError:
+            raise AssertionError(f"no {wanted}: {last}") from None
+        return last
+
+    def stop(self) -> None:
+        """End what is left, whole process groups."""
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

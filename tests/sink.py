@@ -1,0 +1,95 @@
+"""An SMTP server for tests that answers as it is told, over real sockets."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from service.local.valkey import find_free_port
+
+
+@dataclass
+class Mail:
+    """A mail that was taken."""
+
+    sender: str
+    recipients: list[str]
+    message: Message
+
+
+@dataclass
+class ScriptedSink:
+    """`answers` by recipient, and under `MAIL` and `DATA` by step; `hang` names a step that never answers."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    hang: str = ""
+    mails: list[Mail] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    port: int = field(default_factory=find_free_port)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread.start()
+        assert started.wait(5)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _run(self, started: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._server = self._loop.run_until_complete(self._loop.create_server(self._build, "127.0.0.1", self.port))
+        started.set()
+        self._loop.run_forever()
+        self._server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.01))
+        self._loop.close()
+
+    def _build(self) -> SMTP:
+        sink = self
+
+        class Server(SMTP):
+            async def smtp_RSET(self, arg: str) -> None:
+                sink.commands.append("RSET")
+                await super().smtp_RSET(arg)
+
+            async def smtp_QUIT(self, arg: str) -> None:
+                sink.commands.append("QUIT")
+                await super().smtp_QUIT(arg)
+
+        return Server(self, hostname="localhost", loop=self._loop)
+
+    async def _answer(self, step: str, ordinary: str) -> str:
+        if self.hang == step:
+            await asyncio.sleep(3600)
+        return self.answers.get(step, ordinary)
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        envelope.mail_from = address
+        return await self._answer("MAIL", "250 OK")
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        answer = await self._answer(address, "250 OK")
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = await self._answer("DATA", "250 Kept")
+        if answer.startswith("250"):
+            assert isinstance(envelope.content, bytes)
+            message = message_from_bytes(envelope.content)
+            self.mails.append(Mail(envelope.mail_from or "", list(envelope.rcpt_tos), message))
+        return answer
