@@ -9,7 +9,7 @@ from fast_depends import Depends
 from jobs._enqueue import recording
 from jobs._job import Job, job
 from jobs._load import list_queues, load_jobs
-from jobs._payload import ContractError, InvalidPayloadError
+from jobs._payload import ContractError, InvalidPayloadError, NotFiniteError
 from jobs._progress import Progress
 from jobs._record import job_id
 from jobs._retry import Backoff, PermanentError
@@ -20,6 +20,7 @@ __all__ = [
     "Depends",
     "InvalidPayloadError",
     "Job",
+    "NotFiniteError",
     "PermanentError",
     "Progress",
     "job",

@@ -1,6 +1,7 @@
 """From the signature of `run` to its payload: a pydantic model that HTTP, OpenAPI and the worker share."""
 
 import inspect
+import json
 import typing
 import warnings
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fast_depends.dependencies import Dependant
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
 
 from jobs._progress import Progress
 from jobs._retry import PermanentError
@@ -16,6 +17,10 @@ from jobs._retry import PermanentError
 
 class ContractError(Exception):
     """Raised when a job file breaks the contract; the text names the file, the parameter and the fix."""
+
+
+class NotFiniteError(ValueError):
+    """Raised when a payload holds a number that JSON has no form for."""
 
 
 class InvalidPayloadError(PermanentError):
@@ -37,31 +42,44 @@ class Payload:
     progress: str | None
 
     def bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return what a call of `run` is as stored: JSON by parameter. Raises TypeError or ValidationError."""
+        """Return what a call of `run` is as stored. Raises TypeError, pydantic's ValidationError and NotFiniteError."""
         given = self.signature.bind_partial(*args, **kwargs).arguments
         if wrong := sorted(given.keys() & self.injected):
             raise TypeError(f"{wrong[0]} is given by the worker; leave it out")
         value = given.get(self.whole, {}) if self.whole else given
-        model = value if isinstance(value, self.model) else self.model.model_validate(_plain(value))
-        return self.dump(model)
+        if isinstance(value, BaseModel):
+            value = self._read(value.model_dump(mode="json", **_DUMP))
+        return self.dump(self.model.model_validate(value, **_LOAD))
 
     def dump(self, model: BaseModel) -> dict[str, Any]:
-        """Return a validated payload as stored: JSON by parameter, without what was left to the defaults."""
-        fields = model.model_dump(mode="json", exclude_unset=True)
+        """Return a validated payload as stored: JSON by parameter, without the defaults. Raises NotFiniteError."""
+        fields = model.model_dump(mode="json", **_DUMP)
+        try:
+            json.dumps(fields, allow_nan=False)  # pydantic's JsonValue lets these numbers in, and 1e999 is one of them
+        except ValueError:
+            raise NotFiniteError("a number is infinite or none at all (NaN), which JSON can't hold") from None
         return {self.whole: fields} if self.whole else fields
 
     def load(self, stored: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments for `run`. Raises InvalidPayloadError, which names each field that does not fit."""
         try:
-            model = self.model.model_validate(stored.get(self.whole) if self.whole else stored)
+            model = self._read(stored.get(self.whole) if self.whole else stored)
         except ValidationError as error:
-            faults = (f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in error.errors())
             raise InvalidPayloadError(
-                "the stored payload does not fit this job any more: " + "; ".join(faults)
+                f"the stored payload does not fit this job any more: {tell_faults(error)}"
             ) from None
         if self.whole:
             return {self.whole: model}
         return {name: getattr(model, name) for name in type(model).model_fields}
+
+    def _read(self, stored: Any) -> BaseModel:
+        return self.model.model_validate_json(json.dumps(stored), **_LOAD)
+
+
+def tell_faults(error: ValidationError) -> str:
+    """Return what is wrong with a payload on one line: each field and its fault."""
+    faults = error.errors(include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in faults)
 
 
 def read_payload(function: Callable[..., Any], where: str) -> Payload:
@@ -73,6 +91,7 @@ def read_payload(function: Callable[..., Any], where: str) -> Payload:
     payload: dict[str, inspect.Parameter] = {}
     injected, progress = set(), None
     for name, parameter in signature.parameters.items():
+        _check_name(name, where)
         if parameter.annotation is Progress:
             progress = name
             if not isinstance(parameter.default, Progress):
@@ -91,6 +110,11 @@ def read_payload(function: Callable[..., Any], where: str) -> Payload:
 def _is_dependency(parameter: inspect.Parameter) -> bool:
     marks = (parameter.default, *typing.get_args(parameter.annotation))
     return any(isinstance(mark, Dependant) for mark in marks)
+
+
+def _check_name(name: str, where: str) -> None:
+    if name in _RESERVED:
+        raise ContractError(f"{where}: run(): parameter '{name}' has a name that fast-depends uses; rename it")
 
 
 def _check(parameter: inspect.Parameter, where: str) -> None:
@@ -129,15 +153,19 @@ def _build_model(parameters: dict[str, inspect.Parameter], where: str) -> tuple[
         return create_model(f"{title}Payload", __config__=_CONFIG, **fields), None
 
 
+# What fast-depends passes beside the arguments of the function that it calls.
+_RESERVED = {"stack", "nested", "cache_dependencies"}
+
+# A payload is stored by the fields' own names, without computed fields, and read as the JSON that it is:
+# what pydantic has dumped is then valid for the same model again, strict ones and those with aliases included.
+_DUMP: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}
+_LOAD: Any = {"by_alias": True, "by_name": True}
+
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=())
 
 
 def _forbid_unknown(model: type[BaseModel]) -> type[BaseModel]:
     """Return `model`, refusing unknown fields unless it says what to do with them."""
-    if model.model_config.get("extra") is not None:
+    if model.model_config.get("extra") is not None or issubclass(model, RootModel):
         return model
     return type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid"), "__module__": model.__module__})
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value

@@ -44,12 +44,12 @@ class Services:
         self.project = project
         self.environment = environment
         self._logs = logs
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.base_url = ""
 
     def run(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a command in the project's folder, in a session of its own; its output is kept in `read_log`."""
-        with (self._logs / f"{len(self._processes)}.log").open("wb") as log:
+        with (self._logs / f"{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.project,
@@ -58,12 +58,12 @@ class Services:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._processes.append(process)
+        self.processes.append(process)
         return process
 
     def read_log(self, process: subprocess.Popen[bytes]) -> str:
         """Return what a process has said so far."""
-        return (self._logs / f"{self._processes.index(process)}.log").read_text(errors="replace")
+        return (self._logs / f"{self.processes.index(process)}.log").read_text(errors="replace")
 
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start Errand's worker, by the Procfile's command."""
@@ -130,7 +130,7 @@ class Services:
 
     def stop(self) -> None:
         """End what is left, whole process groups."""
-        for process in self._processes:
+        for process in self.processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,8 +1,10 @@
 """The app factory."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -24,7 +26,7 @@ from service.queue.batch import BatchReader
 from service.queue.catalog import read_catalog
 from service.queue.connection import connect
 from service.queue.enqueue import Enqueuer
-from service.queue.server import check_server
+from service.queue.server import EvictingServerError, check_server
 from service.queue.settings import QueueSettings, SettingsError, read_settings
 from service.queue.status import StatusReader
 
@@ -70,25 +72,34 @@ def from_environment() -> FastAPI:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         types = read_catalog()
-        return create_app(read_settings(ApiSettings, "the API"), read_settings(QueueSettings, "the API"), types)
-    except SettingsError as error:
+        queue = read_settings(QueueSettings, "the API")
+        app = create_app(read_settings(ApiSettings, "the API"), queue, types)
+        with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
+            thread.submit(asyncio.run, _check_redis(queue.redis_url)).result()
+        return app
+    except (SettingsError, EvictingServerError) as error:
         sys.exit("\n".join(f"errand: {line}" for line in str(error).splitlines()))
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Check the server once; a Redis that is away at the start may come later, an evicting one ends the start."""
-    road: Road = app.state.road
-    if not app.state.settings.hashes:
-        logger.warning("No API_KEYS: open to this machine only, for loopback host names")
+async def _check_redis(url: str) -> None:
+    """Warn of a server that may lose jobs; one that is away may come later. Raises EvictingServerError."""
+    redis = connect(url)
     try:
-        found = await check_server(road.redis)
+        found = await check_server(redis)
         if not found.survives_power_cut:
             logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
     except RedisError as error:
         logger.warning("Redis is away (%s); /readyz tells when it is back", error)
+    finally:
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not app.state.settings.hashes:
+        logger.warning("No API_KEYS: open to this machine only, for loopback host names")
     yield
-    await road.redis.aclose()
+    await app.state.road.redis.aclose()
 
 
 def _hide_query(record: logging.LogRecord) -> bool:

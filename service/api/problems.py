@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
+from jobs import NotFiniteError
+
 logger = logging.getLogger("errand.api")
 
 MEDIA_TYPE = "application/problem+json"
@@ -79,6 +81,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_parameters)
+    app.add_exception_handler(NotFiniteError, _on_not_finite)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -98,6 +101,10 @@ def _on_http(request: Request, error: Exception) -> JSONResponse:
 def _on_parameters(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return refuse_input(error.errors(), in_body=False).render()
+
+
+def _on_not_finite(request: Request, error: Exception) -> JSONResponse:
+    return refuse_input([{"loc": (), "msg": str(error)}], in_body=True).render()
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

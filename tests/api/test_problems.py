@@ -1,0 +1,109 @@
+"""Bad input is a clear problem, whichever way it is bad."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from starlette.testclient import TestClient
+
+MIB = 1024 * 1024
+
+
+def post(client: TestClient, content: bytes | str | Iterator[bytes], type: str | None = "application/json"):
+    return client.post("/v1/jobs/log", content=content, headers={"Content-Type": type} if type else {})
+
+
+def test_every_fault_is_told_at_once_by_pointer(client: TestClient) -> None:
+    answer = client.post("/v1/jobs/email", json={"to": ["ada@example.com", "bob"], "a/b~c": 1})
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert {"type", "title", "status", "detail", "errors"} == set(problem)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["#/to/1", "#/subject", "#/a~1b~0c"]
+
+
+def test_at_most_100_faults_are_listed(client: TestClient) -> None:
+    answer = client.post("/v1/batches/log", json={"items": [{}] * 150})
+    assert len(answer.json()["errors"]) == 100
+    assert "the first 100 of 150" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_a_body_that_is_not_json_by_its_type_is_a_415(client: TestClient, type: str | None) -> None:
+    answer = post(client, '{"text": "x"}', type)
+    assert (answer.status_code, "Content-Type" in answer.json()["detail"]) == (415, True)
+
+
+def test_the_json_type_may_have_parameters(client: TestClient) -> None:
+    assert post(client, '{"text": "x"}', "Application/JSON; charset=utf-8").status_code == 202
+
+
+def test_an_empty_body_means_an_empty_object(client: TestClient) -> None:
+    answer = post(client, b"", None)
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"pointer": "#/text", "detail": "Field required"}])
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "null", '"x"', '{"text": "\\ud800"}', '{"text": 1}', "\xff", "[" * 100_000, '{"text": NaN}']
+)
+def test_what_is_no_such_object_is_a_422(client: TestClient, redis: Redis, body: str) -> None:
+    assert post(client, body.encode("latin-1")).status_code == 422
+    assert redis.keys() == []
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999", "1" * 5000, "[" * 300 + "]" * 300])
+def test_what_json_can_not_hold_or_nobody_can_read_is_a_422(client: TestClient, redis: Redis, number: str) -> None:
+    assert post(client, f'{{"text": "x", "attributes": {{"n": [{number}]}}}}').status_code == 422
+    assert redis.keys() == []
+
+
+def test_a_body_over_1_mib_is_a_413(client: TestClient, redis: Redis) -> None:
+    answer = post(client, b'{"text": "' + b"x" * MIB + b'"}')
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert redis.keys() == []
+
+
+def test_a_body_over_1_mib_of_unknown_length_is_a_413(client: TestClient) -> None:
+    assert post(client, iter([b"x" * (MIB // 4)] * 5)).status_code == 413
+
+
+def test_a_body_of_just_under_1_mib_is_read(client: TestClient) -> None:
+    answer = client.post("/v1/jobs/email", json={"to": "a@example.com", "subject": "x", "text": "x" * (MIB - 100)})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/jobs/x"), ("GET", "/nothing"), ("GET", "/livez/"), ("POST", "/v1/jobs/log/"), ("DELETE", "/livez")],
+)
+def test_errors_of_the_framework_are_problems_too(client: TestClient, method: str, path: str) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code in (404, 405)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"].startswith("urn:problem-type:errand:")
+
+
+def test_a_405_says_what_is_possible(client: TestClient) -> None:
+    assert client.delete("/livez").headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000?x=1"])
+def test_unknown_query_parameters_are_refused(client: TestClient, path: str) -> None:
+    answer = client.get(path, params={"verbose": "1"})
+    assert (answer.status_code, "verbose" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/docs", "/openapi.json"])
+def test_head_works_where_get_does(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*args: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr("service.api.jobs.show_new_job", explode)
+    answer = client.post("/v1/jobs/log", json={"text": "x"})
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "hunter2" not in answer.text

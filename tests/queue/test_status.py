@@ -1,0 +1,95 @@
+"""Reading a job, whoever wrote it."""
+
+import asyncio
+import json
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from service.queue.connection import connect
+from service.queue.settings import QueueSettings
+from service.queue.status import JobStatus, StatusReader
+
+
+@pytest.fixture
+def job_id(redis: Redis) -> str:
+    """A job as plain RQ stores it."""
+    return str(Queue("log", connection=redis, serializer="json").enqueue("jobs.log.run.perform", text="x").id)
+
+
+def read(settings: QueueSettings, id: str) -> JobStatus | None:
+    async def main() -> JobStatus | None:
+        redis = connect(settings.redis_url)
+        try:
+            return await StatusReader(redis).read(id)
+        finally:
+            await redis.aclose()
+
+    return asyncio.run(main())
+
+
+def test_an_unknown_job_is_none(queue_settings: QueueSettings) -> None:
+    assert read(queue_settings, "5f0c7d1e-0000-4000-8000-000000000000") is None
+
+
+def test_a_plain_producers_job_is_read(queue_settings: QueueSettings, job_id: str) -> None:
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert (job.status, job.queue, job.attempts, job.retries_left) == ("queued", "log", 0, 0)
+
+
+def test_percent_is_unknown_until_reported(queue_settings: QueueSettings, job_id: str) -> None:
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert job.progress.percent is None
+
+
+@pytest.mark.parametrize(
+    ("status", "report", "percent"),
+    [
+        ("started", {"done": 1, "total": 3}, 33),
+        ("started", {"done": 3, "total": 3}, 99),
+        ("started", {"done": 5, "total": None}, None),
+        ("failed", {"done": 1, "total": 2}, 50),
+        ("failed", {"done": 2, "total": 2}, 99),
+        ("finished", {"done": 1, "total": 2}, 100),
+        ("finished", None, 100),
+    ],
+)
+def test_percent_is_100_when_finished_and_only_then(
+    queue_settings: QueueSettings, redis: Redis, job_id: str, status: str, report: dict | None, percent: int | None
+) -> None:
+    redis.hset(f"rq:job:{job_id}", "status", status)
+    if report:
+        redis.hset(f"rq:job:{job_id}", "errand_progress", json.dumps({**report, "message": "m", "updated_at": "t"}))
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert job.progress.percent == percent
+
+
+def test_an_error_that_only_rq_recorded_is_shown(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
+    from rq.results import Result
+
+    job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
+    assert job is not None
+    redis.hset(f"rq:job:{job_id}", "status", "failed")
+    Result.create_failure(job, 100, "Traceback …\n  File …\nbuiltins.ValueError: no: such thing\n")
+    found = read(queue_settings, job_id)
+    assert found is not None
+    assert (found.error.type, found.error.message) == ("ValueError", "no: such thing")  # type: ignore[union-attr]
+
+
+def test_a_process_that_died_without_a_word_is_told_as_rq_tells_it(
+    queue_settings: QueueSettings, redis: Redis, job_id: str
+) -> None:
+    from rq.results import Result
+
+    job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
+    assert job is not None
+    redis.hset(f"rq:job:{job_id}", "status", "failed")
+    Result.create_failure(job, 100, "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ")
+    found = read(queue_settings, job_id)
+    assert found is not None
+    assert found.error.type == "Lost"  # type: ignore[union-attr]
+    assert "signal 9" in found.error.message  # type: ignore[union-attr]
