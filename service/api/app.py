@@ -47,6 +47,7 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
         redoc_url=None,
         lifespan=_lifespan,
         dependencies=[Depends(refuse_unknown)],
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
     app.state.road = Road(redis, types, Enqueuer(redis, queue, types), StatusReader(redis), BatchReader(redis, queue))

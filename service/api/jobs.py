@@ -36,7 +36,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
             status_code=202,
             response_model=JobView,
             operation_id=operation,
-            summary=summary,
+            summary=summary.replace("`", "").rstrip("."),  # shown as plain text
             description=description.strip(),
             openapi_extra=describe_body(job.example),
         )
