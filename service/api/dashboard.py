@@ -1,7 +1,6 @@
 """`/dashboard`: rq-dashboard behind its password."""
 
 import base64
-import binascii
 import hmac
 import logging
 from typing import Any, cast
@@ -64,7 +63,7 @@ class Guarded:
         if self._password and not hmac.compare_digest(_read_password(headers), self._password):
             ask = {"WWW-Authenticate": 'Basic realm="Errand dashboard", charset="UTF-8"'}
             return Problem(401, "no-password", "The dashboard asks for DASHBOARD_PASSWORD, under any user name", ask)
-        if scope["method"] not in ("GET", "HEAD") and is_same_site(headers) is not True:
+        if scope.get("method") not in ("GET", "HEAD") and is_same_site(headers) is not True:
             return Problem(403, "cross-site", "Changes are taken from the dashboard's own pages only")
         return None
 
@@ -73,5 +72,5 @@ def _read_password(headers: Headers) -> bytes:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     try:
         return base64.b64decode(value, validate=True).partition(b":")[2] if scheme.lower() == "basic" else b""
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return b""

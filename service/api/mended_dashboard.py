@@ -1,10 +1,13 @@
 """rq-dashboard 0.9.0, made whole on rq 3.0 from outside.
 
 What it does by itself: it reads jobs as pickle, which runs what is in them; pages answer 500 for a job with a
-dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup; page 2 of a list
-shows twice the rows; a GET requeues; each request opens a connection to Redis.
+dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in
+the address becomes script; page 2 of a list shows twice the rows, page 0 the last ones; a GET requeues; one job that
+is gone stops "requeue all" and "empty" half-way; `compact` takes the queue apart, and what it holds is lost when the
+process ends meanwhile; a Redis that is away is a 200; each request opens a connection to Redis.
 """
 
+import logging
 from typing import Any
 
 import redis
@@ -12,28 +15,16 @@ import rq_dashboard.web as web
 from flask import Flask, Response, abort, current_app, request
 from jinja2 import BaseLoader, Environment
 from redis.exceptions import RedisError
-from rq import Queue, Worker
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Job
-from rq.registry import (
-    BaseRegistry,
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.job import JOB_ID_PATTERN
 from rq.serializers import JSONSerializer
 
-REGISTRIES: dict[str, type[BaseRegistry]] = {
-    "canceled": CanceledJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "failed": FailedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "started": StartedJobRegistry,
-}
+from service.api.dashboard_records import DAMAGE, JSONJob, JSONQueue, JSONWorker
+from service.api.dashboard_views import REGISTRIES, delete, empty, read_page, requeue, requeue_all
+
+logger = logging.getLogger("errand.api")
+
+PER_PAGE_LIMIT = 200  # as the field on its page says
 # Its templates need inline scripts and underscore's compiler; nothing else is let in.
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
@@ -46,25 +37,49 @@ def build_dashboard(redis_url: str) -> Flask:
     """Return the dashboard as a WSGI application with one pool of connections."""
     app = DashboardApp("rq_dashboard")  # its static files are found by this name
     app.config.update(
-        RQ_DASHBOARD_REDIS_URL=(redis_url,), RQ_DASHBOARD_POLL_INTERVAL=2000, MAX_CONTENT_LENGTH=64 * 1024
+        RQ_DASHBOARD_REDIS_URL=(_hide_secrets(redis_url),),  # each page shows it
+        RQ_DASHBOARD_POLL_INTERVAL=2000,
+        MAX_CONTENT_LENGTH=64 * 1024,
     )
     app.redis_conn = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
     web.config.serializer = JSONSerializer
-    web.Job, web.Worker = JSONJob, JSONWorker
+    web.Job, web.Queue, web.Worker = JSONJob, JSONQueue, JSONWorker
     web.from_url = _reuse_connection
-    web.requeue_job = _requeue
-    web.get_queue_registry_jobs_count = _read_page
+    web.requeue_job = requeue
+    web.get_queue_registry_jobs_count = read_page
+    web.RedisConnectionError = ()  # it catches this on one page, and says so with a 200
+    app.url_map.redirect_defaults = app.url_map.strict_slashes = False  # they redirect to http:// behind a TLS proxy
     app.register_blueprint(web.blueprint)
+    for name, view in (("delete_job_view", delete), ("requeue_all", requeue_all), ("empty_queue", empty)):
+        app.view_functions[f"rq_dashboard.{name}"] = view
     app.before_request(_refuse_get_requeue)
+    app.before_request(_refuse_unknown)
     app.after_request(_add_policy)
-    for kinds, text, status in (
-        ((NoSuchJobError, LookupError), "There is no such job, queue or server.", 404),
-        ((InvalidJobOperation, ZeroDivisionError, ValueError), "That can't be done with this job or page.", 409),
-        ((RedisError,), "Redis can't be reached at the moment.", 503),
-    ):
-        for kind in kinds:
-            app.register_error_handler(kind, lambda error, answer=(text, status): answer)
+    _answer_errors(app)
     return app
+
+
+def _hide_secrets(url: str) -> str:
+    """Return the URL without password and options; by itself it shows `?password=` and what follows an @ in one."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _answer_errors(app: Flask) -> None:
+    for kinds, text, status in (
+        ((NoSuchJobError, LookupError), "There is no such job or server.", 404),
+        ((InvalidJobOperation,), "That can't be done with a job in this state.", 409),
+        (DAMAGE, "This can't be shown or done: a record is damaged.", 409),
+        ((RedisError,), "Redis can't be reached, or refuses, at the moment.", 503),
+    ):
+
+        def answer(error: Exception, text: str = text, status: int = status) -> tuple[str, int]:
+            if isinstance(error, DAMAGE):  # or it is a fault of ours, which must not go unseen
+                logger.warning("Dashboard: %s %s: a damaged record?", request.method, request.path, exc_info=error)
+            return text, status
+
+        for kind in kinds:
+            app.register_error_handler(kind, answer)
 
 
 class EscapingLoader(BaseLoader):
@@ -78,6 +93,7 @@ class EscapingLoader(BaseLoader):
         source, *rest = self._inner.get_source(environment, template)
         escaped = "<%= $('<div/>').text("  # these escape by themselves
         source = source.replace(escaped, "\0").replace("<%=", "<%-").replace("\0", escaped)
+        source = source.replace("'{{ queue.name }}'", "{{ queue.name|tojson }}")  # in a script, where nothing escapes
         return source, *rest
 
 
@@ -91,69 +107,25 @@ class DashboardApp(Flask):
         return EscapingLoader(super().create_global_jinja_loader())
 
 
-class JSONJob(Job):
-    """RQ's job, read as JSON whoever asks."""
-
-    def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
-        super().__init__(id, connection, JSONSerializer)
-
-    @property
-    def dependency_ids(self) -> list[Any]:
-        """The ids as bytes, which the dashboard decodes."""
-        return [id.encode() for id in super().dependency_ids]
-
-
-class JSONWorker(Worker):
-    """RQ's worker as the dashboard reads it."""
-
-    @classmethod
-    def all(cls, *args: Any, **options: Any) -> Any:
-        """Return every worker, its jobs read as JSON."""
-        return super().all(*args, **{**options, "serializer": JSONSerializer, "job_class": JSONJob})
-
-    def _set_connection(self, connection: Any) -> Any:
-        return connection  # RQ would set this pool's time-out to 415 s
-
-
 def _reuse_connection(*args: Any, **options: Any) -> tuple[None, Any]:
     return None, current_app.redis_conn  # type: ignore[attr-defined]
 
 
-def _requeue(job_id: str, connection: Any) -> Job:
-    """Requeue a failed job with its retries given back; RQ leaves it none."""
-    job = JSONJob.fetch(job_id, connection=connection)
-    if job.retries_left is not None:
-        job.retries_left = len(job.retry_intervals or ())
-    return job.requeue()
-
-
-def _read_page(
-    queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Any
-) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many jobs a list has, and one page of them."""
-    queue = Queue(queue_name, connection=connection, job_class=JSONJob, serializer=JSONSerializer)
-    if registry_name == "queued":
-        listed, total = queue.key, queue.count
-    else:
-        registry = REGISTRIES[registry_name](queue=queue)
-        listed, total = registry.key, registry.get_job_count(cleanup=False)
-    start, stop = (max(0, total - offset - per_page), total - offset) if order == "dsc" else (offset, offset + per_page)
-    if stop <= start:
-        return total, []
-    read = connection.lrange if registry_name == "queued" else connection.zrange
-    ids = [entry.decode().partition(":")[0] for entry in read(listed, start, stop - 1)]
-    jobs = [_show(id, connection) for id in (reversed(ids) if order == "dsc" else ids)]
-    return total, [job for job in jobs if job]
-
-
-def _show(job_id: str, connection: Any) -> dict[str, Any] | None:
-    try:
-        shown: dict[str, Any] = web.serialize_job(JSONJob.fetch(job_id, connection=connection))
-        return shown
-    except NoSuchJobError:
-        return None
-    except (ValueError, TypeError, AttributeError) as error:  # one damaged record must not hide the others
-        return {"id": job_id, "created_at": None, "description": f"damaged record: {error}"}
+def _refuse_unknown() -> None:
+    """Answer 404 where there is no such list, page or job id; by itself it shows an empty list or the wrong rows."""
+    asked = request.view_args or {}
+    counts = {name: str(asked[name]) for name in ("page", "per_page") if name in asked}
+    if not all(count.isdecimal() and int(count) > 0 for count in counts.values()):
+        abort(404, "Pages, and the jobs on each, are counted from 1.")
+    if int(counts.get("per_page", 1)) > PER_PAGE_LIMIT:
+        abort(404, f"A page has at most {PER_PAGE_LIMIT} jobs.")
+    if asked.get("registry_name", "queued") not in ("queued", *REGISTRIES) or asked.get("order", "asc") not in (
+        "asc",
+        "dsc",
+    ):
+        abort(404, "There is no such list or order.")
+    if not JOB_ID_PATTERN.fullmatch(asked.get("job_id", "-")):
+        abort(404, "There is no such job.")
 
 
 def _refuse_get_requeue() -> None:

@@ -1,0 +1,72 @@
+"""RQ's job, queue and worker as the dashboard is to read them: as JSON, and past what is damaged."""
+
+import zlib
+from typing import Any
+
+import redis
+from rq import Queue, Worker
+from rq.exceptions import DeserializationError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+AWAY = (redis.ConnectionError, redis.TimeoutError)
+# What reading a damaged record raises, in RQ or below.
+DAMAGE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, zlib.error, DeserializationError)
+
+
+class JSONJob(Job):
+    """RQ's job, read as JSON whoever asks."""
+
+    def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
+        super().__init__(id, connection, JSONSerializer)
+
+    @property
+    def dependency_ids(self) -> list[Any]:
+        """The ids as bytes, which the dashboard decodes."""
+        return [id.encode() for id in super().dependency_ids]
+
+    def get_meta(self, refresh: bool = True) -> dict[str, Any]:
+        """Return the metadata; one that is no JSON must not hide the rest of the job."""
+        return {"unreadable": repr(self._unreadable_meta)} if self._unreadable_meta else self.meta
+
+    def get_call_string(self) -> str | None:
+        """Return the call as text; one that is no JSON must not hide the other workers."""
+        try:
+            return super().get_call_string()
+        except Exception:
+            return self.description
+
+
+class JSONQueue(Queue):
+    """RQ's queue as the dashboard uses it."""
+
+    job_class = JSONJob
+
+    def compact(self) -> None:
+        """Take out the ids without a job, each by itself; the others stay where they are."""
+        for id in self.get_job_ids():
+            if not self.job_class.exists(id, self.connection):
+                self.remove(id)
+
+
+class JSONWorker(Worker):
+    """RQ's worker as the dashboard reads it."""
+
+    @classmethod
+    def all(cls, *args: Any, **options: Any) -> Any:
+        """Return every worker, its jobs read as JSON."""
+        return super().all(*args, **{**options, "serializer": JSONSerializer, "job_class": JSONJob})
+
+    def get_current_job(self) -> Job | None:
+        """Return what it runs; a stand-in where that is gone or damaged, which must not hide the other workers."""
+        try:
+            return super().get_current_job()
+        except AWAY:
+            raise
+        except Exception:
+            job = JSONJob(self.get_current_job_id(), self.connection)
+            job.description = f"job {job.id}, whose record is gone or damaged"
+            return job
+
+    def _set_connection(self, connection: Any) -> Any:
+        return connection  # RQ would set this pool's time-out to 415 s
