@@ -6,7 +6,7 @@ PORT ?= 8000
 PYTHON := .venv/bin/python
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' Makefile
 
 demo: setup ## Run everything, post a few jobs and watch them (PORT=8001 for another port)
 	@$(PYTHON) -m service demo --port $(PORT)

@@ -1,6 +1,7 @@
 """`errand check`: whether a release could run here."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from redis import RedisError
 
@@ -9,6 +10,8 @@ from service.queue.catalog import read_catalog
 from service.queue.connection import connect
 from service.queue.server import EvictingServerError, check_server
 from service.queue.settings import QueueSettings, SettingsError, read_settings
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -21,34 +24,40 @@ class Probing(Protocol):
 
 async def check_everything() -> tuple[list[str], bool]:
     """Return a line a finding, and whether a release may go on."""
-    lines: list[str] = []
-    try:
-        types = read_catalog()
-        read_settings(ApiSettings, "the API").check()
-        queue = read_settings(QueueSettings, "the API and the workers")
-    except SettingsError as error:
-        return [f"FAIL  settings: {line}" for line in str(error).splitlines()], False
-    lines.append(f"ok    settings, and {len(types)} job types: {', '.join(types)}")
+    faults: list[str] = []
+    types = _attempt(read_catalog, faults)
+    _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
+    queue = _attempt(lambda: read_settings(QueueSettings, "Errand"), faults)
+    if types is None or queue is None or faults:
+        return [f"FAIL  settings: {fault}" for fault in faults], False
+    lines = [f"ok    settings, and {len(types)} job types: {', '.join(types)}"]
     sound = await _check_redis(queue, lines)
-    for kind in dict.fromkeys(job.settings for job in types.values() if job.settings):
+    for kind, name in {job.settings: job.type for job in types.values() if job.settings}.items():
         settings = kind()
         if isinstance(settings, Probing):
             try:
                 settings.probe()
-                lines.append(f"ok    {kind.__name__}: the server answers")
+                lines.append(f"ok    {name}: the server answers")
             except Exception as error:  # a probe may raise anything, and each is a warning
-                lines.append(f"WARN  {kind.__name__}: {error}")
+                lines.append(f"WARN  {name}: {error}")
     return lines, sound
 
 
-async def _check_redis(queue: QueueSettings, lines: list[str]) -> bool:
-    redis = connect(queue.redis_url)
+def _attempt(read: Callable[[], T], faults: list[str]) -> T | None:
+    """Return what `read` gives; what is wrong goes to `faults`, so that all of it is told at once."""
     try:
-        found = await check_server(redis)
-    except (RedisError, EvictingServerError) as error:
+        return read()
+    except SettingsError as error:
+        faults += str(error).splitlines()
+        return None
+
+
+async def _check_redis(queue: QueueSettings, lines: list[str]) -> bool:
+    try:
+        async with connect(queue.redis_url) as redis:
+            found = await check_server(redis)
+    except (RedisError, EvictingServerError, OSError, ValueError) as error:  # ValueError: a URL that can't be read
         lines.append(f"FAIL  Redis: {error}")
         return False
-    finally:
-        await redis.aclose()
     lines.append(f"{'ok   ' if found.survives_power_cut else 'WARN '} Redis: {found.reason}")
     return True

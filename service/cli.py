@@ -12,9 +12,10 @@ import typer
 from service.api.auth import make_key
 from service.check import check_everything
 from service.local.demo import run_demo
+from service.local.preflight import CannotStartError
 from service.local.processes import Output
 from service.local.settings import OUTSIDE, UpOptions
-from service.local.up import CannotStartError, default_data, run_up
+from service.local.up import default_data, run_up
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Errand: a lightweight job service on RQ.")
 
@@ -22,6 +23,7 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
 Data = Annotated[Path | None, typer.Option(help="Folder for data and mail.", show_default=".errand")]
 Workers = Annotated[int, typer.Option(help="Worker processes; 0 for none.", min=0)]
+DemoWorkers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 
 
 @app.command()
@@ -34,7 +36,7 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: 
 
 
 @app.command()
-def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: Workers = 1) -> None:
+def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: DemoWorkers = 1) -> None:
     """Run everything, post the tutorial's notification and a batch of e-mails, and draw their progress.
 
     Nothing leaves this machine, whatever settings are in the environment.
@@ -50,6 +52,8 @@ def key(name: str) -> None:
         _fail("a key's name may hold letters, digits, _ . and -")
     secret, entry = make_key(name)
     before = os.environ.get("API_KEYS", "")
+    if name in [entry.strip().partition(":")[0] for entry in before.split(",")]:
+        _fail(f"API_KEYS has a key {name} already; take that entry out, or choose another name")
     print(f"Secret, shown only now: {secret}\n\nAPI_KEYS={before + ',' if before else ''}{entry}")
 
 

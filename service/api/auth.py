@@ -33,7 +33,7 @@ async def require_key(
     if not settings.hashes:
         return "local"
     given = hash_secret(credentials.credentials) if credentials else ""
-    names = [name for name, known in settings.hashes.items() if hmac.compare_digest(given, known)]
+    names = [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
     if not names:
         raise Problem(401, "no-key", "Send a known key: Authorization: Bearer errand_…", {"WWW-Authenticate": "Bearer"})
     return names[0]

@@ -31,9 +31,10 @@ class ApiSettings(BaseSettings):
         return keys
 
     @cached_property
-    def hashes(self) -> dict[str, str]:
-        """The SHA-256 hash of each caller's secret, by name."""
-        return dict(entry.strip().split(":") for entry in self.api_keys.split(",")) if self.api_keys else {}
+    def hashes(self) -> list[tuple[str, str]]:
+        """Each caller's name and the SHA-256 hash of a secret; a name may have several, one after the other replaced."""
+        entries = self.api_keys.split(",") if self.api_keys else []
+        return [(name, hash) for name, _, hash in (entry.strip().partition(":") for entry in entries)]
 
     def check(self) -> None:
         """Refuse to serve without keys anywhere but under `errand up` on loopback. Raises SettingsError."""

@@ -1,14 +1,14 @@
 """`make demo`: the tutorial's notification and a batch of e-mails, with their progress drawn."""
 
-import json
 import time
-import urllib.request
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from service.local.preflight import CannotStartError
 from service.local.processes import Output
+from service.local.request import call
 from service.local.settings import UpOptions
 from service.queue.status import ENDED
 
@@ -17,7 +17,7 @@ BATCH_SIZE = 10
 
 
 def run_demo(options: UpOptions, output: Output) -> None:
-    """Post both, draw their progress until they have ended, and say where the results lie."""
+    """Post both, draw their progress until they have ended, and say where the results lie. Raises CannotStartError."""
     console = Console(highlight=False)
     console.print("\nPosting the tutorial's notification and a batch of ten e-mails …")
     mail, line = _call(options, NOTIFICATION, method="POST")["jobs"]
@@ -74,8 +74,7 @@ def _show_results(options: UpOptions, console: Console) -> None:
 
 
 def _call(options: UpOptions, path: str, body: Any = None, method: str = "GET") -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(options.base_url + path, data, headers, method=method)  # noqa: S310 - our own
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)
+    try:
+        return call(options, path, body, method)
+    except OSError as error:
+        raise CannotStartError(f"the demo got no answer ({path}: {error}); see {options.data}/errand.log") from error

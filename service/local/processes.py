@@ -17,7 +17,7 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
-from service.local.child import die_with_parent
+from service.local.child import describe_end, die_with_parent, kill_session
 
 LONGEST_WAIT_SECONDS = 30.0
 STEADY_SECONDS = 10.0
@@ -41,8 +41,15 @@ class Output:
             elif message.type == "stop":
                 self.pids.pop(message.name, None)
             else:
-                for printer in self._printers[: 1 + self.on_screen]:
-                    printer.write(message)
+                self._write(message)
+
+    def _write(self, message: Any) -> None:
+        self._printers[0].write(message)
+        if self.on_screen:
+            try:
+                self._printers[1].write(message)
+            except OSError:  # the terminal was closed, or what read our output has ended
+                self.on_screen = False
 
     def say(self, name: str, text: str) -> None:
         """Print a line of our own under a process's name."""
@@ -71,12 +78,17 @@ class Processes:
         thread.start()
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later."""
+        """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later.
+
+        A worker that was killed may have left the process of its job, which keeps the worker's output open.
+        """
         self._stopping.set()
         self._signal(signal.SIGTERM)
         if not self._wait(grace_seconds):
             self._signal(signal.SIGTERM)  # an RQ worker takes its job's process down with it at the second one
             if not self._wait(3):
+                for pid in list(self._output.pids.values()):
+                    kill_session(pid)
                 self._signal(signal.SIGKILL)
                 self._wait(3)
 
@@ -91,8 +103,7 @@ class Processes:
                 return
             wait_seconds = 1.0 if time.monotonic() - started_at > STEADY_SECONDS else wait_seconds * 2
             wait_seconds = min(wait_seconds, LONGEST_WAIT_SECONDS)
-            code = process._child.returncode
-            ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            ended = describe_end(process._child.returncode)
             self._output.say(name, f"{name} {ended}; starting it again in {wait_seconds:.0f} s")
             self._stopping.wait(wait_seconds)
 

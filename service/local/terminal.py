@@ -7,21 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-class Interrupted(Exception):  # noqa: N818 - a request, not a fault
-    """Raised in the main thread by Ctrl-C or SIGTERM."""
+
+class Interrupted(BaseException):  # no `except Exception` on its way is to take it for a fault
+    """Raised in the main thread by Ctrl-C, SIGTERM or a terminal that was closed."""
 
 
 @contextmanager
 def raise_on_interrupt() -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into Interrupted; a second Ctrl-C is not to leave processes behind."""
+    """Turn the first of these signals into Interrupted; a second Ctrl-C is not to leave processes behind."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for other in ENDING:
+            signal.signal(other, signal.SIG_IGN)
         raise Interrupted
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    # nohup has SIGHUP ignored, and means it.
+    wanted = [number for number in ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in wanted}
     try:
         yield
     finally:
@@ -36,11 +40,13 @@ def own_foreground() -> Iterator[None]:
         yield
         return
     before = os.getpgrp()
-    ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what a background group gets for asking
+    # SIGTTOU is what a background group gets for asking; a Ctrl-Z that `make` doesn't see would freeze the terminal.
+    ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTTOU, signal.SIGTSTP)}
     os.setpgid(0, 0)
     os.tcsetpgrp(0, os.getpgrp())
     try:
         yield
     finally:
         os.tcsetpgrp(0, before)
-        signal.signal(signal.SIGTTOU, ignored)
+        for number, handler in ignored.items():
+            signal.signal(number, handler)

@@ -1,31 +1,23 @@
 """`errand up`: everything on one machine, until Ctrl-C."""
 
-import fcntl
-import os
-import socket
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
 
 from rich.console import Console
 
-from service.api.settings import ApiSettings
+from service.local.preflight import CannotStartError, check_port, check_settings, lock_data
 from service.local.processes import Output, Processes
+from service.local.request import call
 from service.local.settings import LOOPBACK, UpOptions
 from service.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from service.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
-from service.queue.catalog import read_catalog
-from service.queue.settings import SettingsError, read_settings
 
 READY_SECONDS = 30.0
 GRACE_SECONDS = 10.0
-
-
-class CannotStartError(Exception):
-    """Raised when `errand up` can't start; the text says what to do."""
+RETRY_SECONDS = 5.0
 
 
 def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Output], None]) -> None:
@@ -35,13 +27,13 @@ def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[U
         stack.enter_context(own_foreground())
         stack.enter_context(raise_on_interrupt())
         try:
-            _check_port(options)
-            stack.enter_context(_locked(options))
+            check_settings(options, environment)
+            check_port(options)
+            stack.enter_context(lock_data(options))
             console.print(f"Errand is starting in {options.data}/ (Ctrl-C ends it)")
             valkey = _start_valkey(options, environment, stack)
             output = Output(options.data / "errand.log", width=len("worker.10"))
             stack.callback(output.close)
-            _check_settings(options, environment)
             processes = Processes(output)
             stack.callback(_stop, processes, console)
             output.on_screen = False
@@ -79,52 +71,14 @@ def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: Exi
     return valkey
 
 
-def _check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
-    """Say what the processes would say, once and before they start."""
-    os.environ.update(options.complete(environment, "unix://checked", "smtp://127.0.0.1"))
-    try:
-        read_catalog()
-        read_settings(ApiSettings, "the API").check()
-    except SettingsError as error:
-        raise CannotStartError(str(error)) from error
-
-
-def _check_port(options: UpOptions) -> None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise CannotStartError(
-            f"port {options.port} on {options.host} is taken or not to be had ({error.strerror}); "
-            f"choose another: make demo PORT={options.port + 1}"
-        ) from error
-
-
-@contextmanager
-def _locked(options: UpOptions) -> Iterator[None]:
-    """Keep a second Errand out of the data folder."""
-    options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (options.data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStartError(
-                f"another Errand is running in {options.data}/; give this one a folder of its own: "
-                f"--data {options.data}-{options.port}"
-            ) from None
-        yield
-
-
 def _wait_until_ready(options: UpOptions, output: Output) -> None:
     deadline = time.monotonic() + READY_SECONDS
     reason = "no answer"
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{options.base_url}/readyz", timeout=3):  # noqa: S310 - our own address
-                return
-        except urllib.error.HTTPError as error:
+            call(options, "/readyz", timeout_seconds=3)
+            return
+        except HTTPError as error:
             reason = error.read().decode(errors="replace")
         except OSError as error:
             reason = str(error)
@@ -142,7 +96,7 @@ def _show_places(options: UpOptions, environment: Mapping[str, str], console: Co
         "REDIS_URL" if "REDIS_URL" in environment else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
     places["Mail"] = "SMTP_URL" if "SMTP_URL" in environment else f"{options.mail_folder}/ (a local SMTP sink)"
-    places["Log lines"] = environment.get("LOG_URL", "file:log.txt")
+    places["Log lines"] = environment.get("LOG_URL", "log.txt").removeprefix("file:")
     places["Workers"] = str(options.workers)
     for name, place in places.items():
         console.print(f"  {name:<10} {place}", soft_wrap=True)
@@ -152,13 +106,19 @@ def _watch(valkey: EmbeddedValkey | None, output: Output) -> None:
     while True:
         time.sleep(0.5)
         if valkey is not None and not valkey.is_running():
-            output.say("valkey", "valkey ended; starting it again")
-            valkey.start()
+            output.say("valkey", f"valkey {valkey.how_it_ended}; starting it again")
+            try:
+                valkey.start()
+            except ServerMissingError as error:
+                output.say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
+                time.sleep(RETRY_SECONDS)
 
 
 def _stop(processes: Processes, console: Console) -> None:
-    console.print("Stopping; running jobs have 10 seconds to end …")
-    processes.stop(GRACE_SECONDS)
+    try:
+        console.print(f"Stopping; running jobs have {GRACE_SECONDS:.0f} seconds to end …")
+    finally:  # a terminal that was closed takes no text
+        processes.stop(GRACE_SECONDS)
     console.print("Stopped.")
 
 

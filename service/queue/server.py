@@ -38,4 +38,5 @@ async def check_server(redis: Redis) -> Durability:
         return Durability(None, "the server keeps an append-only file and does not tell how often it is synced")
     if sync == "always":
         return Durability(True, "every write is on disk before it is acknowledged")
-    return Durability(False, f"appendfsync is {sync}: a power cut loses about the last second")
+    lost = "about the last second" if sync == "everysec" else "what the system had not yet written"
+    return Durability(False, f"appendfsync is {sync}: a power cut loses {lost}")

@@ -55,7 +55,7 @@ def test_what_holds_no_job_needs_no_key(keyed: TestClient, path: str) -> None:
 
 def test_a_key_is_a_name_and_the_hash_of_its_secret() -> None:
     assert SECRET not in ENTRY
-    assert set(ApiSettings(API_KEYS=ENTRY).hashes) == {"ops"}
+    assert [name for name, _ in ApiSettings(API_KEYS=ENTRY).hashes] == ["ops"]
 
 
 @pytest.mark.parametrize("keys", ["ops", "ops:123", f"{ENTRY};{OTHER_ENTRY}", f"{ENTRY},"])
