@@ -7,7 +7,7 @@ from functools import cache
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import BigInteger, DateTime, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 __all__ = ["DatabaseSettings", "Item", "Session", "session"]
@@ -25,10 +25,10 @@ class DatabaseSettings(BaseSettings):
         """Name psycopg where the URL names no driver; platforms still hand out `postgres://`."""
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
-                return "postgresql+psycopg://" + url.removeprefix(prefix)
+                url = "postgresql+psycopg://" + url.removeprefix(prefix)
         try:
-            make_url(url)
-        except ArgumentError:
+            make_url(url).get_dialect()
+        except (ArgumentError, ValueError):
             raise ValueError("it is no database URL; write sqlite:///errand.db or postgresql://…") from None
         return url
 
@@ -56,6 +56,6 @@ def _engine(url: str) -> Engine:
     engine = create_engine(url, pool_pre_ping=True)
     try:
         Base.metadata.create_all(engine)
-    except (OperationalError, ProgrammingError):  # two workers may create the tables at once; one of them loses
+    except DatabaseError:  # two workers may create the tables at once; one of them loses, each database in its own way
         Base.metadata.create_all(engine)
     return engine

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from fast_depends import inject
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from pydantic_settings import BaseSettings
 
 from jobs._enqueue import enqueue
-from jobs._payload import ContractError, Payload, read_payload
+from jobs._payload import ContractError, Payload, read_payload, tell_faults
 from jobs._progress import LiveProgress
 from jobs._record import Record
 from jobs._retry import Backoff, PermanentError
@@ -22,6 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RESULT_LIMIT_BYTES = 64 * 1024
+# Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 class ResultError(PermanentError):
@@ -85,8 +87,8 @@ class Job(Generic[P, R]):
 
     def _dump(self, result: Any) -> Any:
         try:
-            kept = TypeAdapter(Any).dump_python(result, mode="json")
-            size_bytes = len(json.dumps(kept, allow_nan=False))
+            kept = _ANYTHING.dump_python(result, mode="json")
+            size_bytes = len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode())
         except (PydanticSerializationError, ValueError, TypeError) as error:
             raise ResultError(f"{self.where}: run() returned what JSON can't hold: {error}") from None
         if size_bytes > RESULT_LIMIT_BYTES:
@@ -112,8 +114,8 @@ class Job(Generic[P, R]):
         if example is not None:
             try:
                 self.payload.model.model_validate(example)
-            except ValueError as error:
-                raise ContractError(f"{self.where}: the example is no valid payload: {error}") from None
+            except ValidationError as error:
+                raise ContractError(f"{self.where}: the example is no valid payload: {tell_faults(error)}") from None
         return example
 
     def _build_injection(self) -> Callable[..., Any]:
@@ -124,6 +126,8 @@ class Job(Generic[P, R]):
 
 
 def job(
+    misplaced: None = None,
+    /,
     *,
     queue: str = "default",
     timeout_seconds: int = 60,
@@ -136,6 +140,10 @@ def job(
     `settings` is read at every start, which fails where it can't be built. `example` is a payload that runs as it is,
     shown in /docs. Raises ContractError where the function can't be one.
     """
+
+    if misplaced is not None:
+        name = getattr(misplaced, "__module__", "").rpartition(".")[2]
+        raise ContractError(f"jobs/{name}.py: @job lacks its parentheses; write @job()")
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
         return Job(function, queue, timeout_seconds, retry, settings, example)

@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 import re
-import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import jobs
@@ -36,19 +36,30 @@ def _load(name: str) -> Job[..., Any]:
     except ContractError:
         raise
     except Exception as error:  # whatever a file does when imported, its author needs the file and the line
-        raise ContractError(f"{where}: {_line(where)}{type(error).__name__}: {error}") from error
+        raise ContractError(f"{_find(error) or where}: {type(error).__name__}: {_tell(error)}") from error
     run = getattr(module, "run", None)
     if run is None:
         raise ContractError(f"{where}: there is no run(); write one, or begin the file's name with an underscore")
     if not isinstance(run, Job):
         raise ContractError(f"{where}: run is no job; put @job() above it (from jobs import job)")
-    if run.type != name or run.function.__name__ != "run":
+    if run.type == name and run.function.__name__ != "run":
+        raise ContractError(f"{where}: run is made of {run.function.__name__}(); name the function run()")
+    if run.type != name:
         raise ContractError(f"{where}: run is {run.path.removesuffix('.run.perform')}'s; define it here, as run()")
     return run
 
 
-def _line(where: str) -> str:
-    """Return «line 3: » for the job file's own last line in the running exception, if it has one."""
-    frames = traceback.extract_tb(sys.exc_info()[2])
-    lines = [frame.lineno for frame in frames if frame.filename.replace("\\", "/").endswith(where)]
-    return f"line {lines[-1]}: " if lines else ""
+def _find(error: Exception) -> str:
+    """Return «jobs/sms.py: line 3» for the last job file that `error` passed through: one may import another."""
+    if isinstance(error, SyntaxError):
+        places = [(error.filename or "", error.lineno)]
+    else:
+        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    files = [(Path(file), line) for file, line in places if str(Path(file).parent) in jobs.__path__]
+    found = [f"jobs/{file.name}: line {line}" for file, line in files if not file.name.startswith("_")]
+    return found[-1] if found else ""
+
+
+def _tell(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return " ".join(text.split())

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Level = Literal["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"]
 
 # What can end a line or turn its direction round: C0 and C1 controls, line and paragraph separators, bidi controls.
-_FORGING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_FORGING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class LogSettings(BaseSettings):

@@ -129,13 +129,18 @@ def _check(parameter: inspect.Parameter, where: str) -> None:
     if name.startswith("_"):
         raise ContractError(f"{where}: run(): parameter '{name}' begins with an underscore; rename it")
     try:
-        TypeAdapter(parameter.annotation).json_schema()
+        schema = TypeAdapter(parameter.annotation).json_schema()
     except Exception as error:  # pydantic raises several kinds here, and each means the same to the author
         shown = getattr(parameter.annotation, "__name__", parameter.annotation)
         raise ContractError(
             f"{where}: run(): parameter '{name}': {shown} can't be read from JSON; "
             f"use a plain or pydantic type, or give it with Depends"
         ) from error
+    if '"writeOnly": true' in json.dumps(schema):  # pydantic's SecretStr and SecretBytes
+        raise ContractError(
+            f"{where}: run(): parameter '{name}' holds a secret, which would be stored as asterisks; "
+            f"read it from settings inside run()"
+        )
 
 
 def _build_model(parameters: dict[str, inspect.Parameter], where: str) -> tuple[type[BaseModel], str | None]:
@@ -161,7 +166,13 @@ _RESERVED = {"stack", "nested", "cache_dependencies"}
 _DUMP: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}
 _LOAD: Any = {"by_alias": True, "by_name": True}
 
-_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=())
+_CONFIG = ConfigDict(
+    extra="forbid",
+    allow_inf_nan=False,
+    ser_json_inf_nan="constants",  # what slips through is then refused by `dump`, not turned into null
+    validate_default=True,
+    protected_namespaces=(),
+)
 
 
 def _forbid_unknown(model: type[BaseModel]) -> type[BaseModel]:

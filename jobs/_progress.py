@@ -1,5 +1,6 @@
 """How far a job is."""
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,10 +23,10 @@ class Progress:
     def __call__(self, done: float, total: float | None = None, message: str = "") -> None:
         """Report progress; `done` and `total` are in units of your own.
 
-        Raises ValueError when `done` is negative or `total` is not positive.
+        Raises ValueError when `done` is negative, `total` is not positive, or one of them is not finite.
         """
-        if not done >= 0 or (total is not None and not total > 0):
-            raise ValueError(f"progress({done}, {total}): done must be at least 0 and total more than 0")
+        if not 0 <= done < math.inf or (total is not None and not 0 < total < math.inf):
+            raise ValueError(f"progress({done}, {total}): done must be at least 0, total more than 0, both finite")
         self._take(done, total, message)
 
     def _take(self, done: float, total: float | None, message: str) -> None:

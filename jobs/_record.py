@@ -58,7 +58,7 @@ class Record:
         """Store a progress report; one that Redis does not take is dropped, for the work matters more."""
         if self._job is not None:
             try:
-                self._eval(_SET, self._job.key, "errand_progress", json.dumps(progress))
+                self._eval(_SET, self._job.key, "errand_progress", _write_json(progress))
             except RedisError as error:
                 logger.warning("job %s: progress report dropped: %s", self._job.id, error)
 
@@ -75,4 +75,10 @@ class Record:
             self._job.retries_left = 0
         shown = {"type": type(error).__name__, "message": str(error)[:MESSAGE_LIMIT]}
         with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well
-            self._eval(_SET, self._job.key, "errand_error", json.dumps(shown))
+            self._eval(_SET, self._job.key, "errand_error", _write_json(shown))
+
+
+def _write_json(shown: dict[str, Any]) -> str:
+    """Return JSON that any reader takes: numbers of other libraries as floats, broken Unicode (file names) replaced."""
+    text = json.dumps(shown, default=float, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()

@@ -22,5 +22,5 @@ class Backoff:
 
     def draw_seconds(self) -> list[int]:
         """Return the wait before each retry, in whole seconds as RQ stores them; at least 1 each."""
-        ceilings = (min(self.cap_seconds, self.base_seconds * 2**n) for n in range(self.tries - 1))
+        ceilings = (min(self.cap_seconds, self.base_seconds * 2 ** min(n, 64)) for n in range(self.tries - 1))
         return [max(1, round(random.uniform(0, ceiling))) for ceiling in ceilings]

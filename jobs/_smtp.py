@@ -4,11 +4,12 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,7 +42,7 @@ class MailSettings(BaseSettings):
             sound = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port or True)
         except ValueError:
             sound = False
-        if not sound or parse_qs(parts.query).get("starttls", ["require"]) != ["require"]:
+        if not sound or parts.query not in ("", "starttls=require"):
             raise ValueError(
                 "write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start"
             )
@@ -53,9 +54,9 @@ class MailSettings(BaseSettings):
         name, address = parseaddr(sender)
         try:
             Address(name, addr_spec=address)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, HeaderParseError):
             address = ""
-        if not address.partition("@")[2]:
+        if not address.partition("@")[2] or not address.isascii():
             raise ValueError("write an address: you@example.com or Name <you@example.com>")
         return sender
 
@@ -90,7 +91,7 @@ class Conversation:
         except OSError as error:  # smtplib's own errors and ssl's are OSErrors too
             raise DeliveryError(f"connect to {url.hostname}: {error}") from error
         try:
-            self._greet(required="starttls" in parse_qs(url.query))
+            self._greet(required=url.query == "starttls=require")
         except BaseException:
             self._smtp.close()
             raise
@@ -109,12 +110,12 @@ class Conversation:
         """Name one recipient. A 4xx ends the conversation; a 5xx is kept for the answer of `deliver`."""
         with _faults(f"RCPT TO {recipient}"):
             code, text = self._smtp.rcpt(recipient)
-        if code < 400:
+        if 200 <= code < 300:
             self._accepted += 1
-        elif code < 500:
-            raise _judge(f"RCPT TO {recipient}", code, text)
-        else:
+        elif 500 <= code < 600:
             self._refused[recipient] = _show(code, text)
+        else:
+            raise _judge(f"RCPT TO {recipient}", code, text)
 
     def deliver(self, message: bytes) -> dict[str, str]:
         """Send the message to those who were accepted; return the others with the server's reason."""
@@ -123,7 +124,7 @@ class Conversation:
             raise RefusedError(f"every recipient was refused: {reasons}")
         with _faults("DATA"):
             code, text = self._smtp.data(message)
-        if code >= 400:
+        if not 200 <= code < 300:  # smtplib gives -1 for what is no SMTP reply
             raise _judge("DATA", code, text)
         return self._refused
 
@@ -145,7 +146,7 @@ class Conversation:
         if self._mail:
             with _faults("MAIL FROM"):
                 code, text = self._smtp.mail(self._settings.sender.addr_spec)
-            if code >= 400:
+            if not 200 <= code < 300:
                 raise _judge("MAIL FROM", code, text)
 
     def _start_tls(self, required: bool, has_password: bool) -> None:
@@ -182,5 +183,7 @@ def _judge(step: str, code: int, text: bytes | str) -> DeliveryError | RefusedEr
 
 
 def _show(code: int, text: bytes | str) -> str:
+    if code < 0:
+        return "an answer that is no SMTP reply"
     shown = text.decode(errors="replace") if isinstance(text, bytes) else text
     return f"{code} {shown}"

@@ -5,17 +5,20 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime
 from typing import Annotated, Any, Self
+from unicodedata import category
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from jobs import Backoff, Depends, PermanentError, Progress, job, job_id
+from jobs import Backoff, PermanentError, Progress, job, job_id
 from jobs._smtp import Conversation, MailSettings
 
 RECIPIENT_LIMIT = 50
 
 
 def _check_address(value: str) -> str:
+    if "=?" in value:  # the email package would decode it, and what it hides could be a line break
+        raise ValueError("an address can't hold an encoded word (=?…?=)")
     try:
         found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
@@ -24,7 +27,8 @@ def _check_address(value: str) -> str:
 
 
 def _check_header(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+    decoded = str(SMTP.header_factory("Subject", value))  # as _build will: an encoded word may hide a line break
+    if any(category(character) in ("Cc", "Zl", "Zp") for character in value + decoded):
         raise ValueError("a header can't hold line breaks or other control characters")
     return value
 
@@ -79,12 +83,12 @@ class Message(BaseModel):
     settings=MailSettings,
     example={"to": "ada@example.com", "subject": "Hello", "text": "It works."},
 )
-def run(message: Message, progress: Progress = Progress(), id: str = Depends(job_id)) -> dict[str, Any]:
+def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     """Send it; return its Message-ID and, by address, the reason for each recipient that was refused for good."""
     settings = MailSettings()
     recipients = message.recipients
     steps = len(recipients) + 2
-    built, message_id = _build(message, settings, id)
+    built, message_id = _build(message, settings, job_id())
     progress(0, steps, "connecting")
     with Conversation(settings) as conversation:
         for number, address in enumerate(recipients, 1):

@@ -32,7 +32,7 @@ class ApiSettings(BaseSettings):
 
     @cached_property
     def hashes(self) -> list[tuple[str, str]]:
-        """Each caller's name and the SHA-256 hash of a secret; a name may have several, one after the other replaced."""
+        """Each caller's name and the SHA-256 hash of a secret; a name may have several while one is replaced."""
         entries = self.api_keys.split(",") if self.api_keys else []
         return [(name, hash) for name, _, hash in (entry.strip().partition(":") for entry in entries)]
 

@@ -1,5 +1,6 @@
 """The worker: RQ's own, made to serve this service's jobs and nothing else."""
 
+import time
 from typing import Any
 
 from redis import RedisError
@@ -30,6 +31,22 @@ class ErrandWorker(Worker):
     def dequeue_timeout(self) -> int:
         """Seconds to wait for a job before looking round; RQ waits 405, and its socket as long for an answer."""
         return 1
+
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
+        """Wait for a job in turns of a second, and give None between two of them once a stop was asked for."""
+        if timeout is None:  # burst mode does not wait
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        idle_since = time.monotonic()
+        while not self._stop_requested:
+            if found := super().dequeue_job_and_maintain_ttl(timeout, 1):
+                return found
+            if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
+                break
+        return None
+
+    def _shutdown(self) -> None:
+        """Note that a stop was asked for; RQ raises in the middle of a call, and a job just taken would be lost."""
+        self._stop_requested = True
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Tell Redis that this worker lives, and move due jobs: RQ calls this at least before each wait."""

@@ -6,6 +6,8 @@ from starlette.testclient import TestClient
 
 from jobs import load_jobs
 
+TYPES = {name: job for name, job in load_jobs().items() if job.example}
+
 
 def test_a_batch_names_its_jobs_in_order(client: TestClient, redis: Redis) -> None:
     answer = client.post("/v1/batches/log", json={"items": [{"text": str(number)} for number in range(3)]})
@@ -40,9 +42,9 @@ def test_a_thousand_items_are_taken(client: TestClient) -> None:
     assert client.get(answer.headers["location"]).json()["queued"] == 1000
 
 
-@pytest.mark.parametrize("type", load_jobs())
+@pytest.mark.parametrize("type", TYPES)
 def test_each_type_has_batches(client: TestClient, type: str) -> None:
-    assert client.post(f"/v1/batches/{type}", json={"items": [load_jobs()[type].example]}).status_code == 202
+    assert client.post(f"/v1/batches/{type}", json={"items": [TYPES[type].example]}).status_code == 202
 
 
 def test_a_batch_can_be_delayed(client: TestClient) -> None:
