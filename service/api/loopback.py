@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.problems import Problem
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+ADDRESSES = ("localhost", "127.0.0.1", "::1")
 
 
 def is_same_site(headers: Headers) -> bool | None:
@@ -22,7 +23,7 @@ def is_same_site(headers: Headers) -> bool | None:
 
 
 class LoopbackOnly:
-    """Refuses requests for other hosts (DNS rebinding) and changes sent from other sites' pages (CSRF)."""
+    """Refuses connections from elsewhere, other hosts (DNS rebinding) and changes from other sites' pages (CSRF)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,8 +34,9 @@ class LoopbackOnly:
             headers = Headers(scope=scope)
             host = headers.get("host", "")
             name = host if host in LOOPBACK else host.rpartition(":")[0]
-            if name not in LOOPBACK:
-                problem = Problem(421, "not-loopback", "Without API_KEYS this API answers to loopback host names only")
+            address, _ = scope["server"]  # where the connection came in, whatever the client says in Host
+            if name not in LOOPBACK or address not in ADDRESSES:
+                problem = Problem(421, "not-loopback", "Under `errand up` this API answers on loopback only")
                 return await problem.render()(scope, receive, send)
             if scope["method"] not in ("GET", "HEAD", "OPTIONS") and is_same_site(headers) is False:
                 problem = Problem(403, "cross-site", "Another site's page may not change anything here")

@@ -80,6 +80,12 @@ def test_without_keys_other_hosts_are_refused(client: TestClient, host: str) -> 
     assert client.get("/livez", headers={"Host": host}).status_code == 421
 
 
+def test_a_connection_that_came_in_elsewhere_is_refused_whatever_its_host_says(queue_settings: QueueSettings) -> None:
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs())
+    with TestClient(app, base_url="http://192.0.2.1:8000") as outside:
+        assert outside.get("/livez", headers={"Host": "localhost"}).status_code == 421
+
+
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
 def test_without_keys_another_sites_page_can_change_nothing(client: TestClient, headers: dict[str, str]) -> None:
     assert client.post("/items/7/process", headers=headers).status_code == 403
