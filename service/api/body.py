@@ -25,14 +25,11 @@ async def read_body(request: Request, model: type[M]) -> M:
 
 
 async def _read_bytes(request: Request) -> bytes:
-    length = request.headers.get("content-length", "")
-    chunks, size = [], 0
-    if not (length.isdecimal() and int(length[:20]) > BODY_LIMIT_BYTES):
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > BODY_LIMIT_BYTES:
-                break
-            chunks.append(chunk)
-        else:
-            return b"".join(chunks)
-    raise Problem(413, "too-large", f"The body is larger than {BODY_LIMIT_BYTES:,} bytes", {"Connection": "close"})
+    chunks, size_bytes = [], 0
+    async for chunk in request.stream():
+        size_bytes += len(chunk)
+        if size_bytes > BODY_LIMIT_BYTES:
+            detail = f"The body is larger than {BODY_LIMIT_BYTES:,} bytes"
+            raise Problem(413, "too-large", detail, {"Connection": "close"})  # the rest is not read
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,10 +1,13 @@
 """Bad input is a clear problem, whichever way it is bad."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
+
+from tests.services import Services
 
 MIB = 1024 * 1024
 
@@ -97,6 +100,15 @@ def test_head_works_where_get_does(client: TestClient, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_head_over_the_wire_has_no_body(services: Services) -> None:
+    url = services.start_api().removeprefix("http://")
+    with socket.create_connection(url.split(":"), timeout=10) as connection:
+        connection.sendall(f"HEAD / HTTP/1.1\r\nHost: {url}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,3 +59,11 @@ def test_a_delayed_batchs_record_outlives_its_delay(client: TestClient, redis: R
     query = f"?delay_seconds={365 * 24 * 3600}"
     answer = client.post(f"/v1/batches/log{query}", json={"items": [{"text": "x"}]}).json()
     assert redis.ttl(f"errand:batch:{answer['id']}") >= 395 * 24 * 3600 - 1
+
+
+def test_reading_a_batch_keeps_its_record(client: TestClient, redis: Redis) -> None:
+    link, _ = post_batch(client, 1)
+    key = f"errand:batch:{link.rpartition('/')[2]}"
+    redis.expire(key, 60)
+    client.get(link)
+    assert redis.ttl(key) == 30 * 24 * 3600

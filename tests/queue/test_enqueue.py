@@ -172,6 +172,7 @@ def test_a_job_after_one_that_has_run_goes_by_how_that_ended(redis: Redis, use: 
     assert use(lambda enqueuer: enqueuer.store([second])) == [child]
     assert redis.llen("rq:queue:log") == (child == "queued")
     assert redis.zcard("rq:canceled:log") == (child == "canceled")
+    assert (redis.ttl(f"rq:job:{second.id}") > 0) == (child == "canceled")  # RQ keeps canceled jobs for ever
 
 
 def test_a_fraction_of_a_second_is_rounded_up(redis: Redis, use: Use) -> None:

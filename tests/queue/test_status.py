@@ -6,6 +6,7 @@ import json
 import pytest
 from redis import Redis
 from rq import Queue
+from rq.results import Result
 
 from service.queue.connection import connect
 from service.queue.settings import QueueSettings
@@ -69,8 +70,6 @@ def test_percent_is_100_when_finished_and_only_then(
 
 
 def test_an_error_that_only_rq_recorded_is_shown(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
-    from rq.results import Result
-
     job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
     assert job is not None
     redis.hset(f"rq:job:{job_id}", "status", "failed")
@@ -83,8 +82,6 @@ def test_an_error_that_only_rq_recorded_is_shown(queue_settings: QueueSettings, 
 def test_a_process_that_died_without_a_word_is_told_as_rq_tells_it(
     queue_settings: QueueSettings, redis: Redis, job_id: str
 ) -> None:
-    from rq.results import Result
-
     job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
     assert job is not None
     redis.hset(f"rq:job:{job_id}", "status", "failed")
@@ -93,3 +90,18 @@ def test_a_process_that_died_without_a_word_is_told_as_rq_tells_it(
     assert found is not None
     assert found.error.type == "Lost"  # type: ignore[union-attr]
     assert "signal 9" in found.error.message  # type: ignore[union-attr]
+
+
+def test_a_job_that_runs_again_shows_no_result_of_the_last_time(
+    queue_settings: QueueSettings, redis: Redis, job_id: str
+) -> None:
+    job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
+    assert job is not None
+    Result.create(job, Result.Type.SUCCESSFUL, 100, return_value="old")
+    found = read(queue_settings, job_id)
+    assert found is not None
+    assert found.result is None
+    redis.hset(f"rq:job:{job_id}", "status", "finished")
+    again = read(queue_settings, job_id)
+    assert again is not None
+    assert again.result == "old"

@@ -28,7 +28,7 @@ def run(services: Services, *args: Any, **options: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["os.system", "eval", "jobs.echo.asyncio.run", "jobs.log.write_line"])
 def test_a_function_that_is_no_jobs_is_refused(services: Services, tmp_path: Path, name: str) -> None:
-    job = run(services, name, f"touch {tmp_path}/pwned", retry=Retry(3))
+    job = run(services, name, f"touch {tmp_path}/pwned", retry=Retry(3, interval=60))
     assert (job["status"], job["retries_left"]) == ("failed", 0)
     assert "is no function of a file in jobs/" in job["error"]["message"]
     assert not (tmp_path / "pwned").exists()
@@ -46,7 +46,7 @@ def test_a_callback_is_refused_before_the_work_begins(services: Services, tmp_pa
 
 def test_an_instance_is_refused(services: Services, queue: Queue, redis: Redis) -> None:
     job = queue.create_job("jobs.echo.run.perform")
-    job._data = json.dumps(["upper", "an instance", [], {}]).encode()
+    job._data = json.dumps(["jobs.echo.run.perform", "an instance", [], {}]).encode()
     queue.enqueue_job(job)
     services.start_api()
     services.start_worker()
