@@ -34,9 +34,9 @@ check: setup-dev ## ruff, ruff format, mypy --strict
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-lock: ## Write the lock files anew (needs uv); UPGRADE=--upgrade for newer versions
-	$(LOCK) $(UPGRADE) -o requirements.txt
-	$(LOCK) $(UPGRADE) --group dev -o requirements-dev.txt
+lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--extra postgres'
+	$(LOCK) $(OPTIONS) -o requirements.txt
+	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data
 	rm -rf .venv .venv-* .errand .errand-* log.txt
