@@ -30,8 +30,6 @@ async def require_key(
 ) -> str:
     """Return the caller's name. Raises Problem 401; every key is compared, in constant time."""
     settings: ApiSettings = request.app.state.settings
-    if not settings.hashes:
-        return "local"
     given = hash_secret(credentials.credentials) if credentials else ""
     names = [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
     if not names:

@@ -42,7 +42,10 @@ async def read_run_at(
     ] = None,
     run_at: Annotated[
         str | None,
-        Query(description="Run it then: RFC 3339 with offset, `2026-12-24T18:00:00+01:00`. A past time means now."),
+        Query(
+            json_schema_extra={"format": "date-time"},
+            description="Run it then: RFC 3339 with offset, `2026-12-24T18:00:00+01:00`. A past time means now.",
+        ),
     ] = None,
 ) -> datetime | None:
     """Return when the job may run, None for now. Raises Problem 422."""

@@ -5,6 +5,10 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from jobs import load_jobs
+from service.api.app import create_app
+from service.api.auth import make_key
+from service.api.settings import ApiSettings
+from service.queue.settings import QueueSettings
 
 TYPES = {name: job for name, job in load_jobs().items() if job.example}
 
@@ -59,5 +63,7 @@ def test_an_answer_is_what_the_document_says(client: TestClient, type: str) -> N
     TypeAdapter(BatchView).validate_python(client.get(batch["links"]["self"]).json(), extra="forbid")
 
 
-def test_docs_offer_a_key(document: dict) -> None:
-    assert document["paths"]["/v1/jobs/log"]["post"]["security"]
+def test_docs_ask_for_a_key_where_there_are_keys(queue_settings: QueueSettings, document: dict) -> None:
+    assert "security" not in document["paths"]["/v1/jobs/log"]["post"]
+    app = create_app(ApiSettings(API_KEYS=make_key("ops")[1]), queue_settings, load_jobs())
+    assert app.openapi()["paths"]["/v1/jobs/log"]["post"]["security"]
