@@ -39,4 +39,4 @@ lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--ext
 	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data
-	rm -rf .venv .venv-* .errand .errand-* log.txt
+	rm -rf .venv .venv-[0-9]*-[0-9]* .errand .errand-* log.txt

@@ -119,6 +119,18 @@ def test_another_lock_builds_anew_and_keeps_only_the_environment_before_it(clone
     assert clone.list_made() == sorted([".venv", *builds[1:]])  # the demo may still be running in it
 
 
+def test_it_removes_no_folder_that_it_did_not_make(clone: Clone) -> None:
+    clone.add_python("python3.12")
+    for name in (".venv", ".venv-mine", ".venv-3.12"):
+        (clone.folder / name / "bin").mkdir(parents=True)
+    for text in ("one", "two", "three"):
+        (clone.folder / "requirements.txt").write_text(text)
+        assert clone.run()[0] == 0
+    (aside,) = clone.folder.glob(".venv-before-*")
+    assert (aside / "bin").is_dir()
+    assert {".venv-mine", ".venv-3.12"} <= set(clone.list_made())
+
+
 def test_a_venv_of_the_persons_own_is_put_aside_and_a_link_out_of_the_folder_is_left(
     clone: Clone, tmp_path: Path
 ) -> None:
