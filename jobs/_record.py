@@ -63,9 +63,10 @@ class Record:
                 logger.warning("job %s: progress report dropped: %s", self._job.id, error)
 
     def succeed(self) -> None:
-        """Note the end in the batch's own record, which outlives the job."""
+        """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""
         if self._job is not None and self._batch:
-            self._eval(_COUNT, f"errand:batch:{self._batch}", self._job.id, "finished")
+            with suppress(RedisError):  # reading the batch notes it as well, while the job is there
+                self._eval(_COUNT, f"errand:batch:{self._batch}", self._job.id, "finished")
 
     def fail(self, error: BaseException, permanent: bool) -> None:
         """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""

@@ -116,6 +116,11 @@ def test_a_failed_job_is_not_marked_finished_in_its_batch(perform: Perform, redi
     assert redis.hgetall("errand:batch:b1") == {b"id1": b""}
 
 
+def test_work_that_is_done_does_not_fail_for_its_batchs_record(perform: Perform, redis: Redis, ledger: Path) -> None:
+    redis.set("errand:batch:b1", "no hash, so that noting the end is an error")
+    assert perform("witness", {"ledger": str(ledger)}, batch="b1").get_status() == "finished"
+
+
 def test_a_batch_that_has_expired_does_not_come_back(perform: Perform, redis: Redis, ledger: Path) -> None:
     perform("witness", {"ledger": str(ledger)}, batch="gone")
     assert not redis.exists("errand:batch:gone")
