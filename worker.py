@@ -4,7 +4,7 @@ import sys
 
 from jobs import list_queues
 from service.queue.catalog import read_catalog
-from service.queue.settings import QueueSettings, SettingsError, read_settings
+from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
 from service.worker.worker import ErrandWorker as Worker
 
 __all__ = ["QUEUES", "REDIS_URL", "Worker"]
@@ -14,4 +14,4 @@ try:
     REDIS_URL = read_settings(QueueSettings, "worker.py").redis_url
 except SettingsError as error:
     # rq would print an ImportError as «Invalid attribute name» and nothing more.
-    sys.exit("\n".join(f"errand: {line}" for line in str(error).splitlines()))
+    sys.exit(tell(error))

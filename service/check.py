@@ -7,8 +7,7 @@ from redis import RedisError
 
 from service.api.settings import ApiSettings
 from service.queue.catalog import read_catalog
-from service.queue.connection import connect
-from service.queue.server import EvictingServerError, check_server
+from service.queue.server import EvictingServerError, check_url
 from service.queue.settings import QueueSettings, SettingsError, read_settings
 
 T = TypeVar("T")
@@ -54,8 +53,7 @@ def _attempt(read: Callable[[], T], faults: list[str]) -> T | None:
 
 async def _check_redis(queue: QueueSettings, lines: list[str]) -> bool:
     try:
-        async with connect(queue.redis_url) as redis:
-            found = await check_server(redis)
+        found = await check_url(queue.redis_url)
     except (RedisError, EvictingServerError, OSError, ValueError) as error:  # ValueError: a URL that can't be read
         lines.append(f"FAIL  Redis: {error}")
         return False

@@ -16,6 +16,7 @@ from service.local.preflight import CannotStartError
 from service.local.processes import Output
 from service.local.settings import OUTSIDE, UpOptions
 from service.local.up import default_data, run_up
+from service.queue.settings import tell
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Errand: a lightweight job service on RQ.")
 
@@ -77,8 +78,7 @@ def _announce(options: UpOptions, output: Output) -> None:
 
 
 def _fail(text: str) -> None:
-    for line in text.splitlines():
-        print(f"errand: {line}", file=sys.stderr)
+    print(tell(text), file=sys.stderr)
     sys.exit(1)
 
 

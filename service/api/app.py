@@ -14,6 +14,7 @@ from redis import RedisError
 
 from jobs import Job
 from service.api import batches, dashboard, health, jobs, tutorial
+from service.api.access_log import hide_queries
 from service.api.auth import require_key
 from service.api.head import HeadAsGet
 from service.api.loopback import LoopbackOnly
@@ -26,8 +27,8 @@ from service.queue.batch import BatchReader
 from service.queue.catalog import read_catalog
 from service.queue.connection import connect
 from service.queue.enqueue import Enqueuer
-from service.queue.server import EvictingServerError, check_server
-from service.queue.settings import QueueSettings, SettingsError, read_settings
+from service.queue.server import EvictingServerError, check_url
+from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
 from service.queue.status import StatusReader
 
 logger = logging.getLogger("errand.api")
@@ -69,7 +70,7 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
 
 def from_environment() -> FastAPI:
     """Build the application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
-    logging.getLogger("uvicorn.access").addFilter(_hide_query)
+    hide_queries()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         types = read_catalog()
@@ -79,20 +80,17 @@ def from_environment() -> FastAPI:
             thread.submit(asyncio.run, _check_redis(queue.redis_url)).result()
         return app
     except (SettingsError, EvictingServerError) as error:
-        sys.exit("\n".join(f"errand: {line}" for line in str(error).splitlines()))
+        sys.exit(tell(error))
 
 
 async def _check_redis(url: str) -> None:
     """Warn of a server that may lose jobs; one that is away may come later. Raises EvictingServerError."""
-    redis = connect(url)
     try:
-        found = await check_server(redis)
+        found = await check_url(url)
         if not found.survives_power_cut:
             logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
     except RedisError as error:
         logger.warning("Redis is away (%s); /readyz tells when it is back", error)
-    finally:
-        await redis.aclose()
 
 
 @asynccontextmanager
@@ -101,14 +99,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
     yield
     await app.state.road.redis.aclose()
-
-
-def _hide_query(record: logging.LogRecord) -> bool:
-    """Cut the query string, which may hold a message, from uvicorn's access line."""
-    if isinstance(record.args, tuple) and len(record.args) == 5:
-        client, method, path, *rest = record.args
-        record.args = (client, method, str(path).partition("?")[0], *rest)
-    return True
 
 
 def _read_version() -> str:

@@ -3,16 +3,12 @@
 from typing import Any
 
 from pydantic import BaseModel
+from rq.job import JobStatus as RQStatus
 from rq.utils import utcformat
 
 from service.queue.batch import BatchStatus
 from service.queue.enqueue import NewJob
 from service.queue.status import JobError, JobStatus, Progress
-
-STATUSES = (
-    *("created", "queued", "started", "finished", "failed", "scheduled", "deferred"),
-    *("ready_to_enqueue", "rate_limited", "canceled", "stopped"),
-)
 
 
 class JobView(BaseModel):
@@ -112,7 +108,7 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
 
 def show_batch(batch: BatchStatus) -> dict[str, Any]:
     """Return a batch that was read."""
-    counts = {status: batch.counts.get(status, 0) for status in (*STATUSES, "deleted")}
+    counts = {status: batch.counts.get(status, 0) for status in (*(word.value for word in RQStatus), "deleted")}
     percent = 100 * batch.ended // batch.total
     head = {"id": batch.id, "type": batch.type, "created_at": batch.created_at, "total": batch.total}
     return {**head, "percent": percent, **counts, "links": {"self": batch_link(batch.id)}}

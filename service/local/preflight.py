@@ -12,8 +12,7 @@ from redis import RedisError
 from service.api.settings import ApiSettings
 from service.local.settings import UpOptions
 from service.queue.catalog import read_catalog
-from service.queue.connection import connect
-from service.queue.server import EvictingServerError, check_server
+from service.queue.server import EvictingServerError, check_url
 from service.queue.settings import QueueSettings, SettingsError, read_settings
 
 
@@ -37,8 +36,7 @@ def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
 
 async def _check_redis(url: str) -> None:
     try:
-        async with connect(url) as redis:
-            await check_server(redis)
+        await check_url(url)
     except EvictingServerError as error:
         raise CannotStartError(str(error)) from error
     except (RedisError, OSError, ValueError) as error:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from redis import RedisError
 from redis.asyncio import Redis
 
+from service.queue.connection import connect
+
 
 class EvictingServerError(Exception):
     """Raised when the server may throw jobs away to make room."""
@@ -16,6 +18,12 @@ class Durability:
 
     survives_power_cut: bool | None
     reason: str
+
+
+async def check_url(url: str) -> Durability:
+    """Do as `check_server` over a connection of its own. Raises ValueError for a URL that can't be read, too."""
+    async with connect(url) as redis:
+        return await check_server(redis)
 
 
 async def check_server(redis: Redis) -> Durability:

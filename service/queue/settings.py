@@ -13,6 +13,11 @@ class SettingsError(Exception):
     """Raised when a setting is missing or wrong; the text has the line to set."""
 
 
+def tell(fault: Exception | str) -> str:
+    """Return what a person sees where a process can't start: each line of the fault with our name in front."""
+    return "\n".join(f"errand: {line}" for line in str(fault).splitlines())
+
+
 class QueueSettings(BaseSettings):
     """Where the jobs are kept, and how long after their end."""
 
