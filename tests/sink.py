@@ -29,6 +29,7 @@ class ScriptedSink:
     hang: str = ""
     mails: list[Mail] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     port: int = field(default_factory=find_free_port)
 
     @property
@@ -84,6 +85,8 @@ class ScriptedSink:
         answer = await self._answer(address, "250 OK")
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
+        else:
+            self.refused.append(address)
         return answer
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:

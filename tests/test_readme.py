@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.curl import provide_curl
 from tests.services import Services
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -32,13 +33,14 @@ def test_the_jobs_own_test_passes_without_redis(with_its_job: Services) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
-def test_every_curl_line_does_what_is_shown(with_its_job: Services) -> None:
+def test_every_curl_line_does_what_is_shown(with_its_job: Services, tmp_path: Path) -> None:
+    environment = provide_curl(tmp_path)
     url = with_its_job.start_api()
     with_its_job.start_worker()
     id = ""
     for line in CURLS:
         line = re.sub(r"/v1/jobs/[0-9a-f-]{36}", f"/v1/jobs/{id}", line.replace("http://127.0.0.1:8000", url))
-        done = subprocess.run(["sh", "-c", f"{line} -s"], capture_output=True, text=True, check=True)
+        done = subprocess.run(["sh", "-c", f"{line} -s"], env=environment, capture_output=True, text=True, check=True)
         found = re.search(r'"id":"([^"]+)"', done.stdout)
         id = found[1] if found else id
         assert ("invalid-body" in done.stdout) == ('"urgent"' in line), (line, done.stdout)

@@ -62,4 +62,4 @@ def test_an_unfinished_batch_says_when_to_ask_again(client: TestClient, redis: R
 def test_an_unknown_batch_and_an_unknown_type_are_404s(client: TestClient) -> None:
     assert client.get("/v1/batches/5f0c7d1e-0000-4000-8000-000000000000").json()["type"].endswith("no-such-batch")
     assert client.get("/v1/batches/x").status_code == 404
-    assert client.post("/v1/batches/sms", json={}).json()["type"].endswith("no-such-type")
+    assert client.post("/v1/batches/no_such_type", json={}).json()["type"].endswith("no-such-type")

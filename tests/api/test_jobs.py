@@ -104,10 +104,12 @@ def test_other_delays_are_refused(client: TestClient, redis: Redis, query: str) 
 
 
 def test_an_unknown_type_is_a_404_that_lists_the_types(client: TestClient) -> None:
-    answer = client.post("/v1/jobs/sms", json={})
+    answer = client.post("/v1/jobs/no_such_type", json={})
+    listed = ", ".join(load_jobs())  # with the jobs that somebody added
+    assert {"email", "item", "log"} <= set(listed.split(", "))
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
-        "There is no job type 'sms'; there are email, item, log",
+        f"There is no job type 'no_such_type'; there are {listed}",
     )
 
 

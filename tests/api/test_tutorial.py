@@ -74,7 +74,8 @@ def test_the_line_waits_for_the_emails_retries(services: Services, sink: Scripte
     assert services.read(line)["status"] == "deferred"
     sink.answers.clear()
     assert services.wait_for(line)["status"] == "finished"
-    assert services.read(mail)["attempts"] == 2
+    assert sink.refused
+    assert services.read(mail)["attempts"] == len(sink.refused) + 1  # on a busy machine a second 450 may come first
 
 
 def test_no_query_string_is_in_the_access_log(services: Services) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from service.local.valkey import find_free_port
 from tests.conftest import ROOT
+from tests.curl import provide_curl
 from tests.local.running import find_descendants, list_processes, read_place
 from tests.services import wait_until
 
@@ -125,10 +126,12 @@ def test_the_addresses_it_prints_answer(demo: tuple[Terminal, Path, str]) -> Non
             assert answer.status == 200
 
 
-def test_the_curl_line_it_prints_sends_a_mail(demo: tuple[Terminal, Path, str]) -> None:
+def test_the_curl_line_it_prints_sends_a_mail(demo: tuple[Terminal, Path, str], tmp_path: Path) -> None:
     terminal, folder, _ = demo
     (line,) = re.findall(r"^  (curl .*)$", terminal.output, re.MULTILINE)
-    answer = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["sh", "-c", line], cwd=folder, env=provide_curl(tmp_path), capture_output=True, text=True, check=True
+    )
     assert '"status":"queued"' in answer.stdout
     wait_until(lambda: any("you@example.com" in mail.read_text() for mail in folder.glob(".errand-*/mail/*.eml")))
 
