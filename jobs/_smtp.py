@@ -1,5 +1,6 @@
 """One message, one SMTP conversation (RFC 5321): all of its recipients for now, or none of them."""
 
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -8,13 +9,14 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs import PermanentError
+from jobs._delivery import Delivery
 
 TIMEOUT_SECONDS = 30
 
@@ -33,6 +35,7 @@ class MailSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True)
     smtp_url: str = Field(alias="SMTP_URL")
     mail_from: str = Field(alias="MAIL_FROM")
+    mail_on_unknown: Literal["send", "fail"] = Field("send", alias="MAIL_ON_UNKNOWN")
 
     @field_validator("smtp_url")
     @classmethod
@@ -117,16 +120,36 @@ class Conversation:
         else:
             raise _judge(f"RCPT TO {recipient}", code, text)
 
-    def deliver(self, message: bytes) -> dict[str, str]:
-        """Send the message to those who were accepted; return the others with the server's reason."""
+    def deliver(self, message: bytes, delivery: Delivery) -> dict[str, str]:
+        """Send the message to those who were accepted; return the others with the server's reason.
+
+        What `delivery` raises before the message goes out ends the conversation.
+        """
         if not self._accepted:
             reasons = "; ".join(f"{address}: {reason}" for address, reason in self._refused.items())
             raise RefusedError(f"every recipient was refused: {reasons}")
         with _faults("DATA"):
-            code, text = self._smtp.data(message)
+            code, text = self._smtp.docmd("DATA")
+            if code != 354:
+                raise _judge("DATA", code, text)
+            code, text = self._send(message, delivery)
         if not 200 <= code < 300:  # smtplib gives -1 for what is no SMTP reply
             raise _judge("DATA", code, text)
         return self._refused
+
+    def _send(self, message: bytes, delivery: Delivery) -> tuple[int, bytes]:
+        """Send the message's lines and return the answer; up to their first one it is known that nothing was sent."""
+        lines = re.sub(rb"(?m)^\.", b"..", message)  # RFC 5321, section 4.5.2
+        try:
+            delivery.begin()
+            self._smtp.send(lines + b".\r\n")
+            code, text = self._smtp.getreply()
+        except BaseException:
+            self._smtp.close()  # the server would take all else, an RSET too, for lines of the message
+            raise
+        if 400 <= code < 600:
+            delivery.withdraw()
+        return code, text
 
     def _connect(self, scheme: str, host: str, port: int | None) -> smtplib.SMTP:
         if scheme == "smtps":

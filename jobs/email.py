@@ -11,6 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from jobs import Backoff, PermanentError, Progress, job, job_id
+from jobs._delivery import Delivery
 from jobs._smtp import Conversation, MailSettings
 
 RECIPIENT_LIMIT = 50
@@ -89,14 +90,18 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     recipients = message.recipients
     steps = len(recipients) + 2
     built, message_id = _build(message, settings, job_id())
-    progress(0, steps, "connecting")
-    with Conversation(settings) as conversation:
-        for number, address in enumerate(recipients, 1):
-            progress(number, steps, f"recipient {number} of {len(recipients)}")
-            conversation.address(address)
-        refused = conversation.deliver(built)
+    delivery = Delivery(message_id, settings.mail_on_unknown)
+    result = delivery.recall()
+    if result is None:
+        progress(0, steps, "connecting")
+        with Conversation(settings) as conversation:
+            for number, address in enumerate(recipients, 1):
+                progress(number, steps, f"recipient {number} of {len(recipients)}")
+                conversation.address(address)
+            result = {"message_id": message_id, "refused": conversation.deliver(built, delivery)}
+            delivery.finish(result)  # before the conversation's end, which may take its time
     progress(steps, steps, "sent")
-    return {"message_id": message_id, "refused": refused}
+    return result
 
 
 def _build(message: Message, settings: MailSettings, id: str) -> tuple[bytes, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -23,10 +24,14 @@ class Mail:
 
 @dataclass
 class ScriptedSink:
-    """`answers` by recipient, and under `MAIL` and `DATA` by step; `hang` names a step that never answers."""
+    """`answers` by recipient, and under `MAIL` and `DATA` by step; `hang` names a step that never answers.
+
+    `watch` is told each step before it is answered. `taken` is a step too: the mail is kept, the answer not yet sent.
+    """
 
     answers: dict[str, str] = field(default_factory=dict)
     hang: str = ""
+    watch: Callable[[str], object] = lambda step: None
     mails: list[Mail] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -73,6 +78,7 @@ class ScriptedSink:
         return Server(self, hostname="localhost", loop=self._loop)
 
     async def _answer(self, step: str, ordinary: str) -> str:
+        self.watch(step)
         if self.hang == step:
             await asyncio.sleep(3600)
         return self.answers.get(step, ordinary)
@@ -95,4 +101,5 @@ class ScriptedSink:
             assert isinstance(envelope.content, bytes)
             message = message_from_bytes(envelope.content)
             self.mails.append(Mail(envelope.mail_from or "", list(envelope.rcpt_tos), message))
+            await self._answer("taken", answer)
         return answer

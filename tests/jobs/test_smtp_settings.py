@@ -1,4 +1,4 @@
-"""SMTP_URL and MAIL_FROM: what is refused at the start, and how it is told."""
+"""SMTP_URL, MAIL_FROM and MAIL_ON_UNKNOWN: what is refused at the start, and how it is told."""
 
 import pytest
 from hypothesis import example, given
@@ -59,6 +59,12 @@ def test_a_bad_sender_says_what_to_write(sender: str) -> None:
 def test_a_sender_has_a_name_and_an_address() -> None:
     sender = MailSettings(SMTP_URL=URL, MAIL_FROM="Jürgen <j@example.com>").sender
     assert (sender.display_name, sender.addr_spec) == ("Jürgen", "j@example.com")
+
+
+def test_what_to_do_about_an_unknown_delivery_is_one_of_two_words() -> None:
+    assert MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com").mail_on_unknown == "send"
+    with pytest.raises(ValidationError, match="'send' or 'fail'"):
+        MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com", MAIL_ON_UNKNOWN="retry")
 
 
 @given(
