@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI
 from redis import RedisError
 
 from jobs import Job
-from service.api import batches, dashboard, health, jobs, tutorial
+from service.api import batches, dashboard, health, jobs, requeue, tutorial
 from service.api.access_log import hide_queries
 from service.api.auth import require_key
 from service.api.head import HeadAsGet
@@ -27,6 +27,7 @@ from service.queue.batch import BatchReader
 from service.queue.catalog import read_catalog
 from service.queue.connection import connect
 from service.queue.enqueue import Enqueuer
+from service.queue.requeue import Requeuer
 from service.queue.server import EvictingServerError, check_url
 from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
 from service.queue.status import StatusReader
@@ -51,13 +52,16 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
-    app.state.road = Road(redis, types, Enqueuer(redis, queue, types), StatusReader(redis), BatchReader(redis, queue))
+    enqueuer = Enqueuer(redis, queue, types)
+    requeuer = Requeuer(redis, enqueuer.memory)
+    app.state.road = Road(redis, types, enqueuer, requeuer, StatusReader(redis), BatchReader(redis, queue))
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
     keyed = [Depends(require_key)] if settings.hashes else []
     app.include_router(jobs.build_router(types, bodies), dependencies=keyed)
     app.include_router(batches.build_router(types, bodies), dependencies=keyed)
+    app.include_router(requeue.router, dependencies=keyed)
     app.include_router(tutorial.hello)
     app.include_router(tutorial.router, dependencies=keyed)
     app.include_router(health.router)

@@ -1,6 +1,7 @@
 """`/v1/batches`: many jobs of one type, stored all or none, counted together."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -11,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from jobs import Job
 from service.api.body import read_body
 from service.api.deadline import redis_deadline
+from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.jobs import RunAt, unknown_type
 from service.api.openapi import PROBLEMS, Bodies, describe_body
 from service.api.state import RoadTo, check_id, missing
 from service.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
-from service.queue.enqueue import NewJob
+from service.queue.enqueue import NewJob, derive_ids
 
 ITEM_LIMIT = 1000
 
@@ -34,7 +36,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
             response_model=NewBatchView,
             operation_id=operation,
             summary=f"Store 1 to {ITEM_LIMIT:,} {job.type} jobs, all or none",
-            openapi_extra=describe_body(job.example and {"items": [job.example]}),
+            openapi_extra={**describe_body(job.example and {"items": [job.example]}), **DESCRIPTION},
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
     router.add_api_route(
@@ -57,16 +59,24 @@ def _build_model(job: Job[..., Any]) -> type[BaseModel]:
 def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[JSONResponse]]:
     async def enqueue_batch(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
         body: Any = await read_body(request, model)
-        id = str(uuid4())
-        new = [NewJob(job, job.payload.dump(item), run_at, batch=id) for item in body.items]
-        async with redis_deadline("Redis did not answer; the batch may have been stored, under this id", id=id):
-            statuses = await road.enqueuer.store(new, batch=(id, job.type))
-        link = batch_link(id)
+        new = _build_jobs(job, body.items, run_at)
+        claim = await read_claim(request, body)
+        new, statuses, headers = await store_once(road, new, claim, batch=(str(new[0].batch), job.type))
+        link = batch_link(id := str(new[0].batch))
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
         answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
-        return JSONResponse(answer, 202, {"Location": link})
+        return JSONResponse(answer, 202, {"Location": link, **headers})
 
     return enqueue_batch
+
+
+def _build_jobs(job: Job[..., Any], items: list[BaseModel], run_at: datetime | None) -> Sequence[NewJob]:
+    """Return the jobs of a new batch: they share its time, and their ids follow from its own."""
+    batch, now = str(uuid4()), datetime.now(UTC)
+    return [
+        NewJob(job, job.payload.dump(item), run_at, batch=batch, id=id, created_at=now)
+        for id, item in zip(derive_ids(batch, len(items)), items, strict=True)
+    ]
 
 
 async def _refuse_type(type: str, road: RoadTo) -> None:

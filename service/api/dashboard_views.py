@@ -18,6 +18,8 @@ from rq.registry import (
 )
 
 from service.api.dashboard_records import AWAY, DAMAGE, JSONJob, JSONQueue
+from service.queue.connection import read_script
+from service.queue.requeue import build_args
 
 REGISTRIES: dict[str, type[BaseRegistry]] = {
     "canceled": CanceledJobRegistry,
@@ -30,11 +32,13 @@ REGISTRIES: dict[str, type[BaseRegistry]] = {
 
 
 def requeue(job_id: str, connection: Any) -> Job:
-    """Requeue a failed job with its retries given back; RQ leaves it none."""
+    """Requeue a failed job as the API does; RQ leaves it no retries. Raises InvalidJobOperation."""
     job = JSONJob.fetch(job_id, connection=connection)
-    if job.retries_left is not None:
-        job.retries_left = len(job.retry_intervals or ())
-    return job.requeue()
+    script = connection.register_script(read_script("requeue.lua"))
+    (outcome,) = script(args=build_args([job_id], ["failed", "stopped"]))
+    if outcome:
+        raise InvalidJobOperation(outcome.decode(errors="replace"))
+    return job
 
 
 def read_page(

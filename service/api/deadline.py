@@ -9,11 +9,14 @@ from typing import Any
 from redis import exceptions
 
 from service.api.problems import Problem
+from service.queue.memory import FullRedisError
 
 logger = logging.getLogger("errand.api")
 
 DEADLINE_SECONDS = 1.8
 RETRY_AFTER = {"Retry-After": "2"}
+# Without permission for INFO nobody knows whether there is room.
+AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, exceptions.NoPermissionError)
 
 
 @asynccontextmanager
@@ -24,10 +27,14 @@ async def redis_deadline(
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
+    except FullRedisError as error:
+        logger.warning("Redis is nearly full: %s", error)
+        full = f"Redis is nearly full ({error}). Try again when jobs have ended"
+        raise Problem(503, "redis-full", full, RETRY_AFTER) from error
     except (exceptions.OutOfMemoryError, exceptions.ReadOnlyError) as error:
         logger.warning("Redis takes nothing: %s", error)
         full = "Redis takes no writes at the moment (full, or a replica); nothing was stored. Try again"
         raise Problem(503, "redis-full", full, RETRY_AFTER) from error
-    except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError) as error:
+    except AWAY as error:
         logger.warning("Redis is away: %s: %s", type(error).__name__, error)
         raise Problem(503, "redis-away", detail, RETRY_AFTER, **extra) from error

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
 from service.api.state import RoadTo
+from service.queue.memory import FullRedisError
 from service.queue.server import EvictingServerError, check_server
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
@@ -27,4 +28,10 @@ async def readyz(road: RoadTo, response: Response) -> dict[str, Any]:
         except EvictingServerError as error:
             response.status_code = 503
             return {"status": "refused", "redis": {"detail": str(error)}}
-    return {"status": "ok", "redis": {"survives_power_cut": found.survives_power_cut, "detail": found.reason}}
+        redis = {"survives_power_cut": found.survives_power_cut, "detail": found.reason}
+        try:
+            await road.enqueuer.memory.check()
+        except FullRedisError as error:
+            response.status_code = 503
+            return {"status": "full", "redis": {**redis, "detail": str(error)}}
+    return {"status": "ok", "redis": redis}

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from jobs import Job
 from service.api.body import read_body
 from service.api.deadline import redis_deadline
+from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.openapi import PROBLEMS, Bodies, describe_body
 from service.api.problems import Problem
 from service.api.query import read_run_at
@@ -38,7 +39,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
             operation_id=operation,
             summary=summary.replace("`", "").rstrip("."),  # shown as plain text
             description=description.strip(),
-            openapi_extra=describe_body(job.example),
+            openapi_extra={**describe_body(job.example), **DESCRIPTION},
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
     router.add_api_route(
@@ -49,11 +50,10 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
 
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
     async def enqueue(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
-        payload = job.payload.dump(await read_body(request, job.payload.model))
-        new = NewJob(job, payload, run_at)
-        async with redis_deadline("Redis did not answer; the job may have been stored, under this id", id=new.id):
-            (status,) = await road.enqueuer.store([new])
-        return JSONResponse(show_new_job(new, status), 202, {"Location": job_link(new.id)})
+        body = await read_body(request, job.payload.model)
+        new = NewJob(job, job.payload.dump(body), run_at)
+        (new,), (status,), headers = await store_once(road, [new], await read_claim(request, body))
+        return JSONResponse(show_new_job(new, status), 202, {"Location": job_link(new.id), **headers})
 
     return enqueue
 

@@ -11,6 +11,7 @@ from jobs import Job
 from service.api.problems import Problem
 from service.queue.batch import BatchReader
 from service.queue.enqueue import Enqueuer
+from service.queue.requeue import Requeuer
 from service.queue.status import StatusReader
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -23,6 +24,7 @@ class Road:
     redis: Redis
     types: dict[str, Job[..., Any]]
     enqueuer: Enqueuer
+    requeuer: Requeuer
     jobs: StatusReader
     batches: BatchReader
 

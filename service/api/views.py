@@ -21,6 +21,7 @@ class JobView(BaseModel):
     progress: Progress
     attempts: int
     interruptions: int
+    losses: int
     retries_left: int
     created_at: str | None
     enqueued_at: str | None
@@ -65,6 +66,13 @@ class NewBatchView(BaseModel):
     links: dict[str, str]
 
 
+class RequeuedView(BaseModel):
+    """How many failed jobs of a queue were queued again."""
+
+    queue: str
+    requeued: int
+
+
 def job_link(id: str) -> str:
     """Return the path of a job."""
     return f"/v1/jobs/{id}"
@@ -93,6 +101,7 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
             progress=Progress(),
             attempts=0,
             interruptions=0,
+            losses=0,
             retries_left=job.type.retry.tries - 1,
             created_at=created_at,
             enqueued_at=created_at if status == "queued" else None,

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.commands.core import AsyncScript
+from rq.defaults import RQ_KEY_PREFIX
 
 # Together they stay under the 2 s within which a Redis that is away becomes a 503.
 ANSWER_SECONDS = 1.5
@@ -28,4 +29,9 @@ def connect(url: str) -> Redis:
 
 def load_script(redis: Redis, name: str) -> AsyncScript:
     """Return the Lua script beside this file; it is loaded and sent again by itself where the server lost it."""
-    return redis.register_script(Path(__file__).with_name(name).read_text())
+    return redis.register_script(read_script(name))
+
+
+def read_script(name: str) -> str:
+    """Return the text of the Lua script beside this file, with RQ's prefix of keys."""
+    return Path(__file__).with_name(name).read_text().replace("'rq:", f"'{RQ_KEY_PREFIX}:")

@@ -2,11 +2,12 @@
 -- Stores jobs with RQ's own fields and keys, all or none, in one step. A job whose id is there already is left as it
 -- is, so the same call sent twice changes nothing.
 --
--- KEYS  rq:queues, the batch's record (or '-'), then each job's hash
+-- KEYS  rq:queues, the batch's record (or '-'), then each job's hash, and with a claim the record under its key
 -- ARGV  JSON {queues: {name: {list, scheduled, deferred, canceled}}, jobs: [{id, queue, score, parents: [{id, key,
---       dependents}], dependencies}], now, enqueued_at, ttl_seconds, batch: [field, value, …]}, then for each job the
---       number of its fields and values and these
--- Returns each job's status, or -1 and the id of a parent that does not exist: then nothing is stored.
+--       dependents}], dependencies}], now, enqueued_at, ttl_seconds, batch: [field, value, …], claim: {record,
+--       kept_seconds} or none}, then for each job the number of its fields and values and these
+-- Returns each job's status; or, with nothing stored, -1 and the id of a parent that does not exist, or -2 and the
+-- record that is there already under the claim's key.
 
 local call = cjson.decode(ARGV[1])
 local statuses, woken, new, at = {}, {}, {}, 2
@@ -42,6 +43,10 @@ local place = {
   end,
 }
 
+local claimed = call.claim and KEYS[#KEYS]
+local found = claimed and redis.call('GET', claimed)
+if found then return {-2, found} end
+
 for _, job in ipairs(call.jobs) do
   for _, parent in ipairs(job.parents) do
     if not new[parent.id] and redis.call('EXISTS', parent.key) == 0 then return {-1, parent.id} end
@@ -65,6 +70,10 @@ if #call.batch > 0 and redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('HSET', KEYS[2], unpack(call.batch))
   for _, job in ipairs(call.jobs) do redis.call('HSET', KEYS[2], job.id, '') end
   redis.call('EXPIRE', KEYS[2], call.ttl_seconds)
+end
+if claimed then
+  call.claim.record.status = statuses[1]
+  redis.call('SET', claimed, cjson.encode(call.claim.record), 'EX', call.claim.kept_seconds)
 end
 for queue, _ in pairs(woken) do redis.call('PUBLISH', 'errand:work', queue) end
 return statuses

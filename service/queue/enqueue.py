@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from redis.asyncio import Redis
 from rq import Queue, Retry
@@ -18,6 +18,8 @@ from rq.utils import utcformat
 
 from jobs import Job
 from service.queue.connection import load_script
+from service.queue.idempotency import Claim, StoredBeforeError, read_record
+from service.queue.memory import MemoryGuard
 from service.queue.settings import QueueSettings
 
 BATCH_KEY = "errand:batch:{}"
@@ -48,33 +50,52 @@ class NewJob:
         return self.run_at and datetime.fromtimestamp(math.ceil(self.run_at.timestamp()), UTC)
 
 
+def derive_ids(batch: str, count: int) -> list[str]:
+    """Return the ids of a batch's jobs, in order: its answer can be told again from its own id."""
+    namespace = UUID(batch)
+    return [str(uuid5(namespace, str(number))) for number in range(count)]
+
+
 class Enqueuer:
     """Stores jobs over one asynchronous client."""
 
     def __init__(self, redis: Redis, settings: QueueSettings, types: dict[str, Job[..., Any]]) -> None:
+        self.memory = MemoryGuard(redis)
         self._script = load_script(redis, "enqueue.lua")
         self._settings = settings
         # RQ's classes only build fields here; they ask for a connection and must never use it.
         self._queues = {name: _offline_queue(name) for name in {job.queue for job in types.values()}}
 
-    async def store(self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None) -> list[str]:
+    async def store(
+        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
+    ) -> list[str]:
         """Store all of the jobs or none; return their statuses. `batch` is an id and a type.
 
-        Safe to call again with the same jobs. Raises RedisError (the jobs may have been stored) and UnknownParentError.
+        Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
+        Raises FullRedisError, RedisError (the jobs may have been stored), UnknownParentError and StoredBeforeError.
         """
+        await self.memory.check()
         fields = [self._build_fields(job) for job in jobs]
         head = self._build_head(jobs, batch)
+        keys = [Queue.redis_queues_keys, BATCH_KEY.format(batch[0]) if batch else "-"]
+        keys += [RQJob.key_for(job.id) for job in jobs]
+        id = batch[0] if batch else jobs[0].id
+        if claim:
+            head["claim"] = claim.describe(id, jobs[0].created_at, jobs[0].due_at)
+            keys.append(claim.record)
         args: list[Any] = [json.dumps(head)]
         for mapping in fields:
             args.append(2 * len(mapping))
             for pair in mapping.items():
                 args.extend(pair)
-        record = BATCH_KEY.format(batch[0]) if batch else "-"
-        answer = await self._script(
-            keys=[Queue.redis_queues_keys, record, *(RQJob.key_for(job.id) for job in jobs)], args=args
-        )
+        answer = await self._script(keys=keys, args=args)
         if answer[0] == -1:
             raise UnknownParentError(answer[1].decode())
+        if answer[0] == -2:
+            stored = read_record(answer[1])
+            if stored.id != id:
+                raise StoredBeforeError(stored)
+            return [stored.status] * len(jobs)  # this very call, sent again because its reply was lost
         return [status.decode() for status in answer]
 
     def _build_fields(self, job: NewJob) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from service.queue.connection import load_script
 
 FIELDS = (
     *("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at", "retries_left"),
-    *("errand_attempts", "errand_interruptions", "errand_progress", "errand_error", "errand_batch"),
+    *("errand_attempts", "errand_interruptions", "errand_losses", "errand_progress", "errand_error", "errand_batch"),
 )
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
@@ -52,6 +52,7 @@ class JobStatus:
     progress: Progress
     attempts: int
     interruptions: int
+    losses: int
     retries_left: int
     created_at: str | None
     enqueued_at: str | None
@@ -90,6 +91,7 @@ def _build(id: str, found: dict[str, str], result: dict[str, bytes], due: bytes 
         progress=_read_progress(found.get("errand_progress"), status == "finished"),
         attempts=_read_count(found.get("errand_attempts")),
         interruptions=_read_count(found.get("errand_interruptions")),
+        losses=_read_count(found.get("errand_losses")),
         retries_left=_read_count(found.get("retries_left")),
         created_at=found.get("created_at"),
         enqueued_at=found.get("enqueued_at"),

@@ -16,6 +16,8 @@ CLOSED = [
     ("POST", "/v1/jobs/log"),
     ("POST", "/v1/jobs/nothing"),
     ("GET", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000"),
+    ("POST", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000/requeue"),
+    ("POST", "/v1/queues/log/requeue"),
     ("POST", "/v1/batches/log"),
     ("GET", "/v1/batches/5f0c7d1e-0000-4000-8000-000000000000"),
     ("POST", "/send-notification/ada@example.com?message=x"),

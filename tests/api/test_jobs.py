@@ -29,8 +29,8 @@ def test_the_answer_is_what_reading_the_job_gives(client: TestClient) -> None:
 def test_a_job_has_every_field_of_the_contract(client: TestClient) -> None:
     job = client.post("/v1/jobs/log", json={"text": "x"}).json()
     assert set(job) == {
-        *("id", "type", "queue", "status", "progress", "attempts", "interruptions", "retries_left", "created_at"),
-        *("enqueued_at", "run_at", "started_at", "ended_at", "result", "error", "links"),
+        *("id", "type", "queue", "status", "progress", "attempts", "interruptions", "losses", "retries_left"),
+        *("created_at", "enqueued_at", "run_at", "started_at", "ended_at", "result", "error", "links"),
     }
     assert set(job["progress"]) == {"done", "total", "percent", "message", "updated_at"}
 

@@ -22,6 +22,8 @@ REQUESTS = [
     ("POST", "/v1/batches/log", {"items": [{"text": "x"}] * 3}),
     ("POST", "/send-notification/ada@example.com?message=x", None),
     ("POST", "/items/7/process", None),
+    ("POST", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000/requeue", None),
+    ("POST", "/v1/queues/log/requeue", None),
     ("GET", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000", None),
     ("GET", "/v1/batches/5f0c7d1e-0000-4000-8000-000000000000", None),
     ("GET", "/readyz", None),

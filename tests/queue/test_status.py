@@ -40,6 +40,15 @@ def test_a_plain_producers_job_is_read(queue_settings: QueueSettings, job_id: st
     assert (job.status, job.queue, job.attempts, job.retries_left) == ("queued", "log", 0, 0)
 
 
+def test_attempts_interruptions_and_losses_are_told_apart(
+    queue_settings: QueueSettings, redis: Redis, job_id: str
+) -> None:
+    redis.hset(f"rq:job:{job_id}", mapping={"errand_attempts": 5, "errand_interruptions": 3, "errand_losses": 1})
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert (job.attempts, job.interruptions, job.losses) == (5, 3, 1)
+
+
 def test_percent_is_unknown_until_reported(queue_settings: QueueSettings, job_id: str) -> None:
     job = read(queue_settings, job_id)
     assert job is not None

@@ -1,0 +1,67 @@
+"""`…/requeue`: jobs that ended without success, queued again."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from rq import Queue
+
+from service.api.deadline import redis_deadline
+from service.api.openapi import PROBLEMS
+from service.api.problems import Problem
+from service.api.state import Road, RoadTo, check_id, missing
+from service.api.views import JobView, RequeuedView, show_job
+from service.queue.requeue import RequeueRefusedError
+
+router = APIRouter(prefix="/v1", responses=PROBLEMS)
+
+
+@router.post("/jobs/{id}/requeue", status_code=202, response_model=JobView, tags=["jobs"], summary="Requeue a job")
+async def requeue_job(id: str, road: RoadTo) -> JSONResponse:
+    """Queue a job again that failed, was stopped or canceled, with all its tries; else it is a 409."""
+    async with redis_deadline("Redis did not answer; the job may have been requeued"):
+        try:
+            is_there = await road.requeuer.requeue(check_id(id, "job"))
+        except RequeueRefusedError as error:
+            raise Problem(409, "not-requeueable", f"Job {id!r} can't be requeued: {error}") from None
+        job = await road.jobs.read(id) if is_there else None
+    if job is None:
+        raise missing(id, "job")
+    return JSONResponse(show_job(job), 202)
+
+
+@router.post(
+    "/queues/{name}/requeue",
+    status_code=202,
+    response_model=RequeuedView,
+    tags=["queues"],
+    summary="Requeue the failed jobs of a queue",
+)
+async def requeue_queue(name: str, road: RoadTo) -> JSONResponse:
+    """Queue all jobs of a queue again that failed, each with all its tries, in the order in which they failed."""
+    async with redis_deadline():
+        await _check_queue(name, road)
+    pages, requeued = road.requeuer.requeue_failed(name), 0
+    page: int | None = 0
+    while page is not None:
+        requeued += page
+        try:
+            async with redis_deadline("Redis did not answer; more may have been requeued. Try again"):
+                page = await anext(pages, None)
+        except Problem as problem:
+            problem.detail = f"{requeued} jobs were requeued, then: {problem.detail}"
+            raise
+    return JSONResponse({"queue": name, "requeued": requeued}, 202)
+
+
+async def _check_queue(name: str, road: Road) -> None:
+    """Raise Problem 404 for a queue that no job type names and that Redis does not know."""
+    names = {job.queue for job in road.types.values()}
+    if name in names:
+        return
+    prefix = Queue.redis_queue_namespace_prefix
+    known: set[Any] = await road.redis.smembers(Queue.redis_queues_keys)
+    names |= {key.decode(errors="replace").removeprefix(prefix) for key in known}
+    if name not in names:
+        listed = ", ".join(sorted(names))
+        raise Problem(404, "no-such-queue", f"There is no queue {name[:64]!r}; there are {listed}")

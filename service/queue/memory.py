@@ -1,0 +1,69 @@
+"""Whether Redis has room for more."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+FULL_AT = 0.8  # of maxmemory; the rest is for the jobs that are there to end in
+FRESH_SECONDS = 1.0
+MB = 1024 * 1024  # as Redis counts them in maxmemory
+
+
+class FullRedisError(Exception):
+    """Raised when nothing more should be stored; the text says how full Redis is."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a server uses, of how much, in bytes; `limit` 0 means that it has none."""
+
+    used: int
+    limit: int
+
+    def check(self) -> None:
+        """Raise FullRedisError from 80 % of the limit on."""
+        if self.limit and self.used >= FULL_AT * self.limit:
+            raise FullRedisError(
+                f"used {self.used / MB:.1f} of {self.limit / MB:.1f} MB; from {FULL_AT:.0%} on nothing new is stored"
+            )
+
+
+class MemoryGuard:
+    """Asks a server, over one asynchronous client, at most once a second, and only when something is to be stored."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._memory = Memory(0, 0)
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def check(self) -> None:
+        """Raise FullRedisError when the server is nearly full, RedisError where it does not tell.
+
+        Requests that come while it is being asked share the answer.
+        """
+        if time.monotonic() - self._read_at >= FRESH_SECONDS:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read())
+                self._reading.add_done_callback(_retrieve)
+            await asyncio.shield(self._reading)
+        self._memory.check()
+
+    async def _read(self) -> None:
+        """Read INFO, for managed servers forbid CONFIG."""
+        try:
+            info = await self._redis.info("memory")
+            # Redis itself leaves its buffers for replicas and for the append-only file out of account.
+            used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
+            self._memory = Memory(used, info.get("maxmemory", 0))
+            self._read_at = time.monotonic()
+        finally:
+            self._reading = None
+
+
+def _retrieve(reading: asyncio.Task[None]) -> None:
+    """Look at the task's error, which asyncio complains about where all who waited had left."""
+    if not reading.cancelled():
+        reading.exception()
