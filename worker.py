@@ -5,6 +5,7 @@ import sys
 from jobs import list_queues
 from service.queue.catalog import read_catalog
 from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
+from service.worker.connection import wait_for_redis
 from service.worker.worker import ErrandWorker as Worker
 
 __all__ = ["QUEUES", "REDIS_URL", "Worker"]
@@ -12,6 +13,7 @@ __all__ = ["QUEUES", "REDIS_URL", "Worker"]
 try:
     QUEUES = list_queues(read_catalog())
     REDIS_URL = read_settings(QueueSettings, "worker.py").redis_url
+    wait_for_redis(REDIS_URL)  # rq would end at once
 except SettingsError as error:
     # rq would print an ImportError as «Invalid attribute name» and nothing more.
     sys.exit(tell(error))

@@ -41,6 +41,7 @@ class Job(Generic[P, R]):
         retry: Backoff,
         settings: type[BaseSettings] | None,
         example: dict[str, Any] | None,
+        isolate: bool = False,
     ) -> None:
         self.function = function
         self.type = function.__module__.rpartition(".")[2]
@@ -50,6 +51,7 @@ class Job(Generic[P, R]):
         self.timeout_seconds = timeout_seconds
         self.retry = retry
         self.settings = settings
+        self.isolate = isolate
         self._check()
         self.payload: Payload = read_payload(function, self.where)
         self.example = self._check_example(example)
@@ -134,11 +136,13 @@ def job(
     retry: Backoff = Backoff(),
     settings: type[BaseSettings] | None = None,
     example: dict[str, Any] | None = None,
+    isolate: bool = False,
 ) -> Callable[[Callable[P, R]], Job[P, R]]:
     """Make a function named `run` a job.
 
     `settings` is read at every start, which fails where it can't be built. `example` is a payload that runs as it is,
-    shown in /docs. Raises ContractError where the function can't be one.
+    shown in /docs. `isolate` gives each attempt a process of its own, which a time-out can kill: for work that may
+    crash, hang in C code or keep the interpreter busy. Raises ContractError where the function can't be one.
     """
 
     if misplaced is not None:
@@ -146,6 +150,6 @@ def job(
         raise ContractError(f"jobs/{name}.py: @job lacks its parentheses; write @job()")
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
-        return Job(function, queue, timeout_seconds, retry, settings, example)
+        return Job(function, queue, timeout_seconds, retry, settings, example, isolate)
 
     return decorate

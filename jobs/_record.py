@@ -37,11 +37,22 @@ def job_id() -> str:
     return current.id if current else str(uuid4())
 
 
+def describe_error(error: BaseException) -> str:
+    """Return an error as the status shows it: JSON of its type and the beginning of its message."""
+    return _write_json({"type": type(error).__name__, "message": str(error)[:MESSAGE_LIMIT]})
+
+
 class Record:
-    """The running attempt's own lines in Redis; without a running RQ job every method does nothing."""
+    """The running attempt's own lines in Redis; without a running RQ job every method does nothing.
+
+    Errand's worker writes them itself, with the rest of what it records; it hands its job a `report_progress`.
+    """
 
     def __init__(self) -> None:
         self._job = get_current_job()
+        self._report = getattr(self._job, "report_progress", None)
+        if self._report is not None:
+            self._job = None
         self._batch: str | None = None
 
     def _eval(self, script: str, key: str, *args: str) -> Any:
@@ -56,7 +67,9 @@ class Record:
 
     def report(self, progress: dict[str, Any]) -> None:
         """Store a progress report; one that Redis does not take is dropped, for the work matters more."""
-        if self._job is not None:
+        if self._report is not None:
+            self._report(_write_json(progress))
+        elif self._job is not None:
             try:
                 self._eval(_SET, self._job.key, "errand_progress", _write_json(progress))
             except RedisError as error:
@@ -74,9 +87,8 @@ class Record:
             return
         if permanent:
             self._job.retries_left = 0
-        shown = {"type": type(error).__name__, "message": str(error)[:MESSAGE_LIMIT]}
         with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well
-            self._eval(_SET, self._job.key, "errand_error", _write_json(shown))
+            self._eval(_SET, self._job.key, "errand_error", describe_error(error))
 
 
 def _write_json(shown: dict[str, Any]) -> str:

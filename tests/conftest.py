@@ -28,6 +28,10 @@ SETTINGS = (
     "API_KEYS",
     "DASHBOARD_PASSWORD",
     "ERRAND_LOCAL",
+    "WORKER_THREADS",
+    "WORKER_GRACE_SECONDS",
+    "WORKER_LEASE_SECONDS",
+    "MAIL_ON_UNKNOWN",
 )
 
 
@@ -101,21 +105,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def build_environment(redis_url: str, sink: ScriptedSink, folder: Path) -> dict[str, str]:
+    """Return the environment of real processes whose files lie in `folder`."""
+    return {
+        "PATH": os.environ["PATH"],
+        "REDIS_URL": redis_url,
+        "SMTP_URL": sink.url,
+        "MAIL_FROM": "Errand <errand@example.com>",
+        "LOG_URL": f"file:{folder}/log.txt",
+        "DATABASE_URL": f"sqlite:///{folder}/errand.db",
+        "ERRAND_LOCAL": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 @pytest.fixture
 def services(
     project: Path, valkey: EmbeddedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
 ) -> Iterator[Services]:
     """Starts real processes over `project`: the API, workers. They end with the test."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "REDIS_URL": valkey.url,
-        "SMTP_URL": sink.url,
-        "MAIL_FROM": "Errand <errand@example.com>",
-        "LOG_URL": f"file:{tmp_path}/log.txt",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/errand.db",
-        "ERRAND_LOCAL": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    services = Services(project, environment, tmp_path)
+    services = Services(project, build_environment(valkey.url, sink, tmp_path), tmp_path)
     yield services
     services.stop()

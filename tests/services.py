@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from service.local.child import kill_session
 from service.local.valkey import find_free_port
 
 T = TypeVar("T")
@@ -129,8 +130,9 @@ class Services:
         return last
 
     def stop(self) -> None:
-        """End what is left, whole process groups."""
+        """End what is left, whole sessions: a worker's children have process groups of their own."""
         for process in self.processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            kill_session(process.pid)
             process.wait()

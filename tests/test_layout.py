@@ -44,10 +44,6 @@ def test_a_file_is_read_at_a_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
 
 
-def test_the_workers_class_is_small() -> None:
-    assert len((ROOT / "service/worker/worker.py").read_text().splitlines()) <= 100
-
-
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_lock_files_hold_hashes_and_no_url(name: str) -> None:
     text = (ROOT / name).read_text()

@@ -8,7 +8,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-SECONDS_A_MAIL = 0.3  # as slow as a real server, so that progress can be seen
+SECONDS_A_MAIL = 0.3  # as slow as a small real server, so that progress can be seen
+MAILS_AT_ONCE = 2
 
 
 class MailFolder:
@@ -17,10 +18,12 @@ class MailFolder:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._room = asyncio.Semaphore(MAILS_AT_ONCE)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Take one mail."""
-        await asyncio.sleep(SECONDS_A_MAIL)
+        async with self._room:
+            await asyncio.sleep(SECONDS_A_MAIL)
         content = envelope.content
         assert isinstance(content, bytes)
         path = self._folder / f"{time.time_ns()}.eml"

@@ -3,29 +3,58 @@
 In RQ 3.0.0 a hash names code in five places: the function, three callbacks and an instance; and addresses in webhooks.
 """
 
+import zlib
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from redis import Redis
 from rq.job import Job, JobStatus
 
 from jobs import PermanentError
+from service.worker.task import Task
 
 
 class NotAllowedError(PermanentError):
     """Raised when a job's hash names something that is no job file's."""
 
 
+class DamagedJob(PermanentError):  # noqa: N818 - its name is what the status shows
+    """Raised when a job's payload can't be read."""
+
+
 class AllowedJob(Job):
     """RQ's job, limited to `functions`, by the path that RQ stores."""
 
     functions: ClassVar[dict[str, Callable[..., Any]]] = {}
+    report_progress: Callable[[str], None] | None = None
+
+    @classmethod
+    def build(cls, task: Task, connection: Redis) -> Self:
+        """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
+        job = cls(task.id, connection=connection, serializer="json")
+        try:
+            job.data = zlib.decompress(task.data)
+        except zlib.error:
+            job.data = task.data  # RQ reads it so, too
+        job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
+        job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
+        job._success_callback_name = task.callback or None
+        return job
+
+    def perform(self) -> Any:
+        """Run it, in the context in which `get_current_job` finds it.
+
+        Raises DamagedJob, NotAllowedError and what the job raises.
+        """
+        try:
+            self.func_name  # noqa: B018 - reads the payload
+        except Exception as error:  # whatever is wrong with one record must not end the worker
+            cause = error.__cause__ or error
+            raise DamagedJob(f"its record can't be read: {type(cause).__name__}: {str(cause)[:300]}") from error
+        return super().perform()
 
     def _execute(self) -> Any:
-        try:
-            self._check()
-        except NotAllowedError:
-            self.retries_left = 0
-            raise
+        self._check()
         return super()._execute()
 
     def _check(self) -> None:

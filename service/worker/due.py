@@ -9,8 +9,10 @@ from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
 from rq.utils import now, utcformat
 
-MOST_AT_ONCE = 1000
+MOST_AT_ONCE = 1000  # a script holds up everybody else
+MOST_ROUNDS = 20
 LOCK_SECONDS = 5
+TAKE_OVER_MS = 1500  # a plain scheduler looks at its lock once a second
 
 
 class DueJobs:
@@ -22,12 +24,34 @@ class DueJobs:
 
     def move(self) -> int:
         """Move what is due; return how many jobs. Raises RedisError."""
-        return sum(self._move(queue) for queue in self._queues)
+        return sum(self._move_all(queue) for queue in self._queues)
+
+    def _move_all(self, queue: Queue) -> int:
+        moved = 0
+        for _ in range(MOST_ROUNDS):
+            step = self._move(queue)
+            moved += step
+            if step < MOST_AT_ONCE:
+                break
+        return moved
 
     def _move(self, queue: Queue) -> int:
         lock = RQScheduler.get_locking_key(queue.name)
         moved: int = self._script(
-            keys=[lock, ScheduledJobRegistry(queue=queue).key, queue.key, Queue.redis_queues_keys],
-            args=[Job.redis_job_namespace_prefix, queue.name, MOST_AT_ONCE, LOCK_SECONDS, utcformat(now())],
+            keys=[
+                lock,
+                ScheduledJobRegistry(queue=queue).key,
+                queue.key,
+                Queue.redis_queues_keys,
+                f"errand:takeover:{queue.name}",
+            ],
+            args=[
+                Job.redis_job_namespace_prefix,
+                queue.name,
+                MOST_AT_ONCE,
+                LOCK_SECONDS,
+                utcformat(now()),
+                TAKE_OVER_MS,
+            ],
         )
         return moved

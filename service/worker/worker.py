@@ -1,71 +1,145 @@
-"""The worker: RQ's own, made to serve this service's jobs and nothing else."""
+"""The worker: a class for the `rq worker` command, whose work a supervisor and its processes do."""
 
-import time
+import gc
+import os
+import socket
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from secrets import token_hex
 from typing import Any
 
-from redis import RedisError
+from redis import Redis, RedisError
+from redis.exceptions import OutOfMemoryError
 from rq import Queue, Worker
-from rq.job import Job
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
+from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.worker.base import DequeueStrategy, WorkerStatus
 
-from jobs import load_jobs
+from jobs import list_queues, load_jobs
+from service.queue.settings import SettingsError, read_settings, tell
 from service.worker.allowed import AllowedJob
-from service.worker.damage import SafeQueue
-from service.worker.dependents import cancel_dependents
+from service.worker.channel import Channel
+from service.worker.child import Child
+from service.worker.connection import ANSWER_SECONDS, bound, clone
 from service.worker.due import DueJobs
+from service.worker.odd import Odd
+from service.worker.records import Lifetimes, Records
+from service.worker.runner import Plan, Runner
+from service.worker.settings import WorkerSettings
+from service.worker.signals import Signals
+from service.worker.supervisor import Supervisor
+from service.worker.task import Queues, Task
 
 
 class ErrandWorker(Worker):
-    """Takes jobs as RQ's worker does, and moves due ones to their queues once a second."""
+    """Registered and seen as RQ's worker; takes, runs and records jobs by a road of its own."""
 
-    def __init__(self, queues: list[Queue | str], *args: Any, **options: Any) -> None:
+    def __init__(self, queues: list[Queue | str], name: str | None = None, *args: Any, **options: Any) -> None:
         # The rq command passes its own serializer and classes, even where the user named none.
-        functions = {job.path: job.perform for job in load_jobs().values()}
-        options["job_class"] = type("ErrandJob", (AllowedJob,), {"functions": functions})
-        options["queue_class"] = SafeQueue
+        types = load_jobs()
+        functions = {job.path: job.perform for job in types.values()}
+        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": functions})
+        options["job_class"] = self._job_class
+        options["queue_class"] = Queue
         options["serializer"] = "json"
         names = [queue if isinstance(queue, str) else queue.name for queue in queues]
-        super().__init__(names, *args, **options)
+        super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
+        self._settings = _read_settings()
+        # RQ's serializer writes the function's path first.
+        self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
+        self._serves_all = names == list_queues(types)
         self._due = DueJobs(self.connection, self.queues)
 
+    def _set_connection(self, connection: Redis) -> Redis:
+        bound(connection)
+        return connection
+
     @property
-    def dequeue_timeout(self) -> int:
-        """Seconds to wait for a job before looking round; RQ waits 405, and its socket as long for an answer."""
-        return 1
+    def connection_timeout(self) -> int:
+        """Seconds that Redis may take to answer; RQ waits 415."""
+        return int(ANSWER_SECONDS)
 
-    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
-        """Wait for a job in turns of a second, and give None between two of them once a stop was asked for."""
-        if timeout is None:  # burst mode does not wait
-            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-        idle_since = time.monotonic()
-        while not self._stop_requested:
-            if found := super().dequeue_job_and_maintain_ttl(timeout, 1):
-                return found
-            if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
-                break
-        return None
+    def work(
+        self,
+        burst: bool = False,
+        logging_level: str | None = None,
+        date_format: str = DEFAULT_LOGGING_DATE_FORMAT,
+        log_format: str = DEFAULT_LOGGING_FORMAT,
+        max_jobs: int | None = None,
+        max_idle_time: int | None = None,
+        with_scheduler: bool = False,
+        dequeue_strategy: DequeueStrategy = DequeueStrategy.DEFAULT,
+    ) -> bool:
+        """Work until told to stop, or as long as the options say; due jobs are moved with or without a scheduler.
 
-    def _shutdown(self) -> None:
-        """Note that a stop was asked for; RQ raises in the middle of a call, and a job just taken would be lost."""
-        self._stop_requested = True
+        The queues are served in the order given; all of them, or with another strategy, in turn.
+        """
+        in_turn = self._serves_all or dequeue_strategy != DequeueStrategy.DEFAULT
+        queues = Queues(self.queue_names(), in_turn)
+        plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
+        with Signals() as signals:
+            try:
+                self._begin(logging_level, date_format, log_format)
+                self._build_supervisor(plan, signals).run()
+            finally:
+                with suppress(RedisError):
+                    self.register_death()  # type: ignore[no-untyped-call]
+                self.log.info("Worker %s: stopped", self.name)
+        return True
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Tell Redis that this worker lives, and move due jobs: RQ calls this at least before each wait."""
-        super().heartbeat(timeout, pipeline)
-        if pipeline is None:
-            self._due.move()
-
-    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **options: Any) -> None:
-        """Record a failure as RQ does; one for good cancels what waits for the job."""
-        for_good = self._stopped_job_id == job.id or not job.should_retry
-        super().handle_job_failure(job, queue, *args, **options)
-        if for_good:
-            cancel_dependents(job)
-
-    def run_maintenance_tasks(self) -> None:
-        """Clean RQ's registries; a damaged record found there ends this round, not the worker."""
+    def _begin(self, *log_options: Any) -> None:
         try:
-            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
-        except RedisError:
-            raise
-        except Exception:
-            self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
+            self.bootstrap(*log_options)
+            self.set_state(WorkerStatus.IDLE)
+        except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
+            self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
+        self._due.move()
+
+    def _build_supervisor(self, plan: Plan, signals: Signals) -> Supervisor:
+        commands = Channel(clone(self.connection), PUBSUB_CHANNEL_TEMPLATE % self.name)
+        # What is there now stays shared with the processes that are forked.
+        gc.collect()
+        gc.freeze()
+        return Supervisor(
+            self._settings, plan, self._build_records(), commands, self, self._run_runner, self._run_child, signals
+        )
+
+    def subscribe(self) -> None:
+        """Leave RQ's commands to the supervisor; RQ starts a thread, which must not be there before a fork."""
+
+    def register_again(self) -> None:
+        """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
+        with suppress(OutOfMemoryError):
+            self.register_birth()  # type: ignore[no-untyped-call]
+
+    def run_chores(self) -> None:
+        """Move due jobs, and clean RQ's registries every ten minutes; a damaged record there ends only this round."""
+        self._due.move()
+        if self.should_run_maintenance_tasks:
+            try:
+                super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+            except RedisError:
+                raise
+            except Exception:
+                self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
+
+    def _build_records(self) -> Records:
+        results_seconds = int(self.default_result_ttl)
+        lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
+        return Records(clone(self.connection), self.name, lifetimes)
+
+    def _run_runner(self, plan: Plan, orders: Connection) -> None:
+        connection = clone(self.connection, retries=1)
+        Runner(plan, orders, self._build_records(), connection, self._job_class, Odd(self)).run()
+
+    def _run_child(self, task: Task) -> None:
+        connection = clone(self.connection, retries=1)
+        Child(task, self._build_records(), connection, self._job_class, Odd(self)).run()
+
+
+def _read_settings() -> WorkerSettings:
+    try:
+        return read_settings(WorkerSettings, "the worker")
+    except SettingsError as error:
+        sys.exit(tell(error))

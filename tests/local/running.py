@@ -39,6 +39,13 @@ def read_command(pid: int) -> str:
     return ""
 
 
+def read_name(pid: int) -> str:
+    """Return what a process is called in `ps`; "" for one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 class Running:
     """One `errand up` (or another command) whose output is kept; `call` and `post` speak to its API."""
 

@@ -1,42 +1,74 @@
-"""What waits for a job that failed for good."""
+"""What becomes of the jobs that wait for another one."""
 
+import json
+from pathlib import Path
+
+import pytest
 from redis import Redis
 from rq import Queue
 from rq.job import Dependency, Job
 
-from service.worker.dependents import cancel_dependents
+from tests.services import Services, wait_until
 
 
-def enqueue(redis: Redis, **options: object) -> Job:
-    return Queue("log", connection=redis, serializer="json").enqueue("jobs.log.run.perform", text="x", **options)
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    return Queue("default", connection=redis, serializer="json")
 
 
-def test_they_are_canceled_all_the_way_down(redis: Redis) -> None:
-    first = enqueue(redis)
-    second = enqueue(redis, depends_on=first)
-    third = enqueue(redis, depends_on=second)
-    cancel_dependents(first)
-    assert [second.get_status(), third.get_status()] == ["canceled", "canceled"]
-    assert redis.zcard("rq:deferred:log") == 0
+def enqueue(queue: Queue, type: str, depends_on: object = None, **payload: object) -> Job:
+    return queue.enqueue_call(f"jobs.{type}.run.perform", kwargs=payload, depends_on=depends_on, failure_ttl=100)
 
 
-def test_one_that_allows_failure_is_left_to_rq(redis: Redis) -> None:
-    first = enqueue(redis)
-    second = enqueue(redis, depends_on=Dependency(first, allow_failure=True))
-    cancel_dependents(first)
-    assert second.get_status() == "deferred"
+def drain(services: Services) -> None:
+    assert services.start_worker("--burst").wait(20) == 0
 
 
-def test_the_reason_names_the_job_that_failed(redis: Redis) -> None:
-    first = enqueue(redis, failure_ttl=100)
-    second = enqueue(redis, depends_on=first)
-    cancel_dependents(first)
-    assert first.id in redis.hget(second.key, "errand_error").decode()
+def test_a_failure_cancels_them_all_the_way_down(
+    services: Services, queue: Queue, redis: Redis, tmp_path: Path
+) -> None:
+    first = enqueue(queue, "fail", ledger=str(tmp_path / "ledger"), permanent=True)
+    second = enqueue(queue, "echo", first)
+    third = enqueue(queue, "echo", second)
+    drain(services)
+    assert [job.get_status() for job in (first, second, third)] == ["failed", "canceled", "canceled"]
+    assert redis.zcard("rq:deferred:default") == 0
+    assert redis.zcard("rq:canceled:default") == 2
+
+
+def test_the_reason_names_the_job_that_failed(services: Services, queue: Queue, redis: Redis, tmp_path: Path) -> None:
+    first = enqueue(queue, "fail", ledger=str(tmp_path / "ledger"), permanent=True)
+    second = enqueue(queue, "echo", first)
+    drain(services)
+    assert first.id in json.loads(redis.hget(second.key, "errand_error"))["message"]
     assert 0 < redis.ttl(second.key) <= 100
 
 
-def test_without_dependents_nothing_is_written(redis: Redis) -> None:
-    first = enqueue(redis)
-    before = sorted(redis.keys())
-    cancel_dependents(first)
-    assert sorted(redis.keys()) == before
+def test_one_that_allows_failure_runs_after_it(services: Services, queue: Queue, tmp_path: Path) -> None:
+    first = enqueue(queue, "fail", ledger=str(tmp_path / "ledger"), permanent=True)
+    second = enqueue(queue, "echo", Dependency(first, allow_failure=True), value=7)
+    drain(services)
+    assert (second.get_status(), second.return_value()) == ("finished", 7)
+
+
+def test_one_that_waits_for_two_runs_after_both(services: Services, queue: Queue, redis: Redis) -> None:
+    slow = enqueue(queue, "sleep", seconds=1)
+    quick = enqueue(queue, "echo", value=1)
+    both = enqueue(queue, "echo", [slow, quick], value=2)
+    services.start_worker()
+    wait_until(lambda: quick.get_status() == "finished")
+    assert both.get_status() == "deferred"
+    wait_until(lambda: both.get_status() == "finished")
+    assert redis.zcard("rq:deferred:default") == 0
+
+
+def test_a_chain_over_two_queues_runs_in_order(services: Services, redis: Redis, queue: Queue) -> None:
+    first = enqueue(queue, "echo", value=1)
+    second = Queue("email", connection=redis, serializer="json").enqueue_call(
+        "jobs.echo.run.perform", kwargs={"value": 2}, depends_on=first
+    )
+    services.start_worker()
+    wait_until(lambda: second.get_status() == "finished")
+    first.refresh()
+    second.refresh()
+    assert second.started_at >= first.ended_at

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 from rq import Queue
+from rq.scheduler import RQScheduler
 
 from service.worker.due import DueJobs
+from tests.services import wait_until
 
 
 @pytest.fixture
@@ -35,12 +37,26 @@ def test_due_jobs_are_queued_and_others_left(redis: Redis, queue: Queue) -> None
     assert redis.hget(b"rq:job:" + due[0], "status") == b"queued"
 
 
-def test_a_plain_scheduler_that_holds_the_lock_is_left_alone(redis: Redis, queue: Queue) -> None:
+def test_a_plain_schedulers_lock_is_taken_over_with_time_for_it_to_notice(redis: Redis, queue: Queue) -> None:
     schedule(queue, 1, time.time() - 1)
-    redis.set("rq:scheduler-lock:log", "somebody")
-    assert DueJobs(redis, [queue]).move() == 0
-    redis.delete("rq:scheduler-lock:log")
-    assert DueJobs(redis, [queue]).move() == 1
+    redis.set("rq:scheduler-lock:log", "somebody", ex=61)
+    due = DueJobs(redis, [queue])
+    asked_at = time.monotonic()
+    assert due.move() == 0
+    assert redis.get("rq:scheduler-lock:log") == b"errand"
+    wait_until(due.move, 5)
+    assert time.monotonic() - asked_at >= 1.4
+
+
+def test_the_lock_is_held_while_nothing_is_due(redis: Redis, queue: Queue) -> None:
+    DueJobs(redis, [queue]).move()
+    scheduler = RQScheduler([queue], connection=redis)
+    assert scheduler.acquire_locks() == set()
+
+
+def test_more_than_one_script_moves_at_once_are_all_moved(redis: Redis, queue: Queue) -> None:
+    redis.zadd("rq:scheduled:log", {f"id{number}": 1 for number in range(2500)})
+    assert DueJobs(redis, [queue]).move() == 2500
 
 
 def test_a_deleted_job_is_only_taken_off_the_schedule(redis: Redis, queue: Queue) -> None:

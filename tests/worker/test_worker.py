@@ -6,13 +6,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import pytest
 from redis import Redis
-from rq import Queue
 
 from jobs import list_queues, load_jobs
-from service.worker.damage import SafeQueue
-from service.worker.worker import ErrandWorker
 from tests.services import Services, wait_until
 
 
@@ -118,22 +114,3 @@ def test_its_process_never_loads_fastapi(services: Services) -> None:
 
 def find_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def test_a_stop_that_comes_with_a_job_in_hand_still_runs_it(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    id = Queue("log", connection=redis, serializer="json").enqueue("jobs.log.run.perform", text="x").id
-    worker = ErrandWorker(["log"], connection=redis)
-    fetch = SafeQueue._fetch_dequeued_job
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-
-    def stop_in_the_middle(*args: object, **options: object) -> object:
-        worker.request_stop(signal.SIGTERM, None)
-        return fetch(*args, **options)
-
-    run: list[str] = []
-    monkeypatch.setattr(SafeQueue, "_fetch_dequeued_job", stop_in_the_middle)
-    monkeypatch.setattr(worker, "execute_job", lambda job, queue: run.append(job.id))
-    worker.work()
-    for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
-        signal.signal(number, handler)
-    assert run == [id]

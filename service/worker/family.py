@@ -1,0 +1,86 @@
+"""The supervisor's children: the runner, and a process for each job that runs alone."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from service.worker.process import fork, kill_group
+from service.worker.task import Task
+
+
+class RunnerProcess:
+    """A runner; `why` says why the supervisor ended it, None where it did not."""
+
+    def __init__(self, prefix: str, main: Callable[[Connection], None]) -> None:
+        self.prefix = prefix
+        self.started_at = time.monotonic()
+        self.retires_by: float | None = None
+        self.why: str | None = None
+        self.is_done = False
+        self.orders, theirs = Pipe()
+
+        def run() -> None:
+            self.orders.close()
+            main(theirs)
+
+        self.pid = fork("errand-runner", run)
+        theirs.close()
+
+    def holds(self, member: str) -> bool:
+        """Tell whether this runner took the execution."""
+        return member.rpartition(":")[2].startswith(self.prefix)
+
+    def tell(self, order: str, content: Any = None) -> None:
+        """Send an order; one that has ended hears nothing."""
+        with suppress(OSError):
+            self.orders.send((order, content))
+
+    def hear(self) -> list[Task]:
+        """Return the tasks that are to run alone; note that it is done where it says so."""
+        tasks = []
+        with suppress(EOFError, OSError):
+            while self.orders.poll():
+                word, content = self.orders.recv()
+                if word == "done":
+                    self.is_done = True
+                else:
+                    tasks.append(content)
+        return tasks
+
+    def kill(self, why: str) -> None:
+        """End it and what its jobs started."""
+        self.why = self.why or why
+        kill_group(self.pid)
+
+
+class ChildProcess:
+    """A process that runs one task alone."""
+
+    def __init__(self, task: Task, main: Callable[[Task], None]) -> None:
+        self.task = task
+        self.why: str | None = None
+        self.pid = fork("errand-job", lambda: main(task))
+
+    def tell_to_drain(self) -> None:
+        """Let what it raises from now on count as an interruption."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self, why: str) -> None:
+        """End it and what its job started."""
+        self.why = self.why or why
+        kill_group(self.pid)
+
+
+def reap(pid: int) -> int | None:
+    """Return how a child ended, as an exit code or a negative signal, None while it lives; its group ends with it."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        return None
+    kill_group(pid)
+    return os.waitstatus_to_exitcode(status)

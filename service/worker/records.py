@@ -1,0 +1,170 @@
+"""What the worker writes in Redis: RQ's records and our leases, each step one script."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.commands.core import Script
+from rq.defaults import RQ_KEY_PREFIX
+from rq.utils import as_text, utcformat
+
+from service.worker.task import Queues, Task, Word
+from service.worker.trace import LOST_TRACE
+
+FOLDER = Path(__file__).parent
+MOST_AT_ONCE = 100
+HELD_SECONDS = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn brought: an answer for each word, new tasks, jobs set aside, dependents under RQ's rate limits."""
+
+    answers: list[str]
+    tasks: list[Task]
+    aside: list[tuple[str, str]]
+    limited: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds: of a lease, of jobs that ended and don't say it themselves, of the worker's record in RQ."""
+
+    lease_seconds: float
+    result_seconds: int
+    failure_seconds: int
+    worker_seconds: int
+
+
+class Records:
+    """The scripts, as one process of the worker `name` calls them. Every method may raise RedisError."""
+
+    def __init__(self, redis: Redis, name: str, lifetimes: Lifetimes) -> None:
+        self.redis = redis
+        self._name = name
+        self._lifetimes = lifetimes
+        self._turn, self._hold = load_script(redis, "turn"), load_script(redis, "hold")
+        self._recover, self._release = load_script(redis, "recover"), load_script(redis, "release")
+
+    def turn(
+        self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
+    ) -> Turn:
+        """Record `words` and take a job for each of `executions`, their new ids, as far as there are jobs.
+
+        `again` is 1 where the same was asked before and the reply did not come, 2 if then nothing new shall be taken.
+        """
+        now = time.time()
+        args: list[Any] = [*self._head(now), len(words)]
+        for word in words:
+            args += _write_word(word)
+        served = queues or Queues([], in_turn=False)
+        args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
+        answers, tasks, aside, limited = self._turn(args=[*args, *served.names, *executions])
+        return Turn(
+            [answer.decode() for answer in answers],
+            [_read_task(fields, now) for fields in tasks],
+            _read_pairs([text for pair in aside for text in pair]),
+            [id.decode() for id in limited],
+        )
+
+    def hold(self) -> tuple[bool, dict[str, float]]:
+        """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""
+        known, held = self._hold(args=[*self._head(), self._lifetimes.worker_seconds, HELD_SECONDS])
+        return bool(known), {_read_text(held[i]): _read_timeout(held[i + 1]) for i in range(0, len(held), 2)}
+
+    def recover(self) -> list[tuple[str, str]]:
+        """Hand back what nobody holds any more, of any worker; return members and what became of their jobs."""
+        return _read_pairs(self._recover(args=[*self._head(), LOST_TRACE, MOST_AT_ONCE]))
+
+    def release(self, why: str, prefix: str = "", spared: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """Hand back what this worker holds under executions that begin with `prefix`, less the members `spared`.
+
+        `why` is lost or interrupted; they come to the front of their queues in the order in which they started.
+        """
+        return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
+
+    def find(self, member: str, timeout_seconds: float) -> Task:
+        """Return a task that is held, without its payload."""
+        id, _, execution = member.rpartition(":")
+        queue = self.redis.hget(f"{RQ_KEY_PREFIX}:job:{id}", "origin")
+        started = self.redis.hget(f"{RQ_KEY_PREFIX}:execution:{member}", "created_at")
+        started_at = float(started or time.time())
+        return Task(id, execution, as_text(queue or b""), b"", timeout_seconds, "", "", "", 0, "", started_at)
+
+    def _head(self, now: float | None = None) -> list[Any]:
+        now = now or time.time()
+        times = self._lifetimes
+        return [
+            self._name,
+            int(times.lease_seconds * 1000),
+            format_time(now),
+            repr(now),
+            times.result_seconds,
+            times.failure_seconds,
+        ]
+
+
+def load_script(redis: Redis, name: str) -> Script:
+    """Return a script of this folder, with what they share before it.
+
+    They may write in a full Redis: without that the jobs that would make room could not end.
+    """
+    text = "#!lua flags=allow-oom\n" + "".join((FOLDER / f"{part}.lua").read_text() for part in ("records", name))
+    return redis.register_script(text.replace("'rq:", f"'{RQ_KEY_PREFIX}:"))
+
+
+def format_time(seconds: float) -> str:
+    """Return a time as RQ keeps it."""
+    return utcformat(datetime.fromtimestamp(seconds, UTC))
+
+
+def _write_word(word: Word) -> list[Any]:
+    task = word.task
+    return [
+        word.kind,
+        task.id,
+        task.execution,
+        task.queue,
+        format_time(word.ended),
+        repr(task.started),
+        repr(word.ended),
+        word.value,
+        word.error,
+        word.delay_seconds,
+    ]
+
+
+def _read_task(fields: list[bytes], started: float) -> Task:
+    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields
+    return Task(
+        id.decode(),
+        execution.decode(),
+        queue.decode(),
+        data,
+        _read_timeout(timeout),
+        result_ttl.decode(),
+        failure_ttl.decode(),
+        description.decode(errors="replace"),
+        int(losses),
+        callback.decode(errors="replace"),
+        started,
+    )
+
+
+def _read_timeout(stored: bytes) -> float:
+    """Return RQ's time-out, infinite for its -1."""
+    seconds = float(stored or 180)
+    return seconds if seconds >= 0 else float("inf")
+
+
+def _read_pairs(told: list[bytes]) -> list[tuple[str, str]]:
+    return [(_read_text(told[i]), _read_text(told[i + 1])) for i in range(0, len(told), 2)]
+
+
+def _read_text(stored: bytes) -> str:
+    """Return text; an id of somebody else's may hold any bytes."""
+    return stored.decode(errors="replace")

@@ -1,0 +1,239 @@
+"""The runner: a process whose threads run jobs, and whose one loop takes them and records their ends, in batches."""
+
+import logging
+import os
+import select
+import signal
+import time
+import zlib
+from collections import deque
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from secrets import token_hex
+
+from redis import Redis, RedisError
+
+from service.worker.allowed import AllowedJob
+from service.worker.attempt import JobStopped, build_timeout, perform
+from service.worker.channel import Channel
+from service.worker.odd import Odd
+from service.worker.records import Records, Turn
+from service.worker.task import Queues, Task, Word
+from service.worker.tell import tell_end
+from service.worker.threads import Running, Threads
+
+LOOK_SECONDS = 0.25
+CLOCK_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 1.0
+logger = logging.getLogger("rq.worker")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end."""
+
+    prefix: str
+    threads: int
+    queues: Queues
+    isolated: tuple[bytes, ...]
+    busy: tuple[str, ...] = ()
+    burst: bool = False
+    most_jobs: int | None = None
+    most_idle_seconds: float | None = None
+
+
+class Runner:
+    """Runs until told to end, or until what its plan says has come."""
+
+    def __init__(
+        self, plan: Plan, orders: Connection, records: Records, connection: Redis, job_class: type[AllowedJob], odd: Odd
+    ) -> None:
+        self._plan = plan
+        self._orders = orders
+        self._records = records
+        self._connection = connection
+        self._job_class = job_class
+        self._odd = odd
+        self._channel = Channel(records.redis, "errand:work")
+        self._threads = Threads(self._perform, self._take_end)
+        self._running: dict[str, tuple[Running, float]] = {}
+        self._alone = set(plan.busy)
+        self._outbox: deque[Word] = deque()
+        self._ends: deque[tuple[Running, Word, BaseException | None]] = deque()
+        self._words: list[Word] = []
+        self._errors: dict[str, BaseException | None] = {}
+        self._executions: list[str] = []
+        self._again = self._resent = False
+        self._wait_until = self._wait_seconds = self._kept_at = self._clock_at = 0.0
+        self._draining = False
+        self._abandoned: set[str] = set()
+        self._taken = 0
+        self._dry = False
+        self._idle_since = time.monotonic()
+        self._wake_out, self._wake_in = os.pipe()
+        self._woken = False
+
+    def run(self) -> None:
+        """Work; return when nothing is left to do."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # A platform signals every process; the supervisor says what follows. A handler, for «ignore» is inherited.
+            signal.signal(number, lambda *_: None)
+        while not self._is_over():
+            self._wait()
+            self._obey()
+            self._look_at_clock()
+            self._turn()
+        self._orders.send(("done", None))
+
+    def _perform(self, task: Task) -> tuple[Word, BaseException | None]:
+        def report(text: str) -> None:
+            self._outbox.append(Word("progress", task, text))
+            self._wake()
+
+        return perform(task, self._job_class, self._connection, report)
+
+    def _take_end(self, running: Running, word: Word, error: BaseException | None) -> None:
+        self._ends.append((running, word, error))
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            os.write(self._wake_in, b"x")
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake_out, select.POLLIN)
+        poll.register(self._orders, select.POLLIN)
+        channel = self._channel.fileno()
+        if channel is not None:
+            poll.register(channel, select.POLLIN)
+        now = time.monotonic()
+        seconds = LOOK_SECONDS if now >= self._wait_until else min(LOOK_SECONDS, self._wait_until - now)
+        ready = {fd for fd, _ in poll.poll(seconds * 1000)}
+        if self._wake_out in ready:
+            os.read(self._wake_out, 64)
+            self._woken = False
+        if channel in ready:
+            self._channel.read()
+
+    def _obey(self) -> None:
+        while self._orders.poll():
+            order, content = self._orders.recv()  # EOFError, where the supervisor is gone, ends this process
+            if order == "drain":
+                self._draining = True
+            elif order == "retire":
+                self._draining = True
+                self._abandoned.update(content)
+            elif order == "free":
+                self._alone.discard(content)
+            elif order == "stop" and content in self._running:
+                self._running[content][0].interrupt(JobStopped)
+
+    def _look_at_clock(self) -> None:
+        now = time.monotonic()
+        if now - self._clock_at < CLOCK_SECONDS:
+            return
+        self._clock_at = now
+        for running, deadline in self._running.values():
+            if now > deadline:
+                running.interrupt(build_timeout(running.task.timeout_seconds))
+        if now - self._kept_at > 1:
+            self._kept_at = now
+            self._channel.keep()
+
+    def _turn(self) -> None:
+        """Tell Redis what there is to tell, and take a job for each free thread; after a fault the same again."""
+        self._collect()
+        if time.monotonic() < self._wait_until:
+            return
+        if not self._again:
+            self._executions = [self._plan.prefix + token_hex(12) for _ in range(self._count_free())]
+        if not self._words and not self._executions:
+            return
+        again = 0 if not self._again else 2 if self._draining else 1
+        try:
+            turn = self._records.turn(self._words, self._executions, self._plan.queues, again)
+        except RedisError as error:
+            self._again = bool(self._executions)
+            self._resent = True
+            self._back_off(error)
+            return
+        words, self._words = self._words, []
+        resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
+        self._dry = bool(self._executions) and not turn.tasks
+        self._plan.queues.rotate()
+        for id, reason in turn.aside:
+            logger.error("Job %s is set aside: %s", id, reason)
+        for task in turn.tasks:
+            self._start(task)
+        for word, answer in zip(words, turn.answers, strict=True):
+            tell_end(word, answer, self._errors.pop(word.task.member, None), resent)
+        self._settle_odd(words, turn)
+        if turn.tasks or words:
+            self._idle_since = time.monotonic()
+
+    def _settle_odd(self, words: list[Word], turn: Turn) -> None:
+        try:
+            if self._odd.settle(words, turn):
+                self._dry = False
+        except RedisError as error:
+            self._words = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
+            self._back_off(error)
+
+    def _collect(self) -> None:
+        while self._ends:
+            running, word, error = self._ends.popleft()
+            self._running.pop(running.task.member, None)
+            self._threads.take_back(running)
+            if self._draining and word.kind == "failed" and not running.interrupted:
+                word = replace(word, kind="interrupted")  # what a stop does to a job is not its failure
+            self._errors[word.task.member] = error
+            self._outbox.append(word)
+        while self._outbox:
+            self._words.append(self._outbox.popleft())
+
+    def _count_free(self) -> int:
+        if self._draining:
+            return 0
+        free = max(0, self._plan.threads - len(self._running) - len(self._alone))
+        return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self._taken)
+
+    def _start(self, task: Task) -> None:
+        self._taken += 1
+        if task.losses or self._is_isolated(task):
+            self._alone.add(task.member)
+            self._orders.send(("alone", task))
+        else:
+            self._running[task.member] = (self._threads.start(task), time.monotonic() + task.timeout_seconds)
+
+    def _is_isolated(self, task: Task) -> bool:
+        if not self._plan.isolated:
+            return False
+        try:
+            return zlib.decompress(task.data).startswith(self._plan.isolated)
+        except zlib.error:
+            return task.data.startswith(self._plan.isolated)
+
+    def _back_off(self, error: RedisError) -> None:
+        if not self._wait_seconds:
+            logger.warning(
+                "Redis is away (%s: %s); what has ended is kept and told when it is back", type(error).__name__, error
+            )
+        self._wait_seconds = min(max(0.1, self._wait_seconds * 2), LONGEST_WAIT_SECONDS)
+        self._wait_until = time.monotonic() + self._wait_seconds
+
+    def _is_over(self) -> bool:
+        plan = self._plan
+        if self._ends or self._outbox or self._words or self._again or self._running.keys() - self._abandoned:
+            return False
+        if self._draining:
+            return True
+        if self._alone:
+            return False
+        idle_seconds = time.monotonic() - self._idle_since
+        return (
+            (plan.burst and self._dry)
+            or (plan.most_jobs is not None and self._taken >= plan.most_jobs)
+            or (plan.most_idle_seconds is not None and idle_seconds > plan.most_idle_seconds)
+        )

@@ -1,0 +1,55 @@
+"""An execution of a job as it was taken, and what it has to say."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One execution of a job; `started` is in seconds since the epoch, the lifetimes are RQ's, '' where it has none."""
+
+    id: str
+    execution: str
+    queue: str
+    data: bytes
+    timeout_seconds: float
+    result_ttl: str
+    failure_ttl: str
+    description: str
+    losses: int
+    callback: str
+    started: float
+
+    @property
+    def member(self) -> str:
+        """How RQ's registries and our leases name it."""
+        return f"{self.id}:{self.execution}"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped or interrupted.
+
+    `value` is the report, the result or the trace as stored, `error` JSON for the status. A retry comes
+    `delay_seconds` later at the least.
+    """
+
+    kind: str
+    task: Task
+    value: str = ""
+    error: str = ""
+    delay_seconds: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(slots=True)
+class Queues:
+    """The queues that a worker serves, in the order given or each in turn."""
+
+    names: list[str]
+    in_turn: bool
+    first: int = 1
+
+    def rotate(self) -> None:
+        """Let the next queue come first, where they are served in turn."""
+        if self.in_turn:
+            self.first = self.first % len(self.names) + 1

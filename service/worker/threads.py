@@ -1,0 +1,87 @@
+"""The threads that run jobs, and stopping one of them."""
+
+import ctypes
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+
+from service.worker.attempt import describe_failure
+from service.worker.task import Task, Word
+
+Run = Callable[[Task], tuple[Word, BaseException | None]]
+
+
+class Running:
+    """A task in its thread; `end` and `interrupt` exclude each other, so no other task is hit."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.interrupted = False
+        self._ended = False
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+
+    def begin(self) -> None:
+        """Note the thread."""
+        self._thread = threading.get_ident()
+
+    def end(self) -> None:
+        """Note that nothing of the task runs any more."""
+        with self._lock:
+            self._ended = True
+
+    def interrupt(self, error: type[BaseException]) -> None:
+        """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns."""
+        with self._lock:
+            if not self._ended and not self.interrupted and self._thread is not None:
+                self.interrupted = True
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
+
+
+class Threads:
+    """Runs tasks, each in a thread; `done` is called there with its end."""
+
+    def __init__(self, run: Run, done: Callable[[Running, Word, BaseException | None], None]) -> None:
+        self._run = run
+        self._done = done
+        self._tasks: SimpleQueue[Running] = SimpleQueue()
+        self._idle = 0
+
+    def start(self, task: Task) -> Running:
+        """Run a task, in a thread that has nothing to do or in a new one."""
+        running = Running(task)
+        if self._idle > 0:
+            self._idle -= 1
+        else:
+            threading.Thread(target=self._work, daemon=True).start()
+        self._tasks.put(running)
+        return running
+
+    def take_back(self, running: Running) -> None:
+        """Count the thread of a task that has ended as idle; for the thread that calls `start`."""
+        if not running.interrupted:
+            self._idle += 1
+
+    def _work(self) -> None:
+        while True:
+            running = self._tasks.get()
+            running.begin()
+            word, error = self._perform(running)
+            if running.interrupted:  # what was raised may still be on its way to this thread
+                with suppress(BaseException):
+                    for _ in range(1000):
+                        pass
+            self._done(running, word, error)
+            if running.interrupted:
+                return
+
+    def _perform(self, running: Running) -> tuple[Word, BaseException | None]:
+        try:
+            try:
+                return self._run(running.task)
+            finally:
+                running.end()
+        except BaseException as error:  # an interruption that came just as the task had ended
+            running.end()
+            return describe_failure(running.task, error), error
