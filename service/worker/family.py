@@ -1,7 +1,9 @@
 """The supervisor's children: the runner, and a process for each job that runs alone."""
 
+import mmap
 import os
 import signal
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,21 +14,42 @@ from typing import Any
 from service.worker.process import fork, kill_group
 from service.worker.task import Task
 
+_TIME = struct.Struct("d")
+
+
+class Pulse:
+    """When a child's loop last went round, in memory that both processes see."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _TIME.size)
+        self.beat()
+
+    def beat(self) -> None:
+        """Note that it goes round."""
+        _TIME.pack_into(self._memory, 0, time.monotonic())
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long it has not."""
+        beat_at: float = _TIME.unpack_from(self._memory)[0]
+        return time.monotonic() - beat_at
+
 
 class RunnerProcess:
-    """A runner; `why` says why the supervisor ended it, None where it did not."""
+    """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan."""
 
-    def __init__(self, prefix: str, main: Callable[[Connection], None]) -> None:
+    def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None]) -> None:
         self.prefix = prefix
         self.started_at = time.monotonic()
         self.retires_by: float | None = None
         self.why: str | None = None
-        self.is_done = False
+        self.is_done = self.is_plans_end = False
+        self.pulse = Pulse()
         self.orders, theirs = Pipe()
 
         def run() -> None:
             self.orders.close()
-            main(theirs)
+            main(theirs, self.pulse)
 
         self.pid = fork("errand-runner", run)
         theirs.close()
@@ -47,7 +70,7 @@ class RunnerProcess:
             while self.orders.poll():
                 word, content = self.orders.recv()
                 if word == "done":
-                    self.is_done = True
+                    self.is_done, self.is_plans_end = True, content
                 else:
                     tasks.append(content)
         return tasks

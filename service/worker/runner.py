@@ -16,6 +16,7 @@ from redis import Redis, RedisError
 from service.worker.allowed import AllowedJob
 from service.worker.attempt import JobStopped, build_timeout, perform
 from service.worker.channel import Channel
+from service.worker.family import Pulse
 from service.worker.odd import Odd
 from service.worker.records import Records, Turn
 from service.worker.task import Queues, Task, Word
@@ -46,7 +47,14 @@ class Runner:
     """Runs until told to end, or until what its plan says has come."""
 
     def __init__(
-        self, plan: Plan, orders: Connection, records: Records, connection: Redis, job_class: type[AllowedJob], odd: Odd
+        self,
+        plan: Plan,
+        orders: Connection,
+        pulse: Pulse,
+        records: Records,
+        connection: Redis,
+        job_class: type[AllowedJob],
+        odd: Odd,
     ) -> None:
         self._plan = plan
         self._orders = orders
@@ -54,6 +62,7 @@ class Runner:
         self._connection = connection
         self._job_class = job_class
         self._odd = odd
+        self._pulse = pulse
         self._channel = Channel(records.redis, "errand:work")
         self._threads = Threads(self._perform, self._take_end)
         self._running: dict[str, tuple[Running, float]] = {}
@@ -75,15 +84,20 @@ class Runner:
 
     def run(self) -> None:
         """Work; return when nothing is left to do."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # A platform signals every process; the supervisor says what follows. A handler, for «ignore» is inherited.
-            signal.signal(number, lambda *_: None)
+        # Handlers, for what is ignored here would be ignored by the processes that jobs start. A platform that stops us
+        # signals every process, those too, and what they make fail is no failure.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._drain)
         while not self._is_over():
+            self._pulse.beat()
             self._wait()
             self._obey()
             self._look_at_clock()
             self._turn()
-        self._orders.send(("done", None))
+        self._orders.send(("done", not self._draining))
+
+    def _drain(self, *_: object) -> None:
+        self._draining = True
 
     def _perform(self, task: Task) -> tuple[Word, BaseException | None]:
         def report(text: str) -> None:
@@ -121,9 +135,9 @@ class Runner:
         while self._orders.poll():
             order, content = self._orders.recv()  # EOFError, where the supervisor is gone, ends this process
             if order == "drain":
-                self._draining = True
+                self._drain()
             elif order == "retire":
-                self._draining = True
+                self._drain()
                 self._abandoned.update(content)
             elif order == "free":
                 self._alone.discard(content)

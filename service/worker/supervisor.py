@@ -1,6 +1,5 @@
 """The supervisor: it runs no job code and has one thread, so that nothing that a job does can hold it up."""
 
-import json
 import logging
 import os
 import select
@@ -20,7 +19,8 @@ from redis.exceptions import ConnectionError, TimeoutError
 
 from service.worker.attempt import JobStopped, describe_failure, describe_timeout
 from service.worker.channel import Channel
-from service.worker.family import ChildProcess, RunnerProcess, reap
+from service.worker.command import Command, read_command
+from service.worker.family import ChildProcess, Pulse, RunnerProcess, reap
 from service.worker.records import Records
 from service.worker.runner import Plan
 from service.worker.settings import WorkerSettings
@@ -33,6 +33,7 @@ OVERTIME_SECONDS = 2.0
 GOODBYE_SECONDS = 3.5
 BRIEF_SECONDS = 5.0
 YOUNG_SECONDS = 5.0
+SILENT_SECONDS = 20.0
 LONGEST_WAIT_SECONDS = 30.0
 logger = logging.getLogger("rq.worker")
 
@@ -57,7 +58,7 @@ class Supervisor:
         records: Records,
         commands: Channel,
         duties: Duties,
-        run_runner: Callable[[Plan, Connection], None],
+        run_runner: Callable[[Plan, Connection, Pulse], None],
         run_child: Callable[[Task], None],
         signals: Signals,
     ) -> None:
@@ -72,7 +73,8 @@ class Supervisor:
         self._runners: list[RunnerProcess] = []
         self._children: list[ChildProcess] = []
         self._bereaved: deque[Callable[[], None]] = deque()
-        self._seen: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+        self._seen_at: dict[str, float] = {}
         self._connected_at: float | None = None
         self._beat_at = time.time()
         self._complaint = ""
@@ -104,7 +106,7 @@ class Supervisor:
             return
         busy = tuple(child.task.member for child in self._children)
         plan = replace(self._plan, prefix=token_hex(4), busy=busy)
-        self._runners.append(RunnerProcess(plan.prefix, lambda orders: self._run_runner(plan, orders)))
+        self._runners.append(RunnerProcess(plan.prefix, partial(self._run_runner, plan)))
 
     def _wait(self, until: float) -> None:
         poll = select.poll()
@@ -117,7 +119,7 @@ class Supervisor:
         ready = {fd for fd, _ in poll.poll(max(0.0, until - time.monotonic()) * 1000)}
         if commands in ready:
             for message in self._commands.read():
-                self._obey(message)
+                self._obey(read_command(message))
 
     def _heed_signals(self) -> None:
         for number in self._signals.read():
@@ -166,9 +168,9 @@ class Supervisor:
 
     def _replace(self, runner: RunnerProcess, code: int) -> None:
         """Let the next runner start at once, or a while later where they die young."""
-        if runner.is_done:
-            self._is_over = self._stop_by is None and runner.retires_by is None
-        elif runner.why is None:
+        if runner.is_plans_end:
+            self._is_over = True
+        elif not runner.is_done and runner.why is None:
             logger.error("The runner died (%s); its jobs run again, each alone", describe_end(code))
             lived = time.monotonic() - runner.started_at
             self._quick_deaths = self._quick_deaths + 1 if lived < YOUNG_SECONDS else 0
@@ -208,10 +210,8 @@ class Supervisor:
             self._connected_at = self._connected_at or now
             if not known:
                 self._duties.register_again()
-            self._seen = {member: self._seen.get(member, now) for member in held}
-            for member, timeout_seconds in held.items():
-                if now - self._seen[member] > timeout_seconds + OVERTIME_SECONDS:
-                    self._end_overdue(member, timeout_seconds)
+            self._held = held
+            self._seen_at = {member: self._seen_at.get(member, now) for member in held}
             # A lease may have ended while Redis was away, its owner alive: it must have had the time to renew it.
             if now - self._connected_at > self._settings.lease_seconds:
                 tell_fates(self._records.recover())
@@ -225,8 +225,21 @@ class Supervisor:
             if str(error) != self._complaint:
                 logger.error("Redis refuses: %s: %s", type(error).__name__, error)
             self._complaint = str(error)
+        self._watch_times()
+
+    def _watch_times(self) -> None:
+        """End what overran its time: jobs, runners that retire, and idle ones that do not go round any more."""
+        now = time.monotonic()
+        for member, timeout_seconds in self._held.items():
+            if now - self._seen_at[member] > timeout_seconds + OVERTIME_SECONDS:
+                with suppress(RedisError):  # the next beat tries again
+                    self._end_overdue(member, timeout_seconds)
         for runner in self._runners:
-            if runner.retires_by is not None and time.monotonic() > runner.retires_by:
+            if runner.retires_by is not None:
+                if now > runner.retires_by:
+                    runner.kill("interrupted")
+            elif runner.pulse.silent_seconds > SILENT_SECONDS and not any(map(runner.holds, self._held)):
+                logger.error("The runner does nothing and does not answer; it is replaced")
                 runner.kill("interrupted")
 
     def _end_overdue(self, member: str, timeout_seconds: float) -> None:
@@ -246,20 +259,13 @@ class Supervisor:
                 runner.retires_by = runner.retires_by or time.monotonic() + grace
                 runner.tell("retire", [member])
 
-    def _obey(self, message: bytes) -> None:
-        """Do what RQ's `send_stop_job_command` and its like ask for."""
-        try:
-            command = json.loads(message)
-            name, job, execution = command["command"], command.get("job_id"), command.get("execution_id")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return
-        if name == "shutdown":
+    def _obey(self, command: Command) -> None:
+        if command.name == "shutdown":
             os.kill(os.getpid(), signal.SIGINT)
-        elif name in ("stop-job", "stop-execution"):
+        elif command.name in ("stop-job", "stop-execution"):
             with suppress(RedisError):
-                for member in self._records.hold()[1]:
-                    if member == f"{job}:{execution}" or (execution is None and member.startswith(f"{job}:")):
-                        self._stop_job(member)
+                for member in filter(command.means, self._records.hold()[1]):
+                    self._stop_job(member)
 
     def _stop_job(self, member: str) -> None:
         for child in self._children:

@@ -23,6 +23,7 @@ from service.worker.channel import Channel
 from service.worker.child import Child
 from service.worker.connection import ANSWER_SECONDS, bound, clone
 from service.worker.due import DueJobs
+from service.worker.family import Pulse
 from service.worker.odd import Odd
 from service.worker.records import Lifetimes, Records
 from service.worker.runner import Plan, Runner
@@ -129,9 +130,9 @@ class ErrandWorker(Worker):
         lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
         return Records(clone(self.connection), self.name, lifetimes)
 
-    def _run_runner(self, plan: Plan, orders: Connection) -> None:
+    def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         connection = clone(self.connection, retries=1)
-        Runner(plan, orders, self._build_records(), connection, self._job_class, Odd(self)).run()
+        Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self)).run()
 
     def _run_child(self, task: Task) -> None:
         connection = clone(self.connection, retries=1)
