@@ -1,0 +1,83 @@
+"""Threads that run tasks, and stopping one of them."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from service.worker.attempt import JobStopped, build_timeout
+from service.worker.task import Task, Word
+from service.worker.threads import Running, Threads
+from tests.services import wait_until
+
+End = tuple[Running, Word, BaseException | None]
+
+
+def build_task(number: int = 0) -> Task:
+    return Task(f"job{number}", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
+
+
+def build_threads(work: Callable[[Task], None]) -> tuple[Threads, list[End]]:
+    ends: list[End] = []
+
+    def run(task: Task) -> tuple[Word, BaseException | None]:
+        work(task)
+        return Word("finished", task), None
+
+    return Threads(run, lambda running, word, error: ends.append((running, word, error))), ends
+
+
+def spin(task: Task) -> None:
+    while True:
+        time.sleep(0.001)
+
+
+def test_an_interrupted_task_ends_with_the_error() -> None:
+    threads, ends = build_threads(spin)
+    running = threads.start(build_task())
+    wait_until(lambda: running._thread)
+    running.interrupt(JobStopped)
+    ((_, word, error),) = wait_until(lambda: ends)
+    assert (word.kind, type(error)) == ("stopped", JobStopped)
+
+
+def test_a_time_out_tells_its_seconds() -> None:
+    threads, ends = build_threads(spin)
+    running = threads.start(build_task())
+    wait_until(lambda: running._thread)
+    running.interrupt(build_timeout(2))
+    ((_, word, error),) = wait_until(lambda: ends)
+    assert (word.kind, str(error)) == ("failed", "Task exceeded maximum timeout value (2 seconds)")
+    assert '"JobTimeoutException"' in word.error
+
+
+def test_a_task_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
+    threads, ends = build_threads(lambda task: None)
+    first = threads.start(build_task(1))
+    wait_until(lambda: len(ends) == 1)
+    threads.take_back(first)
+    first.interrupt(JobStopped)
+    threads.start(build_task(2))
+    wait_until(lambda: len(ends) == 2)
+    assert [error for _, _, error in ends] == [None, None]
+
+
+def test_interruptions_at_any_moment_hit_their_own_task_alone() -> None:
+    threads, ends = build_threads(lambda task: time.sleep(0.0005))
+    for number in range(300):
+        running = threads.start(build_task(number))
+        time.sleep(0.0005)
+        running.interrupt(JobStopped)
+        wait_until(lambda number=number: len(ends) == number + 1)
+        threads.take_back(running)
+    assert [running.task.id for running, _, _ in ends] == [f"job{number}" for number in range(300)]
+    assert all((error is not None) <= running.interrupted for running, _, error in ends)
+    assert {word.kind for _, word, _ in ends} <= {"finished", "stopped"}
+
+
+def test_a_thread_is_used_again() -> None:
+    used = []
+    threads, ends = build_threads(lambda task: used.append(threading.get_ident()))
+    for number in range(5):
+        threads.take_back(threads.start(build_task(number)))
+        wait_until(lambda number=number: len(ends) == number + 1)
+    assert len(set(used)) == 1
