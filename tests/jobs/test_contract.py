@@ -37,7 +37,7 @@ BROKEN = {
     "bad_queue": "jobs/bad_queue.py: queue 'Text Messages': use lower-case letters, digits, - and _",
     "no_time": "jobs/no_time.py: timeout_seconds is 0; give at least 1",
     "no_tries": "jobs/no_tries.py: Backoff(tries=0); the first attempt counts: at least 1",
-    "import_error": "jobs/import_error.py: line 3: ModuleNotFoundError: No module named 'jobs._nowhere'",
+    "import_error": "jobs/import_error.py: line 4: ModuleNotFoundError: No module named 'jobs._nowhere'",
     "of_another": "jobs/of_another.py: run is jobs.log's; define it here, as run()",
     "other_name": "jobs/other_name.py: run is made of send(); name the function run()",
     "recording": "jobs/recording.py: jobs.recording is the contract's own name; call the file something else",
