@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from redis import RedisError
 from rq import Queue, Retry, get_current_job
 from rq.exceptions import DuplicateJobError
 
@@ -56,4 +57,6 @@ def enqueue(job: "Job[..., Any]", payload: dict[str, Any]) -> str:
             job_id=new_id,
             unique=True,
         )
+    with suppress(RedisError):  # a worker that does not hear it looks by itself, four times a second
+        current.connection.publish("errand:work", job.queue)
     return new_id

@@ -45,6 +45,14 @@ def test_inside_a_job_it_waits_in_its_queue_for_any_worker(redis: Redis, perform
     assert redis.sismember("rq:queues", "rq:queue:default")
 
 
+def test_idle_workers_hear_of_it(redis: Redis, perform: Perform) -> None:
+    with redis.pubsub() as heard:
+        heard.subscribe("errand:work")
+        heard.get_message(timeout=5)
+        perform("parent", {"value": "Hi"})
+        assert heard.get_message(timeout=5)["data"] == b"default"
+
+
 def test_a_job_whose_reply_was_lost_is_there_once(
     redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
