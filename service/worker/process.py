@@ -49,6 +49,8 @@ def _run(name: str, parent: int, main: Callable[[], None]) -> NoReturn:
         if os.getppid() == parent:
             main()
             code = 0
+    except (EOFError, BrokenPipeError):  # the parent is gone
+        pass
     except BaseException:  # nothing may return into the parent's code
         traceback.print_exc()
     finally:

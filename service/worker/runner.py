@@ -133,7 +133,7 @@ class Runner:
 
     def _obey(self) -> None:
         while self._orders.poll():
-            order, content = self._orders.recv()  # EOFError, where the supervisor is gone, ends this process
+            order, content = self._orders.recv()
             if order == "drain":
                 self._drain()
             elif order == "retire":

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 from redis import Redis, RedisError
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ConnectionError, OutOfMemoryError, TimeoutError
 from rq import Queue, Worker
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
@@ -51,6 +51,12 @@ class ErrandWorker(Worker):
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
         self._serves_all = names == list_queues(types)
         self._due = DueJobs(self.connection, self.queues)
+
+    def _set_ip_address(self, connection: Redis) -> None:
+        try:
+            super()._set_ip_address(connection)
+        except (ConnectionError, TimeoutError):  # Redis went away just now
+            self.ip_address = "unknown"
 
     def _set_connection(self, connection: Redis) -> Redis:
         bound(connection)
@@ -93,9 +99,11 @@ class ErrandWorker(Worker):
         try:
             self.bootstrap(*log_options)
             self.set_state(WorkerStatus.IDLE)
+            self._due.move()
         except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
             self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
-        self._due.move()
+        except (ConnectionError, TimeoutError) as error:  # the supervisor goes on trying
+            self.log.warning("Worker %s: Redis is away (%s)", self.name, error)
 
     def _build_supervisor(self, plan: Plan, signals: Signals) -> Supervisor:
         commands = Channel(clone(self.connection), PUBSUB_CHANNEL_TEMPLATE % self.name)
