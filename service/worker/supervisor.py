@@ -20,7 +20,9 @@ from redis.exceptions import ConnectionError, TimeoutError
 from service.worker.attempt import JobStopped, describe_failure, describe_timeout
 from service.worker.channel import Channel
 from service.worker.command import Command, read_command
+from service.worker.connection import hurry
 from service.worker.family import ChildProcess, Pulse, RunnerProcess, reap
+from service.worker.outage import Outage
 from service.worker.records import Records
 from service.worker.runner import Plan
 from service.worker.settings import WorkerSettings
@@ -30,7 +32,7 @@ from service.worker.tell import describe_end, tell_fates
 
 BEAT_SECONDS = 0.5
 OVERTIME_SECONDS = 2.0
-GOODBYE_SECONDS = 3.5
+GOODBYE_SECONDS = 2.0
 BRIEF_SECONDS = 5.0
 YOUNG_SECONDS = 5.0
 SILENT_SECONDS = 20.0
@@ -75,9 +77,7 @@ class Supervisor:
         self._bereaved: deque[Callable[[], None]] = deque()
         self._held: dict[str, float] = {}
         self._seen_at: dict[str, float] = {}
-        self._connected_at: float | None = None
-        self._beat_at = time.time()
-        self._complaint = ""
+        self._outage = Outage(settings.lease_seconds)
         self._stop_by: float | None = None
         self._stop_asked_at = 0.0
         self._start_at = 0.0
@@ -135,6 +135,8 @@ class Supervisor:
         self._stop_asked_at = time.monotonic()
         self._stop_by = self._stop_asked_at + grace_seconds
         logger.info("Stopping; running jobs have %g seconds to end", grace_seconds)
+        hurry(self._records.redis)
+        self._commands.close()
         for runner in self._runners:
             runner.tell("drain")
         for child in self._children:
@@ -200,31 +202,24 @@ class Supervisor:
 
     def _beat(self) -> None:
         """Renew what is held, end what overran its time, recover what nobody holds, move what is due."""
-        self._commands.keep()
-        if time.time() - self._beat_at > self._settings.lease_seconds / 2:
-            self._connected_at = None  # this process, or the whole machine, was asleep
-        self._beat_at = time.time()
+        if self._stop_by is None:
+            self._commands.keep()
         try:
             known, held = self._records.hold()
             now = time.monotonic()
-            self._connected_at = self._connected_at or now
+            self._outage.note_answer()
             if not known:
                 self._duties.register_again()
             self._held = held
             self._seen_at = {member: self._seen_at.get(member, now) for member in held}
-            # A lease may have ended while Redis was away, its owner alive: it must have had the time to renew it.
-            if now - self._connected_at > self._settings.lease_seconds:
+            if self._outage.is_over:
                 tell_fates(self._records.recover())
             if self._stop_by is None:
                 self._duties.run_chores()
         except (ConnectionError, TimeoutError) as error:
-            if self._connected_at is not None:
-                logger.warning("Redis is away (%s: %s)", type(error).__name__, error)
-            self._connected_at = None
+            self._outage.note_silence(error)
         except RedisError as error:
-            if str(error) != self._complaint:
-                logger.error("Redis refuses: %s: %s", type(error).__name__, error)
-            self._complaint = str(error)
+            self._outage.note_refusal(error)
         self._watch_times()
 
     def _watch_times(self) -> None:

@@ -21,7 +21,7 @@ from service.queue.settings import SettingsError, read_settings, tell
 from service.worker.allowed import AllowedJob
 from service.worker.channel import Channel
 from service.worker.child import Child
-from service.worker.connection import ANSWER_SECONDS, bound, clone
+from service.worker.connection import ANSWER_SECONDS, bound, clone, hurry
 from service.worker.due import DueJobs
 from service.worker.family import Pulse
 from service.worker.odd import Odd
@@ -31,6 +31,8 @@ from service.worker.settings import WorkerSettings
 from service.worker.signals import Signals
 from service.worker.supervisor import Supervisor
 from service.worker.task import Queues, Task
+
+JOB_RETRIES = 5  # some three seconds: what a job asks of Redis should not fail for a restart
 
 
 class ErrandWorker(Worker):
@@ -90,6 +92,7 @@ class ErrandWorker(Worker):
                 self._begin(logging_level, date_format, log_format)
                 self._build_supervisor(plan, signals).run()
             finally:
+                hurry(self.connection)
                 with suppress(RedisError):
                     self.register_death()  # type: ignore[no-untyped-call]
                 self.log.info("Worker %s: stopped", self.name)
@@ -139,11 +142,11 @@ class ErrandWorker(Worker):
         return Records(clone(self.connection), self.name, lifetimes)
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
-        connection = clone(self.connection, retries=1)
+        connection = clone(self.connection, JOB_RETRIES)
         Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self)).run()
 
     def _run_child(self, task: Task) -> None:
-        connection = clone(self.connection, retries=1)
+        connection = clone(self.connection, JOB_RETRIES)
         Child(task, self._build_records(), connection, self._job_class, Odd(self)).run()
 
 

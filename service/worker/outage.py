@@ -1,0 +1,44 @@
+"""Whether Redis has been there long enough to judge others by it."""
+
+import logging
+import time
+
+logger = logging.getLogger("rq.worker")
+
+
+class Outage:
+    """Notes when Redis answers and when not.
+
+    After a pause the leases of others may have ended, their owners alive: they get the time of a whole lease to come
+    first. Pauses are measured by the clock on the wall, for the other one stands still while a machine sleeps.
+    """
+
+    def __init__(self, lease_seconds: float) -> None:
+        self._lease_seconds = lease_seconds
+        self._answered_at = self._steady_since = 0.0
+        self._is_away = False
+        self._complaint = ""
+
+    def note_answer(self) -> None:
+        """Note that Redis has answered."""
+        if time.time() - self._answered_at > self._lease_seconds / 2:
+            self._steady_since = time.monotonic()
+        self._answered_at = time.time()
+        self._is_away = False
+
+    def note_silence(self, error: Exception) -> None:
+        """Note that it did not; say so once."""
+        if not self._is_away:
+            logger.warning("Redis is away (%s: %s)", type(error).__name__, error)
+        self._is_away = True
+
+    def note_refusal(self, error: Exception) -> None:
+        """Say once what it refuses."""
+        if str(error) != self._complaint:
+            logger.error("Redis refuses: %s: %s", type(error).__name__, error)
+        self._complaint = str(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether Redis has been there for a whole lease."""
+        return time.monotonic() - self._steady_since > self._lease_seconds
