@@ -206,12 +206,12 @@ class Supervisor:
             self._commands.keep()
         try:
             known, held = self._records.hold()
-            now = time.monotonic()
             self._outage.note_answer()
             if not known:
                 self._duties.register_again()
             self._held = held
-            self._seen_at = {member: self._seen_at.get(member, now) for member in held}
+            clock = self._outage.clock_seconds
+            self._seen_at = {member: self._seen_at.get(member, clock) for member in held}
             if self._outage.is_over:
                 tell_fates(self._records.recover())
             if self._stop_by is None:
@@ -224,14 +224,13 @@ class Supervisor:
 
     def _watch_times(self) -> None:
         """End what overran its time: jobs, runners that retire, and idle ones that do not go round any more."""
-        now = time.monotonic()
         for member, timeout_seconds in self._held.items():
-            if now - self._seen_at[member] > timeout_seconds + OVERTIME_SECONDS:
+            if self._outage.clock_seconds - self._seen_at[member] > timeout_seconds + OVERTIME_SECONDS:
                 with suppress(RedisError):  # the next beat tries again
                     self._end_overdue(member, timeout_seconds)
         for runner in self._runners:
             if runner.retires_by is not None:
-                if now > runner.retires_by:
+                if time.monotonic() > runner.retires_by:
                     runner.kill("interrupted")
             elif runner.pulse.silent_seconds > SILENT_SECONDS and not any(map(runner.holds, self._held)):
                 logger.error("The runner does nothing and does not answer; it is replaced")
