@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import deque
 from contextlib import suppress
 from types import FrameType
@@ -12,7 +13,7 @@ class Signals:
     """Notes SIGTERM and SIGINT while its block runs; SIGCHLD only wakes."""
 
     def __init__(self) -> None:
-        self._came: deque[int] = deque()
+        self._came: deque[tuple[int, float]] = deque()
 
     def __enter__(self) -> Self:
         self._out, self._in = os.pipe()
@@ -34,8 +35,8 @@ class Signals:
         """Return what becomes readable when a signal has come."""
         return self._out
 
-    def read(self) -> list[int]:
-        """Return the stop signals that have come."""
+    def read(self) -> list[tuple[int, float]]:
+        """Return the stop signals that have come, and when, by the monotonic clock."""
         with suppress(BlockingIOError):
             os.read(self._out, 1024)
         came = list(self._came)
@@ -44,4 +45,4 @@ class Signals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number != signal.SIGCHLD:
-            self._came.append(number)
+            self._came.append((number, time.monotonic()))

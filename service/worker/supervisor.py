@@ -122,18 +122,17 @@ class Supervisor:
                 self._obey(read_command(message))
 
     def _heed_signals(self) -> None:
-        for number in self._signals.read():
-            now = time.monotonic()
+        for number, came_at in self._signals.read():
             if self._stop_by is None:
                 grace = self._settings.grace_seconds
-                self.stop(grace if number == signal.SIGTERM else min(grace, BRIEF_SECONDS))
+                self._stop(came_at, grace if number == signal.SIGTERM else min(grace, BRIEF_SECONDS))
             else:  # Ctrl-C reaches us from the terminal and from what started us, within a moment: that is one
-                self._stop_by = min(self._stop_by, max(now, self._stop_asked_at + 1))
+                self._stop_by = min(self._stop_by, max(came_at, self._stop_asked_at + 1))
 
-    def stop(self, grace_seconds: float) -> None:
+    def _stop(self, asked_at: float, grace_seconds: float) -> None:
         """Take nothing new; what has not ended after the grace goes back to its queue."""
-        self._stop_asked_at = time.monotonic()
-        self._stop_by = self._stop_asked_at + grace_seconds
+        self._stop_asked_at = asked_at
+        self._stop_by = asked_at + grace_seconds
         logger.info("Stopping; running jobs have %g seconds to end", grace_seconds)
         hurry(self._records.redis)
         self._commands.close()
