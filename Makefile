@@ -1,8 +1,9 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test test-browser check lock clean
+.PHONY: help demo up setup setup-dev test faults test-browser chaos check lock clean
 
 PORT ?= 8000
+MINUTES ?= 5
 PYTHON := .venv/bin/python
 
 help: ## Show this list
@@ -21,10 +22,17 @@ setup-dev: ## Build .venv with what its tests need as well
 	@sh .ci/setup requirements-dev.txt
 
 test: setup-dev ## Run the tests, against a real Valkey, real workers and real SMTP
-	@$(PYTHON) -m pytest -m "not browser"
+	@$(PYTHON) -m pytest -m "not browser and not slow"
+
+faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 10 minutes)
+	@$(PYTHON) -m pytest tests/faults
 
 test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium
 	@$(PYTHON) -m pytest -m browser
+
+chaos: setup-dev ## Random faults against three workers, every job accounted for (MINUTES=5, SEED=…, FAULTS=…)
+	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
+		$(if $(REPORT),--report $(REPORT))
 
 check: setup-dev ## ruff, ruff format, mypy --strict
 	@$(PYTHON) -m ruff check .

@@ -1,0 +1,196 @@
+"""What runs: Valkey, the API, three workers, each with its own road to Redis; and the keeper that restarts them."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM
+
+from service.local.child import die_with_parent
+from service.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
+from tests.chaos.processes import RUNNER, Lives, find_named, read_tree, send
+from tests.chaos.proxy import Background, Proxy
+
+ROOT = Path(__file__).parent.parent.parent
+WORKERS = 3
+GRACE_SECONDS = 5
+LOOK_SECONDS = 0.1
+ORPHAN_SECONDS = 30.0  # a process that outlives its supervisor for longer is told of; a frozen one may for 20 s
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process that the keeper watches ended: what it had been told, its exit code, and after how long."""
+
+    name: str
+    told: tuple[str, ...]
+    code: int
+    seconds: float
+
+
+@dataclass
+class Kept:
+    """A process that the keeper restarts when it has ended."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    told: list[str] = field(default_factory=list)
+    told_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The process id, 0 (which nothing is sent to) while there is none."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else 0
+
+    def tell(self, fault: str) -> None:
+        """Note what is about to end it."""
+        self.told_at = self.told_at if self.told else time.monotonic()
+        is_ready = self.name == "api" or find_named(self.pid, RUNNER)
+        self.told.append(fault if is_ready else f"{fault} while starting")
+
+
+class House:
+    """Everything in one folder; `start`, `stop`, and in between whatever the faults do to it."""
+
+    def __init__(self, folder: Path, smtp_url: str, background: Background) -> None:
+        self.folder = folder
+        self.lives = Lives()
+        self.exits: list[Exit] = []
+        self.orphans: set[int] = set()
+        self.valkey = EmbeddedValkey(folder / "v")
+        self.ledger, self.log_file = folder / "ledger", folder / "log.jsonl"
+        self.port = find_free_port()
+        self._smtp_url = smtp_url
+        self._background = background
+        self._restarting = self._keeping = True
+        self.kept: list[Kept] = []
+        # Valkey ends with the thread that starts it, so this one lives as long as the house.
+        self._starter = ThreadPoolExecutor(1)
+
+    def start(self) -> None:
+        """Start everything. Raises ServerMissingError."""
+        copy_project(self.folder / "project")
+        self.start_valkey()
+        self.proxies = [Proxy(self._background, self.valkey.url) for _ in range(WORKERS + 1)]
+        rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
+        self.workers = [self._keep(f"worker-{n}", rq, self.proxies[n]) for n in range(WORKERS)]
+        factory = "service.api.app:from_environment"
+        uvicorn = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(self.port), "--no-access-log"]
+        self.api = self._keep("api", uvicorn, self.proxies[-1])
+        self.kept = [*self.workers, self.api]
+        self._keeper = threading.Thread(target=self._run_keeper, name="keeper", daemon=True)
+        self._keeper.start()
+
+    def start_valkey(self) -> None:
+        """Start Valkey, again after an end."""
+        self._starter.submit(self._start_valkey).result()
+
+    def read_valkey_pid(self) -> int:
+        """Return the server's process id."""
+        return int((self.folder / "v/pid").read_text())
+
+    def stop(self) -> None:
+        """End the workers in order, then the rest; what does not end within its time is killed."""
+        self._restarting = False
+        time.sleep(2 * LOOK_SECONDS)
+        for kept in self.kept:
+            kept.tell("SIGTERM at the end")
+            send(read_tree(kept.pid)[:1], SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS + 10
+        while time.monotonic() < deadline and any(kept.pid for kept in self.kept):
+            time.sleep(LOOK_SECONDS)
+        time.sleep(1)
+        self.orphans |= self.lives.list_alive()
+        for kept in self.workers:
+            self._note_exit(kept)
+
+    def kill(self) -> None:
+        """Kill whatever is left, Valkey last."""
+        self._restarting = False
+        send([*self.lives.list_alive()], SIGKILL)
+        for kept in self.kept:
+            send(read_tree(kept.pid), SIGKILL)
+        with suppress(OSError, ValueError):
+            send([self.read_valkey_pid()], SIGCONT)
+        self.valkey.stop()
+        self._starter.shutdown()
+        self._keeping = False
+
+    def _start_valkey(self) -> None:
+        try:
+            self.valkey.start()
+        except ServerMissingError:  # it had more to load than it has time for; what it reads again is cached
+            self.valkey.start()
+
+    def _keep(self, name: str, command: list[str], road: Proxy) -> Kept:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "REDIS_URL": road.url,
+            "SMTP_URL": self._smtp_url,
+            "MAIL_FROM": "Errand <errand@example.com>",
+            "LOG_URL": f"file:{self.log_file}",
+            "DATABASE_URL": f"sqlite:///{self.folder}/errand.db",
+            "ERRAND_LOCAL": "1",
+            "PYTHONUNBUFFERED": "1",
+            "WORKER_GRACE_SECONDS": str(GRACE_SECONDS),
+            "WORKER_THREADS": "8",
+        }
+        return Kept(name, command, environment, self.folder / f"{name}.log")
+
+    def _run_keeper(self) -> None:
+        """Watch everything, to the end: what this thread has started ends with it."""
+        while self._keeping:
+            for number, kept in enumerate(self.kept):
+                if kept.pid:
+                    if number < WORKERS:
+                        self.lives.see(number, kept.pid)
+                elif self._restarting:
+                    self._restart(kept)
+            self.lives.refresh()
+            self.orphans |= self.lives.find_orphans(ORPHAN_SECONDS)
+            time.sleep(LOOK_SECONDS)
+
+    def _restart(self, kept: Kept) -> None:
+        """Start it, a little later than it ended, as a platform would."""
+        now = time.monotonic()
+        if kept.process is not None and not kept.ended_at:
+            self._note_exit(kept)
+            kept.ended_at = now
+        if kept.process is None or now - kept.ended_at > 0.5:
+            with kept.log.open("ab") as log:
+                kept.process = subprocess.Popen(
+                    kept.command,
+                    cwd=self.folder / "project",
+                    env=kept.environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+            kept.told, kept.ended_at = [], 0.0
+
+    def _note_exit(self, kept: Kept) -> None:
+        if kept.process is not None:
+            code = kept.process.poll()
+            seconds = time.monotonic() - kept.told_at if kept.told else 0.0
+            self.exits.append(Exit(kept.name, tuple(kept.told), code if code is not None else -SIGKILL, seconds))
+
+
+def copy_project(folder: Path) -> None:
+    """Make a copy of the project with the job files of the tests added, as a user would add them."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("service", "jobs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "worker.py", folder)
+    for jobs in ("tests/fixtures/jobs", "tests/chaos/job_files"):
+        shutil.copytree(ROOT / jobs, folder / "jobs", dirs_exist_ok=True, ignore=ignored)
