@@ -1,0 +1,89 @@
+"""Fixtures of the fault tests."""
+
+import importlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+import jobs
+from jobs import Job, load_jobs
+from service.local.valkey import EmbeddedValkey
+from tests.conftest import build_environment
+from tests.faults.ledger import Ledger
+from tests.faults.proxy import Proxy
+from tests.faults.server import Server
+from tests.faults.site import Site
+from tests.sink import ScriptedSink
+
+FIXTURES = Path(__file__).parent.parent / "fixtures/jobs"
+
+
+@pytest.fixture(scope="session")
+def types() -> Iterator[dict[str, Job[..., Any]]]:
+    """The job types of the copied project, those of tests/fixtures/jobs among them, loaded into this process."""
+    known = set(sys.modules)
+    jobs.__path__.append(str(FIXTURES))
+    found = load_jobs()
+    jobs.__path__.remove(str(FIXTURES))
+    yield found
+    for name in {name for name in sys.modules if name.startswith("jobs.")} - known:
+        del sys.modules[name]
+        delattr(jobs, name.removeprefix("jobs."))
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that a test may hurt."""
+    folder = Path(tempfile.mkdtemp(prefix="errand-"))
+    server = Server(folder / "v")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A proxy before that server."""
+    with Proxy(server.socket).serve() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def site(
+    project: Path,
+    valkey: EmbeddedValkey,
+    redis: Redis,
+    sink: ScriptedSink,
+    tmp_path: Path,
+    types: dict[str, Job[..., Any]],
+) -> Iterator[Site]:
+    """The service on the session's server."""
+    site = Site(project, build_environment(valkey.url, sink, tmp_path), tmp_path, types)
+    with site.client:
+        yield site
+        site.stop()
+
+
+@pytest.fixture
+def own_site(
+    project: Path, server: Server, sink: ScriptedSink, tmp_path: Path, types: dict[str, Job[..., Any]]
+) -> Iterator[Site]:
+    """The service on a server that the test may hurt."""
+    site = Site(project, build_environment(server.url, sink, tmp_path), tmp_path, types)
+    with site.client:
+        yield site
+        site.stop()
+
+
+@pytest.fixture
+def ledger(site: Site) -> Ledger:
+    """What ran on `site`."""
+    return site.ledger

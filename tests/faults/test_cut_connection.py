@@ -1,0 +1,138 @@
+"""A connection cut at any byte of an enqueue, a take or a finish: one job, one recorded end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from jobs import Job
+from service.queue.connection import connect
+from service.queue.enqueue import Enqueuer, NewJob
+from service.queue.settings import QueueSettings
+from service.worker.records import load_script
+from tests.faults.proxy import Cut, Proxy
+from tests.faults.server import Server
+from tests.faults.site import Site
+from tests.services import wait_until
+
+WHOLE = 1 << 30
+AT_ONCE = 32
+UNTOUCHED = {"attempts": 1, "interruptions": 0, "losses": 0, "retries_left": 2}
+
+
+def spread(size: int, count: int) -> list[int]:
+    """Return `count` positions in a message, its first and its last bytes among them."""
+    return sorted({0, 1, size - 1, size} | {size * step // (count - 3) for step in range(1, count - 3)})
+
+
+@pytest.mark.parametrize("reply", [False, True], ids=["request", "reply"])
+def test_an_enqueue_cut_at_any_byte_leaves_exactly_one_job(
+    server: Server, proxy: Proxy, types: dict[str, Job[..., Any]], reply: bool
+) -> None:
+    settings = QueueSettings(REDIS_URL=proxy.url)
+    gate = asyncio.Semaphore(AT_ONCE)
+    stored: list[bytes] = []
+    cuts: list[Cut] = []
+
+    async def store(enqueuer: Enqueuer, after_bytes: int) -> None:
+        new = NewJob(types["log"], {"text": "x"})
+        stored.append(new.id.encode())
+        cuts.append(proxy.cut(b"EVALSHA", new.id.encode(), after_bytes=after_bytes, reply=reply))
+        async with gate:
+            assert await enqueuer.store([new]) == ["queued"]
+
+    async def main() -> None:
+        async with connect(proxy.url) as client:
+            enqueuer = Enqueuer(client, settings, types)
+            await store(enqueuer, WHOLE)
+            await asyncio.gather(*(store(enqueuer, after_bytes) for after_bytes in range(cuts[0].size)))
+
+    asyncio.run(main())
+    assert all(cut.size for cut in cuts)
+    assert len(cuts) > (10 if reply else 1000)
+    redis = server.connect()
+    assert sorted(redis.lrange("rq:queue:log", 0, -1)) == sorted(stored)
+    assert redis.scard("rq:queues") == 1
+    assert len(redis.keys("rq:job:*")) == len(stored)
+
+
+@pytest.fixture
+def cut_site(own_site: Site, proxy: Proxy) -> Site:
+    """A service whose one worker speaks to Redis through the proxy."""
+    own_site.start_ready_worker(REDIS_URL=proxy.url, WORKER_LEASE_SECONDS="2")
+    own_site.wait_for(own_site.post_noted())
+    return own_site
+
+
+def assert_one_run(site: Site, job: str) -> None:
+    assert site.wait_for(job)["status"] == "finished"
+    assert site.ledger.count(job) == (1, 1)
+    assert site.count_results(job) == 1
+    assert site.read_counts(job) == UNTOUCHED
+
+
+def name_turn(site: Site) -> bytes:
+    """Return what a request of a worker's turn holds: the name of its script."""
+    return str(load_script(site.redis, "turn").sha).encode()
+
+
+@pytest.mark.slow
+def test_a_take_whose_request_is_cut_takes_its_job_once(cut_site: Site, proxy: Proxy) -> None:
+    cut = proxy.cut(name_turn(cut_site), after_bytes=WHOLE)
+    wait_until(lambda: cut.size)
+    for after_bytes in spread(cut.size, 16):
+        cut = proxy.cut(name_turn(cut_site), after_bytes=after_bytes)
+        job = cut_site.post_noted()
+        assert_one_run(cut_site, job)
+        wait_until(lambda cut=cut: cut.size)
+    cut_site.assert_nothing_is_left()
+
+
+def test_a_take_whose_reply_is_cut_neither_loses_nor_doubles_its_job(cut_site: Site, proxy: Proxy) -> None:
+    positions = [WHOLE]
+    for number in range(20):
+        # The job's id is not known before it is in the queue: what holds its type is the take's reply.
+        cut = proxy.cut(b"\r\nledger\r\n", after_bytes=positions[number], reply=True)
+        assert_one_run(cut_site, cut_site.post_noted())
+        assert cut.size
+        positions = positions[:1] + spread(cut.size, 20) + [0] * 20
+    cut_site.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("type", ["ledger", pytest.param("alone", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reply", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_a_finish_that_is_cut_is_recorded_once(cut_site: Site, proxy: Proxy, type: str, reply: bool) -> None:
+    positions = [WHOLE]
+    for number in range(11):
+        cut = proxy.cut(name_turn(cut_site), b"\r\nfinished\r\n", after_bytes=positions[number], reply=reply)
+        assert_one_run(cut_site, cut_site.post_noted(type))
+        wait_until(lambda cut=cut: cut.size)
+        positions = positions[:1] + spread(cut.size, 10) + [0] * 10
+    cut_site.assert_nothing_is_left()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reply", [False, True], ids=["request", "reply"])
+def test_a_failure_whose_record_is_cut_spends_one_try(cut_site: Site, proxy: Proxy, reply: bool) -> None:
+    for after_bytes in (0, 7, WHOLE):
+        cut = proxy.cut(name_turn(cut_site), b"\r\nfailed\r\n", after_bytes=after_bytes, reply=reply)
+        job = cut_site.post_noted(then="fail")
+        found = cut_site.wait_for(job, "scheduled")
+        assert cut.size
+        assert (found["attempts"], found["retries_left"], found["losses"]) == (1, 1, 0)
+        assert cut_site.ledger.count(job) == (1, 0)
+        assert cut_site.redis.zcard("rq:scheduled:default") == 1
+        cut_site.redis.zrem("rq:scheduled:default", job)
+
+
+@pytest.mark.slow
+def test_connections_cut_again_and_again_cost_nothing_but_time(cut_site: Site, proxy: Proxy) -> None:
+    jobs = [cut_site.post_noted(type, seconds=0.5) for type in ("ledger", "alone") * 4]
+    for _ in range(10):
+        proxy.refuse()
+        proxy.accept()
+        jobs.append(cut_site.post_noted(seconds=0.1))
+        cut_site.ledger.wait_for_start(jobs[-1], timeout_seconds=5)
+    for job in jobs:
+        assert_one_run(cut_site, job)
+    cut_site.assert_nothing_is_left()

@@ -1,0 +1,78 @@
+"""`kill -9` of a worker and all its children, and of its supervisor alone, while another worker is alive."""
+
+import os
+import signal
+
+import pytest
+
+from tests.faults.ledger import Ledger
+from tests.faults.processes import CHILD, is_alive, kill_all, read_name
+from tests.faults.site import Site
+from tests.local.running import find_descendants
+from tests.services import wait_until
+
+SOON = {"WORKER_LEASE_SECONDS": "2"}
+
+
+def test_its_jobs_run_again_once_however_long_their_timeouts(site: Site, ledger: Ledger) -> None:
+    jobs = [site.post_noted(type, seconds=2) for type in ("ledger", "ledger", "alone")]
+    site.give_time(jobs[1], 3600)
+    killed = site.start_ready_worker(**SOON)
+    for job in jobs:
+        ledger.wait_for_start(job)
+    other = site.start_ready_worker(**SOON)
+    kill_all(killed.pid)
+    for job in jobs:
+        again = ledger.wait_for_start(job, 2, timeout_seconds=6)
+        assert again.pid in find_descendants(other.pid)
+        assert read_name(again.pid) == CHILD
+    for job in jobs:
+        assert site.wait_for(job)["status"] == "finished"
+        assert ledger.count(job) == (2, 1)
+        assert site.read_counts(job) == {"attempts": 2, "interruptions": 0, "losses": 1, "retries_left": 2}
+        assert site.count_results(job) == 1
+    site.assert_nothing_is_left()
+
+
+@pytest.mark.slow
+def test_with_the_settings_as_they_are_they_run_again_within_15_seconds(site: Site, ledger: Ledger) -> None:
+    jobs = [site.post_noted(type, seconds=5) for type in ("ledger", "alone")]
+    for job in jobs:
+        site.give_time(job, 3600)
+    killed = site.start_ready_worker()
+    for job in jobs:
+        ledger.wait_for_start(job)
+    site.start_ready_worker()
+    kill_all(killed.pid)
+    for job in jobs:
+        ledger.wait_for_start(job, 2, timeout_seconds=15)
+
+
+@pytest.mark.slow
+def test_jobs_that_wait_are_run_by_the_other_at_once(site: Site, ledger: Ledger) -> None:
+    killed = site.start_ready_worker(WORKER_THREADS="1", **SOON)
+    held = site.post_noted(seconds=5)
+    ledger.wait_for_start(held)
+    waiting = site.post_noted()
+    kill_all(killed.pid)
+    site.start_ready_worker(**SOON)
+    site.wait_for(waiting, "finished")
+    assert ledger.count(waiting) == (1, 1)
+    assert site.read_counts(waiting)["attempts"] == 1
+
+
+def test_a_killed_supervisor_takes_its_children_along(site: Site, ledger: Ledger) -> None:
+    jobs = [site.post_noted(type, seconds=2, then=then) for type in ("ledger", "alone") for then in ("", "block")]
+    killed = site.start_ready_worker(**SOON)
+    for job in jobs:
+        ledger.wait_for_start(job)
+    family = find_descendants(killed.pid)
+    assert len(family) == 3  # the runner, two children
+    site.start_ready_worker(**SOON)
+    os.kill(killed.pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, family)), 2)
+    for job in jobs:
+        assert site.wait_for(job)["status"] == "finished"
+        assert ledger.count(job) == (2, 1)
+        assert site.count_results(job) == 1
+    site.assert_nothing_is_left()
