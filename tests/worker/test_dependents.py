@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 from rq import Queue
 from rq.job import Dependency, Job
+from rq.rate_limit import RateLimit
 
 from tests.services import Services, wait_until
 
@@ -72,3 +73,11 @@ def test_a_chain_over_two_queues_runs_in_order(services: Services, redis: Redis,
     first.refresh()
     second.refresh()
     assert second.started_at >= first.ended_at
+
+
+def test_one_under_a_rate_limit_runs_too(services: Services, queue: Queue, redis: Redis) -> None:
+    first = enqueue(queue, "echo", value=1)
+    second = queue.enqueue("jobs.echo.run.perform", depends_on=first, rate_limit=RateLimit("k", 1))
+    drain(services)
+    assert second.get_status() == "finished"
+    assert redis.zcard("rq:ready:default") == 0

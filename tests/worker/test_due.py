@@ -37,6 +37,27 @@ def test_due_jobs_are_queued_and_others_left(redis: Redis, queue: Queue) -> None
     assert redis.hget(b"rq:job:" + due[0], "status") == b"queued"
 
 
+def test_a_due_job_goes_where_it_was_asked_to_go(redis: Redis, queue: Queue) -> None:
+    (waiting,), (front,) = schedule(queue, 1, time.time() - 2), schedule(queue, 1, time.time() - 1)
+    redis.hset(b"rq:job:" + front, mapping={"enqueue_at_front": "1", "origin": "elsewhere"})
+    redis.delete("rq:queues")
+    DueJobs(redis, [queue]).move()
+    assert redis.lrange("rq:queue:log", 0, -1) == [front, waiting]
+    assert redis.hget(b"rq:job:" + front, "origin") == b"log"
+    assert redis.smembers("rq:queues") == {b"rq:queue:log"}
+
+
+def test_a_due_job_wakes_the_idle(redis: Redis, queue: Queue) -> None:
+    schedule(queue, 1, time.time() - 1)
+    with redis.pubsub() as listener:
+        listener.subscribe("errand:work")
+        listener.get_message(timeout=1)
+        DueJobs(redis, [queue]).move()
+        message = listener.get_message(timeout=1)
+        assert message
+        assert message["data"] == b"log"
+
+
 def test_a_plain_schedulers_lock_is_taken_over_with_time_for_it_to_notice(redis: Redis, queue: Queue) -> None:
     schedule(queue, 1, time.time() - 1)
     redis.set("rq:scheduler-lock:log", "somebody", ex=61)
@@ -52,6 +73,7 @@ def test_the_lock_is_held_while_nothing_is_due(redis: Redis, queue: Queue) -> No
     DueJobs(redis, [queue]).move()
     scheduler = RQScheduler([queue], connection=redis)
     assert scheduler.acquire_locks() == set()
+    assert redis.ttl("rq:scheduler-lock:log") in (4, 5)
 
 
 def test_more_than_one_script_moves_at_once_are_all_moved(redis: Redis, queue: Queue) -> None:

@@ -96,6 +96,7 @@ def test_the_records_are_the_same(services: Services, redis: Redis, tmp_path: Pa
         worker = services.run(*command) if command else services.start_worker("--burst", "default", WORKER_THREADS="1")
         assert worker.wait(30) == 0, services.read_log(worker)
         found.append(describe(redis))
+        assert not redis.exists("errand:leases")
     assert found[1] == found[0]
 
 

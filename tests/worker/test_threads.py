@@ -81,3 +81,32 @@ def test_a_thread_is_used_again() -> None:
         threads.take_back(threads.start(build_task(number)))
         wait_until(lambda number=number: len(ends) == number + 1)
     assert len(set(used)) == 1
+
+
+def test_a_task_is_interrupted_once_so_that_it_can_clean_up() -> None:
+    cleaned = []
+
+    def work(task: Task) -> None:
+        try:
+            spin(task)
+        finally:
+            for _ in range(50):
+                time.sleep(0.001)
+            cleaned.append(task.id)
+
+    threads, ends = build_threads(work)
+    running = threads.start(build_task())
+    wait_until(lambda: running._thread)
+    while not ends:
+        running.interrupt(JobStopped)
+        time.sleep(0.005)
+    assert cleaned == ["job0"]
+
+
+def test_the_thread_of_an_interrupted_task_ends() -> None:
+    threads, ends = build_threads(spin)
+    running = threads.start(build_task())
+    wait_until(lambda: running._thread)
+    running.interrupt(JobStopped)
+    wait_until(lambda: running._thread not in {thread.ident for thread in threading.enumerate()})
+    assert len(ends) == 1

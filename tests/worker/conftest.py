@@ -1,0 +1,18 @@
+"""Fixtures of the worker's tests."""
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from service.worker.records import Records
+from tests.worker.scripts import build_records
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    return Queue("default", connection=redis, serializer="json")
+
+
+@pytest.fixture
+def records(redis: Redis) -> Records:
+    return build_records(redis)

@@ -1,0 +1,65 @@
+"""Steps over the worker's scripts, for tests that call them directly."""
+
+import json
+import time
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+
+from service.worker.records import Lifetimes, Records, Turn
+from service.worker.task import Queues, Task, Word
+
+LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=500, failure_seconds=1000, worker_seconds=60)
+ECHO = "jobs.echo.run.perform"
+
+
+def build_records(redis: Redis, name: str = "one") -> Records:
+    """Return the records of a worker that RQ knows."""
+    redis.hset(f"rq:worker:{name}", "state", "idle")
+    return Records(redis, name, LIFETIMES)
+
+
+def enqueue(queue: Queue, count: int = 1, **options: Any) -> list[str]:
+    """Enqueue some jobs as RQ does; return their ids."""
+    return [queue.enqueue_call(ECHO, description="x", **options).id for _ in range(count)]
+
+
+def ask(
+    records: Records,
+    executions: list[str],
+    again: int = 0,
+    names: tuple[str, ...] = ("default",),
+    in_turn: bool = False,
+) -> Turn:
+    """Ask for a job for each execution."""
+    return records.turn([], executions, Queues(list(names), in_turn), again)
+
+
+def take(records: Records, count: int = 1, prefix: str = "e") -> list[Task]:
+    """Take so many jobs; their executions are the prefix and a number."""
+    return ask(records, [f"{prefix}{number}" for number in range(count)]).tasks
+
+
+def tell(records: Records, kind: str, task: Task, value: str = "", delay_seconds: float = 0.0) -> str:
+    """Tell one word of a task; return the answer."""
+    error = json.dumps({"type": "ValueError", "message": "no"})
+    (answer,) = records.turn([Word(kind, task, value, error, delay_seconds, time.time())]).answers
+    return answer
+
+
+def read(redis: Redis, id: str, *names: str) -> list[bytes | None]:
+    """Return fields of a job."""
+    return list(redis.hmget(f"rq:job:{id}", names))
+
+
+def end_leases(redis: Redis) -> None:
+    """Let every lease be over."""
+    for member in redis.zrange("errand:leases", 0, -1):
+        redis.zadd("errand:leases", {member: 1})
+
+
+def list_held(redis: Redis) -> list[bytes]:
+    """Return the keys that hold executions: there are none when all have ended."""
+    patterns = ("rq:wip:*", "rq:execution*", "rq:worker:*:executions", "errand:leases")
+    return [key for pattern in patterns for key in redis.keys(pattern)]

@@ -1,0 +1,98 @@
+"""A job in a process of its own, here in this one."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError
+from rq import Queue, Retry
+
+from service.worker.allowed import AllowedJob
+from service.worker.child import Child
+from service.worker.odd import Odd
+from service.worker.records import Records, Turn
+from tests.worker.scripts import LIFETIMES, build_records, read, take
+
+
+def stop_myself() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise ValueError("no")
+
+
+def stop_and_overrun() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+
+
+class Job(AllowedJob):
+    functions = {"quick": lambda: 1, "stop": stop_myself, "overrun": stop_and_overrun}
+
+
+class NothingOdd(Odd):
+    def __init__(self) -> None:
+        pass
+
+    def settle(self, words: Any, turn: Turn) -> bool:
+        return False
+
+
+class LossyRecords(Records):
+    """Loses the first reply."""
+
+    lost = False
+
+    def turn(self, *args: Any) -> Turn:
+        turn = super().turn(*args)
+        if not self.lost:
+            self.lost = True
+            raise ConnectionError("the reply is lost")
+        return turn
+
+
+@pytest.fixture(autouse=True)
+def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("RQ_JOB_ID", "")
+    monkeypatch.setattr(logging.getLogger("rq.worker"), "propagate", True)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [("stop", [b"queued", b"1", b"3"]), ("overrun", [b"scheduled", None, b"2"])],
+    ids=["a failure is the stop's", "a time-out is the job's own"],
+)
+def test_what_comes_of_it_when_it_ends_badly_while_draining(
+    redis: Redis, queue: Queue, function: str, found: list[bytes | None]
+) -> None:
+    job = queue.enqueue_call(function, timeout=1, retry=Retry(3, 60))
+    records = build_records(redis)
+    Child(take(records)[0], records, redis, Job, NothingOdd()).run()
+    assert read(redis, job.id, "status", "errand_interruptions", "retries_left") == found
+
+
+def test_a_lost_reply_to_its_end_is_no_dropped_end(
+    redis: Redis, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = queue.enqueue_call("quick")
+    records = LossyRecords(redis, "one", LIFETIMES)
+    Child(take(build_records(redis))[0], records, redis, Job, NothingOdd()).run()
+    assert records.lost
+    assert redis.xlen(f"rq:results:{job.id}") == 1
+    assert "dropped" not in caplog.text
+
+
+def test_a_payload_that_is_not_compressed_is_read_as_rq_reads_it(redis: Redis, queue: Queue) -> None:
+    job = queue.enqueue_call("quick")
+    records = build_records(redis)
+    task = replace(take(records)[0], data=b'["quick", null, [], {}]')
+    Child(task, records, redis, Job, NothingOdd()).run()
+    assert job.get_status(refresh=True) == "finished"

@@ -1,0 +1,173 @@
+"""The worker's scripts, called directly: taking jobs and holding them."""
+
+import json
+import time
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.registry import StartedJobRegistry
+
+from service.worker.records import Records
+from tests.worker.scripts import ask, enqueue, read, take, tell
+
+
+def test_a_taken_job_is_held_in_every_record(redis: Redis, queue: Queue, records: Records) -> None:
+    (id,) = enqueue(queue, timeout=60)
+    (task,) = take(records)
+    assert (task.id, task.execution, task.queue, task.timeout_seconds) == (id, "e0", "default", 60)
+    assert read(redis, id, "status", "worker_name", "errand_attempts") == [b"started", b"one", b"1"]
+    assert StartedJobRegistry("default", redis).get_job_and_execution_ids(cleanup=False) == [(id, "e0")]
+    assert redis.smembers("rq:worker:one:executions") == {task.member.encode()}
+    assert redis.hget("rq:worker:one", "state") == b"busy"
+    assert 9000 < redis.zscore("errand:leases", task.member) - time.time() * 1000 < 11000
+
+
+@pytest.mark.parametrize(("timeout", "longer_than"), [(60, 3600), (-1, 7 * 86400)])
+def test_rqs_own_records_outlast_the_job_for_rq_fails_what_is_past_its_score(
+    redis: Redis, queue: Queue, records: Records, timeout: int, longer_than: int
+) -> None:
+    (id,) = enqueue(queue, timeout=timeout)
+    (task,) = take(records)
+    assert redis.zscore("rq:wip:default", task.member) - time.time() > longer_than
+    assert redis.ttl(f"rq:execution:{task.member}") > longer_than
+    assert redis.ttl(f"rq:executions:{id}") > longer_than
+
+
+def test_a_job_without_end_has_no_time_out(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue, timeout=-1)
+    (task,) = take(records)
+    assert task.timeout_seconds == float("inf")
+    assert records.hold()[1] == {task.member: float("inf")}
+
+
+def test_a_start_forgets_what_the_last_attempt_left(redis: Redis, queue: Queue, records: Records) -> None:
+    (id,) = enqueue(queue)
+    redis.hset(f"rq:job:{id}", mapping={"errand_progress": "{}", "errand_error": "{}", "errand_attempts": 1})
+    redis.expire(f"rq:job:{id}", 60)
+    take(records)
+    assert read(redis, id, "errand_progress", "errand_error", "errand_attempts") == [None, None, b"2"]
+    assert redis.ttl(f"rq:job:{id}") == -1
+
+
+@pytest.mark.parametrize("status", ["started", "finished", "canceled", "stopped", "deferred", "scheduled"])
+def test_only_a_queued_job_is_taken(redis: Redis, queue: Queue, records: Records, status: str) -> None:
+    other, id = enqueue(queue, 2)
+    redis.hset(f"rq:job:{other}", "status", status)
+    assert [task.id for task in take(records, 2)] == [id]
+    assert read(redis, other, "status", "errand_attempts") == [status.encode(), None]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("data", None),
+        ("status", "elsewhere"),
+        ("created_at", "yesterday"),
+        ("timeout", "long"),
+        ("timeout", "inf"),  # a number, which EXPIRE refuses: it is half taken then
+        ("result_ttl", "long"),
+        ("failure_ttl", "long"),
+        ("retries_left", "many"),
+        ("errand_attempts", "many"),
+    ],
+)
+def test_a_damaged_job_is_set_aside_with_a_reason_and_the_next_one_taken(
+    redis: Redis, queue: Queue, records: Records, field: str, value: str | None
+) -> None:
+    damaged, id = enqueue(queue, 2)
+    key = f"rq:job:{damaged}"
+    redis.hset(key, "errand_batch", "b")
+    redis.hset("errand:batch:b", damaged, "queued")
+    redis.hdel(key, field) if value is None else redis.hset(key, field, value)
+    turn = ask(records, ["e0", "e1"])
+    assert [task.id for task in turn.tasks] == [id]
+    ((told, reason),) = turn.aside
+    assert told == damaged
+    assert reason.startswith("its record can't be read: ")
+    error = json.loads(redis.hget(key, "errand_error"))
+    assert error == {"type": "DamagedJob", "message": reason}
+    assert redis.hget(key, "status") == b"failed"
+    assert 990 < redis.ttl(key) <= 1000
+    assert redis.hget("errand:batch:b", damaged) == b"failed"
+    assert redis.zrange("errand:leases", 0, -1) == [turn.tasks[0].member.encode()]
+    assert redis.keys("rq:execution:*") == [f"rq:execution:{turn.tasks[0].member}".encode()]
+    assert redis.smembers("rq:worker:one:executions") == {turn.tasks[0].member.encode()}
+
+
+def test_a_deleted_job_is_passed_over(redis: Redis, queue: Queue, records: Records) -> None:
+    deleted, id = enqueue(queue, 2)
+    redis.delete(f"rq:job:{deleted}")
+    turn = ask(records, ["e0"])
+    assert ([task.id for task in turn.tasks], turn.aside) == ([id], [])
+
+
+def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queue, records: Records) -> None:
+    first, second, third = enqueue(queue, 3)
+    executions = ["e0", "e1"]
+    lost = ask(records, executions)
+    again = ask(records, executions, again=1)
+    assert {task.execution: (task.id, task.queue, task.data) for task in again.tasks} == {
+        task.execution: (task.id, task.queue, task.data) for task in lost.tasks
+    }
+    assert {task.id for task in again.tasks} == {first, second}
+    assert ask(records, ["e2"]).tasks[0].id == third
+
+
+@pytest.mark.parametrize(("again", "taken"), [(1, 1), (2, 0)])
+def test_a_take_that_never_arrived_is_made_up_for_unless_the_worker_stops(
+    queue: Queue, records: Records, again: int, taken: int
+) -> None:
+    enqueue(queue)
+    assert len(ask(records, ["e0"], again=again).tasks) == taken
+
+
+def test_served_in_turn_one_call_empties_the_only_queue_that_has_jobs(queue: Queue, records: Records) -> None:
+    enqueue(queue, 5)
+    executions = [f"e{number}" for number in range(5)]
+    assert len(ask(records, executions, names=("log", "default", "email"), in_turn=True).tasks) == 5
+
+
+def test_a_suspended_worker_takes_nothing(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue)
+    redis.set("rq:suspended", 1)
+    assert take(records) == []
+
+
+def test_holding_renews_leases_and_the_workers_record(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue, timeout=60)
+    (task,) = take(records)
+    redis.zadd("errand:leases", {task.member: time.time() * 1000 + 500})
+    assert records.hold() == (True, {task.member: 60})
+    assert redis.zscore("errand:leases", task.member) > time.time() * 1000 + 9000
+    assert redis.ttl("rq:worker:one") in (59, 60)
+    assert redis.ttl("rq:worker:one:executions") > 86400
+
+
+def test_a_lease_that_somebody_took_away_is_not_taken_back(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue, 2)
+    first, second = take(records, 2)
+    redis.zrem("errand:leases", first.member)
+    assert records.hold()[1].keys() == {second.member}
+    assert redis.zscore("errand:leases", first.member) is None
+    assert redis.smembers("rq:worker:one:executions") == {second.member.encode()}
+
+
+def test_a_worker_whose_record_is_gone_is_told_so_and_gets_none_half_made(
+    redis: Redis, queue: Queue, records: Records
+) -> None:
+    enqueue(queue)
+    redis.delete("rq:worker:one")
+    (task,) = take(records)
+    assert records.hold()[0] is False
+    tell(records, "finished", task)
+    assert not redis.exists("rq:worker:one")
+
+
+def test_what_is_held_is_found_with_its_queue_and_its_start(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue)
+    (task,) = take(records)
+    redis.hset(f"rq:execution:{task.member}", "created_at", "12.5")
+    found = records.find(task.member, 60)
+    assert (found.id, found.execution, found.queue) == (task.id, "e0", "default")
+    assert (found.timeout_seconds, found.started) == (60, 12.5)
