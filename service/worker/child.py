@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import signal
 import time
 from contextlib import suppress
 
@@ -13,6 +12,7 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from service.worker.allowed import AllowedJob
 from service.worker.attempt import build_timeout, describe_failure, perform
 from service.worker.odd import Odd
+from service.worker.process import handle_stops
 from service.worker.records import Records
 from service.worker.task import Task, Word
 from service.worker.tell import tell_end
@@ -35,8 +35,7 @@ class Child:
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
         os.environ["RQ_JOB_ID"] = self._task.id
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._drain)
+        handle_stops(self._drain)
         word, error = self._perform()
         if self._draining and word.kind == "failed" and not isinstance(error, JobTimeoutException):
             word = Word("interrupted", self._task, ended=word.ended)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+STOPS = (signal.SIGTERM, signal.SIGINT)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -22,12 +23,22 @@ def fork(name: str, main: Callable[[], None]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
+    # A stop that comes before the child has its own handlers must not get lost in ours.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     pid = os.fork()
     if pid == 0:
         _run(name, parent, main)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     with suppress(OSError):  # the child does it too: whoever comes first
         os.setpgid(pid, pid)
     return pid
+
+
+def handle_stops(handler: Callable[..., None]) -> None:
+    """Let SIGTERM and SIGINT call `handler` in this child, from the first one on that came since the fork."""
+    for number in STOPS:
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def kill_group(pid: int) -> None:

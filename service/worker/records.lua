@@ -40,15 +40,31 @@ local function queue_job(hash, id, queue, front)
   woken[queue] = true
 end
 
--- Take an execution out of every record but the job's own.
+-- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first.
 local function release(id, execution, queue)
   local member = id .. ':' .. execution
-  local owner = call('HGET', 'rq:execution:' .. member, 'worker_name') or worker
-  call('DEL', 'rq:execution:' .. member)
-  call('ZREM', 'rq:executions:' .. id, execution)
-  call('ZREM', 'rq:wip:' .. queue, member)
-  call('SREM', name_held(owner), member)
   call('ZREM', LEASES, member)
+  local owner = pcall_redis('HGET', 'rq:execution:' .. member, 'worker_name')
+  call('DEL', 'rq:execution:' .. member)
+  pcall_redis('ZREM', 'rq:executions:' .. id, execution)
+  pcall_redis('ZREM', 'rq:wip:' .. queue, member)
+  pcall_redis('SREM', name_held(type(owner) == 'string' and owner or worker), member)
+end
+
+local function tell(error)
+  return type(error) == 'table' and error.err or tostring(error)
+end
+
+-- Leave a damaged job where it is: failed, with the reason.
+local function set_aside(id, reason)
+  local hash = 'rq:job:' .. id
+  reason = "its record can't be read: " .. reason
+  if is_hash(hash) then
+    call('HSET', hash, 'status', 'failed', 'errand_error', cjson.encode({type = 'DamagedJob', message = reason}))
+    call('EXPIRE', hash, ARGV[6])
+    note_in_batch(hash, id, 'failed')
+  end
+  return {id, reason}
 end
 
 local function add_result(id, kind, execution, field, value, started, ended, ttl)
@@ -86,8 +102,6 @@ end
 -- Queue the jobs that waited for `parent`; cancel those that can't run any more, all the way down (RQ leaves them).
 local function settle_dependents(parent, outcome, ttl)
   local key = 'rq:job:' .. parent .. ':dependents'
-  local left = call('SCARD', key)
-  if left == 0 then return end
   for _, id in ipairs(call('SMEMBERS', key)) do
     local hash = 'rq:job:' .. id
     local found = call('HMGET', hash, 'status', 'origin', 'allow_dependency_failures', 'rate_limit_key', 'enqueue_at_front')
@@ -127,20 +141,19 @@ local function fail_for_good(id, execution, queue, status, error, trace, started
   note_in_batch(hash, id, status)
   settle_dependents(id, status, ttl)
   expire_job(id, ttl)
+  if ttl == 0 then call('DEL', unpack(list_job_keys(id))) end
 end
 
--- Hand back a job whose execution ended without a word of its own. Returns what became of it, or false if nobody holds it.
-local function hand_back(member, is_loss, trace)
-  local id, execution = split(member)
+local function give_back(id, execution, is_loss, trace)
   local hash = 'rq:job:' .. id
-  if not call('ZSCORE', LEASES, member) then return false end
   if not is_hash(hash) then
     release(id, execution, '')
     return 'deleted'
   end
   local found = call('HMGET', hash, 'origin', 'status')
   release(id, execution, found[1] or '')
-  if found[2] ~= 'started' then return found[2] end
+  if not found[1] then error('it names no queue') end
+  if found[2] ~= 'started' then return found[2] or 'nothing' end
   if not is_loss then
     call('HINCRBY', hash, 'errand_interruptions', 1)
   elseif call('HINCRBY', hash, 'errand_losses', 1) >= LOST_LIMIT then
@@ -151,6 +164,17 @@ local function hand_back(member, is_loss, trace)
   end
   queue_job(hash, id, found[1], true)
   return 'queued'
+end
+
+-- Hand back a job whose execution ended without a word of its own; a damaged one must not hold up the others. Returns
+-- what became of it.
+local function hand_back(member, is_loss, trace)
+  if not call('ZSCORE', LEASES, member) then return 'late' end
+  local id, execution = split(member)
+  local ok, fate = pcall(give_back, id, execution, is_loss, trace)
+  if ok then return fate end
+  set_aside(id, tell(fate))
+  return 'set aside'
 end
 
 -- Every script ends with this: wake the idle, keep the worker's own counts.

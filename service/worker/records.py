@@ -157,7 +157,10 @@ def _read_task(fields: list[bytes], started: float) -> Task:
 
 def _read_timeout(stored: bytes) -> float:
     """Return RQ's time-out, infinite for its -1."""
-    seconds = float(stored or 180)
+    try:
+        seconds = float(stored or 180)
+    except ValueError:  # damaged while the job runs
+        seconds = 180.0
     return seconds if seconds >= 0 else float("inf")
 
 

@@ -3,12 +3,17 @@
 --       the members that are not meant
 -- Returns each member and what became of its job.
 
+local function read_start(member)
+  local start = pcall_redis('HGET', 'rq:execution:' .. member, 'created_at')
+  return type(start) == 'string' and tonumber(start) or 0
+end
+
 local spared, ended = {}, {}
 for i = 10, #ARGV do spared[ARGV[i]] = true end
 for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
   local _, execution = split(member)
   if not spared[member] and execution:sub(1, #ARGV[9]) == ARGV[9] then
-    ended[#ended + 1] = {member, tonumber(call('HGET', 'rq:execution:' .. member, 'created_at') or 0)}
+    ended[#ended + 1] = {member, read_start(member)}
   end
 end
 table.sort(ended, function(one, other) return one[2] > other[2] end)
@@ -16,7 +21,7 @@ table.sort(ended, function(one, other) return one[2] > other[2] end)
 local told = {}
 for _, item in ipairs(ended) do
   told[#told + 1] = item[1]
-  told[#told + 1] = hand_back(item[1], ARGV[8] == 'lost', ARGV[7]) or 'late'
+  told[#told + 1] = hand_back(item[1], ARGV[8] == 'lost', ARGV[7])
 end
 close()
 return told

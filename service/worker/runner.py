@@ -3,7 +3,6 @@
 import logging
 import os
 import select
-import signal
 import time
 import zlib
 from collections import deque
@@ -18,6 +17,7 @@ from service.worker.attempt import JobStopped, build_timeout, perform
 from service.worker.channel import Channel
 from service.worker.family import Pulse
 from service.worker.odd import Odd
+from service.worker.process import handle_stops
 from service.worker.records import Records, Turn
 from service.worker.task import Queues, Task, Word
 from service.worker.tell import tell_end
@@ -84,10 +84,9 @@ class Runner:
 
     def run(self) -> None:
         """Work; return when nothing is left to do."""
-        # Handlers, for what is ignored here would be ignored by the processes that jobs start. A platform that stops us
-        # signals every process, those too, and what they make fail is no failure.
-        signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._drain)
+        # A handler, for what is ignored here would be ignored by the processes that jobs start. A platform that stops
+        # us signals every process, those too, and what they make fail is no failure.
+        handle_stops(self._drain)
         while not self._is_over():
             self._pulse.beat()
             self._wait()

@@ -86,6 +86,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Work until told to stop, or until the plan's end."""
+        with suppress(RedisError):  # what one before us held under the same name
+            tell_fates(self._records.release("lost"))
         next_beat = 0.0
         while not self._is_over:
             self._heed_signals()
@@ -126,7 +128,7 @@ class Supervisor:
             if self._stop_by is None:
                 grace = self._settings.grace_seconds
                 self._stop(came_at, grace if number == signal.SIGTERM else min(grace, BRIEF_SECONDS))
-            else:  # Ctrl-C reaches us from the terminal and from what started us, within a moment: that is one
+            else:  # Ctrl-C may reach us twice, from the terminal and from what started us: a second's grace for that
                 self._stop_by = min(self._stop_by, max(came_at, self._stop_asked_at + 1))
 
     def _stop(self, asked_at: float, grace_seconds: float) -> None:

@@ -32,12 +32,13 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
 def tell_fates(fates: list[tuple[str, str]]) -> None:
     """Log what became of jobs whose process is gone: members and fates."""
     for member, fate in fates:
+        id = member.rpartition(":")[0]
         if fate == "queued":
-            logger.warning(
-                "Job %s was left by its process; it goes back to the front of its queue", member.rpartition(":")[0]
-            )
+            logger.warning("Job %s was left by its process; it goes back to the front of its queue", id)
         elif fate == "failed":
-            logger.error("Job %s was left by its process too often; it has failed", member.rpartition(":")[0])
+            logger.error("Job %s was left by its process too often; it has failed", id)
+        elif fate == "set aside":
+            logger.error("Job %s was left by its process; its record can't be read, and it is set aside", id)
 
 
 def describe_end(code: int) -> str:

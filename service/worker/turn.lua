@@ -75,22 +75,6 @@ local record = {
 
 local aside = {}
 
-local function tell(error)
-  return type(error) == 'table' and error.err or tostring(error)
-end
-
-local function set_aside(id, reason)
-  local hash = 'rq:job:' .. id
-  reason = "its record can't be read: " .. reason
-  if is_hash(hash) then
-    local why = {type = 'DamagedJob', message = reason}
-    call('HSET', hash, 'status', 'failed', 'errand_error', cjson.encode(why))
-    call('EXPIRE', hash, ARGV[6])
-    note_in_batch(hash, id, 'failed')
-  end
-  return {id, reason}
-end
-
 local function hear(word)
   local hash = 'rq:job:' .. word.id
   if not call('ZSCORE', LEASES, word.id .. ':' .. word.execution) then return 'late' end
@@ -103,8 +87,11 @@ local function hear(word)
     release(word.id, word.execution, word.queue)
     return 'canceled'
   end
-  if word.kind ~= 'progress' then counted.total_working_time = counted.total_working_time + word.ended - word.started end
-  return record[word.kind](word, hash)
+  local answer = record[word.kind](word, hash)
+  if word.kind ~= 'progress' and answer ~= 'odd' then -- RQ's own code counts an odd one
+    counted.total_working_time = counted.total_working_time + word.ended - word.started
+  end
+  return answer
 end
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
@@ -116,8 +103,10 @@ local function find_fault(found)
   if not found[1] then return 'there is no data in it' end
   if found[2] and found[2] ~= 'queued' then return 'there is no status ' .. found[2] end
   if found[4] and not found[4]:match('^%d%d%d%d%-%d%d%-%d%d') then return 'created_at is no time: ' .. found[4] end
-  for i = 5, 8 do
-    if found[i] and found[i] ~= '' and not tonumber(found[i]) then return FIELDS[i] .. ' is no number: ' .. found[i] end
+  for _, i in ipairs({5, 6, 7, 8, 10}) do
+    if found[i] and found[i] ~= '' and not found[i]:match('^-?%d+%.?%d*$') then
+      return FIELDS[i] .. ' is no number: ' .. found[i]
+    end
   end
   return false
 end
@@ -150,7 +139,7 @@ local function describe(id, execution, queue, found)
   local callback = ''
   for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
   return {id, execution, queue, found[1], found[5] or '180', found[6] or '', found[7] or '', found[9] or '',
-    found[10] or '0', callback}
+    found[10] and found[10] ~= '' and found[10] or '0', callback}
 end
 
 local function take_one(queue, execution, place)
@@ -159,7 +148,9 @@ local function take_one(queue, execution, place)
     if not id then return false end
     local hash = 'rq:job:' .. id
     local kind = call('TYPE', hash).ok
-    if kind == 'hash' then
+    if kind ~= 'none' and not id:match('^[%w_-]+$') then -- RQ's own rule; it makes keys of it
+      aside[#aside + 1] = set_aside(id, 'its id has other characters than letters, digits, - and _')
+    elseif kind == 'hash' then
       local found = call('HMGET', hash, unpack(FIELDS))
       -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
       if not NOT_QUEUED[found[2]] then
@@ -201,8 +192,12 @@ if sent_before ~= '0' and want > 0 then -- its reply was lost: what it took then
   for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
     local id, execution = split(member)
     if mine[execution] then
-      local found = call('HMGET', 'rq:job:' .. id, unpack(FIELDS))
-      taken[#taken + 1] = describe(id, execution, found[3], found)
+      local found = is_hash('rq:job:' .. id) and call('HMGET', 'rq:job:' .. id, unpack(FIELDS))
+      if found and found[1] and found[3] then
+        taken[#taken + 1] = describe(id, execution, found[3], found)
+      else -- somebody deleted it meanwhile
+        release(id, execution, '')
+      end
     end
   end
   if #taken > 0 or sent_before == '2' then want = 0 end

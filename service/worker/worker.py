@@ -88,8 +88,8 @@ class ErrandWorker(Worker):
         queues = Queues(self.queue_names(), in_turn)
         plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
         with Signals() as signals:
+            self._begin(logging_level, date_format, log_format)
             try:
-                self._begin(logging_level, date_format, log_format)
                 self._build_supervisor(plan, signals).run()
             finally:
                 hurry(self.connection)

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.faults.ledger import Ledger
-from tests.faults.processes import CHILD, is_alive, kill_all, read_name
+from tests.faults.processes import CHILD, freeze, is_alive, kill_all, read_name, signal_all
 from tests.faults.site import Site
 from tests.local.running import find_descendants
 from tests.services import wait_until
@@ -14,17 +14,29 @@ from tests.services import wait_until
 SOON = {"WORKER_LEASE_SECONDS": "2"}
 
 
+def start_spare(site: Site, **environment: str) -> int:
+    """Start a worker that takes nothing before `wake`; return its process id."""
+    worker = site.start_ready_worker(**environment)
+    freeze(worker.pid)
+    return worker.pid
+
+
+def wake(worker: int) -> None:
+    signal_all(worker, signal.SIGCONT)
+
+
 def test_its_jobs_run_again_once_however_long_their_timeouts(site: Site, ledger: Ledger) -> None:
+    other = start_spare(site, **SOON)
     jobs = [site.post_noted(type, seconds=2) for type in ("ledger", "ledger", "alone")]
     site.give_time(jobs[1], 3600)
     killed = site.start_ready_worker(**SOON)
     for job in jobs:
         ledger.wait_for_start(job)
-    other = site.start_ready_worker(**SOON)
     kill_all(killed.pid)
+    wake(other)
     for job in jobs:
         again = ledger.wait_for_start(job, 2, timeout_seconds=6)
-        assert again.pid in find_descendants(other.pid)
+        assert again.pid in find_descendants(other)
         assert read_name(again.pid) == CHILD
     for job in jobs:
         assert site.wait_for(job)["status"] == "finished"
@@ -36,14 +48,15 @@ def test_its_jobs_run_again_once_however_long_their_timeouts(site: Site, ledger:
 
 @pytest.mark.slow
 def test_with_the_settings_as_they_are_they_run_again_within_15_seconds(site: Site, ledger: Ledger) -> None:
+    other = start_spare(site)
     jobs = [site.post_noted(type, seconds=5) for type in ("ledger", "alone")]
     for job in jobs:
         site.give_time(job, 3600)
     killed = site.start_ready_worker()
     for job in jobs:
         ledger.wait_for_start(job)
-    site.start_ready_worker()
     kill_all(killed.pid)
+    wake(other)
     for job in jobs:
         ledger.wait_for_start(job, 2, timeout_seconds=15)
 
@@ -62,14 +75,15 @@ def test_jobs_that_wait_are_run_by_the_other_at_once(site: Site, ledger: Ledger)
 
 
 def test_a_killed_supervisor_takes_its_children_along(site: Site, ledger: Ledger) -> None:
+    other = start_spare(site, **SOON)
     jobs = [site.post_noted(type, seconds=2, then=then) for type in ("ledger", "alone") for then in ("", "block")]
     killed = site.start_ready_worker(**SOON)
     for job in jobs:
         ledger.wait_for_start(job)
     family = find_descendants(killed.pid)
     assert len(family) == 3  # the runner, two children
-    site.start_ready_worker(**SOON)
     os.kill(killed.pid, signal.SIGKILL)
+    wake(other)
     wait_until(lambda: not any(map(is_alive, family)), 2)
     for job in jobs:
         assert site.wait_for(job)["status"] == "finished"

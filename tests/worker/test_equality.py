@@ -106,7 +106,7 @@ SIMPLE = [sys.executable, "-m", "rq.cli", "worker", "-S", "json", "-w", "rq.Simp
 def describe(redis: Redis) -> dict[str, Any]:
     """Return all that is in Redis, with times, names of workers and ids of executions made alike."""
     return {
-        _mask(key): (redis.type(key), _round(redis.ttl(key)), _read(redis, key))
+        _mask(key): (redis.type(key), _read_ttl(redis, key), _read(redis, key))
         for key in redis.scan_iter()
         if not OURS.match(key)
     }
@@ -117,8 +117,18 @@ def _mask(text: bytes) -> str:
     return text.decode("latin-1")
 
 
-def _round(seconds: int) -> int:
-    return seconds if seconds < 0 else round(seconds, -1)
+class Near(float):
+    """A number of seconds that equals what a run of some seconds later gives."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and (float(self) == float(other) or abs(self - other) < 60)
+
+    __hash__ = float.__hash__
+
+
+def _read_ttl(redis: Redis, key: bytes) -> float:
+    seconds = redis.ttl(key)
+    return Near(seconds) if seconds > 0 else float(seconds - 1000)  # one without a lifetime is near none that has one
 
 
 def _read(redis: Redis, key: bytes) -> Any:
@@ -126,7 +136,7 @@ def _read(redis: Redis, key: bytes) -> Any:
     if kind == b"hash":
         return {name: _alike(name, value) for name, value in redis.hgetall(key).items() if not _is_own(key, name)}
     if kind == b"zset":
-        return {_mask(name): round(score, -2) for name, score in redis.zrange(key, 0, -1, withscores=True)}
+        return {_mask(name): Near(score) for name, score in redis.zrange(key, 0, -1, withscores=True)}
     if kind == b"list":
         return redis.lrange(key, 0, -1)
     if kind == b"set":

@@ -4,7 +4,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
 from redis import Redis
 
 from service.local.child import kill_session
@@ -14,7 +13,6 @@ OPTIONS = ("--name", "a")
 SOON = {"WORKER_LEASE_SECONDS": "2"}
 
 
-@pytest.mark.xfail(strict=True, reason="the second one's end deletes the list of what the first one holds")
 def test_one_that_is_refused_its_name_takes_nothing_from_who_has_it(
     services: Services, redis: Redis, tmp_path: Path
 ) -> None:
@@ -28,7 +26,6 @@ def test_one_that_is_refused_its_name_takes_nothing_from_who_has_it(
     assert services.wait_for(id)["attempts"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the second one renews the leases of the first one's jobs")
 def test_one_that_takes_over_a_dead_ones_name_recovers_its_jobs(services: Services, redis: Redis) -> None:
     services.start_api()
     dead = services.start_worker(*OPTIONS, **SOON)

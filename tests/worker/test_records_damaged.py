@@ -13,7 +13,6 @@ from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_h
 
 Damage = Callable[[Redis, str], object]
 # Take these marks away as the cases are mended; those with parameters hold for some of them only.
-OPEN, OPEN_FOR_SOME = pytest.mark.xfail(strict=True), pytest.mark.xfail(strict=False)
 
 
 def replace(redis: Redis, key: str) -> None:
@@ -32,7 +31,6 @@ HELD: dict[str, Damage] = {
 }
 
 
-@OPEN_FOR_SOME
 @pytest.mark.parametrize("damage", HELD)
 @pytest.mark.parametrize("step", ["recover", "release"])
 def test_hand_backs_go_on_behind_it(redis: Redis, queue: Queue, records: Records, damage: str, step: str) -> None:
@@ -48,7 +46,6 @@ def test_hand_backs_go_on_behind_it(redis: Redis, queue: Queue, records: Records
         assert read(redis, ids[1], "status") != [b"started"]
 
 
-@OPEN_FOR_SOME
 @pytest.mark.parametrize("damage", HELD)
 def test_an_end_lets_it_go(redis: Redis, queue: Queue, records: Records, damage: str) -> None:
     (id,) = enqueue(queue)
@@ -58,7 +55,6 @@ def test_an_end_lets_it_go(redis: Redis, queue: Queue, records: Records, damage:
     assert redis.zcard("errand:leases") == 0
 
 
-@OPEN
 def test_its_time_out_is_not_believed(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
     (task,) = take(records)
@@ -66,7 +62,6 @@ def test_its_time_out_is_not_believed(redis: Redis, queue: Queue, records: Recor
     assert records.hold()[1].keys() == {task.member}
 
 
-@OPEN
 @pytest.mark.parametrize("losses", ["many", ""])
 def test_its_losses_that_are_no_number_do_not_stop_a_take(
     redis: Redis, queue: Queue, records: Records, losses: str
@@ -76,7 +71,6 @@ def test_its_losses_that_are_no_number_do_not_stop_a_take(
     assert id in [task.id for task in ask(records, ["e0", "e1"]).tasks]
 
 
-@OPEN
 def test_an_id_that_is_no_text_does_not_stop_a_take(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
     redis.hset(b"rq:job:\xff", mapping=redis.hgetall(f"rq:job:{id}"))
@@ -91,7 +85,6 @@ GONE: dict[str, Damage] = {
 }
 
 
-@OPEN_FOR_SOME
 @pytest.mark.parametrize("damage", GONE)
 def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Records, damage: str) -> None:
     damaged, id = enqueue(queue, 2)
@@ -100,7 +93,6 @@ def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Re
     assert id in [task.id for task in ask(records, ["e0", "e1"], again=1).tasks]
 
 
-@OPEN
 def test_a_failure_that_is_not_kept_is_gone_as_in_rq(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue, failure_ttl=0)
     tell(records, "failed", take(records)[0])

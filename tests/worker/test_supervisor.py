@@ -7,13 +7,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from service.worker.channel import Channel
 from service.worker.family import ChildProcess, Pulse
+from service.worker.process import handle_stops
 from service.worker.records import Records
 from service.worker.runner import Plan
 from service.worker.settings import WorkerSettings
@@ -204,7 +204,6 @@ def test_a_killed_childs_first_reason_counts(redis: Redis, queue: Queue) -> None
     assert child.why == "timeout"
 
 
-@pytest.mark.xfail(strict=True, reason="the signal comes before the child has its handler, and goes to the parent's")
 def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
 
@@ -217,7 +216,7 @@ def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> 
 
     def run_child(task: Task) -> None:
         came: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+        handle_stops(lambda number, _: came.append(number))
         time.sleep(0.3)
         redis.set("came", len(came))
 
