@@ -24,7 +24,7 @@ setup-dev: ## Build .venv with what its tests need as well
 test: setup-dev ## Run the tests, against a real Valkey, real workers and real SMTP
 	@$(PYTHON) -m pytest -m "not browser and not slow"
 
-faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 10 minutes)
+faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults
 
 test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium

@@ -40,8 +40,7 @@ def wait_for_redis(url: str) -> None:
 
 def bound(redis: Redis) -> None:
     """Give the client that RQ passes the worker's time limits; connections that are open are closed."""
-    redis.connection_pool.disconnect()
-    redis.connection_pool.connection_kwargs.update(_limit(0))
+    _renew(redis, _limit(0))
 
 
 def clone(redis: Redis, retries: int = 0) -> Redis:
@@ -56,8 +55,14 @@ def clone(redis: Redis, retries: int = 0) -> Redis:
 
 def hurry(redis: Redis) -> None:
     """Let a client wait for a second at most: a platform kills what has not ended some seconds after the grace."""
+    _renew(redis, {"socket_timeout": 1.0, "socket_connect_timeout": 0.5})
+
+
+def _renew(redis: Redis, limits: dict[str, Any]) -> None:
+    """Give a client's pool other limits; it keeps its connections, and these their own, unless it begins anew."""
     redis.connection_pool.disconnect()
-    redis.connection_pool.connection_kwargs.update(socket_timeout=1.0, socket_connect_timeout=0.5)
+    redis.connection_pool.reset()
+    redis.connection_pool.connection_kwargs.update(limits)
 
 
 def _limit(retries: int) -> dict[str, Any]:
