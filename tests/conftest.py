@@ -61,6 +61,16 @@ def valkey() -> Iterator[EmbeddedValkey]:
 
 
 @pytest.fixture
+def own_valkey() -> Iterator[EmbeddedValkey]:
+    """A server of the test's own, which it may fill."""
+    with tempfile.TemporaryDirectory(prefix="errand-") as folder:
+        server = EmbeddedValkey(Path(folder) / "v")
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
 def redis(valkey: EmbeddedValkey) -> Iterator[Redis]:
     """A client of an empty server."""
     client = Redis.from_url(valkey.url)

@@ -1,8 +1,6 @@
 """A Redis with little room left: nothing new is stored, what is there can be read and can end."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -28,18 +26,8 @@ STORING = [
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedValkey]:
-    """A server that a test may fill."""
-    with tempfile.TemporaryDirectory(prefix="errand-") as folder:
-        server = EmbeddedValkey(Path(folder) / "v")
-        server.start()
-        yield server
-        server.stop()
-
-
-@pytest.fixture
-def redis(server: EmbeddedValkey) -> Iterator[Redis]:
-    client = Redis.from_url(server.url)
+def redis(own_valkey: EmbeddedValkey) -> Iterator[Redis]:
+    client = Redis.from_url(own_valkey.url)
     yield client
     client.close()
 
@@ -50,8 +38,8 @@ def build_client(url: str) -> TestClient:
 
 
 @pytest.fixture
-def client(server: EmbeddedValkey) -> Iterator[TestClient]:
-    with build_client(server.url) as client:
+def client(own_valkey: EmbeddedValkey) -> Iterator[TestClient]:
+    with build_client(own_valkey.url) as client:
         yield client
 
 
@@ -76,10 +64,10 @@ def test_below_80_percent_all_is_taken(client: TestClient, redis: Redis, path: s
     assert client.post(path, json=body).status_code in (200, 202)
 
 
-def test_a_failed_job_is_not_requeued(server: EmbeddedValkey, client: TestClient, redis: Redis) -> None:
+def test_a_failed_job_is_not_requeued(own_valkey: EmbeddedValkey, client: TestClient, redis: Redis) -> None:
     link = post_failed(client, redis)
     fill(redis, 0.85)
-    with build_client(server.url) as fresh:
+    with build_client(own_valkey.url) as fresh:
         assert fresh.post(f"{link}/requeue").json()["type"] == "urn:problem-type:errand:redis-full"
         assert fresh.get(link).json()["status"] == "failed"
 
@@ -148,8 +136,8 @@ def test_reading_costs_the_server_no_info(client: TestClient, redis: Redis) -> N
     assert "cmdstat_info" not in redis.info("commandstats")
 
 
-def test_a_redis_that_does_not_tell_is_away_and_not_full(server: EmbeddedValkey, redis: Redis) -> None:
+def test_a_redis_that_does_not_tell_is_away_and_not_full(own_valkey: EmbeddedValkey, redis: Redis) -> None:
     redis.acl_setuser("mute", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-info"])
-    with build_client(f"{server.url}?username=mute&password=x") as client:
+    with build_client(f"{own_valkey.url}?username=mute&password=x") as client:
         answer = client.post("/v1/jobs/log", json={"text": "x"})
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-away")

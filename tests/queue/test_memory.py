@@ -1,10 +1,8 @@
 """When a server counts as full, and how often it is asked."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,30 +17,20 @@ Use = Callable[[Callable[[MemoryGuard], Awaitable[Any]]], Any]
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedValkey]:
-    """A server that a test may fill."""
-    with tempfile.TemporaryDirectory(prefix="errand-") as folder:
-        server = EmbeddedValkey(Path(folder) / "v")
-        server.start()
-        yield server
-        server.stop()
-
-
-@pytest.fixture
-def redis(server: EmbeddedValkey) -> Iterator[Redis]:
-    client = Redis.from_url(server.url)
+def redis(own_valkey: EmbeddedValkey) -> Iterator[Redis]:
+    client = Redis.from_url(own_valkey.url)
     client.setrange("ballast", 32 * 2**20, b"x")  # beside which a connection's buffers are nothing
     yield client
     client.close()
 
 
 @pytest.fixture
-def use(server: EmbeddedValkey) -> Use:
+def use(own_valkey: EmbeddedValkey) -> Use:
     """Call a MemoryGuard inside an event loop of its own."""
 
     def run(call: Callable[[MemoryGuard], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            redis = connect(server.url)
+            redis = connect(own_valkey.url)
             try:
                 return await call(MemoryGuard(redis))
             finally:
@@ -124,8 +112,8 @@ def test_nobody_is_asked_before_something_is_to_be_stored(redis: Redis, use: Use
     assert count_infos(redis) == 0
 
 
-def test_a_server_that_is_away_is_not_full_and_all_learn_it_at_once(server: EmbeddedValkey, use: Use) -> None:
-    server.stop()
+def test_a_server_that_is_away_is_not_full_and_all_learn_it_at_once(own_valkey: EmbeddedValkey, use: Use) -> None:
+    own_valkey.stop()
 
     async def main(guard: MemoryGuard) -> tuple[set[type[object]], float]:
         started = time.monotonic()
@@ -137,13 +125,13 @@ def test_a_server_that_is_away_is_not_full_and_all_learn_it_at_once(server: Embe
     assert seconds < 1  # one failed attempt, not a hundred in a row
 
 
-def test_a_server_that_is_back_is_asked_again(server: EmbeddedValkey, use: Use) -> None:
-    server.stop()
+def test_a_server_that_is_back_is_asked_again(own_valkey: EmbeddedValkey, use: Use) -> None:
+    own_valkey.stop()
 
     async def main(guard: MemoryGuard) -> None:
         with pytest.raises(RedisError):
             await guard.check()
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(own_valkey.start)
         await guard.check()
 
     use(main)
