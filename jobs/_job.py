@@ -88,6 +88,8 @@ class Job(Generic[P, R]):
         return kept
 
     def _dump(self, result: Any) -> Any:
+        if result is None:
+            return None
         try:
             kept = _ANYTHING.dump_python(result, mode="json")
             size_bytes = len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode())

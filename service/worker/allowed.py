@@ -3,12 +3,12 @@
 In RQ 3.0.0 a hash names code in five places: the function, three callbacks and an instance; and addresses in webhooks.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from redis import Redis
 from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
 
 from jobs import PermanentError
 from service.worker.task import Task
@@ -31,11 +31,9 @@ class AllowedJob(Job):
     @classmethod
     def build(cls, task: Task, connection: Redis) -> Self:
         """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
-        job = cls(task.id, connection=connection, serializer="json")
-        try:
-            job.data = zlib.decompress(task.data)
-        except zlib.error:
-            job.data = task.data  # RQ reads it so, too
+        job = cls(task.id, connection=connection)
+        job.serializer = JSONSerializer  # given to RQ 3.0.0's constructor it is looked up anew for each job
+        job.data = task.data
         job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
         job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
         job._success_callback_name = task.callback or None

@@ -3,7 +3,6 @@
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 
 from redis import Redis
 from rq.serializers import JSONSerializer
@@ -61,4 +60,4 @@ def describe_failure(task: Task, error: BaseException) -> Word:
 def describe_timeout(task: Task, delay_seconds: float = 0.0) -> Word:
     """Return the last word for a task that does not end by itself."""
     word = describe_failure(task, build_timeout(task.timeout_seconds)())
-    return replace(word, delay_seconds=delay_seconds)
+    return word._replace(delay_seconds=delay_seconds)

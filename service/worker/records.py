@@ -1,6 +1,7 @@
 """What the worker writes in Redis: RQ's records and our leases, each step one script."""
 
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from redis import Redis
 from redis.commands.core import Script
 from rq.defaults import RQ_KEY_PREFIX
-from rq.utils import as_text, utcformat
+from rq.utils import as_text
 
 from service.worker.task import Queues, Task, Word
 from service.worker.trace import LOST_TRACE
@@ -18,6 +19,7 @@ from service.worker.trace import LOST_TRACE
 FOLDER = Path(__file__).parent
 MOST_AT_ONCE = 100
 HELD_SECONDS = 7 * 86400
+PARTS = {"turn": ("end", "take")}  # what a script is made of, besides what all share
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ def load_script(redis: Redis, name: str) -> Script:
 
     They may write in a full Redis: without that the jobs that would make room could not end.
     """
-    text = "#!lua flags=allow-oom\n" + "".join((FOLDER / f"{part}.lua").read_text() for part in ("records", name))
+    parts = ("records", *PARTS.get(name, ()), name)
+    text = "#!lua flags=allow-oom\n" + "".join((FOLDER / f"{part}.lua").read_text() for part in parts)
     return redis.register_script(text.replace("'rq:", f"'{RQ_KEY_PREFIX}:"))
 
 
 def format_time(seconds: float) -> str:
     """Return a time as RQ keeps it."""
-    return utcformat(datetime.fromtimestamp(seconds, UTC))
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def _write_word(word: Word) -> list[Any]:
@@ -144,7 +147,7 @@ def _read_task(fields: list[bytes], started: float) -> Task:
         id.decode(),
         execution.decode(),
         queue.decode(),
-        data,
+        _read_data(data),
         _read_timeout(timeout),
         result_ttl.decode(),
         failure_ttl.decode(),
@@ -153,6 +156,14 @@ def _read_task(fields: list[bytes], started: float) -> Task:
         callback.decode(errors="replace"),
         started,
     )
+
+
+def _read_data(stored: bytes) -> bytes:
+    """Return a payload. Here and not by the job's thread: unpacking lets all other threads have the interpreter."""
+    try:
+        return zlib.decompress(stored)
+    except zlib.error:
+        return stored  # RQ reads it so, too
 
 
 def _read_timeout(stored: bytes) -> float:

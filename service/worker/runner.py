@@ -4,9 +4,8 @@ import logging
 import os
 import select
 import time
-import zlib
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from secrets import token_hex
 
@@ -24,6 +23,7 @@ from service.worker.tell import tell_end
 from service.worker.threads import Running, Threads
 
 LOOK_SECONDS = 0.25
+LOOK_AFTER_ORDERS_SECONDS = 0.02
 CLOCK_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 1.0
 logger = logging.getLogger("rq.worker")
@@ -77,6 +77,7 @@ class Runner:
         self._draining = False
         self._abandoned: set[str] = set()
         self._taken = 0
+        self._looked_at = 0.0
         self._dry = False
         self._idle_since = time.monotonic()
         self._wake_out, self._wake_in = os.pipe()
@@ -90,7 +91,6 @@ class Runner:
         while not self._is_over():
             self._pulse.beat()
             self._wait()
-            self._obey()
             self._look_at_clock()
             self._turn()
         self._orders.send(("done", not self._draining))
@@ -115,20 +115,35 @@ class Runner:
             os.write(self._wake_in, b"x")
 
     def _wait(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake_out, select.POLLIN)
-        poll.register(self._orders, select.POLLIN)
-        channel = self._channel.fileno()
-        if channel is not None:
-            poll.register(channel, select.POLLIN)
+        """Wait until there is something to do, and obey; while there is, look after orders only now and then.
+
+        A look gives the interpreter to the jobs' threads; they shall have it while the next call to Redis is under way.
+        """
         now = time.monotonic()
-        seconds = LOOK_SECONDS if now >= self._wait_until else min(LOOK_SECONDS, self._wait_until - now)
-        ready = {fd for fd, _ in poll.poll(seconds * 1000)}
+        busy = self._is_busy(now)
+        if busy and now - self._looked_at < LOOK_AFTER_ORDERS_SECONDS:
+            return
+        self._looked_at = now
+        seconds = 0.0 if busy else LOOK_SECONDS
+        if now < self._wait_until:
+            seconds = min(LOOK_SECONDS, self._wait_until - now)
+        channel = self._channel.fileno()
+        poll = select.poll()
+        for descriptor in (self._wake_out, self._orders.fileno(), channel):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         if self._wake_out in ready:
             os.read(self._wake_out, 64)
             self._woken = False
         if channel in ready:
             self._channel.read()
+        self._obey()
+
+    def _is_busy(self, now: float) -> bool:
+        """Tell whether there is something to tell Redis, or to take from it."""
+        has_more = not self._dry and self._count_free() > 0
+        return now >= self._wait_until and bool(self._ends or self._outbox or has_more)
 
     def _obey(self) -> None:
         while self._orders.poll():
@@ -161,7 +176,10 @@ class Runner:
         if time.monotonic() < self._wait_until:
             return
         if not self._again:
-            self._executions = [self._plan.prefix + token_hex(12) for _ in range(self._count_free())]
+            # Half of them a call at most, so that one half runs while the other one's ends are told.
+            free = min(self._count_free(), -(-self._plan.threads // 2))
+            tails = token_hex(12 * free)
+            self._executions = [self._plan.prefix + tails[24 * i : 24 * i + 24] for i in range(free)]
         if not self._words and not self._executions:
             return
         again = 0 if not self._again else 2 if self._draining else 1
@@ -174,7 +192,7 @@ class Runner:
             return
         words, self._words = self._words, []
         resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
-        self._dry = bool(self._executions) and not turn.tasks
+        self._dry = len(turn.tasks) < len(self._executions)
         self._plan.queues.rotate()
         for id, reason in turn.aside:
             logger.error("Job %s is set aside: %s", id, reason)
@@ -200,7 +218,7 @@ class Runner:
             self._running.pop(running.task.member, None)
             self._threads.take_back(running)
             if self._draining and word.kind == "failed" and not running.interrupted:
-                word = replace(word, kind="interrupted")  # what a stop does to a job is not its failure
+                word = word._replace(kind="interrupted")  # what a stop does to a job is not its failure
             self._errors[word.task.member] = error
             self._outbox.append(word)
         while self._outbox:
@@ -221,12 +239,7 @@ class Runner:
             self._running[task.member] = (self._threads.start(task), time.monotonic() + task.timeout_seconds)
 
     def _is_isolated(self, task: Task) -> bool:
-        if not self._plan.isolated:
-            return False
-        try:
-            return zlib.decompress(task.data).startswith(self._plan.isolated)
-        except zlib.error:
-            return task.data.startswith(self._plan.isolated)
+        return bool(self._plan.isolated) and task.data.startswith(self._plan.isolated)
 
     def _back_off(self, error: RedisError) -> None:
         if not self._wait_seconds:

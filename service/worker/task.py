@@ -1,10 +1,10 @@
 """An execution of a job as it was taken, and what it has to say."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One execution of a job; `started` is in seconds since the epoch, the lifetimes are RQ's, '' where it has none."""
 
     id: str
@@ -25,8 +25,7 @@ class Task:
         return f"{self.id}:{self.execution}"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped or interrupted.
 
     `value` is the report, the result or the trace as stored, `error` JSON for the status. A retry comes

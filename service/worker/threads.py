@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -45,7 +46,9 @@ class Threads:
     def __init__(self, run: Run, done: Callable[[Running, Word, BaseException | None], None]) -> None:
         self._run = run
         self._done = done
-        self._tasks: SimpleQueue[Running] = SimpleQueue()
+        self._tasks: deque[Running] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._ringing = False
         self._idle = 0
 
     def start(self, task: Task) -> Running:
@@ -55,7 +58,8 @@ class Threads:
             self._idle -= 1
         else:
             threading.Thread(target=self._work, daemon=True).start()
-        self._tasks.put(running)
+        self._tasks.append(running)
+        self._ring()
         return running
 
     def take_back(self, running: Running) -> None:
@@ -63,9 +67,25 @@ class Threads:
         if not running.interrupted:
             self._idle += 1
 
+    def _ring(self) -> None:
+        """Wake one thread; it wakes the next if there is more to do, so that short tasks need no more than one."""
+        if not self._ringing:
+            self._ringing = True
+            self._bell.put(None)
+
+    def _await(self) -> Running:
+        while True:
+            with suppress(IndexError):
+                running = self._tasks.popleft()
+                if self._tasks:
+                    self._ring()
+                return running
+            self._bell.get()
+            self._ringing = False  # before it looks again: what comes from now on rings again
+
     def _work(self) -> None:
         while True:
-            running = self._tasks.get()
+            running = self._await()
             running.begin()
             word, error = self._perform(running)
             if running.interrupted:  # what was raised may still be on its way to this thread

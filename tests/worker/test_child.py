@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +92,6 @@ def test_a_lost_reply_to_its_end_is_no_dropped_end(
 def test_a_payload_that_is_not_compressed_is_read_as_rq_reads_it(redis: Redis, queue: Queue) -> None:
     job = queue.enqueue_call("quick")
     records = build_records(redis)
-    task = replace(take(records)[0], data=b'["quick", null, [], {}]')
+    task = take(records)[0]._replace(data=b'["quick", null, [], {}]')
     Child(task, records, redis, Job, NothingOdd()).run()
     assert job.get_status(refresh=True) == "finished"
