@@ -1,6 +1,7 @@
 """The app factory."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -59,8 +60,9 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
     keyed = [Depends(require_key)] if settings.hashes else []
-    app.include_router(jobs.build_router(types, bodies), dependencies=keyed)
-    app.include_router(batches.build_router(types, bodies), dependencies=keyed)
+    checks = [Depends(refuse_unknown), *keyed]
+    for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):
+        app.router.routes += router.routes  # those of an included router are looked through twice for each request
     app.include_router(requeue.router, dependencies=keyed)
     app.include_router(tutorial.hello)
     app.include_router(tutorial.router, dependencies=keyed)
@@ -82,6 +84,7 @@ def from_environment() -> FastAPI:
         app = create_app(read_settings(ApiSettings, "the API"), queue, types)
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
             thread.submit(asyncio.run, _check_redis(queue.redis_url)).result()
+        gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms
         return app
     except (SettingsError, EvictingServerError) as error:
         sys.exit(tell(error))

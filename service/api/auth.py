@@ -3,15 +3,14 @@
 import hashlib
 import hmac
 import secrets
-from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 
 from service.api.problems import Problem
 from service.api.settings import ApiSettings
-
-bearer = HTTPBearer(auto_error=False, description="A secret made with `errand key NAME`")
 
 
 def hash_secret(secret: str) -> str:
@@ -25,13 +24,22 @@ def make_key(name: str) -> tuple[str, str]:
     return secret, f"{name}:{hash_secret(secret)}"
 
 
-async def require_key(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> str:
-    """Return the caller's name. Raises Problem 401; every key is compared, in constant time."""
-    settings: ApiSettings = request.app.state.settings
-    given = hash_secret(credentials.credentials) if credentials else ""
-    names = [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
-    if not names:
-        raise Problem(401, "no-key", "Send a known key: Authorization: Bearer errand_…", {"WWW-Authenticate": "Bearer"})
-    return names[0]
+class RequireKey(SecurityBase):
+    """Lets known keys in, as a dependency that takes the request alone and shows in the document."""
+
+    scheme_name = "HTTPBearer"
+    model = HTTPBearer(description="A secret made with `errand key NAME`")
+
+    async def __call__(self, request: Request) -> str:
+        """Return the caller's name. Raises Problem 401; every key is compared, in constant time."""
+        settings: ApiSettings = request.app.state.settings
+        scheme, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
+        given = hash_secret(secret) if scheme.lower() == "bearer" else ""
+        names = [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
+        if not names:
+            refusal = "Send a known key: Authorization: Bearer errand_…"
+            raise Problem(401, "no-key", refusal, {"WWW-Authenticate": "Bearer"})
+        return names[0]
+
+
+require_key = RequireKey()

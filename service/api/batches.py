@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response, params
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic_core import to_json
 
 from jobs import Job
 from service.api.body import read_body
@@ -15,16 +16,19 @@ from service.api.deadline import redis_deadline
 from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.jobs import RunAt, unknown_type
 from service.api.openapi import PROBLEMS, Bodies, describe_body
-from service.api.state import RoadTo, check_id, missing
+from service.api.route import DirectRoute
+from service.api.state import check_id, get_road, missing
 from service.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
 from service.queue.enqueue import NewJob, derive_ids
 
 ITEM_LIMIT = 1000
 
 
-def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
-    """Return the routes, one POST a job type; note each body's model in `bodies`."""
-    router = APIRouter(prefix="/v1/batches", tags=["batches"], responses=PROBLEMS)
+def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
+    """Return the routes, one POST a job type, each after `checks`; note each body's model in `bodies`."""
+    router = APIRouter(
+        prefix="/v1/batches", tags=["batches"], responses=PROBLEMS, dependencies=checks, route_class=DirectRoute
+    )
     for job in types.values():
         operation, model = f"enqueue_{job.type}_batch", _build_model(job)
         bodies[operation] = model
@@ -56,16 +60,17 @@ def _build_model(job: Job[..., Any]) -> type[BaseModel]:
     return create_model(name, __config__=ConfigDict(extra="forbid"), items=(items, ...))
 
 
-def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[JSONResponse]]:
-    async def enqueue_batch(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
+def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[Response]]:
+    async def enqueue_batch(request: Request, run_at: RunAt = None) -> Response:
         body: Any = await read_body(request, model)
         new = _build_jobs(job, body.items, run_at)
         claim = await read_claim(request, body)
-        new, statuses, headers = await store_once(road, new, claim, batch=(str(new[0].batch), job.type))
+        new, statuses, headers = await store_once(get_road(request), new, claim, (str(new[0].batch), job.type))
         link = batch_link(id := str(new[0].batch))
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
         answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
-        return JSONResponse(answer, 202, {"Location": link, **headers})
+        # pydantic writes a thousand jobs in a third of the time
+        return Response(to_json(answer), 202, {"Location": link, **headers}, "application/json")
 
     return enqueue_batch
 
@@ -79,14 +84,14 @@ def _build_jobs(job: Job[..., Any], items: list[BaseModel], run_at: datetime | N
     ]
 
 
-async def _refuse_type(type: str, road: RoadTo) -> None:
-    raise unknown_type(type, road.types)
+async def _refuse_type(request: Request, type: str) -> None:
+    raise unknown_type(type, get_road(request).types)
 
 
-async def read_batch(id: str, road: RoadTo) -> JSONResponse:
+async def read_batch(request: Request, id: str) -> JSONResponse:
     """Return the batch's counts as they are now; they outlive its jobs."""
     async with redis_deadline():
-        batch = await road.batches.read(check_id(id, "batch"))
+        batch = await get_road(request).batches.read(check_id(id, "batch"))
     if batch is None:
         raise missing(id, "batch")
     return JSONResponse(show_batch(batch), headers={"Retry-After": "1"} if batch.ended < batch.total else {})

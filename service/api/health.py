@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
-from service.api.state import RoadTo
+from service.api.state import get_road
 from service.queue.memory import FullRedisError
 from service.queue.server import EvictingServerError, check_server
 
@@ -20,8 +20,9 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Can jobs be taken?")
-async def readyz(road: RoadTo, response: Response) -> dict[str, Any]:
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, and tell whether what is acknowledged would survive a power cut (`null`: the server does not say)."""
+    road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
         try:
             found = await check_server(road.redis)

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel
 
-from service.api.auth import bearer, require_key
+from service.api.auth import require_key
 from service.api.deadline import redis_deadline
 from service.api.problems import Problem, refuse_input
 from service.api.state import Road
@@ -56,7 +56,7 @@ async def read_claim(request: Request, body: BaseModel) -> Claim | None:
         return None
     key = _parse(request.headers.getlist(HEADER))
     keyed = request.app.state.settings.hashes
-    caller = await require_key(request, await bearer(request)) if keyed else ""
+    caller = await require_key(request) if keyed else ""
     return Claim(caller, key, _compute_fingerprint(request, body))
 
 

@@ -1,11 +1,11 @@
 """`/v1/jobs`: store one, read one."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, params
 from fastapi.responses import JSONResponse
 
 from jobs import Job
@@ -15,7 +15,8 @@ from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.openapi import PROBLEMS, Bodies, describe_body
 from service.api.problems import Problem
 from service.api.query import read_run_at
-from service.api.state import RoadTo, check_id, missing
+from service.api.route import DirectRoute
+from service.api.state import check_id, get_road, missing
 from service.api.views import JobView, job_link, show_job, show_new_job
 from service.queue.enqueue import NewJob
 from service.queue.status import ENDED, JobStatus
@@ -23,9 +24,11 @@ from service.queue.status import ENDED, JobStatus
 RunAt = Annotated[datetime | None, Depends(read_run_at)]
 
 
-def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
-    """Return the routes, one POST a job type; note each body's model in `bodies`."""
-    router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
+def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
+    """Return the routes, one POST a job type, each after `checks`; note each body's model in `bodies`."""
+    router = APIRouter(
+        prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS, dependencies=checks, route_class=DirectRoute
+    )
     for job in types.values():
         operation = f"enqueue_{job.type}"
         bodies[operation] = job.payload.model
@@ -49,17 +52,17 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies) -> APIRouter:
 
 
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
-    async def enqueue(request: Request, road: RoadTo, run_at: RunAt) -> JSONResponse:
+    async def enqueue(request: Request, run_at: RunAt = None) -> JSONResponse:
         body = await read_body(request, job.payload.model)
         new = NewJob(job, job.payload.dump(body), run_at)
-        (new,), (status,), headers = await store_once(road, [new], await read_claim(request, body))
+        (new,), (status,), headers = await store_once(get_road(request), [new], await read_claim(request, body))
         return JSONResponse(show_new_job(new, status), 202, {"Location": job_link(new.id), **headers})
 
     return enqueue
 
 
-async def _refuse_type(type: str, road: RoadTo) -> None:
-    raise unknown_type(type, road.types)
+async def _refuse_type(request: Request, type: str) -> None:
+    raise unknown_type(type, get_road(request).types)
 
 
 def unknown_type(type: str, types: dict[str, Any]) -> Problem:
@@ -67,10 +70,10 @@ def unknown_type(type: str, types: dict[str, Any]) -> Problem:
     return Problem(404, "no-such-type", f"There is no job type {type[:64]!r}; there are {', '.join(types)}")
 
 
-async def read_job(id: str, road: RoadTo) -> JSONResponse:
+async def read_job(request: Request, id: str) -> JSONResponse:
     """Return the job as it is now; `Retry-After` says when to ask again while it has not ended."""
     async with redis_deadline():
-        job = await road.jobs.read(check_id(id, "job"))
+        job = await get_road(request).jobs.read(check_id(id, "job"))
     if job is None:
         raise missing(id, "job")
     return JSONResponse(show_job(job), headers=_advise(job))

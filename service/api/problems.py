@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from jobs import NotFiniteError
 
@@ -82,6 +83,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_parameters)
     app.add_exception_handler(NotFiniteError, _on_not_finite)
+    app.add_exception_handler(ClientDisconnect, _on_hang_up)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -105,6 +107,10 @@ def _on_parameters(request: Request, error: Exception) -> JSONResponse:
 
 def _on_not_finite(request: Request, error: Exception) -> JSONResponse:
     return refuse_input([{"loc": (), "msg": str(error)}], in_body=True).render()
+
+
+def _on_hang_up(request: Request, error: Exception) -> JSONResponse:
+    return Problem(400, "cut-off", "The body did not arrive whole").render()  # nobody reads it
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -18,6 +18,8 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -
 
 async def refuse_unknown(request: Request) -> None:
     """Refuse query parameters that the route does not have. Raises Problem 422."""
+    if not request.scope["query_string"]:
+        return
     route = request.scope["route"]
     assert isinstance(route, APIRoute)
     known = _list_names(route.dependant)

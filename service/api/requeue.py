@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from rq import Queue
 
 from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
 from service.api.problems import Problem
-from service.api.state import Road, RoadTo, check_id, missing
+from service.api.state import Road, check_id, get_road, missing
 from service.api.views import JobView, RequeuedView, show_job
 from service.queue.requeue import RequeueRefusedError
 
@@ -17,8 +17,9 @@ router = APIRouter(prefix="/v1", responses=PROBLEMS)
 
 
 @router.post("/jobs/{id}/requeue", status_code=202, response_model=JobView, tags=["jobs"], summary="Requeue a job")
-async def requeue_job(id: str, road: RoadTo) -> JSONResponse:
+async def requeue_job(request: Request, id: str) -> JSONResponse:
     """Queue a job again that failed, was stopped or canceled, with all its tries; else it is a 409."""
+    road = get_road(request)
     async with redis_deadline("Redis did not answer; the job may have been requeued"):
         try:
             is_there = await road.requeuer.requeue(check_id(id, "job"))
@@ -37,8 +38,9 @@ async def requeue_job(id: str, road: RoadTo) -> JSONResponse:
     tags=["queues"],
     summary="Requeue the failed jobs of a queue",
 )
-async def requeue_queue(name: str, road: RoadTo) -> JSONResponse:
+async def requeue_queue(request: Request, name: str) -> JSONResponse:
     """Queue all jobs of a queue again that failed, each with all its tries, in the order in which they failed."""
+    road = get_road(request)
     async with redis_deadline():
         await _check_queue(name, road)
     pages, requeued = road.requeuer.requeue_failed(name), 0

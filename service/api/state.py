@@ -1,10 +1,10 @@
-"""What the application holds for its routes: built once by `create_app`, handed to each route by a dependency."""
+"""What the application holds for its routes, built once by `create_app`."""
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from redis.asyncio import Redis
 
 from jobs import Job
@@ -33,9 +33,6 @@ def get_road(request: Request) -> Road:
     """Return the application's road to Redis."""
     road: Road = request.app.state.road
     return road
-
-
-RoadTo = Annotated[Road, Depends(get_road)]
 
 
 def check_id(id: str, kind: str) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, ParamSpec
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from jobs import Job
 from service.api.deadline import redis_deadline
-from service.api.state import RoadTo
+from service.api.state import get_road
 from service.queue.enqueue import NewJob
 
 P = ParamSpec("P")
@@ -30,14 +30,14 @@ class DurableTasks:
         return self.jobs[-1].id
 
 
-async def durable_tasks(road: RoadTo) -> AsyncIterator[DurableTasks]:
+async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
     """Store an endpoint's tasks as one chain, all or none, after the endpoint and before its response."""
     tasks = DurableTasks()
     yield tasks
     if tasks.jobs:
         ids = [job.id for job in tasks.jobs]
         async with redis_deadline("Redis did not answer; the jobs may have been stored, under these ids", jobs=ids):
-            await road.enqueuer.store(tasks.jobs)
+            await get_road(request).enqueuer.store(tasks.jobs)
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.

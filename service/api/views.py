@@ -90,29 +90,27 @@ def show_job(job: JobStatus) -> dict[str, Any]:
 
 
 def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
-    """Return a job that was just stored, without reading it back."""
+    """Return a job that was just stored, as `show_job` would, without reading it back."""
     created_at = utcformat(job.created_at)
-    return show_job(
-        JobStatus(
-            id=job.id,
-            type=job.type.type,
-            queue=job.type.queue,
-            status=status,
-            progress=Progress(),
-            attempts=0,
-            interruptions=0,
-            losses=0,
-            retries_left=job.type.retry.tries - 1,
-            created_at=created_at,
-            enqueued_at=created_at if status == "queued" else None,
-            run_at=job.due_at.strftime("%Y-%m-%dT%H:%M:%SZ") if job.due_at else None,
-            started_at=None,
-            ended_at=None,
-            result=None,
-            error=None,
-            batch=job.batch,
-        )
-    )
+    return {
+        "id": job.id,
+        "type": job.type.type,
+        "queue": job.type.queue,
+        "status": status,
+        "progress": vars(Progress()),
+        "attempts": 0,
+        "interruptions": 0,
+        "losses": 0,
+        "retries_left": job.type.retry.tries - 1,
+        "created_at": created_at,
+        "enqueued_at": created_at if status == "queued" else None,
+        "run_at": job.due_at.strftime("%Y-%m-%dT%H:%M:%SZ") if job.due_at else None,
+        "started_at": None,
+        "ended_at": None,
+        "result": None,
+        "error": None,
+        "links": _link(job),
+    }
 
 
 def show_batch(batch: BatchStatus) -> dict[str, Any]:
@@ -123,6 +121,6 @@ def show_batch(batch: BatchStatus) -> dict[str, Any]:
     return {**head, "percent": percent, **counts, "links": {"self": batch_link(batch.id)}}
 
 
-def _link(job: JobStatus) -> dict[str, str]:
+def _link(job: JobStatus | NewJob) -> dict[str, str]:
     links = {"self": job_link(job.id)}
     return {**links, "batch": batch_link(job.batch)} if job.batch else links

@@ -2,27 +2,28 @@
 
 import json
 import math
-import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from redis.asyncio import Redis
 from rq import Queue, Retry
-from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job as RQJob
-from rq.registry import CanceledJobRegistry, DeferredJobRegistry, ScheduledJobRegistry
+from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from jobs import Job
-from service.queue.connection import load_script
+from service.queue.flights import Flights
 from service.queue.idempotency import Claim, StoredBeforeError, read_record
 from service.queue.memory import MemoryGuard
 from service.queue.settings import QueueSettings
 
 BATCH_KEY = "errand:batch:{}"
+OWN = ("status", "created_at", "data", "retry_intervals")  # what differs between jobs that are alike
 
 
 class UnknownParentError(Exception):
@@ -49,6 +50,10 @@ class NewJob:
         """When it is due, rounded up to a whole second: RQ 3 keeps no fractions, and no job may run early."""
         return self.run_at and datetime.fromtimestamp(math.ceil(self.run_at.timestamp()), UTC)
 
+    def tell_shared(self) -> tuple[object, ...]:
+        """Return what must be equal in jobs whose records differ in their data and retries alone."""
+        return self.type.type, self.created_at, self.run_at, self.after, self.batch
+
 
 def derive_ids(batch: str, count: int) -> list[str]:
     """Return the ids of a batch's jobs, in order: its answer can be told again from its own id."""
@@ -61,10 +66,11 @@ class Enqueuer:
 
     def __init__(self, redis: Redis, settings: QueueSettings, types: dict[str, Job[..., Any]]) -> None:
         self.memory = MemoryGuard(redis)
-        self._script = load_script(redis, "enqueue.lua")
+        self._flights = Flights(redis, "enqueue.lua")
         self._settings = settings
         # RQ's classes only build fields here; they ask for a connection and must never use it.
         self._queues = {name: _offline_queue(name) for name in {job.queue for job in types.values()}}
+        self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}))) for job in types.values()}
 
     async def store(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
@@ -72,87 +78,74 @@ class Enqueuer:
         """Store all of the jobs or none; return their statuses. `batch` is an id and a type.
 
         Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
-        Raises FullRedisError, RedisError (the jobs may have been stored), UnknownParentError and StoredBeforeError.
+        Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError and
+        StoredBeforeError.
         """
         await self.memory.check()
-        fields = [self._build_fields(job) for job in jobs]
-        head = self._build_head(jobs, batch)
-        keys = [Queue.redis_queues_keys, BATCH_KEY.format(batch[0]) if batch else "-"]
-        keys += [RQJob.key_for(job.id) for job in jobs]
         id = batch[0] if batch else jobs[0].id
-        if claim:
-            head["claim"] = claim.describe(id, jobs[0].created_at, jobs[0].due_at)
-            keys.append(claim.record)
-        args: list[Any] = [json.dumps(head)]
-        for mapping in fields:
-            args.append(2 * len(mapping))
-            for pair in mapping.items():
-                args.extend(pair)
-        answer = await self._script(keys=keys, args=args)
+        keys = [Queue.redis_queues_keys, BATCH_KEY.format(id) if batch else "-", claim.record if claim else "-"]
+        keys += [RQJob.key_for(job.id) for job in jobs]
+        answer = await self._flights.call(keys, self._build_args(jobs, batch, claim))
+        if isinstance(answer, bytes):
+            return answer.decode().split(" ")
         if answer[0] == -1:
             raise UnknownParentError(answer[1].decode())
-        if answer[0] == -2:
-            stored = read_record(answer[1])
-            if stored.id != id:
-                raise StoredBeforeError(stored)
-            return [stored.status] * len(jobs)  # this very call, sent again because its reply was lost
-        return [status.decode() for status in answer]
+        stored = read_record(answer[1])
+        if stored.id != id:
+            raise StoredBeforeError(stored)
+        return [stored.status] * len(jobs)  # this very call, sent again because its reply was lost
 
-    def _build_fields(self, job: NewJob) -> dict[str, Any]:
-        """Return the hash that RQ's `Queue.create_job` would save, less what the script decides."""
-        waits = job.type.retry.draw_seconds()
+    def _build_args(
+        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None
+    ) -> list[str | bytes | int]:
+        now = datetime.now(UTC)
+        seconds = max((job.run_at.timestamp() - now.timestamp() for job in jobs if job.run_at), default=0)
+        ttl_seconds = self._settings.failure_ttl_seconds + math.ceil(max(0, seconds))
+        more: dict[str, Any] = {}
+        if batch:
+            more["batch"] = ["type", batch[1], "created_at", utcformat(now)]
+        if claim:
+            more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at, jobs[0].due_at)
+        args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]
+        for _, alike in groupby(jobs, NewJob.tell_shared):
+            group = list(alike)
+            args += [self._tell_shared(group[0]), utcformat(group[0].created_at), len(group)]
+            for job in group:
+                args += [_pack(job), _draw_waits(job)]
+        return args
+
+    def _tell_shared(self, job: NewJob) -> str:
+        """Return, as JSON, what a job shares with others that are alike."""
+        if job.run_at or job.after or job.batch:
+            return json.dumps(self._describe(job))
+        return self._plain[job.type.type]
+
+    def _describe(self, job: NewJob) -> dict[str, Any]:
+        """Return the hash that RQ's `Queue.create_job` would save, less what is a job's own or the script decides."""
+        tries = job.type.retry.tries
         built = self._queues[job.type.queue].create_job(
             job.type.path,
-            kwargs=job.payload,
             timeout=job.type.timeout_seconds,
             result_ttl=self._settings.result_ttl_seconds,
             failure_ttl=self._settings.failure_ttl_seconds,
             description=job.type.type,
-            retry=Retry(len(waits), waits) if waits else None,
+            retry=Retry(tries - 1) if tries > 1 else None,
             depends_on=list(job.after) or None,
-            job_id=job.id,
         )
-        built.created_at = job.created_at
-        fields = built.to_dict()
-        del fields["status"]
-        if job.batch:
-            fields["errand_batch"] = job.batch
-        return fields
+        fields = built.to_dict() | ({"errand_batch": job.batch} if job.batch else {})
+        shared = [str(part) for pair in fields.items() if pair[0] not in OWN for part in pair]
+        described = {"queue": job.type.queue, "fields": shared, "after": job.after}
+        return described | ({"score": int(job.due_at.timestamp())} if job.due_at else {})
 
-    def _build_head(self, jobs: Sequence[NewJob], batch: tuple[str, str] | None) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        waits = [job.run_at.timestamp() - now.timestamp() for job in jobs if job.run_at]
-        return {
-            "queues": {job.type.queue: self._name_keys(job.type.queue) for job in jobs},
-            "jobs": [self._describe(job) for job in jobs],
-            "now": int(time.time()),
-            "enqueued_at": utcformat(now),
-            "ttl_seconds": self._settings.failure_ttl_seconds + math.ceil(max(0, *waits, 0)),
-            "batch": ["type", batch[1], "created_at", utcformat(now)] if batch else [],
-        }
 
-    def _name_keys(self, name: str) -> dict[str, str]:
-        queue = self._queues[name]
-        return {
-            "list": queue.key,
-            "scheduled": ScheduledJobRegistry(queue=queue).key,
-            "deferred": DeferredJobRegistry(queue=queue).key,
-            "canceled": CanceledJobRegistry(queue=queue).key,
-        }
+def _pack(job: NewJob) -> bytes:
+    """Return a job's function and arguments as RQ's `Job.data` has them."""
+    return zlib.compress(JSONSerializer.dumps((job.type.path, None, (), job.payload)))
 
-    def _describe(self, job: NewJob) -> dict[str, Any]:
-        described: dict[str, Any] = {
-            "id": job.id,
-            "queue": job.type.queue,
-            "parents": [
-                {"id": id, "key": RQJob.key_for(id), "dependents": RQJob.dependents_key_for(id)} for id in job.after
-            ],
-            # RQ 3 writes this key with two colons (Job.dependencies_key).
-            "dependencies": f"{RQ_KEY_PREFIX}:job::{job.id}:dependencies",
-        }
-        if job.due_at:
-            described["score"] = int(job.due_at.timestamp())
-        return described
+
+def _draw_waits(job: NewJob) -> str:
+    waits = job.type.retry.draw_seconds()
+    return json.dumps(waits) if waits else ""
 
 
 def _offline_queue(name: str) -> Queue:

@@ -1,11 +1,17 @@
 #!lua flags=no-writes
--- Reads one job in one round trip.
+-- Reads one job.
 -- KEYS  the job's hash, its stream of results
--- ARGV  the prefix of the registries of scheduled jobs, then the fields to read; status, origin first
--- Returns the values, the last result (field, value, …) or nothing, and the time it is scheduled for or nothing.
+-- Returns JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a
+-- job that has ended or false, and the time it is scheduled for or false.
 
-local values = redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
-local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-local due = false
-if values[1] == 'scheduled' and values[2] then due = redis.call('ZSCORE', ARGV[1] .. values[2], KEYS[1]:match('[^:]+$')) end
-return {values, last[1] and last[1][2] or false, due}
+local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
+  'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch'}
+local found, values, last, due = {}, redis.call('HMGET', KEYS[1], unpack(FIELDS)), false, false
+for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
+if found.status == 'scheduled' and found.origin then
+  due = redis.call('ZSCORE', 'rq:scheduled:' .. found.origin, KEYS[1]:match('[^:]+$'))
+elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then
+  local entry = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  last = entry and entry[2] or false
+end
+return cjson.encode({found, last, due})

@@ -3,22 +3,16 @@
 import json
 import zlib
 from base64 import b64decode
-from binascii import Error as Base64Error
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from redis.asyncio import Redis
-from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job as RQJob
 from rq.results import Result
 
-from service.queue.connection import load_script
+from service.queue.flights import Flights
 
-FIELDS = (
-    *("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at", "retries_left"),
-    *("errand_attempts", "errand_interruptions", "errand_losses", "errand_progress", "errand_error", "errand_batch"),
-)
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
 
@@ -68,20 +62,18 @@ class StatusReader:
     """Reads jobs over one asynchronous client."""
 
     def __init__(self, redis: Redis) -> None:
-        self._script = load_script(redis, "status.lua")
+        self._flights = Flights(redis, "status.lua")
 
     async def read(self, id: str) -> JobStatus | None:
-        """Return the job, None where there is none. Raises RedisError."""
-        keys = [RQJob.key_for(id), Result.get_key(id)]
-        values, result, due = await self._script(keys=keys, args=[f"{RQ_KEY_PREFIX}:scheduled:", *FIELDS])
-        found = {name: value.decode(errors="replace") for name, value in zip(FIELDS, values, strict=True) if value}
+        """Return the job, None where there is none. Raises RedisError and TimeoutError."""
+        answer = await self._flights.call([RQJob.key_for(id), Result.get_key(id)])
+        found, result, due = json.loads(answer.decode(errors="replace"))
         if "status" not in found:
             return None
-        pairs = dict(zip(result[::2], result[1::2], strict=True)) if result else {}
-        return _build(id, found, {key.decode(): value for key, value in pairs.items()}, due)
+        return _build(id, found, dict(zip(result[::2], result[1::2], strict=True)) if result else {}, due)
 
 
-def _build(id: str, found: dict[str, str], result: dict[str, bytes], due: bytes | None) -> JobStatus:
+def _build(id: str, found: dict[str, str], result: dict[str, str], due: str | None) -> JobStatus:
     status = found["status"]
     return JobStatus(
         id=id,
@@ -115,12 +107,12 @@ def _read_count(stored: str | None) -> int:
     return int(stored) if stored and stored.isdecimal() else 0
 
 
-def _read_result(result: dict[str, bytes]) -> Any:
+def _read_result(result: dict[str, str]) -> Any:
     stored = result.get("return_value")
     return json.loads(b64decode(stored)) if stored else None
 
 
-def _read_error(stored: str | None, result: dict[str, bytes], status: str) -> JobError | None:
+def _read_error(stored: str | None, result: dict[str, str], status: str) -> JobError | None:
     """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word."""
     if stored:
         return JobError(**json.loads(stored))
@@ -129,7 +121,7 @@ def _read_error(stored: str | None, result: dict[str, bytes], status: str) -> Jo
         return None
     try:
         last_line = zlib.decompress(b64decode(trace)).decode(errors="replace").strip().rpartition("\n")[2]
-    except (zlib.error, Base64Error):
+    except (zlib.error, ValueError):
         return JobError("Unknown", "the recorded error can't be read")
     kind, colon, message = last_line.partition(": ")
     return JobError(kind.rpartition(".")[2], message) if colon and " " not in kind else JobError("Lost", last_line)

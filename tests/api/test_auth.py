@@ -14,6 +14,7 @@ from service.queue.settings import QueueSettings, SettingsError, read_settings
 OPEN = ["/", "/livez", "/readyz", "/docs", "/openapi.json"]
 CLOSED = [
     ("POST", "/v1/jobs/log"),
+    ("POST", "/v1/jobs/log?delay_seconds=5"),
     ("POST", "/v1/jobs/nothing"),
     ("GET", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000"),
     ("POST", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000/requeue"),

@@ -1,5 +1,7 @@
 """Bad input is a clear problem, whichever way it is bad."""
 
+import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 
@@ -14,6 +16,32 @@ MIB = 1024 * 1024
 
 def post(client: TestClient, content: bytes | str | Iterator[bytes], type: str | None = "application/json"):
     return client.post("/v1/jobs/log", content=content, headers={"Content-Type": type} if type else {})
+
+
+def test_a_client_that_hangs_up_before_its_body_is_whole_is_no_fault_of_ours(
+    client: TestClient, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = [{"type": "http.request", "body": b'{"text"', "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def send(message: dict) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/jobs/log",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    assert (caplog.records, redis.keys()) == ([], [])
 
 
 def test_every_fault_is_told_at_once_by_pointer(client: TestClient) -> None:

@@ -175,6 +175,16 @@ def test_a_job_after_one_that_has_run_goes_by_how_that_ended(redis: Redis, use: 
     assert (redis.ttl(f"rq:job:{second.id}") > 0) == (child == "canceled")  # RQ keeps canceled jobs for ever
 
 
+def test_jobs_that_are_alike_go_each_by_its_own_time_and_parents(redis: Redis, use: Use) -> None:
+    now = datetime.now(UTC)
+    first, plain = (NewJob(TYPES["log"], {"text": "x"}, created_at=now) for _ in range(2))
+    child = NewJob(TYPES["log"], {"text": "x"}, after=(first.id,), created_at=now)
+    later = NewJob(TYPES["log"], {"text": "x"}, now + timedelta(hours=1), created_at=now)
+    stored = use(lambda enqueuer: enqueuer.store([first, child, later, plain]))
+    assert stored == ["queued", "deferred", "scheduled", "queued"]
+    assert redis.lrange("rq:queue:log", 0, -1) == [first.id.encode(), plain.id.encode()]
+
+
 def test_a_fraction_of_a_second_is_rounded_up(redis: Redis, use: Use) -> None:
     run_at = datetime.now(UTC).replace(microsecond=1) + timedelta(hours=1)
     new = NewJob(TYPES["log"], {"text": "later"}, run_at)

@@ -114,3 +114,35 @@ def test_a_job_that_runs_again_shows_no_result_of_the_last_time(
     again = read(queue_settings, job_id)
     assert again is not None
     assert again.result == "old"
+
+
+def test_what_is_no_text_is_shown_as_far_as_it_can_be_read(
+    queue_settings: QueueSettings, redis: Redis, job_id: str
+) -> None:
+    redis.hset(f"rq:job:{job_id}", mapping={"description": b'a\xff\x00"\\\xe2\x82', "status": "failed"})
+    redis.xadd(Result.get_key(job_id), {"exc_string": b"\xff"})
+    found = read(queue_settings, job_id)
+    assert found is not None
+    assert found.type == 'a\ufffd\x00"\\\ufffd'
+    assert (found.error.type, found.error.message) == (  # type: ignore[union-attr]
+        "Unknown",
+        "the recorded error can't be read",
+    )
+
+
+def test_a_record_without_a_status_is_no_job(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
+    redis.hdel(f"rq:job:{job_id}", "status")
+    assert read(queue_settings, job_id) is None
+
+
+def test_many_at_once_each_get_their_own(queue_settings: QueueSettings, redis: Redis) -> None:
+    queue = Queue("log", connection=redis, serializer="json")
+    ids = [str(queue.enqueue("jobs.log.run.perform", text="x").id) for _ in range(50)]
+
+    async def main() -> list[str | None]:
+        async with connect(queue_settings.redis_url) as client:
+            reader = StatusReader(client)
+            found = await asyncio.gather(*(reader.read(id) for id in ids))
+        return [job and job.id for job in found]
+
+    assert asyncio.run(main()) == ids
