@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from jobs import Backoff, PermanentError, Progress, job, job_id
 from jobs._delivery import Delivery
-from jobs._smtp import Conversation, MailSettings
+from jobs._mail_pool import find_pool
+from jobs._mail_settings import MailSettings, read_mail_settings
+from jobs._smtp import Conversation
 
 RECIPIENT_LIMIT = 50
 
@@ -86,20 +88,25 @@ class Message(BaseModel):
 )
 def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     """Send it; return its Message-ID and, by address, the reason for each recipient that was refused for good."""
-    settings = MailSettings()
+    settings = read_mail_settings()
     recipients = message.recipients
     steps = len(recipients) + 2
     built, message_id = _build(message, settings, job_id())
     delivery = Delivery(message_id, settings.mail_on_unknown)
+
+    def talk(conversation: Conversation) -> dict[str, str]:
+        conversation.begin(settings.sender.addr_spec, recipients)
+        for number, address in enumerate(recipients, 1):
+            progress(number, steps, f"recipient {number} of {len(recipients)}")
+            conversation.address(address)
+        return conversation.deliver(built, delivery)
+
     result = delivery.recall()
     if result is None:
         progress(0, steps, "connecting")
-        with Conversation(settings) as conversation:
-            for number, address in enumerate(recipients, 1):
-                progress(number, steps, f"recipient {number} of {len(recipients)}")
-                conversation.address(address)
-            result = {"message_id": message_id, "refused": conversation.deliver(built, delivery)}
-            delivery.finish(result)  # before the conversation's end, which may take its time
+        refused = find_pool(settings.smtp_url, settings.smtp_connections).use(talk)
+        result = {"message_id": message_id, "refused": refused}
+        delivery.finish(result)
     progress(steps, steps, "sent")
     return result
 

@@ -27,6 +27,7 @@ class ScriptedSink:
     """`answers` by recipient, and under `MAIL` and `DATA` by step; `hang` names a step that never answers.
 
     `watch` is told each step before it is answered. `taken` is a step too: the mail is kept, the answer not yet sent.
+    `connections` counts all, `most` those that were open at once; each ends after `mails_each` mails.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -35,6 +36,10 @@ class ScriptedSink:
     mails: list[Mail] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    mails_each: int = 1_000_000
+    connections: int = 0
+    most: int = 0
+    open: set[SMTP] = field(default_factory=set)
     port: int = field(default_factory=find_free_port)
 
     @property
@@ -52,12 +57,19 @@ class ScriptedSink:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
+    def freeze(self) -> None:
+        """Let the connections that are open now hear nothing more, as if this machine were gone."""
+        for connection in list(self.open):
+            self._loop.call_soon_threadsafe(connection.transport.pause_reading)
+
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(self._loop.create_server(self._build, "127.0.0.1", self.port))
         started.set()
         self._loop.run_forever()
         self._server.close()
+        for connection in self.open:
+            connection.transport.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0.01))
@@ -67,6 +79,24 @@ class ScriptedSink:
         sink = self
 
         class Server(SMTP):
+            mails = 0
+
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                sink.connections += self not in sink.open  # once more with STARTTLS
+                sink.open.add(self)
+                sink.most = max(sink.most, len(sink.open))
+
+            def connection_lost(self, error: Exception | None) -> None:
+                sink.open.discard(self)
+                super().connection_lost(error)
+
+            async def smtp_DATA(self, arg: str) -> None:
+                await super().smtp_DATA(arg)
+                self.mails += 1
+                if self.mails >= sink.mails_each:
+                    self.transport.close()
+
             async def smtp_RSET(self, arg: str) -> None:
                 sink.commands.append("RSET")
                 await super().smtp_RSET(arg)

@@ -8,11 +8,17 @@ ORDINARY = {"CONNECT": "220 ready", "EHLO": "250 raw", "DATA": "354 go on", "QUI
 
 
 class RawServer:
-    """Answers each command by its verb (`CONNECT` at first, `.` after the message); an empty answer hangs up."""
+    """Answers each command by its verb (`CONNECT` at first, `.` after the message); an empty answer hangs up.
+
+    `once` holds answers that are given once, before those in `answers`. It serves one connection after the other.
+    """
 
     def __init__(self, **answers: str) -> None:
         self.answers = ORDINARY | answers
+        self.once: dict[str, str] = {}
         self.commands: list[str] = []
+        self.connections = 0
+        self._open: socket.socket | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"smtp://127.0.0.1:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -22,21 +28,23 @@ class RawServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        for each in (self._socket, self._open):
+            with suppress(OSError, AttributeError):
+                each.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
         self._socket.close()
         self._thread.join(5)
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
-                connection, _ = self._socket.accept()
-                with connection, connection.makefile("rwb") as stream, suppress(OSError):
+                self._open = connection = self._socket.accept()[0]
+                self.connections += 1
+                with suppress(OSError), connection, connection.makefile("rwb") as stream:
                     self._talk(stream)
 
     def _talk(self, stream: socket.SocketIO) -> None:  # type: ignore[name-defined]
         step = "CONNECT"
-        while answer := self.answers.get(step, "250 OK"):
+        while answer := self.once.pop(step, self.answers.get(step, "250 OK")):
             stream.write(f"{answer}\r\n".encode())
             stream.flush()
             if step == "QUIT" or not (line := self._read(stream, step, answer)):

@@ -13,7 +13,6 @@ from rq import Queue
 
 from jobs import job_id
 from jobs._delivery import Delivery
-from jobs._smtp import Conversation
 from tests.jobs.conftest import Perform
 from tests.jobs.rerun import BO, MAIL, die_once, error_of, hand_back, key_of, message_ids, notes, requeue, run_beside
 from tests.sink import ScriptedSink
@@ -97,19 +96,20 @@ def test_a_refusal_is_told_as_it_is_where_it_can_not_be_noted(
 def test_sending_and_sent_are_noted_in_a_full_redis(
     sink: ScriptedSink, redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter, exit = Conversation.__enter__, Conversation.__exit__
+    recall, finish = Delivery.recall, Delivery.finish
     seen: dict[str, list[bytes]] = {}
 
-    def fill(self: Conversation) -> Conversation:
+    def recall_and_fill(self: Delivery) -> Any:
+        found = recall(self)
         redis.config_set("maxmemory", 1)
-        return enter(self)
+        return found
 
-    def empty(self: Conversation, *error: Any) -> None:
+    def finish_and_empty(self: Delivery, result: dict[str, Any]) -> None:
+        finish(self, result)
         redis.config_set("maxmemory", "512mb")
-        exit(self, *error)
 
-    monkeypatch.setattr(Conversation, "__enter__", fill)
-    monkeypatch.setattr(Conversation, "__exit__", empty)
+    monkeypatch.setattr(Delivery, "recall", recall_and_fill)
+    monkeypatch.setattr(Delivery, "finish", finish_and_empty)
     sink.watch = lambda step: seen.update({step: notes(redis)})
     job = perform("email", MAIL)
     assert (job.get_status(), seen["DATA"], notes(redis)) == ("finished", [b"sending"], [b"sent"])

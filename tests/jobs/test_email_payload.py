@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jobs import PermanentError, email
-from jobs._smtp import MailSettings
+from jobs._mail_settings import MailSettings
 from jobs.email import Message, _build
 
 SETTINGS = MailSettings(SMTP_URL="smtp://localhost", MAIL_FROM="Errand <errand@example.com>")

@@ -10,7 +10,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
 from jobs import PermanentError, email
-from jobs._smtp import DeliveryError, MailSettings, RefusedError
+from jobs._mail_settings import MailSettings
+from jobs._smtp import DeliveryError, RefusedError
 from jobs.email import Message
 from service.local.valkey import find_free_port
 
@@ -132,6 +133,20 @@ def test_a_login_has_its_percent_signs_decoded(serve: Serve, certificate: ssl.SS
     send()
     assert keeper.seen == [(True, USER)]
     MailSettings().probe()  # type: ignore[call-arg]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_kept_connection_is_still_encrypted_and_logged_in(serve: Serve, certificate: ssl.SSLContext) -> None:
+    asked: list[Any] = []
+    keeper = serve(
+        f"smtp://{QUOTED}@{{}}",
+        tls_context=certificate,
+        authenticator=lambda *data: asked.append(data) or authenticate(*data),
+        auth_required=True,
+    )
+    for _ in range(3):
+        send()
+    assert (keeper.seen, len(asked)) == ([(True, USER)] * 3, 1)
 
 
 @pytest.mark.usefixtures("trusted")

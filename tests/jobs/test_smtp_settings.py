@@ -1,11 +1,11 @@
-"""SMTP_URL, MAIL_FROM and MAIL_ON_UNKNOWN: what is refused at the start, and how it is told."""
+"""SMTP_URL, SMTP_CONNECTIONS, MAIL_FROM and MAIL_ON_UNKNOWN: what is refused at the start, and how it is told."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from jobs._smtp import MailSettings
+from jobs._mail_settings import MailSettings, read_mail_settings
 
 URL = "smtp://localhost:2525"
 
@@ -65,6 +65,20 @@ def test_what_to_do_about_an_unknown_delivery_is_one_of_two_words() -> None:
     assert MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com").mail_on_unknown == "send"
     with pytest.raises(ValidationError, match="'send' or 'fail'"):
         MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com", MAIL_ON_UNKNOWN="retry")
+
+
+def test_there_are_eight_connections_unless_told_otherwise_and_at_least_one() -> None:
+    assert MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com").smtp_connections == 8
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com", SMTP_CONNECTIONS=0)
+
+
+def test_the_settings_are_those_of_the_environment_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_URL", URL)
+    monkeypatch.setenv("MAIL_FROM", "a@example.com")
+    assert read_mail_settings() is read_mail_settings()
+    monkeypatch.setenv("SMTP_CONNECTIONS", "3")
+    assert read_mail_settings().smtp_connections == 3
 
 
 @given(
