@@ -1,9 +1,10 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test faults test-browser chaos check lock clean
+.PHONY: help demo up setup setup-dev test faults test-browser chaos bench check lock clean
 
 PORT ?= 8000
 MINUTES ?= 5
+REPEATS ?= 3
 PYTHON := .venv/bin/python
 
 help: ## Show this list
@@ -34,6 +35,9 @@ chaos: setup-dev ## Random faults against three workers, every job accounted for
 	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
 		$(if $(REPORT),--report $(REPORT))
 
+bench: setup-dev ## Errand beside other queues (SYSTEMS="errand saq" ROWS=drain,post REPEATS=1); needs wrk
+	@$(PYTHON) -m bench $(SYSTEMS) $(if $(ROWS),--rows $(ROWS)) --repeats $(REPEATS)
+
 check: setup-dev ## ruff, ruff format, mypy --strict
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
@@ -47,4 +51,4 @@ lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--ext
 	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data
-	rm -rf .venv .venv-[0-9]*-[0-9]* .errand .errand-* log.txt
+	rm -rf .bench .venv .venv-[0-9]*-[0-9]* .errand .errand-* log.txt

@@ -81,7 +81,7 @@ class Runner:
         self._dry = False
         self._idle_since = time.monotonic()
         self._wake_out, self._wake_in = os.pipe()
-        self._woken = False
+        self._woken = self._is_called = False
 
     def run(self) -> None:
         """Work; return when nothing is left to do."""
@@ -93,6 +93,9 @@ class Runner:
             self._wait()
             self._look_at_clock()
             self._turn()
+            if self._is_called:  # only now: what woke us is no news any more, and a job waits for its start
+                self._channel.read()
+                self._is_called = False
         self._orders.send(("done", not self._draining))
 
     def _drain(self, *_: object) -> None:
@@ -136,8 +139,7 @@ class Runner:
         if self._wake_out in ready:
             os.read(self._wake_out, 64)
             self._woken = False
-        if channel in ready:
-            self._channel.read()
+        self._is_called = channel in ready
         self._obey()
 
     def _is_busy(self, now: float) -> bool:
