@@ -1,0 +1,1 @@
+"""Errand measured beside its peers: `make bench`."""

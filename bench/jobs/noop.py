@@ -1,0 +1,9 @@
+"""Do nothing."""
+
+from jobs import job
+
+
+@job()
+def run() -> int:
+    """Return at once."""
+    return 1

@@ -1,0 +1,45 @@
+"""No-op jobs drained by one worker and by two, status and result kept.
+
+All jobs are stored before the worker starts, and the clock runs from the first look at which 5 % of them have ended to
+the one at which all have: so no system pays for its start and its imports. A worker is one process that runs jobs.
+The watcher asks the server every 10 ms for one count that it keeps anyway.
+"""
+
+from bench.context import Context
+from bench.figure import Bar, Result
+
+NAME = "drain"
+TITLE = "No-op jobs, jobs/s"
+BARS = [
+    Bar("one worker", 3.0),
+    Bar("one worker", 20.0, against="rq"),
+    Bar("two workers", 1.2, against="errand", other="one worker"),
+    Bar("two workers", 1.0),
+]
+JOBS = {"errand": 40_000, "rq": 2_000, "celery": 5_000, "dramatiq": 16_000, "huey": 25_000}
+JOBS_OF_OTHERS = 12_000
+
+
+def measure(context: Context) -> list[Result]:
+    """Return jobs/s of one worker and of two; for Errand also with other promises of the disk."""
+    count = JOBS.get(context.system.name, JOBS_OF_OTHERS)
+    results = [
+        Result("one worker", drain(context, "noop", count), "jobs/s"),
+        Result("two workers", drain(context, "noop", count * 3 // 2, workers=2), "jobs/s"),
+    ]
+    if context.system.name == "errand":
+        for appendfsync in ("always", "none"):
+            rate = drain(context, "noop", count, appendfsync=appendfsync)
+            results.append(Result(f"one worker, appendfsync {appendfsync}", rate, "jobs/s"))
+    return results
+
+
+def drain(context: Context, job: str, count: int, workers: int = 1, appendfsync: str = "everysec") -> float:
+    """Return the rate at which `workers` drain `count` jobs, in jobs/s."""
+    system = context.system
+    with context.start_server(appendfsync) as server, context.closing() as processes:
+        system.call(server, "enqueue", job, count)
+        for _ in range(workers):
+            processes.enter_context(system.start_worker(server, job))
+        seen = system.call(server, "watch", count, count // 20)
+    return seen["jobs"] / seen["seconds"]

@@ -1,0 +1,25 @@
+"""From just before the enqueue call to the job's first act, on an idle worker: 300 jobs, one after another.
+
+The client is connected and the worker warm (20 jobs before). The pause before each job is drawn from 10 to 60 ms, so
+that it meets no rhythm of a poll. Sender and worker read the same clock.
+"""
+
+from statistics import quantiles
+
+from bench.context import Context
+from bench.figure import Bar, Result
+
+NAME = "latency"
+TITLE = "Enqueue to start on an idle worker, ms"
+BARS = [Bar("p50", 1.0, at_most=True), Bar("p99", 1.0, at_most=True)]
+JOBS = 300
+WARM_UP = 20
+
+
+def measure(context: Context) -> list[Result]:
+    """Return the median and the 99th percentile in milliseconds."""
+    with context.start_server() as server, context.system.start_worker(server, "stamp"):
+        context.system.call(server, "stamp", WARM_UP)
+        waits = context.system.call(server, "stamp", JOBS)["seconds"]
+    cuts = quantiles(waits, n=100)
+    return [Result("p50", cuts[49] * 1000, "ms"), Result("p99", cuts[98] * 1000, "ms")]

@@ -1,0 +1,20 @@
+"""Jobs that sleep 5 ms, as one that waits for a server does: one process, each system at its best concurrency.
+
+Measured as the no-op jobs are (rows/drain.py).
+"""
+
+from bench.context import Context
+from bench.figure import Bar, Result
+from bench.rows.drain import drain
+
+NAME = "nap"
+TITLE = "Jobs that sleep 5 ms, jobs/s"
+BARS = [Bar("one worker", 1.5)]
+JOBS = {"errand": 30_000, "rq": 800, "celery": 4_000, "dramatiq": 12_000, "huey": 16_000}
+JOBS_OF_OTHERS = 10_000
+
+
+def measure(context: Context) -> list[Result]:
+    """Return jobs/s of one worker."""
+    count = JOBS.get(context.system.name, JOBS_OF_OTHERS)
+    return [Result("one worker", drain(context, "nap", count), "jobs/s")]

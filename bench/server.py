@@ -1,0 +1,66 @@
+"""The Redis that all systems share: one real Valkey on loopback TCP, empty at the start of each run."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis, RedisError
+
+from service.local.child import die_with_parent
+from service.local.valkey import find_free_port, find_program
+
+START_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that runs; `pid` is its process."""
+
+    url: str
+    pid: int
+
+    def connect(self) -> Redis:
+        """Return a client for the driver's own questions."""
+        return Redis.from_url(self.url)
+
+
+@contextmanager
+def start_server(appendfsync: str = "everysec") -> Iterator[Server]:
+    """Run a server with this `appendfsync` (`none`: nothing is written to disk) until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="errand-bench-") as folder:
+        port = find_free_port()
+        process = subprocess.Popen(
+            [find_program(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+        try:
+            assert process.stdin is not None
+            with process.stdin as configuration:
+                configuration.write(_configure(Path(folder), port, appendfsync).encode())
+            server = Server(f"redis://127.0.0.1:{port}/0", process.pid)
+            _wait_until_ready(server)
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _configure(folder: Path, port: int, appendfsync: str) -> str:
+    durable = ["appendonly no"] if appendfsync == "none" else ["appendonly yes", f"appendfsync {appendfsync}"]
+    lines = [f'dir "{folder}"', "bind 127.0.0.1", f"port {port}", 'save ""', "maxmemory-policy noeviction", *durable]
+    return "\n".join(lines) + "\n"
+
+
+def _wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.connect().ping()
+            return
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
