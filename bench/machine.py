@@ -17,7 +17,7 @@ def describe_machine() -> list[str]:
     return [
         f"{os.cpu_count()} × {_read_model()}, {memory_bytes / 2**30:.0f} GiB",
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        f"{server} on loopback TCP, `appendfsync everysec` unless a figure says otherwise",
+        f"{server} on loopback TCP, `appendfsync everysec` unless a figure says otherwise, no rewrites of its file",
         f"Errand with rq {version('rq')}, redis-py {version('redis')}",
     ]
 

@@ -50,6 +50,8 @@ def start_server(appendfsync: str = "everysec") -> Iterator[Server]:
 
 def _configure(folder: Path, port: int, appendfsync: str) -> str:
     durable = ["appendonly no"] if appendfsync == "none" else ["appendonly yes", f"appendfsync {appendfsync}"]
+    # A rewrite of the file would fall into some of such short runs and not into others.
+    durable.append("auto-aof-rewrite-percentage 0")
     lines = [f'dir "{folder}"', "bind 127.0.0.1", f"port {port}", 'save ""', "maxmemory-policy noeviction", *durable]
     return "\n".join(lines) + "\n"
 

@@ -140,7 +140,8 @@ class Runner:
             os.read(self._wake_out, 64)
             self._woken = False
         self._is_called = channel in ready
-        self._obey()
+        if self._orders.fileno() in ready:
+            self._obey()
 
     def _is_busy(self, now: float) -> bool:
         """Tell whether there is something to tell Redis, or to take from it."""
