@@ -1,4 +1,4 @@
-"""From just before the enqueue call to the job's first act, on an idle worker: 300 jobs, one after another.
+"""From just before the enqueue call to the job's first act, on an idle worker: 150 jobs, one after another.
 
 The client is connected and the worker warm (20 jobs before). The pause before each job is drawn from 10 to 60 ms, so
 that it meets no rhythm of a poll. Sender and worker read the same clock.
@@ -12,7 +12,7 @@ from bench.figure import Bar, Result
 NAME = "latency"
 TITLE = "Enqueue to start on an idle worker, ms"
 BARS = [Bar("p50", 1.0, at_most=True), Bar("p99", 1.0, at_most=True)]
-JOBS = 300
+JOBS = 150
 WARM_UP = 20
 
 

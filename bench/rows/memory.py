@@ -26,7 +26,7 @@ def measure(context: Context) -> list[Result]:
     points = {"idle": WARM_UP, "after 10,000 jobs": 10_000}
     if system.name == "errand":
         points["after 100,000 jobs"] = 100_000
-    with context.start_server() as server, system.start_worker(server) as worker:
+    with context.start_server() as server, system.start_worker(server, WORKER_THREADS="16") as worker:
         for figure, count in points.items():
             system.call(server, "enqueue", "noop", count - ran)
             system.call(server, "watch", count)

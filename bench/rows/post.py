@@ -1,7 +1,7 @@
 """One e-mail job a request, `POST /v1/jobs/email`, over 32 connections: answers a second.
 
 One uvicorn process with the Procfile's options, uvloop and httptools; wrk with one thread on the same machine, 1 s to
-warm up, then 4 s. Errand runs in production mode, with a key. The peers' clients stand behind the same endpoint
+warm up, then 3 s. Errand runs in production mode, with a key. The peers' clients stand behind the same endpoint
 (bench/web.py), «bare» is that endpoint without a queue. One that blocks is called from a `def` endpoint, as FastAPI
 wants it; what it reaches in the event loop, where each call stops all other requests until Redis has answered, stands
 beside. Every answer is a 202, and for each the server holds a job.
@@ -22,7 +22,7 @@ BARS = [Bar("32 connections", 0.5, against="bare"), Bar("32 connections", 1.4)]
 BLOCKING = ("rq", "celery", "dramatiq", "huey")
 CONNECTIONS = 32
 WARM_UP_SECONDS = 1
-SECONDS = 4
+SECONDS = 3
 
 
 def measure(context: Context) -> list[Result]:

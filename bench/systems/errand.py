@@ -1,6 +1,7 @@
 """Errand: the project as it lies here."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from service.queue.connection import connect as connect_redis
 from service.queue.enqueue import Enqueuer, NewJob
 from service.queue.settings import QueueSettings
 
-THREADS = {"noop": 16, "nap": 64, "stamp": 16}
+THREADS = {"noop": "48", "nap": "64", "stamp": "16"}
 BATCH = 100
-SETTINGS = "rq worker -c worker -w worker.Worker -q, WORKER_THREADS 16 (64 for sleeping jobs), all promises on"
+SETTINGS = (
+    "rq worker -c worker -w worker.Worker -q, all promises on; WORKER_THREADS 48 for no-op jobs, 64 for sleeping ones, "
+    "else 16, its default"
+)
 
 
 class Client:
@@ -52,7 +56,8 @@ async def connect(url: str) -> Client:
 def build_command(job: str) -> list[str]:
     """Return the worker's command."""
     rq = Path(sys.executable).with_name("rq")
-    return ["env", f"WORKER_THREADS={THREADS[job]}", str(rq), "worker", "-c", "worker", "-w", "worker.Worker", "-q"]
+    threads = os.environ.get("WORKER_THREADS", THREADS[job])
+    return ["env", f"WORKER_THREADS={threads}", str(rq), "worker", "-c", "worker", "-w", "worker.Worker", "-q"]
 
 
 def count_ended(redis: Redis, enqueued: int) -> int:
