@@ -50,28 +50,24 @@ end
 
 local started = {}
 
-local function take_one(queue, execution, place)
-  while true do
-    local id = call('LPOP', 'rq:queue:' .. queue)
-    if not id then return false end
-    local found = pcall_redis('HMGET', 'rq:job:' .. id, unpack(FIELDS))
-    if found.err then
-      aside[#aside + 1] = set_aside(id, 'it is a ' .. call('TYPE', 'rq:job:' .. id).ok .. ', no hash')
-    -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
-    elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', 'rq:job:' .. id) == 1) then
-      local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
-        or find_fault(found)
-      if not fault then
-        local ok, broken = pcall(start, id, execution, queue, found, place)
-        if ok then
-          started[#started + 1] = broken
-          return describe(id, execution, queue, found)
-        end
-        pcall(release, id, execution, queue)
-        fault = tell(broken)
+local function take_one(id, queue, execution, place)
+  local found = pcall_redis('HMGET', 'rq:job:' .. id, unpack(FIELDS))
+  if found.err then
+    aside[#aside + 1] = set_aside(id, 'it is a ' .. call('TYPE', 'rq:job:' .. id).ok .. ', no hash')
+  -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
+  elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', 'rq:job:' .. id) == 1) then
+    local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
+      or find_fault(found)
+    if not fault then
+      local ok, broken = pcall(start, id, execution, queue, found, place)
+      if ok then
+        started[#started + 1] = broken
+        return describe(id, execution, queue, found)
       end
-      aside[#aside + 1] = set_aside(id, fault)
+      pcall(release, id, execution, queue)
+      fault = tell(broken)
     end
+    aside[#aside + 1] = set_aside(id, fault)
   end
 end
 
@@ -94,13 +90,16 @@ end
 local function take(want, queues, first, in_turn, executions)
   local taken, turn = {}, first
   while #taken < want and #queues > 0 do
-    local job = take_one(queues[turn], executions[#taken + 1], #taken)
-    if job then
-      taken[#taken + 1] = job
-      if in_turn then turn = turn % #queues + 1 end
-    else -- nobody fills it while this runs
+    local queue = queues[turn]
+    local ids = call('LPOP', 'rq:queue:' .. queue, in_turn and #queues > 1 and 1 or want - #taken)
+    for _, id in ipairs(ids or {}) do
+      taken[#taken + 1] = take_one(id, queue, executions[#taken + 1], #taken)
+    end
+    if not ids then -- nobody fills it while this runs
       table.remove(queues, turn)
       if turn > #queues then turn = 1 end
+    elseif in_turn then
+      turn = turn % #queues + 1
     end
   end
   local ok, broken = true, nil

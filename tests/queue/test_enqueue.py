@@ -1,6 +1,7 @@
 """What the guarded script writes, beside what RQ's own road writes."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,6 +50,8 @@ def snapshot(redis: Redis) -> dict[str, Any]:
             case "hash":
                 value: Any = {name.decode(): field for name, field in redis.hgetall(key).items()}
                 value |= {name: "a time" for name in TIMES if name in value}
+                if "data" in value:  # packed in a smaller window than RQ's
+                    value["data"] = zlib.decompress(value["data"])
             case "list":
                 value = redis.lrange(key, 0, -1)
             case "set":
