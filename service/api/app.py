@@ -15,7 +15,7 @@ from redis import RedisError
 
 from jobs import Job
 from service.api import batches, dashboard, health, jobs, requeue, tutorial
-from service.api.access_log import hide_queries
+from service.api.access_log import log_access
 from service.api.auth import require_key
 from service.api.head import HeadAsGet
 from service.api.loopback import LoopbackOnly
@@ -76,7 +76,7 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
 
 def from_environment() -> FastAPI:
     """Build the application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
-    hide_queries()
+    log_access()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         types = read_catalog()
