@@ -9,10 +9,19 @@ from uuid import uuid4
 from redis import RedisError
 from rq import Queue, Retry, get_current_job
 from rq.exceptions import DuplicateJobError
+from rq.job import JobStatus
 
 if TYPE_CHECKING:
     from jobs._job import Job
 
+# Lists a job for GET /v1/jobs, as service/queue/enqueue.lua does, and wakes the idle; both may be done twice.
+# ARGV  its queue, its type, its id, when it was created in microseconds
+TELL = """#!lua flags=allow-oom
+local index = 'errand:index:' .. ARGV[1] .. ':' .. ARGV[2]
+redis.call('ZADD', index, ARGV[4], ARGV[3])
+redis.call('ZADD', 'errand:indexes', 0, index)
+redis.call('PUBLISH', 'errand:work', ARGV[1])
+"""
 Sent = tuple[str, dict[str, Any]]
 _recorded: ContextVar[list[Sent] | None] = ContextVar("recorded", default=None)
 
@@ -45,18 +54,21 @@ def enqueue(job: "Job[..., Any]", payload: dict[str, Any]) -> str:
             f"jobs.{job.type}.run.enqueue() was called outside a job; "
             f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, jobs.recording() in a test"
         )
+    queue = Queue(job.queue, connection=current.connection, serializer="json")
+    new = queue.create_job(
+        job.path,
+        kwargs=payload,
+        timeout=job.timeout_seconds,
+        result_ttl=current.result_ttl,
+        failure_ttl=current.failure_ttl,
+        description=job.type,
+        status=JobStatus.QUEUED,
+        retry=Retry(len(waits), waits) if (waits := job.retry.draw_seconds()) else None,
+        job_id=new_id,
+    )
     with suppress(DuplicateJobError):
-        Queue(job.queue, connection=current.connection, serializer="json").enqueue_call(
-            job.path,
-            kwargs=payload,
-            timeout=job.timeout_seconds,
-            result_ttl=current.result_ttl,
-            failure_ttl=current.failure_ttl,
-            description=job.type,
-            retry=Retry(len(waits), waits) if (waits := job.retry.draw_seconds()) else None,
-            job_id=new_id,
-            unique=True,
-        )
-    with suppress(RedisError):  # a worker that does not hear it looks by itself, four times a second
-        current.connection.publish("errand:work", job.queue)
+        queue.enqueue_job(new, unique=True)
+    created_us = round(new.created_at.timestamp() * 1_000_000)
+    with suppress(RedisError):  # the job is stored; a worker that does not hear of it looks four times a second
+        current.connection.register_script(TELL)(args=[job.queue, job.type, new_id, created_us])
     return new_id

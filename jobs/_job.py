@@ -12,9 +12,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from pydantic_settings import BaseSettings
 
+from jobs._cron import Cron, CronError, ZoneError
 from jobs._enqueue import enqueue
 from jobs._payload import ContractError, Payload, read_payload, tell_faults
 from jobs._progress import LiveProgress
+from jobs._rate import Rate, read_rate
 from jobs._record import Record
 from jobs._retry import Backoff, PermanentError
 
@@ -42,6 +44,9 @@ class Job(Generic[P, R]):
         settings: type[BaseSettings] | None,
         example: dict[str, Any] | None,
         isolate: bool = False,
+        cron: str | None = None,
+        timezone: str | None = None,
+        rate: str | None = None,
     ) -> None:
         self.function = function
         self.type = function.__module__.rpartition(".")[2]
@@ -55,6 +60,8 @@ class Job(Generic[P, R]):
         self._check()
         self.payload: Payload = read_payload(function, self.where)
         self.example = self._check_example(example)
+        self.cron = self._read_cron(cron, timezone)
+        self.rate = self._read_rate(rate)
         self._inject = self._build_injection()
         self.__doc__ = inspect.getmodule(function).__doc__ if inspect.getmodule(function) else function.__doc__
 
@@ -70,14 +77,14 @@ class Job(Generic[P, R]):
         """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""
         record = Record()
         record.begin()
-        progress = LiveProgress(record.report)
+        progress = LiveProgress(record.report, record.check_stop)
         try:
             arguments = self.payload.load(stored)
             if self.payload.progress:
                 arguments[self.payload.progress] = progress
             result = self._inject(**arguments)
             if inspect.iscoroutine(result):
-                result = asyncio.run(result)
+                result = asyncio.run(record.announce(result))
             kept = self._dump(result)
             progress.flush()
             record.succeed()
@@ -122,6 +129,30 @@ class Job(Generic[P, R]):
                 raise ContractError(f"{self.where}: the example is no valid payload: {tell_faults(error)}") from None
         return example
 
+    def _read_rate(self, rate: str | None) -> Rate | None:
+        try:
+            return None if rate is None else read_rate(rate)
+        except ValueError as error:
+            raise ContractError(f"{self.where}: rate {rate!r}: {error}") from None
+
+    def _read_cron(self, cron: str | None, timezone: str | None) -> Cron | None:
+        if cron is None:
+            if timezone is not None:
+                raise ContractError(f"{self.where}: timezone is the cron's; give a cron or leave it out")
+            return None
+        try:
+            self.payload.model.model_validate({})
+        except ValidationError as error:
+            names = [str(fault["loc"][0]) for fault in error.errors() if fault["type"] == "missing" and fault["loc"]]
+            which = ", ".join(f"'{name}'" for name in names) or tell_faults(error)
+            raise ContractError(f"{self.where}: cron runs it without a payload; give {which} a default") from None
+        try:
+            return Cron(cron, timezone or "UTC")
+        except CronError as error:
+            raise ContractError(f"{self.where}: cron: {error}") from None
+        except ZoneError as error:
+            raise ContractError(f"{self.where}: timezone: {error}") from None
+
     def _build_injection(self) -> Callable[..., Any]:
         try:
             return inject(self.function, cast=False)
@@ -139,12 +170,17 @@ def job(
     settings: type[BaseSettings] | None = None,
     example: dict[str, Any] | None = None,
     isolate: bool = False,
+    cron: str | None = None,
+    timezone: str | None = None,
+    rate: str | None = None,
 ) -> Callable[[Callable[P, R]], Job[P, R]]:
     """Make a function named `run` a job.
 
     `settings` is read at every start, which fails where it can't be built. `example` is a payload that runs as it is,
     shown in /docs. `isolate` gives each attempt a process of its own, which a time-out can kill: for work that may
-    crash, hang in C code or keep the interpreter busy. Raises ContractError where the function can't be one.
+    crash, hang in C code or keep the interpreter busy. `cron` is when it runs by itself, without a payload,
+    by the clock of `timezone` (IANA, UTC by default). `rate` is how many may start in a second, a minute or an hour,
+    "14/s", "100/m", "1000/h", all workers together. Raises ContractError where the function can't be one.
     """
 
     if misplaced is not None:
@@ -152,6 +188,6 @@ def job(
         raise ContractError(f"jobs/{name}.py: @job lacks its parentheses; write @job()")
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
-        return Job(function, queue, timeout_seconds, retry, settings, example, isolate)
+        return Job(function, queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate)
 
     return decorate

@@ -34,17 +34,23 @@ class Progress:
 
 
 class LiveProgress(Progress):
-    """Hands reports to `write` at most 4 times a second; one that came too soon follows when its time has come."""
+    """Hands reports to `write` at most 4 times a second; one that came too soon follows when its time has come.
 
-    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+    `check` comes before each report and may raise, in a job that somebody stopped.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None], check: Callable[[], None] | None = None) -> None:
         super().__init__()
         self._write = write
+        self._check = check
         self._lock = Lock()
         self._held: dict[str, Any] | None = None
         self._written_at = float("-inf")
         self._timer: Timer | None = None
 
     def _take(self, done: float, total: float | None, message: str) -> None:
+        if self._check is not None:
+            self._check()
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         report = {"done": done, "total": total, "message": message[:200], "updated_at": now}
         with self._lock:

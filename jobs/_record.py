@@ -4,8 +4,10 @@ RQ writes back an old `meta` when it retries a job, so nothing of ours lives the
 first whether the hash still exists: a job deleted while it runs must not come back as half a hash.
 """
 
+import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -21,10 +23,13 @@ _BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 redis.call('HINCRBY', KEYS[1], 'errand_attempts', 1)
 redis.call('HDEL', KEYS[1], 'errand_progress', 'errand_error')
+redis.call('PUBLISH', 'errand:events', KEYS[1]:match('[^:]+$')) -- for those who watch the job
 return redis.call('HGET', KEYS[1], 'errand_batch')
 """
 _SET = """
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], unpack(ARGV)) end
+if redis.call('EXISTS', KEYS[1]) == 0 then return end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+redis.call('PUBLISH', 'errand:events', KEYS[1]:match('[^:]+$'))
 """
 _COUNT = """
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
@@ -45,12 +50,15 @@ def describe_error(error: BaseException) -> str:
 class Record:
     """The running attempt's own lines in Redis; without a running RQ job every method does nothing.
 
-    Errand's worker writes them itself, with the rest of what it records; it hands its job a `report_progress`.
+    Errand's worker writes them itself, with the rest of what it records; it hands its job a `report_progress`, a
+    `check_stop` that raises once somebody has stopped the job, and a `take_cancel` for what cancels a coroutine.
     """
 
     def __init__(self) -> None:
         self._job = get_current_job()
         self._report = getattr(self._job, "report_progress", None)
+        self.check_stop: Callable[[], None] | None = getattr(self._job, "check_stop", None)
+        self._take_cancel: Callable[[Callable[[], object]], None] | None = getattr(self._job, "take_cancel", None)
         if self._report is not None:
             self._job = None
         self._batch: str | None = None
@@ -74,6 +82,13 @@ class Record:
                 self._eval(_SET, self._job.key, "errand_progress", _write_json(progress))
             except RedisError as error:
                 logger.warning("job %s: progress report dropped: %s", self._job.id, error)
+
+    async def announce(self, coroutine: Awaitable[Any]) -> Any:
+        """Return what `coroutine` does; tell the worker how to cancel it from another thread, while it waits."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._take_cancel is not None and task is not None:
+            self._take_cancel(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await coroutine
 
     def succeed(self) -> None:
         """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""

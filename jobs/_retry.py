@@ -20,7 +20,11 @@ class Backoff:
     base_seconds: float = 2.0
     cap_seconds: float = 3600.0
 
+    @property
+    def ceilings_seconds(self) -> list[float]:
+        """The longest wait before each retry."""
+        return [min(self.cap_seconds, self.base_seconds * 2 ** min(n, 64)) for n in range(self.tries - 1)]
+
     def draw_seconds(self) -> list[int]:
         """Return the wait before each retry, in whole seconds as RQ stores them; at least 1 each."""
-        ceilings = (min(self.cap_seconds, self.base_seconds * 2 ** min(n, 64)) for n in range(self.tries - 1))
-        return [max(1, round(random.uniform(0, ceiling))) for ceiling in ceilings]
+        return [max(1, round(random.uniform(0, ceiling))) for ceiling in self.ceilings_seconds]

@@ -13,8 +13,22 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from redis import RedisError
 
-from jobs import Job
-from service.api import batches, dashboard, health, jobs, requeue, tutorial
+from jobs import Job, list_queues
+from service.api import (
+    batches,
+    cancel,
+    dashboard,
+    dead_letters,
+    events,
+    health,
+    jobs,
+    listing,
+    queues,
+    requeue,
+    schedules,
+    tutorial,
+    workers,
+)
 from service.api.access_log import log_access
 from service.api.auth import require_key
 from service.api.head import HeadAsGet
@@ -24,14 +38,24 @@ from service.api.problems import add_handlers
 from service.api.query import refuse_unknown
 from service.api.settings import ApiSettings
 from service.api.state import Road
+from service.api.stopping import tell_of_stop
 from service.queue.batch import BatchReader
+from service.queue.cancel import Canceller
 from service.queue.catalog import read_catalog
 from service.queue.connection import connect
+from service.queue.dead_letters import DeadLetters
+from service.queue.delete import Deleter
 from service.queue.enqueue import Enqueuer
+from service.queue.index import JobIndex
+from service.queue.queues import Queues
 from service.queue.requeue import Requeuer
+from service.queue.schedules import Schedules
 from service.queue.server import EvictingServerError, check_url
 from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
 from service.queue.status import StatusReader
+from service.queue.watch import Watcher
+from service.queue.webhook import Webhooks
+from service.queue.workers import WorkerReader
 
 logger = logging.getLogger("errand.api")
 
@@ -55,7 +79,26 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
     app.state.settings = settings
     enqueuer = Enqueuer(redis, queue, types)
     requeuer = Requeuer(redis, enqueuer.memory)
-    app.state.road = Road(redis, types, enqueuer, requeuer, StatusReader(redis), BatchReader(redis, queue))
+    index = JobIndex(redis, (job.queue for job in types.values()))
+    webhooks = Webhooks(types)
+    schedule_store = Schedules(redis, enqueuer.builder, enqueuer.memory, types)
+    app.state.road = Road(
+        redis,
+        types,
+        enqueuer,
+        requeuer,
+        StatusReader(redis),
+        BatchReader(redis, queue),
+        Watcher(redis, StatusReader(redis), BatchReader(redis, queue)),
+        canceller=Canceller(redis, queue, webhooks),
+        deleter=(deleter := Deleter(redis, queue, webhooks)),
+        index=index,
+        dead_letters=DeadLetters(index, requeuer, deleter),
+        webhooks=webhooks,
+        schedules=schedule_store,
+        queues=Queues(redis, list_queues(types)),
+        workers=WorkerReader(redis),
+    )
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
@@ -64,6 +107,13 @@ def create_app(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job
     for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):
         app.router.routes += router.routes  # those of an included router are looked through twice for each request
     app.include_router(requeue.router, dependencies=keyed)
+    app.include_router(queues.router, dependencies=keyed)
+    app.include_router(workers.router, dependencies=keyed)
+    app.include_router(schedules.build_router(bodies), dependencies=keyed)
+    app.include_router(cancel.router, dependencies=keyed)
+    app.include_router(listing.router, dependencies=keyed)
+    app.include_router(dead_letters.router, dependencies=keyed)
+    app.include_router(events.router, dependencies=keyed)
     app.include_router(tutorial.hello)
     app.include_router(tutorial.router, dependencies=keyed)
     app.include_router(health.router)
@@ -104,7 +154,9 @@ async def _check_redis(url: str) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.settings.hashes:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
-    yield
+    with tell_of_stop(app.state.road.watcher.stop):
+        yield
+    await app.state.road.watcher.close()
     await app.state.road.redis.aclose()
 
 

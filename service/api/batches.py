@@ -6,16 +6,17 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response, params
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_json
 
 from jobs import Job
+from service.api import conditional
 from service.api.body import read_body
 from service.api.deadline import redis_deadline
 from service.api.idempotency import DESCRIPTION, read_claim, store_once
-from service.api.jobs import RunAt, unknown_type
+from service.api.jobs import Given, unknown_type
 from service.api.openapi import PROBLEMS, Bodies, describe_body
+from service.api.query import PLAIN, Options
 from service.api.route import DirectRoute
 from service.api.state import check_id, get_road, missing
 from service.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
@@ -48,8 +49,10 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
         read_batch,
         methods=["GET"],
         response_model=BatchView,
+        responses=conditional.NOT_MODIFIED,
         operation_id="read_batch",
         summary="Read a batch",
+        openapi_extra={"parameters": [conditional.PARAMETER]},
     )
     return router
 
@@ -61,9 +64,9 @@ def _build_model(job: Job[..., Any]) -> type[BaseModel]:
 
 
 def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[Response]]:
-    async def enqueue_batch(request: Request, run_at: RunAt = None) -> Response:
+    async def enqueue_batch(request: Request, options: Given = PLAIN) -> Response:
         body: Any = await read_body(request, model)
-        new = _build_jobs(job, body.items, run_at)
+        new = _build_jobs(job, body.items, options)
         claim = await read_claim(request, body)
         new, statuses, headers = await store_once(get_road(request), new, claim, (str(new[0].batch), job.type))
         link = batch_link(id := str(new[0].batch))
@@ -75,11 +78,11 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
     return enqueue_batch
 
 
-def _build_jobs(job: Job[..., Any], items: list[BaseModel], run_at: datetime | None) -> Sequence[NewJob]:
+def _build_jobs(job: Job[..., Any], items: list[BaseModel], options: Options) -> Sequence[NewJob]:
     """Return the jobs of a new batch: they share its time, and their ids follow from its own."""
     batch, now = str(uuid4()), datetime.now(UTC)
     return [
-        NewJob(job, job.payload.dump(item), run_at, batch=batch, id=id, created_at=now)
+        NewJob(job, job.payload.dump(item), batch=batch, id=id, created_at=now, **options.given)
         for id, item in zip(derive_ids(batch, len(items)), items, strict=True)
     ]
 
@@ -88,10 +91,11 @@ async def _refuse_type(request: Request, type: str) -> None:
     raise unknown_type(type, get_road(request).types)
 
 
-async def read_batch(request: Request, id: str) -> JSONResponse:
+async def read_batch(request: Request, id: str) -> Response:
     """Return the batch's counts as they are now; they outlive its jobs."""
     async with redis_deadline():
         batch = await get_road(request).batches.read(check_id(id, "batch"))
     if batch is None:
         raise missing(id, "batch")
-    return JSONResponse(show_batch(batch), headers={"Retry-After": "1"} if batch.ended < batch.total else {})
+    headers = {"Retry-After": "1"} if batch.ended < batch.total else {}
+    return conditional.answer_with_tag(request, show_batch(batch), headers)

@@ -5,23 +5,24 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, params
+from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
 
 from jobs import Job
+from service.api import conditional, wait
 from service.api.body import read_body
 from service.api.deadline import redis_deadline
 from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.openapi import PROBLEMS, Bodies, describe_body
 from service.api.problems import Problem
-from service.api.query import read_run_at
+from service.api.query import PLAIN, Options, read_options
 from service.api.route import DirectRoute
 from service.api.state import check_id, get_road, missing
 from service.api.views import JobView, job_link, show_job, show_new_job
 from service.queue.enqueue import NewJob
 from service.queue.status import ENDED, JobStatus
 
-RunAt = Annotated[datetime | None, Depends(read_run_at)]
+Given = Annotated[Options, Depends(read_options)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -39,24 +40,42 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
             methods=["POST"],
             status_code=202,
             response_model=JobView,
+            responses=wait.ENDED_IN_TIME,
             operation_id=operation,
             summary=summary.replace("`", "").rstrip("."),  # shown as plain text
             description=description.strip(),
-            openapi_extra={**describe_body(job.example), **DESCRIPTION},
+            openapi_extra={
+                **describe_body(job.example),
+                **DESCRIPTION,
+                "parameters": [*DESCRIPTION["parameters"], wait.PARAMETER],
+            },
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
     router.add_api_route(
-        "/{id}", read_job, methods=["GET"], response_model=JobView, operation_id="read_job", summary="Read a job"
+        "/{id}",
+        read_job,
+        methods=["GET"],
+        response_model=JobView,
+        responses=conditional.NOT_MODIFIED,
+        operation_id="read_job",
+        summary="Read a job",
+        openapi_extra={"parameters": [wait.PARAMETER, conditional.PARAMETER]},
     )
     return router
 
 
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
-    async def enqueue(request: Request, run_at: RunAt = None) -> JSONResponse:
+    async def enqueue(request: Request, options: Given = PLAIN) -> JSONResponse:
         body = await read_body(request, job.payload.model)
-        new = NewJob(job, job.payload.dump(body), run_at)
+        new = NewJob(job, job.payload.dump(body), **options.given)
         (new,), (status,), headers = await store_once(get_road(request), [new], await read_claim(request, body))
-        return JSONResponse(show_new_job(new, status), 202, {"Location": job_link(new.id), **headers})
+        headers = {"Location": job_link(new.id), **headers}
+        seconds = wait.read_wait(request)
+        waited = None if seconds is None else await wait.wait_for_new(get_road(request), new.id, seconds)
+        if seconds is None or waited is None:
+            return JSONResponse(show_new_job(new, status), 202, headers)
+        code = 200 if waited.status in ENDED else 202
+        return JSONResponse(show_job(waited), code, headers | wait.tell_applied(seconds))
 
     return enqueue
 
@@ -70,13 +89,20 @@ def unknown_type(type: str, types: dict[str, Any]) -> Problem:
     return Problem(404, "no-such-type", f"There is no job type {type[:64]!r}; there are {', '.join(types)}")
 
 
-async def read_job(request: Request, id: str) -> JSONResponse:
-    """Return the job as it is now; `Retry-After` says when to ask again while it has not ended."""
+async def read_job(request: Request, id: str) -> Response:
+    """Return the job as it is now; `Retry-After` says when to ask again while it has not ended.
+
+    With `Prefer: wait=N` as it is when it has ended, or after N seconds.
+    """
     async with redis_deadline():
         job = await get_road(request).jobs.read(check_id(id, "job"))
+    applied = {}
+    if job is not None and (seconds := wait.read_wait(request)) is not None:
+        job = await wait.wait_for_end(get_road(request), job, seconds)
+        applied = wait.tell_applied(seconds)
     if job is None:
         raise missing(id, "job")
-    return JSONResponse(show_job(job), headers=_advise(job))
+    return conditional.answer_with_tag(request, show_job(job), _advise(job) | applied)
 
 
 def _advise(job: JobStatus) -> dict[str, str]:

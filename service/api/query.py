@@ -1,16 +1,23 @@
-"""Query parameters: unknown ones are refused, and when a job may run is read from two of them."""
+"""Query parameters: unknown ones are refused; what is asked of a new job beside its payload is read from the rest."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import StringConstraints
 
 from service.api.problems import refuse_input
+from service.api.state import get_road
 
 FARTHEST = timedelta(days=3650)
+PARENT_LIMIT = 100
+TAG_LIMIT = 10
+WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
 
 # RFC 3339, section 5.6; in a query the offset's + arrives as a space.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)", re.ASCII)
@@ -56,13 +63,77 @@ async def read_run_at(
         raise _refuse("run_at", "give delay_seconds or run_at, not both")
     if delay_seconds:
         return now + timedelta(seconds=delay_seconds)
-    moment = _parse(run_at) if run_at is not None else now
+    moment = read_moment(run_at, "run_at") if run_at is not None else now
     if moment - now > FARTHEST:
         raise _refuse("run_at", f"it is more than {FARTHEST.days} days away")
     return moment if moment > now else None
 
 
-def _parse(text: str) -> datetime:
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a new job beside its payload, by the names that `NewJob` has."""
+
+    run_at: datetime | None = None
+    after: tuple[str, ...] = ()
+    on_failure: Literal["cancel", "run", "wait"] = "cancel"
+    at_front: bool = False
+    tags: tuple[str, ...] = ()
+    limit: tuple[str, int] | None = None
+    webhook: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """They as arguments of `NewJob`."""
+        return vars(self)
+
+
+PLAIN = Options()
+
+
+async def read_options(
+    request: Request,
+    run_at: Annotated[datetime | None, Depends(read_run_at)],
+    after: Annotated[
+        list[UUID], Query(max_length=PARENT_LIMIT, description="Run it after this job has finished; may repeat.")
+    ] = [],  # noqa: B006 - FastAPI's form
+    on_failure: Annotated[
+        Literal["cancel", "run", "wait"],
+        Query(description="What becomes of it when a job of `after` does not finish well; `wait`: for its requeue."),
+    ] = "cancel",
+    at_front: Annotated[bool, Query(description="Put it before all that wait in its queue.")] = False,
+    tag: Annotated[
+        list[Annotated[str, StringConstraints(pattern=WORD)]],
+        Query(max_length=TAG_LIMIT, description="A word to find it by; may repeat."),
+    ] = [],  # noqa: B006
+    concurrency_key: Annotated[
+        str | None, Query(pattern=WORD, description="Jobs under one key share `concurrency`.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, Query(ge=1, le=10_000, description="So many jobs under the key run or are next to run at once.")
+    ] = None,
+    webhook: Annotated[
+        str | None, Query(description="An https URL that is told of the end of the job, or of the batch.")
+    ] = None,
+) -> Options:
+    """Return what is asked of a new job. Raises Problem 422."""
+    if (concurrency_key is None) != (concurrency is None):
+        raise _refuse("concurrency", "give concurrency_key and concurrency together")
+    if concurrency_key and concurrency_key.endswith((":allowed", ":rate_limited")):
+        raise _refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
+    if after and run_at:
+        raise _refuse("after", "a job waits for others or for a time, not for both")
+    if webhook is not None:
+        try:
+            get_road(request).webhooks.check(webhook)
+        except ValueError as error:
+            raise _refuse("webhook", str(error)) from None
+    limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
+    parents = tuple(dict.fromkeys(map(str, after)))
+    return Options(run_at, parents, on_failure, at_front, tuple(dict.fromkeys(tag)), limit, webhook)
+
+
+def read_moment(text: str, parameter: str) -> datetime:
+    """Return a query's RFC 3339 time in UTC. Raises Problem 422."""
     match = _RFC3339.fullmatch(text)
     try:
         if not match:
@@ -70,7 +141,7 @@ def _parse(text: str) -> datetime:
         offset = match[2].upper().replace(" ", "+")
         return datetime.fromisoformat(text[: match.start(2)].replace(" ", "T").upper() + offset).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _refuse("run_at", "write RFC 3339 with an offset: 2026-12-24T18:00:00+01:00 or …Z") from None
+        raise _refuse(parameter, "write RFC 3339 with an offset: 2026-12-24T18:00:00+01:00 or …Z") from None
 
 
 def _refuse(parameter: str, detail: str) -> Exception:

@@ -1,15 +1,13 @@
 """`…/requeue`: jobs that ended without success, queued again."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from rq import Queue
 
 from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
 from service.api.problems import Problem
-from service.api.state import Road, check_id, get_road, missing
+from service.api.queues import check_queue
+from service.api.state import check_id, get_road, missing
 from service.api.views import JobView, RequeuedView, show_job
 from service.queue.requeue import RequeueRefusedError
 
@@ -41,8 +39,7 @@ async def requeue_job(request: Request, id: str) -> JSONResponse:
 async def requeue_queue(request: Request, name: str) -> JSONResponse:
     """Queue all jobs of a queue again that failed, each with all its tries, in the order in which they failed."""
     road = get_road(request)
-    async with redis_deadline():
-        await _check_queue(name, road)
+    await check_queue(request, name)
     pages, requeued = road.requeuer.requeue_failed(name), 0
     page: int | None = 0
     while page is not None:
@@ -54,16 +51,3 @@ async def requeue_queue(request: Request, name: str) -> JSONResponse:
             problem.detail = f"{requeued} jobs were requeued, then: {problem.detail}"
             raise
     return JSONResponse({"queue": name, "requeued": requeued}, 202)
-
-
-async def _check_queue(name: str, road: Road) -> None:
-    """Raise Problem 404 for a queue that no job type names and that Redis does not know."""
-    names = {job.queue for job in road.types.values()}
-    if name in names:
-        return
-    prefix = Queue.redis_queue_namespace_prefix
-    known: set[Any] = await road.redis.smembers(Queue.redis_queues_keys)
-    names |= {key.decode(errors="replace").removeprefix(prefix) for key in known}
-    if name not in names:
-        listed = ", ".join(sorted(names))
-        raise Problem(404, "no-such-queue", f"There is no queue {name[:64]!r}; there are {listed}")

@@ -10,9 +10,18 @@ from redis.asyncio import Redis
 from jobs import Job
 from service.api.problems import Problem
 from service.queue.batch import BatchReader
+from service.queue.cancel import Canceller
+from service.queue.dead_letters import DeadLetters
+from service.queue.delete import Deleter
 from service.queue.enqueue import Enqueuer
+from service.queue.index import JobIndex
+from service.queue.queues import Queues
 from service.queue.requeue import Requeuer
+from service.queue.schedules import Schedules
 from service.queue.status import StatusReader
+from service.queue.watch import Watcher
+from service.queue.webhook import Webhooks
+from service.queue.workers import WorkerReader
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -27,6 +36,15 @@ class Road:
     requeuer: Requeuer
     jobs: StatusReader
     batches: BatchReader
+    watcher: Watcher
+    schedules: Schedules
+    canceller: Canceller
+    deleter: Deleter
+    webhooks: Webhooks
+    index: JobIndex
+    dead_letters: DeadLetters
+    queues: Queues
+    workers: WorkerReader
 
 
 def get_road(request: Request) -> Road:

@@ -8,7 +8,7 @@ from rq.utils import utcformat
 
 from service.queue.batch import BatchStatus
 from service.queue.enqueue import NewJob
-from service.queue.status import JobError, JobStatus, Progress
+from service.queue.status import JobError, JobStatus, LinkedJob, Progress
 
 
 class JobView(BaseModel):
@@ -30,6 +30,9 @@ class JobView(BaseModel):
     ended_at: str | None
     result: Any
     error: JobError | None
+    tags: list[str]
+    depends_on: list[str]
+    dependents: list[LinkedJob]
     links: dict[str, str]
 
 
@@ -86,7 +89,13 @@ def batch_link(id: str) -> str:
 def show_job(job: JobStatus) -> dict[str, Any]:
     """Return a job that was read."""
     fields = {name: value for name, value in vars(job).items() if name != "batch"}
-    return {**fields, "progress": vars(job.progress), "error": job.error and vars(job.error), "links": _link(job)}
+    return {
+        **fields,
+        "progress": vars(job.progress),
+        "error": job.error and vars(job.error),
+        "dependents": [vars(child) for child in job.dependents],
+        "links": _link(job),
+    }
 
 
 def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
@@ -109,6 +118,9 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "ended_at": None,
         "result": None,
         "error": None,
+        "tags": job.tags,
+        "depends_on": job.after,
+        "dependents": [],
         "links": _link(job),
     }
 

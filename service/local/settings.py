@@ -9,7 +9,16 @@ from pathlib import Path
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # What could reach beyond this machine; the demo is to touch nothing but itself.
-OUTSIDE = ("REDIS_URL", "SMTP_URL", "MAIL_FROM", "LOG_URL", "DATABASE_URL", "API_KEYS", "DASHBOARD_PASSWORD")
+OUTSIDE = (
+    "REDIS_URL",
+    "SMTP_URL",
+    "MAIL_FROM",
+    "LOG_URL",
+    "DATABASE_URL",
+    "API_KEYS",
+    "DASHBOARD_PASSWORD",
+    "WEBHOOK_URL",
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ for i = 1, #record, 2 do
   local id, kept = record[i], record[i + 1]
   if id == 'type' then answer[1] = kept
   elseif id == 'created_at' then answer[2] = kept
-  else
+  elseif id ~= 'webhook' and id ~= 'webhook_waits_for' then
     local status = redis.call('HGET', ARGV[1] .. id, 'status') or (kept ~= '' and kept) or 'deleted'
     if ended[status] and status ~= kept then redis.call('HSET', KEYS[1], id, status) end
     counts[status] = (counts[status] or 0) + 1

@@ -1,5 +1,6 @@
 """The asynchronous connection to Redis."""
 
+import re
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -27,11 +28,22 @@ def connect(url: str) -> Redis:
     )
 
 
-def load_script(redis: Redis, name: str) -> AsyncScript:
-    """Return the Lua script beside this file; it is loaded and sent again by itself where the server lost it."""
-    return redis.register_script(read_script(name))
+def load_script(redis: Redis, *names: str) -> AsyncScript:
+    """Return the Lua script in the files beside this one; it is loaded and sent again where the server lost it."""
+    return redis.register_script("".join(map(read_script, names)))
 
 
 def read_script(name: str) -> str:
-    """Return the text of the Lua script beside this file, with RQ's prefix of keys."""
-    return Path(__file__).with_name(name).read_text().replace("'rq:", f"'{RQ_KEY_PREFIX}:")
+    """Return the text of the Lua script beside this file, complete."""
+    return complete_script(Path(__file__).with_name(name).read_text())
+
+
+def complete_script(text: str) -> str:
+    """Return a script's text with the files of this folder that it includes, and with RQ's prefix of keys."""
+    text = re.sub(r"^-- include (\w+\.lua)$", lambda match: _read_part(match[1]), text, flags=re.M)
+    return text.replace("'rq:", f"'{RQ_KEY_PREFIX}:")
+
+
+def _read_part(name: str) -> str:
+    """Return a file's text without the line that would make it a script of its own."""
+    return re.sub(r"\A#!.*\n", "", Path(__file__).with_name(name).read_text())

@@ -12,7 +12,9 @@ from uuid import UUID, uuid4, uuid5
 
 from redis.asyncio import Redis
 from rq import Queue, Retry
+from rq.job import Dependency
 from rq.job import Job as RQJob
+from rq.rate_limit import RateLimit
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
@@ -20,7 +22,7 @@ from jobs import Job
 from service.queue.flights import Flights
 from service.queue.idempotency import Claim, StoredBeforeError, read_record
 from service.queue.memory import MemoryGuard
-from service.queue.settings import QueueSettings
+from service.queue.settings import LifetimeSettings
 
 BATCH_KEY = "errand:batch:{}"
 OWN = ("status", "created_at", "data", "retry_intervals")  # what differs between jobs that are alike
@@ -34,7 +36,9 @@ class UnknownParentError(Exception):
 class NewJob:
     """A job to be stored: its type, its payload as stored, and when it may run.
 
-    `run_at` None means now. `after` are the ids of the jobs that must finish first.
+    `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
+    them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
+    queued or run at once.
     """
 
     type: Job[..., Any]
@@ -42,6 +46,11 @@ class NewJob:
     run_at: datetime | None = None
     after: tuple[str, ...] = ()
     batch: str | None = None
+    on_failure: str = "cancel"
+    at_front: bool = False
+    tags: tuple[str, ...] = ()
+    limit: tuple[str, int] | None = None
+    webhook: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -50,9 +59,14 @@ class NewJob:
         """When it is due, rounded up to a whole second: RQ 3 keeps no fractions, and no job may run early."""
         return self.run_at and datetime.fromtimestamp(math.ceil(self.run_at.timestamp()), UTC)
 
+    @property
+    def options(self) -> tuple[object, ...]:
+        """All that an ordinary job does without."""
+        return self.run_at, self.after, self.batch, self.at_front, self.tags, self.limit, self.webhook
+
     def tell_shared(self) -> tuple[object, ...]:
         """Return what must be equal in jobs whose records differ in their data and retries alone."""
-        return self.type.type, self.created_at, self.run_at, self.after, self.batch
+        return self.type.type, self.created_at, self.on_failure, self.options
 
 
 def derive_ids(batch: str, count: int) -> list[str]:
@@ -64,13 +78,10 @@ def derive_ids(batch: str, count: int) -> list[str]:
 class Enqueuer:
     """Stores jobs over one asynchronous client."""
 
-    def __init__(self, redis: Redis, settings: QueueSettings, types: dict[str, Job[..., Any]]) -> None:
+    def __init__(self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
         self.memory = MemoryGuard(redis)
+        self.builder = CallBuilder(settings, types)
         self._flights = Flights(redis, "enqueue.lua")
-        self._settings = settings
-        # RQ's classes only build fields here; they ask for a connection and must never use it.
-        self._queues = {name: _offline_queue(name) for name in {job.queue for job in types.values()}}
-        self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}))) for job in types.values()}
 
     async def store(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
@@ -83,9 +94,7 @@ class Enqueuer:
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
-        keys = [Queue.redis_queues_keys, BATCH_KEY.format(id) if batch else "-", claim.record if claim else "-"]
-        keys += [RQJob.key_for(job.id) for job in jobs]
-        answer = await self._flights.call(keys, self._build_args(jobs, batch, claim))
+        answer = await self._flights.call(*self.builder.build(jobs, batch, claim))
         if isinstance(answer, bytes):
             return answer.decode().split(" ")
         if answer[0] == -1:
@@ -94,6 +103,24 @@ class Enqueuer:
         if stored.id != id:
             raise StoredBeforeError(stored)
         return [stored.status] * len(jobs)  # this very call, sent again because its reply was lost
+
+
+class CallBuilder:
+    """Builds what the script is called with; sends nothing."""
+
+    def __init__(self, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
+        self._settings = settings
+        # RQ's classes only build fields here; they ask for a connection and must never use it.
+        self._queues = {name: offline_queue(name) for name in {job.queue for job in types.values()}}
+        self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}))) for job in types.values()}
+
+    def build(
+        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
+    ) -> tuple[list[str], list[str | bytes | int]]:
+        """Return the script's keys and arguments for a call that stores all of the jobs or none, from now on."""
+        record = BATCH_KEY.format(batch[0]) if batch else "-"
+        keys = [Queue.redis_queues_keys, record, claim.record if claim else "-"]
+        return keys + [RQJob.key_for(job.id) for job in jobs], self._build_args(jobs, batch, claim)
 
     def _build_args(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None
@@ -104,19 +131,22 @@ class Enqueuer:
         more: dict[str, Any] = {}
         if batch:
             more["batch"] = ["type", batch[1], "created_at", utcformat(now)]
+            more["batch"] += ["webhook", jobs[0].webhook] if jobs[0].webhook else []
         if claim:
             more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at, jobs[0].due_at)
         args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]
         for _, alike in groupby(jobs, NewJob.tell_shared):
             group = list(alike)
-            args += [self._tell_shared(group[0]), utcformat(group[0].created_at), len(group)]
+            created_at = group[0].created_at
+            created_us = round(created_at.timestamp() * 1_000_000)
+            args += [self._tell_shared(group[0]), utcformat(created_at), created_us, len(group)]
             for job in group:
                 args += [_pack(job), _draw_waits(job)]
         return args
 
     def _tell_shared(self, job: NewJob) -> str:
         """Return, as JSON, what a job shares with others that are alike."""
-        if job.run_at or job.after or job.batch:
+        if any(job.options):
             return json.dumps(self._describe(job))
         return self._plain[job.type.type]
 
@@ -130,12 +160,36 @@ class Enqueuer:
             failure_ttl=self._settings.failure_ttl_seconds,
             description=job.type.type,
             retry=Retry(tries - 1) if tries > 1 else None,
-            depends_on=list(job.after) or None,
+            depends_on=_describe_parents(job),
+            rate_limit=RateLimit(*job.limit) if job.limit else None,
         )
-        fields = built.to_dict() | ({"errand_batch": job.batch} if job.batch else {})
+        if job.at_front:
+            built.enqueue_at_front = True
+        fields = built.to_dict() | _describe_own(job)
         shared = [str(part) for pair in fields.items() if pair[0] not in OWN for part in pair]
-        described = {"queue": job.type.queue, "fields": shared, "after": job.after}
+        described: dict[str, Any] = {"queue": job.type.queue, "type": job.type.type, "fields": shared}
+        described |= {"after": job.after, "on_failure": job.on_failure, "front": job.at_front, "tags": job.tags}
+        if job.limit:
+            described |= {"limit": job.limit}
         return described | ({"score": int(job.due_at.timestamp())} if job.due_at else {})
+
+
+def _describe_parents(job: NewJob) -> Dependency | list[Dependency | RQJob | str] | None:
+    """Return what it waits for, in RQ's words."""
+    if job.after and job.on_failure == "run":
+        return Dependency(list(job.after), allow_failure=True)
+    return list(job.after) or None
+
+
+def _describe_own(job: NewJob) -> dict[str, str]:
+    """Return the fields that RQ has none for."""
+    own = {
+        "errand_batch": job.batch,
+        "errand_tags": json.dumps(job.tags) if job.tags else None,
+        "errand_on_failure": job.on_failure if job.after and job.on_failure != "cancel" else None,
+        "errand_webhook": None if job.batch else job.webhook,  # a batch is told of as a whole
+    }
+    return {name: value for name, value in own.items() if value}
 
 
 def _pack(job: NewJob) -> bytes:
@@ -152,7 +206,8 @@ def _draw_waits(job: NewJob) -> str:
     return json.dumps(waits) if waits else ""
 
 
-def _offline_queue(name: str) -> Queue:
+def offline_queue(name: str) -> Queue:
+    """Return a queue that builds jobs' fields and sends nothing."""
     queue = Queue(name, connection=_NoConnection(), serializer="json")  # type: ignore[arg-type]
     queue.redis_server_version = (7, 0, 0)  # spares RQ an INFO
     return queue

@@ -57,21 +57,32 @@ class Requeuer:
             passed += sum(bool(outcome) for outcome in outcomes)  # refused ones stay where they are
             yield outcomes.count(b"")
 
+    async def requeue_all(self, ids: Sequence[str], token: str) -> list[bytes | None]:
+        """Queue failed jobs again in one step, under a `token` that they then carry.
+
+        Return for each b'' (it is queued again), None (there is none) or why it can't be. A few hundred ids a call.
+        Raises FullRedisError and RedisError.
+        """
+        await self._memory.check()
+        return await self._call(ids, ["failed"], token=token)
+
     async def _call(
-        self, ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None
+        self, ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None
     ) -> list[bytes | None]:
-        outcomes: list[bytes | None] = await self._script(args=build_args(ids, statuses, registry))
+        outcomes: list[bytes | None] = await self._script(args=build_args(ids, statuses, registry, token))
         return outcomes
 
 
-def build_args(ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None) -> list[str | bytes]:
+def build_args(
+    ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None
+) -> list[str | bytes]:
     """Return the arguments of the script for jobs that have one of `statuses`, and are in `registry` where it is given.
 
     It answers for each job b'' (queued again), None (not there) or why it can't be.
     """
     request: dict[str, Any] = {
         "statuses": dict.fromkeys(statuses, True),
-        "token": str(uuid4()),
+        "token": token or str(uuid4()),
         "now": int(time.time()),
         "enqueued_at": utcformat(now()),
     }

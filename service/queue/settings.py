@@ -18,13 +18,18 @@ def tell(fault: Exception | str) -> str:
     return "\n".join(f"errand: {line}" for line in str(fault).splitlines())
 
 
-class QueueSettings(BaseSettings):
-    """Where the jobs are kept, and how long after their end."""
+class LifetimeSettings(BaseSettings):
+    """How long jobs are kept after their end."""
 
     model_config = SettingsConfigDict(frozen=True)
-    redis_url: str = Field(alias="REDIS_URL")
     result_ttl_seconds: int = Field(24 * 3600, alias="JOB_RESULT_TTL_SECONDS", ge=1)
     failure_ttl_seconds: int = Field(30 * 24 * 3600, alias="JOB_FAILURE_TTL_SECONDS", ge=1)
+
+
+class QueueSettings(LifetimeSettings):
+    """Where the jobs are kept as well."""
+
+    redis_url: str = Field(alias="REDIS_URL")
 
     @field_validator("redis_url")
     @classmethod

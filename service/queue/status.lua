@@ -2,10 +2,13 @@
 -- Reads one job.
 -- KEYS  the job's hash, its stream of results
 -- Returns JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a
--- job that has ended or false, and the time it is scheduled for or false.
+-- job that has ended or false, the time it is scheduled for or false, and the first hundred of the jobs that depend on it,
+-- each as {id, status or false}.
 
 local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
-  'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch'}
+  'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
+  'dependency_ids'}
+local LISTED = 100
 local found, values, last, due = {}, redis.call('HMGET', KEYS[1], unpack(FIELDS)), false, false
 for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
 if found.status == 'scheduled' and found.origin then
@@ -14,4 +17,10 @@ elseif found.status == 'finished' or found.status == 'failed' or found.status ==
   local entry = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   last = entry and entry[2] or false
 end
-return cjson.encode({found, last, due})
+
+local children, linked = redis.call('SMEMBERS', 'errand:dependents:' .. KEYS[1]:match('[^:]+$')), {}
+table.sort(children)
+for i = 1, math.min(#children, LISTED) do
+  linked[i] = {children[i], redis.call('HGET', 'rq:job:' .. children[i], 'status')}
+end
+return cjson.encode({found, last, due, linked})

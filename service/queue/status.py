@@ -36,6 +36,14 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class LinkedJob:
+    """A job that waits for another one; `status` is None where it has expired."""
+
+    id: str
+    status: str | None
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """One job as it is now. Times are RFC 3339, UTC; `status` is RQ's word."""
 
@@ -56,6 +64,9 @@ class JobStatus:
     result: Any
     error: JobError | None
     batch: str | None
+    tags: list[str]
+    depends_on: list[str]
+    dependents: list[LinkedJob]
 
 
 class StatusReader:
@@ -66,15 +77,18 @@ class StatusReader:
 
     async def read(self, id: str) -> JobStatus | None:
         """Return the job, None where there is none. Raises RedisError and TimeoutError."""
-        answer = await self._flights.call([RQJob.key_for(id), Result.get_key(id)])
-        found, result, due = json.loads(answer.decode(errors="replace"))
-        if "status" not in found:
-            return None
-        return _build(id, found, dict(zip(result[::2], result[1::2], strict=True)) if result else {}, due)
+        return read_status(id, await self._flights.call([RQJob.key_for(id), Result.get_key(id)]))
 
 
-def _build(id: str, found: dict[str, str], result: dict[str, str], due: str | None) -> JobStatus:
+def read_status(id: str, answer: bytes) -> JobStatus | None:
+    """Return a job out of the script's answer, None where there is none."""
+    found, *rest = json.loads(answer.decode(errors="replace"))
+    return _build(id, found, *rest) if "status" in found else None
+
+
+def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
     status = found["status"]
+    result = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
     return JobStatus(
         id=id,
         type=found.get("description", ""),
@@ -93,6 +107,9 @@ def _build(id: str, found: dict[str, str], result: dict[str, str], due: str | No
         result=_read_result(result) if status == "finished" else None,
         error=None if status == "finished" else _read_error(found.get("errand_error"), result, status),
         batch=found.get("errand_batch"),
+        tags=json.loads(found.get("errand_tags", "[]")),
+        depends_on=json.loads(found.get("dependency_ids", "[]")),
+        dependents=[LinkedJob(child, word or None) for child, word in children or ()],
     )
 
 

@@ -27,6 +27,8 @@ class AllowedJob(Job):
 
     functions: ClassVar[dict[str, Callable[..., Any]]] = {}
     report_progress: Callable[[str], None] | None = None
+    check_stop: Callable[[], None] | None = None
+    take_cancel: Callable[[Callable[[], object]], None] | None = None
 
     @classmethod
     def build(cls, task: Task, connection: Redis) -> Self:

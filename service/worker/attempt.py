@@ -34,12 +34,21 @@ def build_timeout(seconds: float) -> type[JobTimeoutException]:
 
 
 def perform(
-    task: Task, job_class: type[AllowedJob], connection: Redis, report: Callable[[str], None]
+    task: Task,
+    job_class: type[AllowedJob],
+    connection: Redis,
+    report: Callable[[str], None],
+    check_stop: Callable[[], None] | None = None,
+    take_cancel: Callable[[Callable[[], object]], None] | None = None,
 ) -> tuple[Word, BaseException | None]:
-    """Run a task; return its last word, and the error if it ended with one. Raises nothing."""
+    """Run a task; return its last word, and the error if it ended with one. Raises nothing.
+
+    `check_stop` is called before each report of progress; what it raises is raised in the job. `take_cancel` is given
+    what cancels the job from another thread, where the job is a coroutine.
+    """
     try:
         job = job_class.build(task, connection)
-        job.report_progress = report
+        job.report_progress, job.check_stop, job.take_cancel = report, check_stop, take_cancel
         result = job.perform()
         value = "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
         return Word("finished", task, value, ended=time.time()), None

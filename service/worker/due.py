@@ -9,6 +9,8 @@ from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
 from rq.utils import now, utcformat
 
+from service.queue.connection import complete_script
+
 MOST_AT_ONCE = 1000  # a script holds up everybody else
 MOST_ROUNDS = 20
 LOCK_SECONDS = 5
@@ -19,7 +21,7 @@ class DueJobs:
     """The schedules of some queues."""
 
     def __init__(self, redis: Redis, queues: list[Queue]) -> None:
-        self._script = redis.register_script(Path(__file__).with_name("due.lua").read_text())
+        self._script = redis.register_script(complete_script(Path(__file__).with_name("due.lua").read_text()))
         self._queues = queues
 
     def move(self) -> int:

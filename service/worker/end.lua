@@ -5,9 +5,10 @@ local aside, gone = {}, {}
 local finished = {members = {}, executions = {}, queues = {}}
 
 local function retry(word, hash)
-  local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry')
+  local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry', 'errand_stop',
+    'rate_limit_key')
   local left = tonumber(found[1] or '') or 0
-  if left <= 0 then return false end
+  if left <= 0 or is_to_stop(found[4], word.execution) then return false end
   local readable, waits = pcall(cjson.decode, found[2] or '[]')
   local wait = readable and type(waits) == 'table' and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
   wait = math.max(tonumber(wait) or 0, tonumber(word.delay))
@@ -20,6 +21,7 @@ local function retry(word, hash)
   call('SADD', 'rq:queues', 'rq:queue:' .. word.queue)
   -- RQ keeps whole seconds; rounded up, for no job may run early.
   call('ZADD', 'rq:scheduled:' .. word.queue, math.ceil(clock[1] + clock[2] / 1000000 + wait), word.id)
+  if found[5] and found[5] ~= '' then free_slot(word.id, found[5]) end -- it asks for one again when it is due
   return 'scheduled'
 end
 
@@ -29,8 +31,7 @@ local function fail(word, hash, status, may_retry)
   call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text)
   local again = may_retry and retry(word, hash)
   if again then return again end
-  fail_for_good(word.id, word.execution, word.queue, status, word.error, word.value, word.started, word.ended)
-  return call('HEXISTS', hash, 'rate_limit_key') == 1 and 'limited' or status
+  return fail_for_good(word.id, word.execution, word.queue, status, word.error, word.value, word.started, word.ended)
 end
 
 -- Nobody waits for a job and it waited for nobody, as far as Redis has the keys.
@@ -72,9 +73,10 @@ local function finish(word, hash, found)
   if (tonumber(found[4] or '') or 0) > 0 then return 'odd' end -- RQ's own code repeats it
   counted.successful_job_count = counted.successful_job_count + 1
   if ttl == 0 or not word.alone then
-    settle_dependents(word.id, 'finished', 0)
+    settle_dependents(word.id, 'finished')
   end
   if found[5] then note_in_batch(hash, word.id, 'finished') end
+  if found[6] or WEBHOOK_URL then tell_end(word.id, 'finished', found[6], word.ended_text, word.value) end
   if ttl == 0 then
     release(word.id, word.execution, word.queue)
     call('DEL', 'rq:results:' .. word.id, unpack(list_job_keys(word.id)))
@@ -89,7 +91,8 @@ local function finish(word, hash, found)
       expire_job(word.id, ttl)
     end
   end
-  return found[3] and found[3] ~= '' and 'limited' or 'finished'
+  if found[3] and found[3] ~= '' then free_slot(word.id, found[3]) end
+  return 'finished'
 end
 
 local record = {
@@ -107,12 +110,13 @@ local record = {
   interrupted = function(word) return hand_back(word.member, false, '') end,
 }
 
-local ENDS = {'status', 'result_ttl', 'rate_limit_key', 'repeats_left', 'errand_batch'}
+local ENDS = {'status', 'result_ttl', 'rate_limit_key', 'repeats_left', 'errand_batch', 'errand_webhook'}
 
 local function hear(word)
   local hash, is_end = 'rq:job:' .. word.id, word.kind ~= 'progress'
   if not word.lease or gone[word.member] then return 'late' end
   gone[word.member] = is_end or nil
+  touch(word.id)
   local found = pcall_redis('HMGET', hash, unpack(ENDS))
   if found.err or (not found[1] and not is_hash(hash)) then
     if is_end then release(word.id, word.execution, word.queue) end
@@ -121,6 +125,7 @@ local function hear(word)
   -- A person may have canceled it meanwhile, with RQ's own tools.
   if is_end and found[1] ~= 'started' then
     release(word.id, word.execution, word.queue)
+    free_late_slot(word.id, found[1], found[3])
     return 'canceled'
   end
   local answer = record[word.kind](word, hash, found)

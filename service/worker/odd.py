@@ -1,4 +1,4 @@
-"""The odd case goes through RQ's own code: repeats and rate limits, which only jobs of other producers have."""
+"""The odd case goes through RQ's own code: repeats, which only jobs of other producers have."""
 
 import json
 from base64 import b64decode
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from rq import Worker
 from rq.executions import Execution
 from rq.job import Job
-from rq.rate_limit import release_slot
 
 from service.worker.records import Turn
 from service.worker.task import Word
@@ -21,20 +20,11 @@ class Odd:
         self._worker = worker
 
     def settle(self, words: Sequence[Word], turn: Turn) -> bool:
-        """Finish repeating jobs, free the slots of limited ones, let their dependents through; tell if there were any.
-
-        Raises RedisError.
-        """
-        for word, answer in zip(words, turn.answers, strict=True):
-            if answer == "odd":
-                self._finish(word)
-            elif answer == "limited":
-                release_slot(self._fetch(word.task.id))
-        for id in turn.limited:
-            job = self._fetch(id)
-            queue = self._worker.queue_class(job.origin, connection=self._worker.connection, serializer="json")
-            queue.ready_job_registry.enqueue_jobs([id])
-        return bool(turn.limited) or not {"odd", "limited"}.isdisjoint(turn.answers)
+        """Finish repeating jobs; tell if there were any. Raises RedisError."""
+        odd = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
+        for word in odd:
+            self._finish(word)
+        return bool(odd)
 
     def _finish(self, word: Word) -> None:
         """Record an end that RQ repeats; its transaction does not look at the lease, which ends right after."""

@@ -13,23 +13,28 @@ from redis.commands.core import Script
 from rq.defaults import RQ_KEY_PREFIX
 from rq.utils import as_text
 
+from service.queue.connection import read_script
+from service.queue.webhook import Webhooks
 from service.worker.task import Queues, Task, Word
 from service.worker.trace import LOST_TRACE
 
 FOLDER = Path(__file__).parent
 MOST_AT_ONCE = 100
 HELD_SECONDS = 7 * 86400
-PARTS = {"turn": ("end", "take")}  # what a script is made of, besides what all share
+PARTS = {"turn": ("end", "rate", "take")}  # what a script is made of, besides what all share
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn brought: an answer for each word, new tasks, jobs set aside, dependents under RQ's rate limits."""
+    """What a turn brought: an answer for each word, new tasks, jobs set aside.
+
+    `wait_seconds` tells when a job may start that its type's rate holds back now; None where there is none.
+    """
 
     answers: list[str]
     tasks: list[Task]
     aside: list[tuple[str, str]]
-    limited: list[str]
+    wait_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,13 @@ class Lifetimes:
 class Records:
     """The scripts, as one process of the worker `name` calls them. Every method may raise RedisError."""
 
-    def __init__(self, redis: Redis, name: str, lifetimes: Lifetimes) -> None:
+    def __init__(self, redis: Redis, name: str, lifetimes: Lifetimes, webhooks: Webhooks | None = None) -> None:
         self.redis = redis
         self._name = name
         self._lifetimes = lifetimes
-        self._turn, self._hold = load_script(redis, "turn"), load_script(redis, "hold")
-        self._recover, self._release = load_script(redis, "recover"), load_script(redis, "release")
+        steps = ("turn", "hold", "recover", "release")
+        self._turn, self._hold, self._recover, self._release = (load_script(redis, step, webhooks) for step in steps)
+        self._strays = load_script(redis, "strays", webhooks)
 
     def turn(
         self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
@@ -65,12 +71,12 @@ class Records:
             args += _write_word(word)
         served = queues or Queues([], in_turn=False)
         args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
-        answers, tasks, aside, limited = self._turn(args=[*args, *served.names, *executions])
+        answers, tasks, aside, wait_ms = self._turn(args=[*args, *served.names, *executions, *served.rates])
         return Turn(
             [answer.decode() for answer in answers],
             [_read_task(fields, now) for fields in tasks],
             _read_pairs([text for pair in aside for text in pair]),
-            [id.decode() for id in limited],
+            None if wait_ms < 0 else wait_ms / 1000,
         )
 
     def hold(self) -> tuple[bool, dict[str, float]]:
@@ -88,6 +94,14 @@ class Records:
         `why` is lost or interrupted; they come to the front of their queues in the order in which they started.
         """
         return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
+
+    def settle_strays(self, queue: str, first: int, most: int) -> tuple[int, int]:
+        """Settle deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
+
+        Return how many were looked at, and how many of them no longer wait.
+        """
+        seen, gone = self._strays(args=[*self._head(), queue, first, most])
+        return seen, gone
 
     def find(self, member: str, timeout_seconds: float) -> Task:
         """Return a task that is held, without its payload."""
@@ -110,14 +124,13 @@ class Records:
         ]
 
 
-def load_script(redis: Redis, name: str) -> Script:
-    """Return a script of this folder, with what they share before it.
-
-    They may write in a full Redis: without that the jobs that would make room could not end.
-    """
+def load_script(redis: Redis, name: str, webhooks: Webhooks | None = None) -> Script:
+    """Return a script of this folder, with what they share before it; without `webhooks` it stores none."""
     parts = ("records", *PARTS.get(name, ()), name)
-    text = "#!lua flags=allow-oom\n" + "".join((FOLDER / f"{part}.lua").read_text() for part in parts)
-    return redis.register_script(text.replace("'rq:", f"'{RQ_KEY_PREFIX}:"))
+    text = "".join((FOLDER / f"{part}.lua").read_text() for part in parts)
+    shared = read_script("dependents.lua")
+    shared = webhooks.complete_script(shared) if webhooks else shared
+    return redis.register_script(shared + text.replace("'rq:", f"'{RQ_KEY_PREFIX}:"))
 
 
 def format_time(seconds: float) -> str:

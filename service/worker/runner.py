@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import time
+from asyncio import CancelledError
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -12,7 +13,7 @@ from secrets import token_hex
 from redis import Redis, RedisError
 
 from service.worker.allowed import AllowedJob
-from service.worker.attempt import JobStopped, build_timeout, perform
+from service.worker.attempt import JobStopped, build_timeout, describe_failure, perform
 from service.worker.channel import Channel
 from service.worker.family import Pulse
 from service.worker.odd import Odd
@@ -25,6 +26,7 @@ from service.worker.threads import Running, Threads
 LOOK_SECONDS = 0.25
 LOOK_AFTER_ORDERS_SECONDS = 0.02
 CLOCK_SECONDS = 0.1
+RATE_SECONDS = 0.005  # a rate makes good what comes 50 ms late
 LONGEST_WAIT_SECONDS = 1.0
 logger = logging.getLogger("rq.worker")
 
@@ -79,6 +81,7 @@ class Runner:
         self._taken = 0
         self._looked_at = 0.0
         self._dry = False
+        self._rated_at: float | None = None
         self._idle_since = time.monotonic()
         self._wake_out, self._wake_in = os.pipe()
         self._woken = self._is_called = False
@@ -106,7 +109,17 @@ class Runner:
             self._outbox.append(Word("progress", task, text))
             self._wake()
 
-        return perform(task, self._job_class, self._connection, report)
+        running = self._threads.current
+
+        def check_stop() -> None:
+            if running.is_stopped:  # it was interrupted, and has swallowed that
+                raise JobStopped
+
+        word, error = perform(task, self._job_class, self._connection, report, check_stop, running.take_cancel)
+        if isinstance(error, CancelledError) and running.error is not None:
+            error = running.error()
+            word = describe_failure(task, error)
+        return word, error
 
     def _take_end(self, running: Running, word: Word, error: BaseException | None) -> None:
         self._ends.append((running, word, error))
@@ -128,6 +141,8 @@ class Runner:
             return
         self._looked_at = now
         seconds = 0.0 if busy else LOOK_SECONDS
+        if self._rated_at is not None and self._count_free() > 0:
+            seconds = max(0.0, min(seconds, self._rated_at - now))
         if now < self._wait_until:
             seconds = min(LOOK_SECONDS, self._wait_until - now)
         channel = self._channel.fileno()
@@ -159,7 +174,9 @@ class Runner:
             elif order == "free":
                 self._alone.discard(content)
             elif order == "stop" and content in self._running:
-                self._running[content][0].interrupt(JobStopped)
+                running = self._running[content][0]
+                running.is_stopped = True
+                running.interrupt(JobStopped)
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
@@ -195,7 +212,8 @@ class Runner:
             return
         words, self._words = self._words, []
         resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
-        self._dry = len(turn.tasks) < len(self._executions)
+        self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
+        self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
         self._plan.queues.rotate()
         for id, reason in turn.aside:
             logger.error("Job %s is set aside: %s", id, reason)
@@ -262,7 +280,7 @@ class Runner:
             return False
         idle_seconds = time.monotonic() - self._idle_since
         return (
-            (plan.burst and self._dry)
+            (plan.burst and self._dry and self._rated_at is None)
             or (plan.most_jobs is not None and self._taken >= plan.most_jobs)
             or (plan.most_idle_seconds is not None and idle_seconds > plan.most_idle_seconds)
         )

@@ -29,6 +29,7 @@ local function start(id, execution, queue, found, place)
   local ttl = math.ceil(math.max(timeout, 0) + MARGIN_SECONDS + (timeout < 0 and 7 * 86400 or 0))
   local key, executions = 'rq:execution:' .. member, 'rq:executions:' .. id
   local attempts = (tonumber(found[14] or '') or 0) + 1
+  touch(id)
   call('PERSIST', hash)
   call('HSET', hash, 'status', 'started', 'started_at', now_text, 'last_heartbeat', now_text, 'worker_name', worker,
     'origin', queue, 'errand_attempts', attempts)
@@ -58,10 +59,13 @@ local function take_one(id, queue, execution, place)
   elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', 'rq:job:' .. id) == 1) then
     local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
       or find_fault(found)
+    local is_rated = not fault and rates[found[9]]
+    if is_rated and find_start(found[9]) > clock_us then return park(id, queue, found[9]) end
     if not fault then
       local ok, broken = pcall(start, id, execution, queue, found, place)
       if ok then
         started[#started + 1] = broken
+        if is_rated then note_start(found[9]) end
         return describe(id, execution, queue, found)
       end
       pcall(release, id, execution, queue)
@@ -89,9 +93,10 @@ end
 -- Take so many jobs at most, from `first` on; return their descriptions.
 local function take(want, queues, first, in_turn, executions)
   local taken, turn = {}, first
-  while #taken < want and #queues > 0 do
+  while #taken < want and #queues > 0 and parked_count < PARK_LIMIT do
     local queue = queues[turn]
-    local ids = call('LPOP', 'rq:queue:' .. queue, in_turn and #queues > 1 and 1 or want - #taken)
+    local ids = parked[queue] and pop_parked(queue)
+      or call('LPOP', 'rq:queue:' .. queue, in_turn and #queues > 1 and 1 or want - #taken)
     for _, id in ipairs(ids or {}) do
       taken[#taken + 1] = take_one(id, queue, executions[#taken + 1], #taken)
     end

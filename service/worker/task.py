@@ -42,11 +42,15 @@ class Word(NamedTuple):
 
 @dataclass(slots=True)
 class Queues:
-    """The queues that a worker serves, in the order given or each in turn."""
+    """The queues that a worker serves, in the order given or each in turn.
+
+    `rates` are the types that have one, each as three: its name, how many may start in a period, its microseconds.
+    """
 
     names: list[str]
     in_turn: bool
     first: int = 1
+    rates: tuple[str | int, ...] = ()
 
     def rotate(self) -> None:
         """Let the next queue come first, where they are served in turn."""

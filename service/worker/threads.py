@@ -18,7 +18,9 @@ class Running:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.interrupted = False
+        self.interrupted = self.is_stopped = False
+        self.error: type[BaseException] | None = None
+        self._cancel: Callable[[], object] | None = None
         self._ended = False
         self._lock = threading.Lock()
         self._thread: int | None = None
@@ -27,17 +29,28 @@ class Running:
         """Note the thread."""
         self._thread = threading.get_ident()
 
+    def take_cancel(self, cancel: Callable[[], object]) -> None:
+        """Note what cancels the task, which is a coroutine."""
+        self._cancel = cancel
+
     def end(self) -> None:
         """Note that nothing of the task runs any more."""
         with self._lock:
             self._ended = True
 
     def interrupt(self, error: type[BaseException]) -> None:
-        """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns."""
+        """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns.
+
+        A coroutine is canceled as well: its loop may wait long for something else, or keep the error to itself.
+        """
         with self._lock:
             if not self._ended and not self.interrupted and self._thread is not None:
                 self.interrupted = True
+                self.error = error
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
+                if self._cancel is not None:
+                    with suppress(RuntimeError):  # its loop has just ended
+                        self._cancel()
 
 
 class Threads:
@@ -50,6 +63,7 @@ class Threads:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._ringing = False
         self._idle = 0
+        self._here = threading.local()
 
     def start(self, task: Task) -> Running:
         """Run a task, in a thread that has nothing to do or in a new one."""
@@ -60,6 +74,12 @@ class Threads:
             threading.Thread(target=self._work, daemon=True).start()
         self._tasks.append(running)
         self._ring()
+        return running
+
+    @property
+    def current(self) -> Running:
+        """The task of the thread that asks."""
+        running: Running = self._here.running
         return running
 
     def take_back(self, running: Running) -> None:
@@ -87,6 +107,7 @@ class Threads:
         while True:
             running = self._await()
             running.begin()
+            self._here.running = running
             word, error = self._perform(running)
             if running.interrupted:  # what was raised may still be on its way to this thread
                 with suppress(BaseException):

@@ -2,9 +2,10 @@
 -- ARGV  7 how many words follow, each of 10: kind, job, execution, queue, ended as text, started and ended in seconds,
 --       value, error (JSON), the least delay of a retry in seconds; then how many jobs to take at most, whether this call
 --       was sent before (2: and shall take nothing new), whether the queues are served in turn, which comes first, how
---       many, their names; then an execution id for each job that may be taken
--- Returns what became of each word, the jobs taken, those set aside with the reason, and the dependents that RQ's own
--- code has to let through, by its limits.
+--       many, their names; then an execution id for each job that may be taken; then for each type that has a rate its
+--       name, how many may start in a period, and the period in microseconds
+-- Returns what became of each word, the jobs taken, those set aside with the reason, and in how many milliseconds there
+-- is one that its type's rate holds back now (-1: none).
 
 local at = 6
 local function read()
@@ -17,6 +18,20 @@ local function read_many(count)
   for i = 1, count do values[i] = ARGV[at + i] end
   at = at + count
   return values
+end
+
+-- The queues that are not paused, and which of them comes first.
+local function leave_paused(names, start)
+  if call('EXISTS', 'rq:suspended') == 1 then return {}, 1 end
+  local paused, left, first_left = {}, {}, 1
+  for _, name in ipairs(call('SMEMBERS', 'errand:paused')) do paused[name] = true end
+  for i, name in ipairs(names) do
+    if not paused[name] then
+      if i < start then first_left = #left + 2 end
+      left[#left + 1] = name
+    end
+  end
+  return left, first_left <= #left and first_left or 1
 end
 
 local words = {}
@@ -38,8 +53,19 @@ if sent_before ~= '0' and want > 0 then
   taken = take_again(executions)
   if #taken > 0 or sent_before == '2' then want = 0 end
 end
-if want > 0 and call('EXISTS', 'rq:suspended') == 0 then
+local wait_ms = -1
+if want > 0 then
+  for i = 1, #ARGV - at, 3 do
+    rates[ARGV[at + i]] = {most = tonumber(ARGV[at + i + 1]), period_us = tonumber(ARGV[at + i + 2])}
+  end
+  if call('EXISTS', 'rq:suspended', 'errand:paused', 'errand:rated') > 0 then
+    queues, first = leave_paused(queues, first)
+    read_parked()
+  end
+  local served = {unpack(queues)}
   taken = take(want, queues, first, in_turn, executions)
+  keep_starts()
+  wait_ms = tell_wait(served)
 end
 
 if call('EXISTS', worker_key) == 1 then
@@ -47,4 +73,4 @@ if call('EXISTS', worker_key) == 1 then
   elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then call('HSET', worker_key, 'state', 'idle') end
 end
 close()
-return {answers, taken, aside, rate_limited}
+return {answers, taken, aside, wait_ms}

@@ -7,8 +7,9 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic_settings import BaseSettings
 from redis import Redis, RedisError
 from redis.exceptions import ConnectionError, OutOfMemoryError, TimeoutError
 from rq import Queue, Worker
@@ -17,7 +18,8 @@ from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAUL
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from jobs import list_queues, load_jobs
-from service.queue.settings import SettingsError, read_settings, tell
+from service.queue.settings import LifetimeSettings, SettingsError, read_settings, tell
+from service.queue.webhook import Webhooks
 from service.worker.allowed import AllowedJob
 from service.worker.channel import Channel
 from service.worker.child import Child
@@ -27,11 +29,15 @@ from service.worker.family import Pulse
 from service.worker.odd import Odd
 from service.worker.records import Lifetimes, Records
 from service.worker.runner import Plan, Runner
+from service.worker.schedule import DueSchedules
 from service.worker.settings import WorkerSettings
 from service.worker.signals import Signals
+from service.worker.strays import Strays
 from service.worker.supervisor import Supervisor
+from service.worker.sweep import Sweep
 from service.worker.task import Queues, Task
 
+S = TypeVar("S", bound=BaseSettings)
 JOB_RETRIES = 5  # some three seconds: what a job asks of Redis should not fail for a restart
 
 
@@ -48,11 +54,17 @@ class ErrandWorker(Worker):
         options["serializer"] = "json"
         names = [queue if isinstance(queue, str) else queue.name for queue in queues]
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
-        self._settings = _read_settings()
+        self._settings = _read_settings(WorkerSettings)
+        self._webhooks = Webhooks(types)
         # RQ's serializer writes the function's path first.
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
+        rates = [(job.type, job.rate.most, job.rate.period_seconds * 1_000_000) for job in types.values() if job.rate]
+        self._rates = tuple(part for rate in rates for part in rate)
         self._serves_all = names == list_queues(types)
         self._due = DueJobs(self.connection, self.queues)
+        self._strays = Strays(self._build_records(), self.queue_names())
+        self._sweep = Sweep(self.connection)
+        self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types)
 
     def _set_ip_address(self, connection: Redis) -> None:
         try:
@@ -85,7 +97,7 @@ class ErrandWorker(Worker):
         The queues are served in the order given; all of them, or with another strategy, in turn.
         """
         in_turn = self._serves_all or dequeue_strategy != DequeueStrategy.DEFAULT
-        queues = Queues(self.queue_names(), in_turn)
+        queues = Queues(self.queue_names(), in_turn, rates=self._rates)
         plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
         with Signals() as signals:
             self._begin(logging_level, date_format, log_format)
@@ -122,12 +134,18 @@ class ErrandWorker(Worker):
 
     def register_again(self) -> None:
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
+        self._schedules.tell_files_again()
         with suppress(OutOfMemoryError):
             self.register_birth()  # type: ignore[no-untyped-call]
 
     def run_chores(self) -> None:
-        """Move due jobs, and clean RQ's registries every ten minutes; a damaged record there ends only this round."""
+        """Move due jobs, serve the schedules, sweep the indexes; clean RQ's registries every ten minutes.
+
+        A damaged record there ends only this round.
+        """
         self._due.move()
+        self._schedules.run()
+        self._sweep.run()
         if self.should_run_maintenance_tasks:
             try:
                 super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
@@ -135,11 +153,12 @@ class ErrandWorker(Worker):
                 raise
             except Exception:
                 self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
+        self._strays.run()
 
     def _build_records(self) -> Records:
         results_seconds = int(self.default_result_ttl)
         lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
-        return Records(clone(self.connection), self.name, lifetimes)
+        return Records(clone(self.connection), self.name, lifetimes, self._webhooks)
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         connection = clone(self.connection, JOB_RETRIES)
@@ -150,8 +169,8 @@ class ErrandWorker(Worker):
         Child(task, self._build_records(), connection, self._job_class, Odd(self)).run()
 
 
-def _read_settings() -> WorkerSettings:
+def _read_settings(kind: type[S]) -> S:
     try:
-        return read_settings(WorkerSettings, "the worker")
+        return read_settings(kind, "the worker")
     except SettingsError as error:
         sys.exit(tell(error))

@@ -300,7 +300,7 @@ def test_a_full_redis_leaves_the_key_free(client: TestClient, redis: Redis) -> N
 def test_without_the_header_equal_requests_are_two_jobs_and_no_record(client: TestClient, redis: Redis) -> None:
     ids = {client.post(URL, json=BODY).json()["id"] for _ in range(2)}
     assert len(ids) == 2
-    assert redis.keys("errand:*") == []
+    assert redis.keys("errand:idempotency:*") == []
 
 
 def test_where_no_job_is_posted_the_header_is_no_matter(client: TestClient) -> None:
@@ -346,7 +346,7 @@ def test_a_reply_of_redis_that_was_lost_makes_no_replay(redis: Redis, queue_sett
 @pytest.mark.parametrize("path", [URL, "/v1/batches/log"])
 def test_the_document_describes_it(client: TestClient, path: str) -> None:
     operation = client.get("/openapi.json").json()["paths"][path]["post"]
-    (parameter,) = (one for one in operation["parameters"] if one["in"] == "header")
-    assert (parameter["name"], parameter["required"]) == ("Idempotency-Key", False)
+    (parameter,) = (one for one in operation["parameters"] if one["name"] == "Idempotency-Key")
+    assert (parameter["in"], parameter["required"]) == ("header", False)
     assert {"delay_seconds", "run_at"} <= {one["name"] for one in operation["parameters"]}
     assert "Idempotency-Replayed" in operation["responses"]["202"]["headers"]

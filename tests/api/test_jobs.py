@@ -31,6 +31,7 @@ def test_a_job_has_every_field_of_the_contract(client: TestClient) -> None:
     assert set(job) == {
         *("id", "type", "queue", "status", "progress", "attempts", "interruptions", "losses", "retries_left"),
         *("created_at", "enqueued_at", "run_at", "started_at", "ended_at", "result", "error", "links"),
+        *("tags", "depends_on", "dependents"),
     }
     assert set(job["progress"]) == {"done", "total", "percent", "message", "updated_at"}
 

@@ -43,7 +43,7 @@ def test_every_reference_leads_somewhere(document: dict) -> None:
 
 def test_errors_are_described_as_problems(document: dict) -> None:
     responses = document["paths"]["/v1/jobs/log"]["post"]["responses"]
-    assert set(responses) == {"202", "default"}
+    assert set(responses) == {"200", "202", "default"}
     assert "application/problem+json" in responses["default"]["content"]
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from jobs import Job
+from jobs import Job, load_jobs
 from service.queue.connection import connect
 from service.queue.enqueue import Enqueuer, NewJob
 from service.queue.settings import QueueSettings
+from service.queue.webhook import Webhooks
 from service.worker.records import load_script
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.server import Server
@@ -74,7 +75,7 @@ def assert_one_run(site: Site, job: str) -> None:
 
 def name_turn(site: Site) -> bytes:
     """Return what a request of a worker's turn holds: the name of its script."""
-    return str(load_script(site.redis, "turn").sha).encode()
+    return str(load_script(site.redis, "turn", Webhooks(load_jobs())).sha).encode()
 
 
 @pytest.mark.slow

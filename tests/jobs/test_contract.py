@@ -37,6 +37,12 @@ BROKEN = {
     "bad_queue": "jobs/bad_queue.py: queue 'Text Messages': use lower-case letters, digits, - and _",
     "no_time": "jobs/no_time.py: timeout_seconds is 0; give at least 1",
     "no_tries": "jobs/no_tries.py: Backoff(tries=0); the first attempt counts: at least 1",
+    "bad_cron": "jobs/bad_cron.py: cron: hour '25' can't be read: write 0 to 23, *, lists (1,2), ranges (1-5) "
+    "and steps (*/5)",
+    "bad_zone": "jobs/bad_zone.py: timezone: there is no time zone 'Europe/Pariss' in the IANA database; "
+    "do you mean Europe/Paris?",
+    "zone_alone": "jobs/zone_alone.py: timezone is the cron's; give a cron or leave it out",
+    "cron_needs": "jobs/cron_needs.py: cron runs it without a payload; give 'to' a default",
     "import_error": "jobs/import_error.py: line 4: ModuleNotFoundError: No module named 'jobs._nowhere'",
     "of_another": "jobs/of_another.py: run is jobs.log's; define it here, as run()",
     "other_name": "jobs/other_name.py: run is made of send(); name the function run()",

@@ -53,6 +53,27 @@ def test_idle_workers_hear_of_it(redis: Redis, perform: Perform) -> None:
         assert heard.get_message(timeout=5)["data"] == b"default"
 
 
+def test_inside_a_job_it_is_listed_by_its_time_of_creation(redis: Redis, perform: Perform) -> None:
+    child = fetch(perform("parent", {"value": "Hi"}).return_value(), redis)
+    created_us = round(child.created_at.timestamp() * 1_000_000)
+    assert redis.zrange("errand:index:default:echo", 0, -1, withscores=True) == [(child.id.encode(), created_us)]
+    assert redis.zrange("errand:indexes", 0, -1) == [b"errand:index:default:echo"]
+
+
+def test_listing_and_waking_are_one_round_trip(redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch) -> None:
+    perform("parent", {"value": "Hi"})
+    send, sent = Redis.execute_command, []
+
+    def note(self: Redis, *args: Any, **options: Any) -> Any:
+        sent.append(args)
+        return send(self, *args, **options)
+
+    monkeypatch.setattr(Redis, "execute_command", note)
+    perform("parent", {"value": "Hi"})
+    assert len([args for args in sent if args[0] == "EVALSHA" and args[3:5] == ("default", "echo")]) == 1
+    assert not [args for args in sent if args[0] == "PUBLISH" and args[1] == "errand:work"]
+
+
 def test_a_job_whose_reply_was_lost_is_there_once(
     redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,11 @@ def test_ctrl_c_in_the_middle_leaves_nothing(clone: Clone, tmp_path: Path, numbe
     process = clone.start(pip_does=writing)
     wait_until(started.exists)
     os.killpg(process.pid, number)
-    process.communicate(timeout=10)
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:  # dash 0.5.12 loses a signal that comes within its vfork; a person presses again
+        os.killpg(process.pid, number)
+        process.communicate(timeout=10)
     assert process.returncode == 130
     assert clone.list_made() == []
     assert not list_working_in(clone.folder)

@@ -42,9 +42,11 @@ def use(queue_settings: QueueSettings) -> Use:
 
 
 def snapshot(redis: Redis) -> dict[str, Any]:
-    """Return every key with its type, content and lifetime; times replaced by the fact that they are there."""
+    """Return every key but our own with its type, content and lifetime; instead of times that they are there."""
     content: dict[str, Any] = {}
-    for key in sorted(redis.keys()):
+    for key in sorted(redis.scan_iter()):
+        if key.startswith(b"errand:"):
+            continue
         kind = redis.type(key).decode()
         match kind:
             case "hash":

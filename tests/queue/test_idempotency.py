@@ -105,7 +105,8 @@ def test_refused_jobs_leave_no_record(redis: Redis, use: Any) -> None:
 def test_without_a_claim_there_is_no_record_and_none_is_looked_for(redis: Redis, use: Any) -> None:
     redis.config_resetstat()
     use(lambda enqueuer: enqueuer.store([new_job()]))
-    assert sorted(redis.keys("*")) == sorted([*redis.keys("rq:job:*"), b"rq:queue:log", b"rq:queues"])
+    listed = [b"errand:index:log:log", b"errand:indexes"]
+    assert sorted(redis.keys("*")) == sorted([*redis.keys("rq:job:*"), *listed, b"rq:queue:log", b"rq:queues"])
     assert "cmdstat_get" not in redis.info("commandstats")
 
 

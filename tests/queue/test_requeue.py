@@ -189,11 +189,23 @@ def test_a_job_that_is_no_hash_is_left_with_a_reason(redis: Redis, use: Use) -> 
         use(lambda requeuer: requeuer.requeue("x"))
 
 
-def test_a_job_with_a_rate_limit_of_rqs_is_left_to_rq(redis: Redis, use: Use) -> None:
+def test_jobs_under_a_concurrency_key_come_back_through_its_limit(redis: Redis, use: Use) -> None:
+    ids = [fail(redis, store(redis)) for _ in range(3)]
+    for id in ids:
+        redis.hset(f"rq:job:{id}", mapping={"rate_limit_key": "k", "rate_limit_concurrency": 1})
+    for id in ids:
+        use(lambda requeuer, id=id: requeuer.requeue(id))
+    assert [redis.hget(f"rq:job:{id}", "status") for id in ids] == [b"queued", b"rate_limited", b"rate_limited"]
+    assert redis.lrange("rq:queue:log", 0, -1) == [ids[0].encode()]
+    assert redis.zrange("rq:rl:k:rate_limited", 0, -1) == [id.encode() for id in ids[1:]]
+
+
+def test_a_requeued_job_does_not_wait_for_a_slot_that_is_still_its_own(redis: Redis, use: Use) -> None:
     id = fail(redis, store(redis))
-    redis.hset(f"rq:job:{id}", "rate_limit_key", "mail")
-    with pytest.raises(RequeueRefusedError, match="rate limit"):
-        use(lambda requeuer: requeuer.requeue(id))
+    redis.hset(f"rq:job:{id}", mapping={"rate_limit_key": "k", "rate_limit_concurrency": 1})
+    redis.zadd("rq:rl:k:allowed", {id: 1})
+    use(lambda requeuer: requeuer.requeue(id))
+    assert redis.hget(f"rq:job:{id}", "status") == b"queued"
 
 
 def test_a_reply_that_is_lost_changes_nothing(redis: Redis, use: Use, queue_settings: QueueSettings) -> None:

@@ -31,9 +31,10 @@ def ask(
     again: int = 0,
     names: tuple[str, ...] = ("default",),
     in_turn: bool = False,
+    first: int = 1,
 ) -> Turn:
     """Ask for a job for each execution."""
-    return records.turn([], executions, Queues(list(names), in_turn), again)
+    return records.turn([], executions, Queues(list(names), in_turn, first), again)
 
 
 def take(records: Records, count: int = 1, prefix: str = "e") -> list[Task]:

@@ -6,7 +6,7 @@ from rq.job import Job
 
 from tests.services import Services
 
-NAMES = ("default", "email", "log")
+NAMES = ("default", "email", "log", "webhook")
 
 
 def fill(redis: Redis, count: int = 6) -> None:
@@ -28,8 +28,8 @@ def run(services: Services, redis: Redis, *options: str) -> list[str]:
 def test_without_names_each_queue_has_its_turn(services: Services, redis: Redis) -> None:
     fill(redis)
     order = run(services, redis)
-    assert len(order) == 18
-    assert all(set(order[start : start + 3]) == set(NAMES) for start in range(0, 18, 3))
+    assert len(order) == 24
+    assert all(set(order[start : start + 4]) == set(NAMES) for start in range(0, 24, 4))
 
 
 def test_named_queues_are_emptied_in_their_order(services: Services, redis: Redis) -> None:
@@ -79,4 +79,4 @@ def test_max_jobs_ends_it_after_so_many(services: Services, redis: Redis) -> Non
 def test_max_idle_time_ends_it_when_nothing_comes(services: Services, redis: Redis) -> None:
     fill(redis, 1)
     assert services.start_worker("--max-idle-time", "1").wait(30) == 0
-    assert sum(redis.zcard(f"rq:finished:{name}") for name in NAMES) == 3
+    assert sum(redis.zcard(f"rq:finished:{name}") for name in NAMES) == 4

@@ -1,0 +1,35 @@
+"""Hearing of the stop at once: uvicorn ends the lifespan only after the last answer, and a stream would never end."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def tell_of_stop(call: Callable[[], None]) -> Iterator[None]:
+    """Run `call` in the running loop when the process is asked to end, besides what the server does then."""
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        if callable(before[number]):
+            before[number](number, frame)
+
+    for number in SIGNALS:
+        if callable(before[number]):  # without a handler of the server's the process would no longer end
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, before[number])

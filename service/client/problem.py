@@ -1,0 +1,70 @@
+"""What went wrong, in the words of the person who typed the command."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Where the command line has another word for what the API calls a parameter or a header.
+OPTIONS = {
+    "run_at": "--at",
+    "delay_seconds": "--delay",
+    "at_front": "--front",
+    "Idempotency-Key": "--key",
+    "created_after": "--since",
+    "created_before": "--until",
+    "failed_after": "--since",
+    "failed_before": "--until",
+    "every_seconds": "--every",
+}
+NO_KEY = "ERRAND_KEY is not set, and this service wants a key; set ERRAND_KEY=errand_… (`errand key NAME` makes one)"
+WRONG_KEY = "the service does not know the key in ERRAND_KEY; set one that its API_KEYS lists"
+
+
+class ClientError(Exception):
+    """Ends the command: its text goes to the error output, `code` is the exit code."""
+
+    code = 1
+
+
+class WrongUsageError(ClientError):
+    """Raised for options, arguments or settings that can't be meant."""
+
+    code = 2
+
+
+class AwayError(ClientError):
+    """Raised where no good answer came: `final` where asking again is no use, `arrived` where the request may have."""
+
+    code = 4
+
+    def __init__(self, text: str, final: bool = False, arrived: bool = True) -> None:
+        super().__init__(text)
+        self.final, self.arrived = final, arrived
+
+
+class RefusedError(ClientError):
+    """Raised for an answer 4xx: `name` is its stable type, without what all of them begin with."""
+
+    code = 3
+
+    def __init__(self, status: int, problem: Mapping[str, Any], has_key: bool) -> None:
+        super().__init__(_tell(status, problem, has_key))
+        self.status = status
+        self.name = str(problem.get("type", "")).rpartition(":")[2]
+
+
+def _tell(status: int, problem: Mapping[str, Any], has_key: bool) -> str:
+    if status == 401:
+        return WRONG_KEY if has_key else NO_KEY
+    if not problem:
+        return f"the answer was {status}, and it is not Errand's: is ERRAND_URL right, the path that it ends with too?"
+    detail = str(problem.get("detail") or problem.get("title") or status)
+    faults = [(_locate(fault), str(fault.get("detail", ""))) for fault in problem.get("errors") or []]
+    width = max((len(where) for where, _ in faults), default=0)
+    return "\n".join([detail.removesuffix("; see errors"), *(f"  {where:<{width}}  {what}" for where, what in faults)])
+
+
+def _locate(fault: Mapping[str, Any]) -> str:
+    """Return where a fault lies: the option, or the field's path in the payload (`items/7/to`)."""
+    if name := fault.get("parameter"):
+        return OPTIONS.get(str(name), "--" + str(name).replace("_", "-"))
+    return str(fault.get("pointer", "")).removeprefix("#").removeprefix("/") or "payload"

@@ -1,0 +1,34 @@
+"""Canceling jobs that wait and stopping jobs that run: one guarded script."""
+
+import time
+
+from redis.asyncio import Redis
+from rq.utils import now, utcformat
+
+from service.queue.settings import QueueSettings
+from service.queue.webhook import Webhooks, load_ending_script
+
+
+class CancelRefusedError(Exception):
+    """Raised when a job can't be canceled; the text says why."""
+
+
+class Canceller:
+    """Cancels jobs over one asynchronous client."""
+
+    def __init__(self, redis: Redis, settings: QueueSettings, webhooks: Webhooks | None = None) -> None:
+        self._script = load_ending_script(redis, "cancel.lua", webhooks)
+        self._ttl_seconds = settings.failure_ttl_seconds
+
+    async def cancel(self, id: str, token: str) -> str | None:
+        """Cancel a job that waits, with its dependents as their `on_failure` says; ask for the stop of one that runs.
+
+        Return `canceled`, `stopped`, or `started` while it still runs; None where there is no such job. Call it again
+        with the same `token` to learn whether it has stopped: it may be tried again meanwhile and is canceled then.
+        Raises CancelRefusedError for one that has ended, RedisError and TimeoutError.
+        """
+        answer = await self._script(args=[repr(time.time()), utcformat(now()), self._ttl_seconds, token, id])
+        word = None if answer is None else answer.decode(errors="replace")
+        if word and word.startswith(" "):
+            raise CancelRefusedError(word.strip())
+        return word

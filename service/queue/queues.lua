@@ -1,0 +1,76 @@
+#!lua flags=no-writes
+-- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
+-- ARGV  the queue that is asked for, '' for all, now in seconds, then the queues that job types name
+-- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest job
+-- was queued or false, counts by status}.
+
+local LOOKED_AT, COUNTED = 20, 1000
+local asked, now = ARGV[1], ARGV[2]
+
+local names, known = {}, {}
+local function note(name)
+  if not known[name] then
+    known[name], names[#names + 1] = true, name
+  end
+end
+for i = 3, #ARGV do note(ARGV[i]) end
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do note(key:sub(#'rq:queue:' + 1)) end
+table.sort(names)
+
+local paused, parked = {}, {}
+for _, name in ipairs(redis.call('SMEMBERS', 'errand:paused')) do paused[name] = true end
+for _, key in ipairs(redis.call('SMEMBERS', 'errand:rated')) do -- what waits for its type's rate
+  local queue = key:match('^errand:rated:(.*):[^:]*$')
+  parked[queue] = parked[queue] or {}
+  table.insert(parked[queue], key)
+end
+
+-- RQ keeps those that wait for a slot by their key; mostly all of one queue. Of a key that several use, so many are
+-- looked at.
+local limited = {}
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:rl-keys')) do
+  local waiting = 'rq:rl:' .. key .. ':rate_limited'
+  local count = redis.call('ZCARD', waiting)
+  local queue = count > 0 and redis.call('HGET', 'rq:rl:' .. key, 'errand_queue')
+  if queue and queue ~= '*' then
+    limited[queue] = (limited[queue] or 0) + count
+  elseif count > 0 then
+    for _, id in ipairs(redis.call('ZRANGE', waiting, 0, COUNTED - 1)) do
+      local origin = redis.pcall('HGET', 'rq:job:' .. id, 'origin')
+      if type(origin) == 'string' then limited[origin] = (limited[origin] or 0) + 1 end
+    end
+  end
+end
+
+-- RQ takes out what has expired every ten minutes; until then it is not counted. -1 is for ever.
+local function count_kept(key)
+  return redis.call('ZCARD', key) - redis.call('ZCOUNT', key, 0, now)
+end
+
+-- Those that were put at the front hide older ones: look at more than one.
+local function find_oldest(name)
+  local ids, oldest = redis.call('LRANGE', 'rq:queue:' .. name, 0, LOOKED_AT - 1), false
+  for _, key in ipairs(parked[name] or {}) do ids[#ids + 1] = redis.call('ZRANGE', key, 0, 0)[1] end
+  for _, id in ipairs(ids) do
+    local at = redis.pcall('HGET', 'rq:job:' .. id, 'enqueued_at')
+    if type(at) == 'string' and at ~= '' and (not oldest or at < oldest) then oldest = at end
+  end
+  return oldest
+end
+
+local function describe(name)
+  local counts = {queued = redis.call('LLEN', 'rq:queue:' .. name), started = redis.call('ZCARD', 'rq:wip:' .. name),
+    finished = count_kept('rq:finished:' .. name), failed = count_kept('rq:failed:' .. name),
+    ready_to_enqueue = redis.call('ZCARD', 'rq:ready:' .. name), rate_limited = limited[name] or 0}
+  for _, key in ipairs(parked[name] or {}) do counts.queued = counts.queued + redis.call('ZCARD', key) end
+  for _, status in ipairs({'scheduled', 'deferred', 'canceled'}) do
+    counts[status] = redis.call('ZCARD', 'rq:' .. status .. ':' .. name)
+  end
+  return {name, paused[name] or false, find_oldest(name), counts}
+end
+
+local described = {}
+for _, name in ipairs(names) do
+  if asked == '' or asked == name then described[#described + 1] = describe(name) end
+end
+return cjson.encode({names, described})

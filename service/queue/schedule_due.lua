@@ -1,0 +1,21 @@
+#!lua flags=no-writes
+-- Finds the schedules that have a slot due, by the server's clock; mostly there are none.
+-- ARGV  how many at most
+-- Returns nothing, or now in seconds and for each schedule {name, slot, definition, payload, token, batch, the job of its
+-- last slot, that job's status}; of a damaged one the name alone.
+
+local now = redis.call('TIME')[1]
+local due = redis.call('ZRANGE', 'errand:schedules', '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
+if #due == 0 then return false end
+local answer = {now}
+for i, name in ipairs(due) do
+  local found = redis.pcall('HMGET', 'errand:schedule:' .. name, 'definition', 'payload', 'token', 'batch', 'last_job')
+  if found.err or not (found[1] and found[2] and found[3] and found[4]) then
+    answer[i + 1] = {name}
+  else
+    local status = found[5] and redis.pcall('HGET', 'rq:job:' .. found[5], 'status')
+    answer[i + 1] = {name, redis.call('ZSCORE', 'errand:schedules', name), found[1], found[2], found[3], found[4],
+      found[5] or '', type(status) == 'string' and status or ''}
+  end
+end
+return answer

@@ -1,0 +1,43 @@
+#!lua
+-- Stores schedules, each under its name, and forgets those of the same source that are not among them if it is told to.
+-- One that is there already with the same content is left as it is, its next slot included. Sent twice it changes nothing.
+-- ARGV  JSON {source, token, now, only: whether others of that source go, schedules: [{name, batch: the record of how
+--       its runs ended, type, definition, payload, next: a slot or '+inf'}, …]}
+-- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
+
+local request = cjson.decode(ARGV[1])
+local answers, kept = {}, {}
+
+local function put(one)
+  local key, record = 'errand:schedule:' .. one.name, 'errand:batch:' .. one.batch
+  if redis.call('TYPE', key).ok ~= 'hash' then redis.call('DEL', key) end
+  if redis.call('TYPE', record).ok ~= 'hash' then redis.call('DEL', record) end
+  local found = redis.call('HMGET', key, 'source', 'definition', 'payload', 'paused', 'created_at', 'token')
+  if found[1] and found[1] ~= request.source then return -1 end
+  local score = redis.call('ZSCORE', 'errand:schedules', one.name)
+  if score and found[2] == one.definition and found[3] == one.payload then
+    return found[6] == request.token and found[5] == request.now and 1 or 0
+  end
+  local created_at = found[5] or request.now
+  redis.call('HSET', key, 'source', request.source, 'definition', one.definition, 'payload', one.payload,
+    'token', request.token, 'batch', one.batch, 'created_at', created_at, 'updated_at', request.now)
+  redis.call('HSET', record, 'type', one.type, 'created_at', created_at)
+  redis.call('ZADD', 'errand:schedules', found[4] == '1' and '+inf' or one.next, one.name)
+  return found[1] and 0 or 1
+end
+
+for i, one in ipairs(request.schedules) do
+  kept[one.name] = true
+  answers[i] = put(one)
+end
+if request.only then
+  for _, name in ipairs(redis.call('ZRANGE', 'errand:schedules', 0, -1)) do
+    local key = 'errand:schedule:' .. name
+    local found = redis.call('TYPE', key).ok == 'hash' and redis.call('HMGET', key, 'source', 'batch') or {}
+    if found[1] == request.source and not kept[name] then
+      redis.call('DEL', key, key .. ':runs', 'errand:batch:' .. (found[2] or ''))
+      redis.call('ZREM', 'errand:schedules', name)
+    end
+  end
+end
+return answers

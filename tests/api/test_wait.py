@@ -1,0 +1,139 @@
+"""`Prefer: wait`, and answers that the client has already."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+from service.api.wait import read_wait
+from tests.services import Services, wait_until
+
+
+def wait(seconds: int) -> dict[str, str]:
+    return {"Prefer": f"wait={seconds}"}
+
+
+def test_the_answer_comes_when_the_job_has_ended(services: Services) -> None:
+    services.start_api()
+    services.start_worker()
+    id = services.post("sleep", {"seconds": 0.5})
+    began = time.monotonic()
+    answer = services.call("GET", f"/v1/jobs/{id}", headers=wait(20))
+    assert (answer.status, answer.body["status"], answer.body["result"]) == (200, "finished", "slept")
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert time.monotonic() - began < 10
+
+
+def test_a_job_that_fails_in_time_is_a_200_too(services: Services, tmp_path: Path) -> None:
+    services.start_api()
+    services.start_worker()
+    id = services.post("fail", {"ledger": str(tmp_path / "ledger"), "permanent": True})
+    answer = services.call("GET", f"/v1/jobs/{id}", headers=wait(20))
+    assert (answer.status, answer.body["status"]) == (200, "failed")
+
+
+def test_it_waits_for_a_plain_rq_worker_too(services: Services) -> None:
+    services.start_api()
+    id = services.post("echo", {"value": 1})
+    services.start_plain_worker()
+    assert services.call("GET", f"/v1/jobs/{id}", headers=wait(20)).body["status"] == "finished"
+
+
+def test_a_job_that_takes_longer_is_told_as_it_is(client: TestClient) -> None:
+    id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
+    began = time.monotonic()
+    answer = client.get(f"/v1/jobs/{id}", headers=wait(1))
+    assert 1 <= time.monotonic() - began < 3
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
+    assert answer.headers["Preference-Applied"] == "wait=1"
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_job_deleted_meanwhile_is_a_404(services: Services, redis: Redis) -> None:
+    services.start_api()
+    id = services.post("echo", {"value": 1})
+    asked = asyncio.new_event_loop()
+    answer = asked.run_in_executor(None, services.call, "GET", f"/v1/jobs/{id}", None, wait(20))
+    wait_until(lambda: redis.pubsub_numsub("errand:events")[0][1])
+    redis.delete(f"rq:job:{id}")
+    assert asked.run_until_complete(answer).status == 404
+    asked.close()
+
+
+def test_a_post_may_wait_for_its_job(services: Services) -> None:
+    services.start_api()
+    services.start_worker()
+    ended = services.call("POST", "/v1/jobs/echo", {"value": 7}, wait(20))
+    assert (ended.status, ended.body["status"], ended.body["result"]) == (200, "finished", 7)
+    assert ended.headers["Location"] == f"/v1/jobs/{ended.body['id']}"
+    assert ended.headers["Preference-Applied"] == "wait=20"
+    late = services.call("POST", "/v1/jobs/sleep?delay_seconds=60", {}, wait(1))
+    assert (late.status, late.body["status"]) == (202, "scheduled")
+
+
+def read(*headers: str) -> int | None:
+    return read_wait(Request({"type": "http", "headers": [(b"prefer", header.encode()) for header in headers]}))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("wait=10", 10),
+        ("Wait = 10", 10),
+        ('wait="7"', 7),
+        ("respond-async, wait=3", 3),
+        ("wait=3; foo=bar, wait=9", 3),
+        ("wait=0", 0),
+        ("wait=3600", 25),
+        ("wait=ten", None),
+        ("wait=-1", None),
+        ("wait", None),
+        ("waiting=3", None),
+        ("", None),
+    ],
+)
+def test_the_preference_is_read_as_rfc_7240_has_it(header: str, seconds: int | None) -> None:
+    assert read(header) == seconds
+
+
+def test_the_preference_may_stand_in_a_header_of_its_own() -> None:
+    assert read("respond-async", "wait=5") == 5
+    assert read() is None
+
+
+def test_an_unchanged_job_is_a_304(client: TestClient, redis: Redis) -> None:
+    id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
+    first = client.get(f"/v1/jobs/{id}")
+    tag = first.headers["ETag"]
+    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(f"/v1/jobs/{id}", headers={"If-None-Match": given})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag), given
+        assert again.headers["Retry-After"] == "1"
+    redis.hset(f"rq:job:{id}", "status", "started")
+    changed = client.get(f"/v1/jobs/{id}", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["status"]) == (200, "started")
+    assert changed.headers["ETag"] != tag
+
+
+def test_another_tag_is_no_304(client: TestClient) -> None:
+    id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
+    tag = client.get(f"/v1/jobs/{id}").headers["ETag"]
+    for given in ("", "x", '""', tag.strip('"'), tag[:-2] + '"'):
+        assert client.get(f"/v1/jobs/{id}", headers={"If-None-Match": given}).status_code == 200, given
+
+
+def test_an_unchanged_batch_is_a_304(client: TestClient, redis: Redis) -> None:
+    stored = client.post("/v1/batches/log", json={"items": [{"text": "x"}]}).json()
+    tag = client.get(stored["links"]["self"]).headers["ETag"]
+    assert client.get(stored["links"]["self"], headers={"If-None-Match": tag}).status_code == 304
+    redis.hset(f"rq:job:{stored['jobs'][0]['id']}", "status", "started")
+    assert client.get(stored["links"]["self"], headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_head_tells_the_tag(client: TestClient) -> None:
+    id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
+    assert client.head(f"/v1/jobs/{id}").headers["ETag"] == client.get(f"/v1/jobs/{id}").headers["ETag"]

@@ -1,0 +1,241 @@
+"""The webhooks that the worker's scripts store with the ends of jobs."""
+
+import time
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from rq import Queue, Retry
+from rq.job import Job
+
+from jobs import load_jobs
+from service.queue.webhook import Webhooks
+from service.worker.records import Records
+from service.worker.task import Queues, Word
+from tests.receiver import SECRET
+from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
+
+URL, GLOBAL = "https://example.com/hooks?token=t", "https://example.org/all"
+
+
+def build_told(redis: Redis, url: str = "") -> Records:
+    """Return the records of a worker that stores webhooks."""
+    build_records(redis)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WEBHOOK_SECRETS", SECRET)
+        patch.setenv("WEBHOOK_URL", url)
+        return Records(redis, "one", LIFETIMES, Webhooks(load_jobs()))
+
+
+@pytest.fixture
+def told(redis: Redis) -> Records:
+    return build_told(redis)
+
+
+def list_sent(redis: Redis) -> list[dict[str, Any]]:
+    """Return the events of the webhooks that wait in their queue."""
+    ids = [id.decode() for id in redis.lrange("rq:queue:webhook", 0, -1)]
+    return [Job.fetch(id, connection=redis, serializer="json").kwargs["event"] for id in ids]
+
+
+def hook(redis: Redis, *ids: str) -> None:
+    """Give jobs a webhook."""
+    for id in ids:
+        redis.hset(f"rq:job:{id}", "errand_webhook", URL)
+
+
+def add_batch(redis: Redis, ids: list[str], **fields: str) -> None:
+    """Make jobs the batch b."""
+    for id in ids:
+        redis.hset(f"rq:job:{id}", "errand_batch", "b")
+    redis.hset("errand:batch:b", mapping={"type": "x", "created_at": "t", **fields, **dict.fromkeys(ids, "")})
+
+
+def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queue, told: Records) -> None:
+    (id,) = enqueue(queue, result_ttl=77, failure_ttl=88)
+    hook(redis, id)
+    (task,) = take(told)
+    before = time.time()
+    tell(told, "finished", task, "MQ==")
+    (sent,) = Queue("webhook", connection=redis, serializer="json").jobs
+    assert (sent.func_name, sent.description, sent.get_status().value) == (
+        "jobs.webhook.run.perform",
+        "webhook",
+        "queued",
+    )
+    assert (sent.timeout, sent.result_ttl, sent.failure_ttl, sent.retries_left) == (60, 77, 88, 17)
+    assert len(sent.retry_intervals or ()) == 17
+    assert isinstance(sent.created_at, datetime)
+    assert UUID(sent.id)
+    assert b"rq:queue:webhook" in redis.smembers("rq:queues")
+    assert before * 1e6 - 1 <= redis.zscore("errand:index:webhook:webhook", sent.id) <= time.time() * 1e6 + 1
+    assert redis.zscore("errand:indexes", "errand:index:webhook:webhook") == 0
+    event = sent.kwargs["event"]
+    assert (event["url"], event["type"], event["result_base64"]) == (URL, "job.finished", "MQ==")
+    load_jobs()["webhook"].payload.load(sent.kwargs)
+
+
+def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
+    redis: Redis, queue: Queue, told: Records
+) -> None:
+    ids = enqueue(queue, 20)
+    hook(redis, *ids)
+    for task in take(told, 20):
+        tell(told, "finished", task)
+    waits = [job.retry_intervals for job in Queue("webhook", connection=redis, serializer="json").jobs]
+    assert len({tuple(one) for one in waits}) == 20
+    ceilings = load_jobs()["webhook"].retry.ceilings_seconds
+    for one in waits:
+        assert all(1 <= wait <= ceiling for wait, ceiling in zip(one, ceilings, strict=True))
+    assert max(one[-1] for one in waits) > 3600
+
+
+def test_a_word_told_twice_is_one_webhook(redis: Redis, queue: Queue, told: Records) -> None:
+    hook(redis, *enqueue(queue))
+    (task,) = take(told)
+    assert [tell(told, "finished", task) for _ in range(2)] == ["finished", "late"]
+    assert len(list_sent(redis)) == 1
+
+
+def test_an_end_that_was_told_before_is_not_told_again(redis: Redis, queue: Queue, told: Records) -> None:
+    (id,) = enqueue(queue)
+    hook(redis, id)
+    for prefix in ("e", "f"):
+        (task,) = take(told, prefix=prefix)
+        tell(told, "finished", task)
+        redis.hset(f"rq:job:{id}", mapping={"status": "queued", "errand_attempts": 0})  # as if it had not run
+        redis.rpush(queue.key, id)
+    assert len(list_sent(redis)) == 1
+
+
+def test_a_failure_that_is_tried_again_is_no_end(redis: Redis, queue: Queue, told: Records) -> None:
+    hook(redis, *enqueue(queue, retry=Retry(1)))
+    (task,) = take(told)
+    tell(told, "failed", task)
+    assert list_sent(redis) == []
+    (task,) = take(told, prefix="f")
+    tell(told, "failed", task)
+    (event,) = list_sent(redis)
+    assert (event["type"], event["data"]["attempts"]) == ("job.failed", 2)
+    assert event["data"]["error"] == {"type": "ValueError", "message": "no"}
+
+
+@pytest.mark.parametrize(("kind", "type"), [("permanent", "job.failed"), ("stopped", "job.stopped")])
+def test_an_end_without_success_is_told(redis: Redis, queue: Queue, told: Records, kind: str, type: str) -> None:
+    (id,) = enqueue(queue)
+    hook(redis, id)
+    (task,) = take(told)
+    tell(told, kind, task)
+    (event,) = list_sent(redis)
+    ended_at = redis.hget(f"rq:job:{id}", "ended_at")
+    assert (event["type"], event["timestamp"]) == (type, ended_at and ended_at.decode())
+
+
+def test_a_job_lost_too_often_is_told(redis: Redis, queue: Queue, told: Records) -> None:
+    hook(redis, *enqueue(queue))
+    for number in range(3):
+        take(told, prefix=f"lost{number}")
+        end_leases(redis)
+        told.recover()
+    (event,) = list_sent(redis)
+    assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "Lost")
+
+
+def test_a_damaged_job_that_is_set_aside_is_told(redis: Redis, queue: Queue, told: Records) -> None:
+    (id,) = enqueue(queue)
+    hook(redis, id)
+    redis.hdel(f"rq:job:{id}", "data")
+    assert take(told) == []
+    (event,) = list_sent(redis)
+    assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "DamagedJob")
+
+
+def test_a_job_without_a_webhook_sends_none(redis: Redis, queue: Queue, told: Records) -> None:
+    enqueue(queue)
+    (task,) = take(told)
+    tell(told, "finished", task)
+    assert redis.keys("*webhook*") == []
+
+
+def test_without_the_job_file_nothing_is_sent(redis: Redis, queue: Queue) -> None:
+    records = Records(redis, "one", LIFETIMES, Webhooks({}))
+    hook(redis, *enqueue(queue))
+    (task,) = take(records)
+    assert tell(records, "finished", task) == "finished"
+    assert redis.keys("*webhook*") == []
+
+
+def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redis: Redis, queue: Queue) -> None:
+    records = build_told(redis, GLOBAL)
+    ids = enqueue(queue, 2)
+    hook(redis, ids[0])
+    for task in take(records, 2):
+        tell(records, "finished", task)
+    assert [event["url"] for event in list_sent(redis)] == [URL, GLOBAL]
+    sent = Queue("webhook", connection=redis, serializer="json").job_ids
+    for task in records.turn([], ["w1", "w2"], Queues(["webhook"], in_turn=False)).tasks:
+        records.turn(
+            [Word("failed", task, "", "{}", 0, time.time()), Word("permanent", task, "", "{}", 0, time.time())]
+        )
+    assert {Job.fetch(id, connection=redis, serializer="json").get_status().value for id in sent} == {"scheduled"}
+    for id in sent:
+        redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
+        redis.rpush("rq:queue:webhook", id)
+    for task in records.turn([], ["w3", "w4"], Queues(["webhook"], in_turn=False)).tasks:
+        tell(records, "failed", task)
+    assert redis.zcard("errand:index:webhook:webhook") == 2
+
+
+def test_a_webhook_queue_of_a_wrong_type_does_not_harm_the_end(redis: Redis, queue: Queue, told: Records) -> None:
+    (id,) = enqueue(queue)
+    hook(redis, id)
+    redis.set("rq:queue:webhook", "no list")
+    (task,) = take(told)
+    assert tell(told, "finished", task) == "finished"
+    assert redis.hget(f"rq:job:{id}", "status") == b"finished"
+    assert redis.keys("errand:index:webhook:*") == []
+
+
+def test_a_batch_is_told_with_the_last_end_and_not_before(redis: Redis, queue: Queue, told: Records) -> None:
+    ids = enqueue(queue, 5)
+    add_batch(redis, ids, webhook=URL)
+    tasks = take(told, 5)
+    for number, task in enumerate([tasks[4], *tasks[:4]]):
+        assert list_sent(redis) == [], number
+        tell(told, "finished" if number < 3 else "permanent", task)
+    (event,) = list_sent(redis)
+    assert (event["type"], event["url"], event["data"]["id"], event["data"]["type"]) == ("batch.ended", URL, "b", "x")
+    assert [event["data"][word] for word in ("total", "finished", "failed", "canceled")] == [5, 3, 2, 0]
+
+
+def test_a_job_of_a_batch_that_others_ended_counts(redis: Redis, queue: Queue, told: Records) -> None:
+    ids = enqueue(queue, 3)
+    add_batch(redis, ids, webhook=URL)
+    tasks = take(told, 3)
+    tell(told, "finished", tasks[0])
+    redis.hset(f"rq:job:{ids[2]}", "status", "finished")  # a plain worker notes no end in the batch
+    tell(told, "finished", tasks[1])
+    (event,) = list_sent(redis)
+    assert event["data"]["finished"] == 3
+
+
+def test_few_ends_of_a_batch_look_at_all_of_it(redis: Redis, queue: Queue, told: Records) -> None:
+    ids = enqueue(queue, 300)
+    add_batch(redis, ids, webhook=URL)
+    tasks = [task for part in range(3) for task in take(told, 100, f"e{part}-")]
+    redis.config_resetstat()
+    for task in tasks:
+        tell(told, "finished", task)
+    assert len(list_sent(redis)) == 1
+    assert redis.info("commandstats")["cmdstat_hgetall"]["calls"] < 60
+
+
+def test_the_url_of_all_is_told_of_batches_too(redis: Redis, queue: Queue) -> None:
+    records = build_told(redis, GLOBAL)
+    ids = enqueue(queue, 2)
+    add_batch(redis, ids)
+    for task in take(records, 2):
+        tell(records, "finished", task)
+    assert sorted(event["type"] for event in list_sent(redis)) == ["batch.ended", "job.finished", "job.finished"]
