@@ -3,7 +3,7 @@
 Run by itself, with the embedded Valkey as `errand up` starts it, but for `maxmemory` (none) and `appendfsync`
 (everysec), which only the storing feels. The jobs are copies, made in the server, of one that Errand stored, a
 microsecond apart: of one type, one in a hundred with a tag; 500 have failed, the 999 oldest were canceled (the worst
-case: a page looks for them among the newest 10,000). The requests go to one uvicorn process over one kept connection,
+case: a page looks for them among the newest 1,000). The requests go to one uvicorn process over one kept connection,
 and take turns; beside that the same calls to Redis without HTTP.
 """
 

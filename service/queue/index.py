@@ -14,8 +14,7 @@ from redis.asyncio import Redis
 from service.queue.connection import load_script
 from service.queue.status import JobStatus, read_status
 
-BUDGET = 1000  # jobs looked at in a call: the server does nothing else meanwhile, about 3 ms
-CALLS = 10  # at most, until something is found; the rest is on the next pages
+BUDGET = 1000  # jobs looked at for a page: the server does nothing else meanwhile, about 3 ms
 SMALL = 500  # jobs under a status, as RQ keeps them, that are read and sorted rather than looked for in the indexes
 PAGE_BYTES = 1024 * 1024
 _CURSOR = re.compile(r"([0-9a-f]{12}):(-?(?:inf|\d+(?:\.\d+)?(?:e[+-]?\d+)?)):(.+)", re.DOTALL)
@@ -94,12 +93,9 @@ class JobIndex:
 
         Raises RedisError.
         """
-        for _ in range(CALLS):
-            place, found = await self._call(wanted, limit, place)
-            jobs = [job for id, told in found if (job := read_status(id, told)) and _has_error(job, wanted.error)]
-            if jobs or place is None:
-                break
-        return Page(jobs, place)
+        next_place, found = await self._call(wanted, limit, place)
+        jobs = [job for id, told in found if (job := read_status(id, told)) and _has_error(job, wanted.error)]
+        return Page(jobs, next_place)
 
     async def select(
         self, wanted: Filter, limit: int, place: Place | None, token: str

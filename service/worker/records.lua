@@ -53,6 +53,8 @@ local function set_aside(id, reason)
   if is_hash(hash) then
     call('HSET', hash, 'status', 'failed', 'errand_error', cjson.encode({type = 'DamagedJob', message = reason}))
     call('EXPIRE', hash, ARGV[6])
+    local queue = call('HGET', hash, 'origin')
+    if queue then pcall_redis('ZADD', 'rq:failed:' .. queue, math.floor(now) + failure_seconds, id) end
     note_in_batch(hash, id, 'failed')
     tell_end(id, 'failed', call('HGET', hash, 'errand_webhook'), now_text)
     local limit = call('HGET', hash, 'rate_limit_key')

@@ -35,6 +35,7 @@ def test_the_worker_goes_on_behind_a_damaged_job(services: Services, redis: Redi
         job = services.wait_for(damaged)
         assert (job["status"], job["error"]["type"]) == ("failed", "DamagedJob")
         assert job["error"]["message"].startswith("its record can't be read: ")
+        assert [letter["id"] for letter in services.call("GET", "/v1/dead-letters").body["items"]] == [damaged]
 
 
 def test_a_queues_name_that_is_no_text_is_mended(services: Services, redis: Redis) -> None:
