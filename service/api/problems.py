@@ -74,7 +74,8 @@ def _locate(error: Mapping[str, Any], in_body: bool) -> dict[str, str]:
     if in_body:
         steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error["loc"])
         return {"pointer": "".join(["#", *(f"/{step}" for step in steps)]), "detail": detail}
-    return {"parameter": str(error["loc"][-1]), "detail": detail}
+    names = [step for step in error["loc"] if isinstance(step, str)]  # one that repeats has its place behind its name
+    return {"parameter": names[-1], "detail": detail}
 
 
 def add_handlers(app: FastAPI) -> None:

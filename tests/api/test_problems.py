@@ -147,3 +147,8 @@ def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monk
     answer = client.post("/v1/jobs/log", json={"text": "x"})
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "hunter2" not in answer.text
+
+
+def test_a_parameter_that_may_repeat_is_told_by_its_name(client: TestClient) -> None:
+    errors = client.post("/v1/jobs/log?after=nope&tag=%20", json={"text": "x"}).json()["errors"]
+    assert [error["parameter"] for error in errors] == ["after", "tag"]
