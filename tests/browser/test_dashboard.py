@@ -1,11 +1,10 @@
 """The dashboard in a real browser, over a real API and a real worker."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from redis import Redis
 
 from tests.api.stored import Stored
@@ -13,34 +12,7 @@ from tests.services import Services
 
 pytestmark = pytest.mark.browser
 
-SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 SCRIPT = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[*SWITCHES, "--disable-component-update", "--disable-sync"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, services: Services) -> Iterator[Page]:
-    """A tab over the API; a page that complains on its console, of its content policy too, fails the test."""
-    services.start_api()
-    context = browser.new_context(base_url=services.base_url, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
 
 
 @pytest.fixture
