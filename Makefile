@@ -23,7 +23,7 @@ setup-dev: ## Build .venv with what its tests need as well
 	@sh .ci/setup requirements-dev.txt
 
 test: setup-dev ## Run the tests, against a real Valkey, real workers and real SMTP
-	@$(PYTHON) -m pytest -m "not browser and not slow"
+	@$(PYTHON) -m pytest -m "not browser and not slow" -n auto --maxprocesses 4 --dist worksteal
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults

@@ -37,18 +37,30 @@ def keyed(queue_settings: QueueSettings) -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
-@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {SECRET}", SECRET, "Bearer é"])
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic SECRET", "SECRET", "Bearer é"])
 def test_without_a_known_key_it_is_a_401(keyed: TestClient, method: str, path: str, header: str | None) -> None:
-    headers = {"Authorization": header.encode()} if header else {}
+    headers = {"Authorization": header.replace("SECRET", SECRET).encode()} if header else {}
     answer = keyed.request(method, path, headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("secret", [SECRET, OTHER_SECRET])
+@pytest.mark.parametrize("secret", [SECRET, OTHER_SECRET], ids=["one", "other"])
 def test_each_known_key_opens(keyed: TestClient, secret: str) -> None:
     answer = keyed.post("/v1/jobs/log", json={"text": "x"}, headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == 202
+
+
+def test_every_operation_but_the_open_ones_asks_for_a_key(keyed: TestClient) -> None:
+    operations = [
+        (method, path)
+        for path, found in keyed.get("/openapi.json").json()["paths"].items()
+        for method in found
+        if path not in OPEN
+    ]
+    assert len(operations) > 30
+    for method, path in operations:
+        assert keyed.request(method, path.replace("{", "").replace("}", "")).status_code == 401, (method, path)
 
 
 @pytest.mark.parametrize("path", OPEN)
@@ -61,9 +73,9 @@ def test_a_key_is_a_name_and_the_hash_of_its_secret() -> None:
     assert [name for name, _ in ApiSettings(API_KEYS=ENTRY).hashes] == ["ops"]
 
 
-@pytest.mark.parametrize("keys", ["ops", "ops:123", f"{ENTRY};{OTHER_ENTRY}", f"{ENTRY},"])
+@pytest.mark.parametrize("keys", ["ops", "ops:123", "ENTRY;ENTRY", "ENTRY,"])
 def test_malformed_keys_are_told_with_the_way_to_make_one(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
-    monkeypatch.setenv("API_KEYS", keys)
+    monkeypatch.setenv("API_KEYS", keys.replace("ENTRY", ENTRY))
     with pytest.raises(SettingsError, match=r"API_KEYS is wrong \(the API\): .* errand key NAME"):
         read_settings(ApiSettings, "the API")
 
