@@ -15,7 +15,7 @@ from service.api.app import create_app
 from service.api.settings import ApiSettings
 from service.local.valkey import EmbeddedValkey
 from service.queue.settings import QueueSettings
-from tests.services import Services
+from tests.services import Services, find_fast_folder
 from tests.sink import ScriptedSink
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def sent() -> Iterator[list]:
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[EmbeddedValkey]:
     """The embedded server, as `errand up` starts it."""
-    folder = Path(tempfile.mkdtemp(prefix="errand-"))
+    folder = Path(tempfile.mkdtemp(prefix="errand-", dir=find_fast_folder()))
     server = EmbeddedValkey(folder / "v")
     server.start()
     yield server
@@ -67,7 +67,7 @@ def valkey() -> Iterator[EmbeddedValkey]:
 @pytest.fixture
 def own_valkey() -> Iterator[EmbeddedValkey]:
     """A server of the test's own, which it may fill."""
-    with tempfile.TemporaryDirectory(prefix="errand-") as folder:
+    with tempfile.TemporaryDirectory(prefix="errand-", dir=find_fast_folder()) as folder:
         server = EmbeddedValkey(Path(folder) / "v")
         server.start()
         yield server

@@ -16,6 +16,7 @@ from service.api.app import create_app
 from service.api.settings import ApiSettings
 from service.local.valkey import EmbeddedValkey
 from service.queue.settings import QueueSettings
+from tests.services import find_fast_folder
 
 REQUESTS = [
     ("POST", "/v1/jobs/log", {"text": "x"}),
@@ -33,7 +34,7 @@ REQUESTS = [
 @pytest.fixture
 def server() -> Iterator[EmbeddedValkey]:
     """A server that a test may hurt."""
-    with tempfile.TemporaryDirectory(prefix="errand-") as folder:
+    with tempfile.TemporaryDirectory(prefix="errand-", dir=find_fast_folder()) as folder:
         server = EmbeddedValkey(Path(folder) / "v")
         server.start()
         yield server

@@ -19,6 +19,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.proxy import Proxy
 from tests.faults.server import Server
 from tests.faults.site import Site
+from tests.services import find_fast_folder
 from tests.sink import ScriptedSink
 
 FIXTURES = Path(__file__).parent.parent / "fixtures/jobs"
@@ -39,9 +40,15 @@ def types() -> Iterator[dict[str, Job[..., Any]]]:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def data_folder() -> str | None:
+    """Where the server keeps its data; None is the disk."""
+    return find_fast_folder()
+
+
+@pytest.fixture
+def server(data_folder: str | None) -> Iterator[Server]:
     """A server that a test may hurt."""
-    folder = Path(tempfile.mkdtemp(prefix="errand-"))
+    folder = Path(tempfile.mkdtemp(prefix="errand-", dir=data_folder))
     server = Server(folder / "v")
     server.start()
     yield server

@@ -9,6 +9,11 @@ from tests.faults.server import Server
 from tests.faults.site import Site
 
 
+@pytest.fixture
+def data_folder() -> None:
+    """The disk, for it is the disk's power that is cut."""
+
+
 def post_until_refused(site: Site, stop: threading.Event) -> list[str]:
     """Post jobs one after another; return those that were acknowledged."""
     acknowledged = []
