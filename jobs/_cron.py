@@ -34,6 +34,7 @@ _STEPPED = re.compile(r"\b(\w+)-(\w+)/0*[1-9]\d*", re.ASCII)
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NUMBERS = {name: str(i) for i, name in (*enumerate(_MONTHS, 1), *enumerate(_DAYS))}
+_LONGEST = (60, 24, 31, 12, 7)  # steps
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # what does not come within 50 years of this never comes
 
 
@@ -133,6 +134,8 @@ def _shorten(stepped: re.Match[str]) -> str:
 
 def _is_readable(place: int, part: str) -> bool:
     """Tell whether a field can be read, by itself."""
+    if any(int(step) > _LONGEST[place] for step in re.findall(r"/(\d{1,9})(?=,|$)", part)):
+        return False  # cronsim takes */90 for */60
     parts = ["*"] * len(FIELDS)
     parts[place] = part
     try:

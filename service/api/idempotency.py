@@ -14,7 +14,7 @@ from service.api.auth import require_key
 from service.api.deadline import redis_deadline
 from service.api.problems import Problem, refuse_input
 from service.api.state import Road
-from service.queue.enqueue import NewJob, UnknownParentError, derive_ids
+from service.queue.enqueue import NewJob, TooManyDependentsError, UnknownParentError, derive_ids
 from service.queue.idempotency import Claim, Stored, StoredBeforeError
 
 HEADER = "Idempotency-Key"
@@ -112,6 +112,9 @@ async def store_once(
             return jobs, await road.enqueuer.store(jobs, batch, claim), {}
     except UnknownParentError as error:
         fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}
+        raise refuse_input([fault], in_body=False) from None
+    except TooManyDependentsError as error:
+        fault = {"loc": ("after",), "msg": f"job {error} has 5,000 dependents, the most there may be"}
         raise refuse_input([fault], in_body=False) from None
     except StoredBeforeError as error:
         stored = error.stored

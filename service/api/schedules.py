@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -17,7 +19,7 @@ from service.api.problems import Problem, refuse_input
 from service.api.state import Road, get_road
 from service.api.views import JobView, job_link, show_new_job
 from service.queue.schedule import FILE_PREFIX, Schedule
-from service.queue.schedules import HeldByFileError, Run, StoredSchedule, UnknownTypeError
+from service.queue.schedules import DamagedScheduleError, HeldByFileError, Run, StoredSchedule, UnknownTypeError
 from service.queue.slots import CatchUp, Overlap
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
@@ -166,7 +168,8 @@ async def pause_schedule(request: Request, name: Name) -> JSONResponse:
 async def resume_schedule(request: Request, name: Name) -> JSONResponse:
     """Go on with the next time from now."""
     async with redis_deadline(_UNCERTAIN):
-        await get_road(request).schedules.resume(name)
+        with _readable(name):
+            await get_road(request).schedules.resume(name)
         return JSONResponse(await _show(get_road(request), name))
 
 
@@ -174,7 +177,8 @@ async def run_schedule(request: Request, name: Name) -> JSONResponse:
     """Store a job of it at once, paused or not, beside whatever its times give."""
     async with redis_deadline("Redis did not answer; the job may have been stored. Look at the schedule's runs"):
         try:
-            stored = await get_road(request).schedules.run(name)
+            with _readable(name):
+                stored = await get_road(request).schedules.run(name)
         except UnknownTypeError as error:
             detail = f"Schedule {name!r} can't run: there is no job type {str(error)!r} any more"
             raise Problem(409, "not-runnable", detail) from None
@@ -222,14 +226,24 @@ def _check_times(body: ScheduleBody) -> list[dict[str, Any]]:
 
 
 async def _show(road: Road, name: str) -> dict[str, Any]:
-    """Return a schedule. Raises Problem 404."""
-    found = await road.schedules.read(name)
+    """Return a schedule. Raises Problem 404 and 409."""
+    with _readable(name):
+        found = await road.schedules.read(name)
     if found is None:
         raise _missing(name)
     payload, type = found.schedule.payload, road.types.get(found.schedule.type)
     shown = payload.get(type.payload.whole) if type and type.payload.whole else payload
     runs = [vars(run) for run in found.runs]
     return {**_summarize(found), "payload": shown, "next_runs": found.next_runs, "runs": runs}
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Raise Problem 409 where the schedule's record is damaged."""
+    try:
+        yield
+    except DamagedScheduleError:
+        raise Problem(409, "damaged", f"Schedule {name!r} can't be read; store it again, or delete it") from None
 
 
 def _summarize(found: StoredSchedule) -> dict[str, Any]:

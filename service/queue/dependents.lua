@@ -6,7 +6,7 @@
 local now, now_text, failure_seconds -- in seconds; in RQ's format; how long jobs are kept that don't say so themselves
 
 local call, pcall_redis = redis.call, redis.pcall
-local woken = {}
+local woken, outcomes, freed = {}, {}, {}
 local STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
 local ENDED_BADLY = {failed = true, stopped = true, canceled = true}
 local REGISTRIES = {scheduled = 'rq:scheduled:', deferred = 'rq:deferred:', ready_to_enqueue = 'rq:ready:'}
@@ -78,9 +78,10 @@ local function accepts(job, outcome)
     or (job.on_failure == 'run' and (ENDED_BADLY[outcome] or outcome == 'deleted'))
 end
 
+-- What this script itself has ended may not be written yet.
 local function are_others_met(id, job, parent)
   for _, other in ipairs(call('SMEMBERS', 'rq:job::' .. id .. ':dependencies')) do
-    if other ~= parent and not accepts(job, read_status(other)) then return false end
+    if other ~= parent and not accepts(job, outcomes[other] or read_status(other)) then return false end
   end
   return true
 end
@@ -98,14 +99,14 @@ local function let_expire(id)
   call('ZADD', 'rq:failed:' .. job.queue, 'XX', math.floor(now) + job.ttl, id)
 end
 
--- Take a deferred job out of its parents' lists.
+-- Take a deferred job out of its parents' lists; `wake` looks what that means for them, once for each.
 local function unlink(id, job)
   local key = 'rq:job::' .. id .. ':dependencies'
   local parents = call('SMEMBERS', key)
   call('DEL', key)
   for _, parent in ipairs(parents) do
     call('SREM', 'rq:job:' .. parent .. ':dependents', id)
-    if job.on_failure == 'wait' then let_expire(parent) end
+    if job.on_failure == 'wait' then freed[parent] = true end
   end
 end
 
@@ -193,6 +194,7 @@ end
 -- longer than Lua's stack. Returns whether one of them waits for the requeue of `parent`, which then must not expire.
 local function settle_dependents(parent, outcome)
   local ended, at, is_parent_awaited = {{id = parent, outcome = outcome}}, 1, false
+  outcomes[parent] = outcome
   while ended[at] do
     local is_awaited = settle_children(ended[at].id, ended[at].outcome, ended)
     if at == 1 then
@@ -215,6 +217,7 @@ local function cancel_job(id, job, error)
 end
 
 local function wake()
+  for parent, _ in pairs(freed) do let_expire(parent) end
   for queue, _ in pairs(woken) do call('PUBLISH', 'errand:work', queue) end
   tell_touched()
 end

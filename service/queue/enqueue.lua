@@ -9,9 +9,11 @@
 --       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none}, created_at,
 --       the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
 -- Returns the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not
--- exist, or -2 and the record that is there already under the claim's key.
+-- exist, -2 and the record that is there already under the claim's key, or -3 and the id of a parent that has as many
+-- dependents as it may have.
 
 local now, enqueued_at, ttl_seconds, more = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local DEPENDENTS_LIMIT = 5000 -- they are settled in one step, and the server does nothing else meanwhile
 local ENDED_BADLY = {failed = true, canceled = true, stopped = true}
 local groups, statuses, woken, at, nth = {}, {}, {}, 5, 4
 
@@ -42,7 +44,11 @@ local place = {
   scheduled = function(id, group) redis.call('ZADD', 'rq:scheduled:' .. group.queue, group.score, id) end,
   deferred = function(id, group) redis.call('ZADD', 'rq:deferred:' .. group.queue, now, id) end,
   canceled = function(id, group, hash)
-    redis.call('ZADD', 'rq:canceled:' .. group.queue, now, id)
+    local key = 'rq:canceled:' .. group.queue
+    redis.call('ZADD', key, now, id)
+    for _, other in ipairs(redis.call('ZRANDMEMBER', key, 2)) do -- as in dependents.lua: RQ never cleans it
+      if redis.call('EXISTS', 'rq:job:' .. other) == 0 then redis.call('ZREM', key, other) end
+    end
     local why = 'one of the jobs that it was to wait for did not succeed'
     redis.call('HSET', hash, 'ended_at', enqueued_at, 'errand_error', cjson.encode({type = 'Canceled', message = why}))
     redis.call('EXPIRE', hash, ttl_seconds)
@@ -132,6 +138,8 @@ while at <= #ARGV do
   group.at, group.count = at, tonumber(ARGV[at + 3])
   for _, parent in ipairs(group.after) do
     if not new[parent] and redis.call('EXISTS', 'rq:job:' .. parent) == 0 then return {-1, parent} end
+    local is_full = redis.call('SCARD', 'errand:dependents:' .. parent) + group.count > DEPENDENTS_LIMIT
+    if is_full and redis.call('EXISTS', KEYS[last]) == 0 then return {-3, parent} end
   end
   for i = last, last + group.count - 1 do new[KEYS[i]:match('[^:]+$')] = true end
   groups[#groups + 1] = group

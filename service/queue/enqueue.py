@@ -32,6 +32,10 @@ class UnknownParentError(Exception):
     """Raised when a job is to wait for one that does not exist; nothing was stored."""
 
 
+class TooManyDependentsError(Exception):
+    """Raised when too many jobs would wait for one; the text is its id, nothing was stored."""
+
+
 @dataclass(frozen=True)
 class NewJob:
     """A job to be stored: its type, its payload as stored, and when it may run.
@@ -89,8 +93,8 @@ class Enqueuer:
         """Store all of the jobs or none; return their statuses. `batch` is an id and a type.
 
         Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
-        Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError and
-        StoredBeforeError.
+        Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError,
+        TooManyDependentsError and StoredBeforeError.
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
@@ -99,6 +103,8 @@ class Enqueuer:
             return answer.decode().split(" ")
         if answer[0] == -1:
             raise UnknownParentError(answer[1].decode())
+        if answer[0] == -3:
+            raise TooManyDependentsError(answer[1].decode())
         stored = read_record(answer[1])
         if stored.id != id:
             raise StoredBeforeError(stored)

@@ -16,7 +16,7 @@ if what == 'delete' then
 elseif what == 'pause' then
   redis.call('HSET', key, 'paused', '1')
   redis.call('ZADD', 'errand:schedules', '+inf', name)
-elseif found[2] ~= ARGV[3] then
+elseif (found[2] or '') ~= ARGV[3] then
   return 'changed'
 elseif found[3] == '1' then -- one that is not paused keeps a slot that is due
   redis.call('HSET', key, 'paused', '0')

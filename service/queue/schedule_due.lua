@@ -1,11 +1,11 @@
 #!lua flags=no-writes
 -- Finds the schedules that have a slot due, by the server's clock; mostly there are none.
--- ARGV  how many at most
+-- ARGV  how many at most, how many of those that are due longest are left out
 -- Returns nothing, or now in seconds and for each schedule {name, slot, definition, payload, token, batch, the job of its
 -- last slot, that job's status}; of a damaged one the name alone.
 
 local now = redis.call('TIME')[1]
-local due = redis.call('ZRANGE', 'errand:schedules', '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGE', 'errand:schedules', '-inf', now, 'BYSCORE', 'LIMIT', ARGV[2], ARGV[1])
 if #due == 0 then return false end
 local answer = {now}
 for i, name in ipairs(due) do

@@ -12,10 +12,13 @@ local function put(one)
   local key, record = 'errand:schedule:' .. one.name, 'errand:batch:' .. one.batch
   if redis.call('TYPE', key).ok ~= 'hash' then redis.call('DEL', key) end
   if redis.call('TYPE', record).ok ~= 'hash' then redis.call('DEL', record) end
+  if redis.call('TYPE', key .. ':runs').ok ~= 'list' then redis.call('DEL', key .. ':runs') end
   local found = redis.call('HMGET', key, 'source', 'definition', 'payload', 'paused', 'created_at', 'token')
   if found[1] and found[1] ~= request.source then return -1 end
   local score = redis.call('ZSCORE', 'errand:schedules', one.name)
-  if score and found[2] == one.definition and found[3] == one.payload then
+  -- One that was set aside, as damaged, comes back when it is stored again.
+  local goes_on = found[6] and (found[4] == '1' or score ~= 'inf' or one.next == '+inf')
+  if score and goes_on and found[2] == one.definition and found[3] == one.payload then
     return found[6] == request.token and found[5] == request.now and 1 or 0
   end
   local created_at = found[5] or request.now

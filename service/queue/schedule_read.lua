@@ -10,7 +10,8 @@ if not score or redis.call('TYPE', key).ok ~= 'hash' then return false end
 local runs, fates = redis.call('LRANGE', key .. ':runs', 0, -1), {}
 local record = 'errand:batch:' .. (redis.call('HGET', key, 'batch') or '')
 for i, run in ipairs(runs) do
-  local id = cjson.decode(run).job
+  local readable, old = pcall(cjson.decode, run)
+  local id = readable and type(old) == 'table' and old.job
   if id then
     local noted = redis.call('HGET', record, id)
     fates[i] = redis.call('HGET', 'rq:job:' .. id, 'status') or (noted ~= '' and noted) or 'deleted'

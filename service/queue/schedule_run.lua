@@ -8,7 +8,7 @@
 local request = cjson.decode(ARGV[1])
 local key = 'errand:schedule:' .. request.name
 local found = redis.call('HMGET', key, 'token', 'batch')
-if found[1] ~= request.token then return false end
+if (found[1] or '') ~= request.token then return false end
 if request.slot then
   if tonumber(redis.call('ZSCORE', 'errand:schedules', request.name) or '') ~= request.slot then return false end
 elseif redis.call('EXISTS', 'rq:job:' .. request.job) == 1 then
@@ -19,11 +19,13 @@ local record, answer = 'errand:batch:' .. found[2], ''
 if request.job then
   answer = enqueue(KEYS, {unpack(ARGV, 2)})
   if type(answer) == 'table' then return answer end
-  redis.call('HSET', record, request.job, '') -- who ends the job notes there how
+  -- Who ends the job notes there how; it is no batch of which a webhook could tell the end.
+  redis.call('HSET', record, 'webhook', '', request.job, '')
 end
 for _, run in ipairs(request.runs) do redis.call('LPUSH', key .. ':runs', run) end
 for _, run in ipairs(redis.call('LRANGE', key .. ':runs', request.kept, -1)) do
-  redis.call('HDEL', record, cjson.decode(run).job or '')
+  local readable, old = pcall(cjson.decode, run)
+  redis.call('HDEL', record, readable and type(old) == 'table' and old.job or '')
 end
 redis.call('LTRIM', key .. ':runs', 0, request.kept - 1)
 if request.slot then

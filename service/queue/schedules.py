@@ -1,6 +1,7 @@
 """The schedules in Redis, as the API asks for them."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -14,11 +15,16 @@ from service.queue.memory import MemoryGuard
 from service.queue.schedule import NEVER, Schedule, build_run, note_run, read_run_script, read_schedule, write_time
 
 NEXT_SHOWN = 5
+TRIES = 5  # where somebody else changes the schedule meanwhile
 _FIELDS = ("definition", "source", "paused", "created_at", "updated_at")
 
 
 class HeldByFileError(Exception):
     """Raised when a schedule is a job file's and can't be changed or deleted from outside."""
+
+
+class DamagedScheduleError(Exception):
+    """Raised when a schedule's record can't be read."""
 
 
 class UnknownTypeError(Exception):
@@ -88,13 +94,14 @@ class Schedules:
             answers = await pipeline.execute(raise_on_error=False)
         listed = []
         for (name, score), answer in zip(names, answers, strict=True):
-            if isinstance(answer, list) and answer[0]:  # not deleted meanwhile, nor damaged
+            if isinstance(answer, list) and answer[0]:  # not deleted meanwhile
                 fields = dict(zip(_FIELDS, (value.decode() if value else "" for value in answer), strict=True))
-                listed.append(_build(name, fields, str(score), 1))
+                with suppress(DamagedScheduleError):
+                    listed.append(_build(name, fields, str(score), 1))
         return listed
 
     async def read(self, name: str) -> StoredSchedule | None:
-        """Return a schedule with its next and its last runs, None where there is none."""
+        """Return a schedule with its next and its last runs, None where there is none. Raises DamagedScheduleError."""
         answer = await self._read(args=[name])
         if not answer:
             return None
@@ -116,13 +123,15 @@ class Schedules:
 
     async def resume(self, name: str) -> bool:
         """Let it go on with the next slot from now; tell whether it is there."""
-        while found := await self.read(name):
+        for _ in range(TRIES):
+            if not (found := await self.read(name)):
+                return False
             now: int = (await self._redis.time())[0]
             slot = found.schedule.rhythm.after(now)
             answer = await self._change(args=["resume", name, found.token, NEVER if slot is None else slot])
             if answer != b"changed":
                 return bool(answer)
-        return False
+        raise TimeoutError("the schedule is changed all the time")
 
     async def run(self, name: str) -> tuple[NewJob, str] | None:
         """Store a job of it at once, paused or not; return it and its status, None where there is no such schedule.
@@ -130,7 +139,9 @@ class Schedules:
         Raises UnknownTypeError and FullRedisError.
         """
         await self._memory.check()
-        while found := await self.read(name):
+        for _ in range(TRIES):
+            if not (found := await self.read(name)):
+                return None
             schedule = found.schedule
             if schedule.type not in self._types:
                 raise UnknownTypeError(schedule.type)
@@ -139,13 +150,17 @@ class Schedules:
             keys, args = build_run(self._builder, schedule, found.token, job, runs)
             if answer := await self._run(keys=keys, args=args):
                 return job, answer.decode()
-        return None
+        raise TimeoutError("the schedule is changed all the time")
 
 
 def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list[Run] | None = None) -> StoredSchedule:
-    schedule = read_schedule(name, fields["definition"], fields.get("payload", "{}"))
     slots = [] if score in (NEVER, "inf") else [int(float(score))]
-    while slots and len(slots) < shown and (slot := schedule.rhythm.after(slots[-1])) is not None:
+    try:
+        schedule = read_schedule(name, fields["definition"], fields.get("payload", "{}"))
+        rhythm = schedule.rhythm
+    except (ValueError, TypeError, KeyError):
+        raise DamagedScheduleError from None
+    while slots and len(slots) < shown and (slot := rhythm.after(slots[-1])) is not None:
         slots.append(slot)
     return StoredSchedule(
         schedule,
@@ -160,6 +175,9 @@ def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list
 
 
 def _read_run(stored: bytes, fate: bytes) -> Run:
-    run = json.loads(stored)
+    try:
+        run = {"at": "", **json.loads(stored)}
+    except (ValueError, TypeError):
+        run = {"at": "", "detail": "its record can't be read"}
     slot, status = run.get("slot"), fate.decode() or run.get("status", "")
     return Run(None if slot is None else write_time(slot), run["at"], run.get("job"), status, run.get("detail"))

@@ -64,14 +64,15 @@ class DueSchedules:
         if not self._are_files_told:
             self._tell_files()
         deadline = time.monotonic() + ROUND_SECONDS
-        is_moving, is_checked = True, False
+        is_moving, is_checked, skipped = True, False, 0
         while is_moving and time.monotonic() < deadline:
-            answer = self._look(args=[MOST_AT_ONCE])
+            answer = self._look(args=[MOST_AT_ONCE, skipped])
             if not answer or not (is_checked or self._has_room()):
                 return
             is_checked = True
             served = [self._serve(found, int(answer[0])) for found in answer[1:]]
-            is_moving = any(served)
+            skipped += served.count(False)  # what waits for another worker holds up nobody
+            is_moving = any(served) or len(served) == MOST_AT_ONCE
 
     def _tell_files(self) -> None:
         """Store the schedules of the job files; those whose line has gone go, too."""

@@ -214,3 +214,42 @@ def test_it_asks_for_a_key_where_there_are_keys(queue_settings: QueueSettings) -
         assert client.get("/v1/schedules").status_code == 401
         assert put(client).status_code == 401
         assert client.get("/v1/schedules", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+@pytest.mark.parametrize("definition", ["{", "{}", "[]", '{"type": "log", "cron": "no"}'])
+def test_a_damaged_one_is_a_409_and_hides_no_other(client: TestClient, redis: Redis, definition: str) -> None:
+    put(client, name="a")
+    put(client, name="b")
+    redis.hset("errand:schedule:b", "definition", definition)
+    assert [one["name"] for one in client.get("/v1/schedules").json()["items"]] == ["a"]
+    for method, action in (("GET", ""), ("POST", "/resume"), ("POST", "/run"), ("POST", "/pause")):
+        answer = client.request(method, f"/v1/schedules/b{action}")
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:problem-type:errand:damaged"), action
+    assert client.delete("/v1/schedules/b").status_code == 204
+
+
+def test_a_run_that_can_not_be_read_hides_no_other(client: TestClient, redis: Redis) -> None:
+    put(client)
+    redis.lpush("errand:schedule:morning:runs", "{", "7")
+    client.post("/v1/schedules/morning/run")
+    statuses = [run["status"] for run in client.get("/v1/schedules/morning").json()["runs"]]
+    assert (statuses[0], len(statuses)) == ("queued", 3)
+
+
+@pytest.mark.parametrize("harm", ["token", "runs"])
+def test_one_that_was_set_aside_comes_back_when_it_is_stored_again(client: TestClient, redis: Redis, harm: str) -> None:
+    put(client)
+    if harm == "token":
+        redis.hdel("errand:schedule:morning", "token")
+    else:
+        redis.set("errand:schedule:morning:runs", "no list")
+    redis.zadd("errand:schedules", {"morning": "+inf"})
+    assert put(client).json()["next_run_at"]
+    assert client.post("/v1/schedules/morning/run").status_code == 202
+
+
+def test_one_without_a_token_can_be_resumed(client: TestClient, redis: Redis) -> None:
+    put(client)
+    client.post("/v1/schedules/morning/pause")
+    redis.hdel("errand:schedule:morning", "token")
+    assert client.post("/v1/schedules/morning/resume").json()["paused"] is False

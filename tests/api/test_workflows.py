@@ -298,3 +298,47 @@ def test_any_graph_comes_to_rest_as_a_naive_model_says_and_nothing_is_stuck(
         left = [id for id in left if id not in ended]
     assert redis.zcard("rq:deferred:default") == 0
     assert redis.keys("errand:dependents:*") == []
+
+
+@pytest.mark.parametrize("end", ["failed", "canceled", "deleted"])
+def test_one_below_the_end_and_below_what_that_cancels_runs(client: TestClient, records: Records, end: str) -> None:
+    first = post(client)
+    second = post(client, first)
+    third = post(client, second)
+    last = post(client, first, third, on_failure="run")
+    if end == "failed":
+        run_one(records, first, "permanent")
+    elif end == "canceled":
+        client.post(f"/v1/jobs/{first}/cancel")
+    else:
+        client.delete(f"/v1/jobs/{first}")
+    assert [read_status(client, id) for id in (second, third, last)] == ["canceled", "canceled", "queued"]
+
+
+def test_more_dependents_than_are_settled_in_one_step_are_refused(client: TestClient, redis: Redis) -> None:
+    parent = post(client)
+    redis.sadd(f"errand:dependents:{parent}", *range(4999))
+    post(client, parent)
+    answer = client.post(f"/v1/jobs/item?after={parent}", json={"item_id": 1})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"parameter": "after", "detail": f"job {parent} has 5,000 dependents, the most there may be"}
+    ]
+    assert redis.zcard("rq:deferred:default") == 1
+
+
+def test_a_hundred_of_many_dependents_are_shown_and_always_the_same(client: TestClient, redis: Redis) -> None:
+    parent = post(client)
+    redis.sadd(f"errand:dependents:{parent}", *(f"{number:04}" for number in range(1500)))
+    shown = [client.get(f"/v1/jobs/{parent}") for _ in range(2)]
+    assert len(shown[0].json()["dependents"]) == 100
+    assert shown[0].headers["etag"] == shown[1].headers["etag"]
+
+
+def test_those_canceled_on_arrival_do_not_pile_up_in_their_registry(client: TestClient, redis: Redis) -> None:
+    parent = post(client)
+    client.post(f"/v1/jobs/{parent}/cancel")
+    redis.zadd("rq:canceled:default", {f"gone-{number}": 1 for number in range(40)})
+    for _ in range(60):
+        post(client, parent)
+    assert redis.zcard("rq:canceled:default") < 90

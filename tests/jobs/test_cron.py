@@ -218,6 +218,8 @@ def test_an_alias_is_what_it_stands_for(alias: str) -> None:
         ("* * * JANUARY *", ["month 'JANUARY'"]),
         ("5-1 * * * *", ["minute '5-1'"]),
         ("*/0 * * * *", ["minute '*/0'"]),
+        ("*/90 * * * *", ["minute '*/90'"]),
+        ("0 8-18,*/25 * * *", ["hour '8-18,*/25'"]),
         ("x * * y *", ["minute 'x'", "month 'y'"]),
         ("* * * *", ["there are 4 fields; write five"]),
         ("0 * * * * *", ["there are 6 fields; write five"]),

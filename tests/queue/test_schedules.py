@@ -250,7 +250,7 @@ def test_the_runs_are_the_last_fifty_with_how_their_jobs_ended(redis: Redis, use
     assert len(found.runs) == RUNS_KEPT
     assert len({run.job_id for run in found.runs}) == RUNS_KEPT
     record = redis.hgetall(f"errand:batch:{TICK.batch}")
-    assert len(record) == RUNS_KEPT + 2
+    assert record.keys() - {run.job_id.encode() for run in found.runs} == {b"type", b"created_at", b"webhook"}
     oldest, next_one = found.runs[-1].job_id, found.runs[-2].job_id
     redis.hset(f"errand:batch:{TICK.batch}", str(oldest), "failed")  # as who ends a job notes it
     redis.delete(f"rq:job:{oldest}", f"rq:job:{next_one}")
@@ -409,3 +409,23 @@ def test_memory_errors_of_the_server_are_the_callers(redis: Redis, use: Use, wor
             worker.run()
     finally:
         redis.config_set("maxmemory", 0)
+
+
+def test_many_that_no_worker_here_can_serve_hold_up_nobody(redis: Redis, use: Use, worker: DueSchedules) -> None:
+    now = int(time.time())
+    for number in range(45):
+        put(use, replace(TICK, name=f"strange-{number}", type="gone", every_seconds=10))
+        redis.zadd("errand:schedules", {f"strange-{number}": now - 20})
+    put(use)
+    redis.zadd("errand:schedules", {"tick": now})
+    worker.run()
+    assert redis.llen("rq:queue:log") == 1
+
+
+def test_a_run_that_can_not_be_read_holds_up_no_slot(redis: Redis, use: Use, worker: DueSchedules) -> None:
+    put(use)
+    make_due(redis)
+    redis.rpush("errand:schedule:tick:runs", *["{"] * (RUNS_KEPT + 1))
+    worker.run()
+    assert redis.llen("rq:queue:log") == 1
+    assert redis.llen("errand:schedule:tick:runs") == RUNS_KEPT

@@ -239,3 +239,12 @@ def test_the_url_of_all_is_told_of_batches_too(redis: Redis, queue: Queue) -> No
     for task in take(records, 2):
         tell(records, "finished", task)
     assert sorted(event["type"] for event in list_sent(redis)) == ["batch.ended", "job.finished", "job.finished"]
+
+
+def test_a_schedules_runs_are_no_batch_whose_end_is_told(redis: Redis, queue: Queue) -> None:
+    told = build_told(redis, GLOBAL)
+    ids = enqueue(queue)
+    add_batch(redis, ids, webhook="")
+    (task,) = take(told)
+    tell(told, "finished", task)
+    assert [event["type"] for event in list_sent(redis)] == ["job.finished"]
