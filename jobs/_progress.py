@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock, Timer
 from typing import Any
 
@@ -46,15 +46,14 @@ class LiveProgress(Progress):
         self._lock = Lock()
         self._held: dict[str, Any] | None = None
         self._written_at = float("-inf")
+        self._last_stamp = ""
         self._timer: Timer | None = None
 
     def _take(self, done: float, total: float | None, message: str) -> None:
         if self._check is not None:
             self._check()
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        report = {"done": done, "total": total, "message": message[:200], "updated_at": now}
         with self._lock:
-            self._held = report
+            self._held = {"done": done, "total": total, "message": message[:200], "updated_at": self._stamp()}
             wait_seconds = self._written_at + INTERVAL_SECONDS - time.monotonic()
             if wait_seconds <= 0:
                 self._write_held()
@@ -62,6 +61,12 @@ class LiveProgress(Progress):
                 self._timer = Timer(wait_seconds, self.flush)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def _stamp(self) -> str:
+        """Return now, or a millisecond later where the last written report is of now: those who watch compare them."""
+        now = datetime.now(UTC)
+        stamp = _write_time(now)
+        return stamp if stamp != self._last_stamp else _write_time(now + timedelta(milliseconds=1))
 
     def flush(self) -> None:
         """Write the report that is still held, if any: the last one counts."""
@@ -74,5 +79,9 @@ class LiveProgress(Progress):
             self._timer = None
         if self._held is not None:
             report, self._held = self._held, None
-            self._written_at = time.monotonic()
+            self._written_at, self._last_stamp = time.monotonic(), report["updated_at"]
             self._write(report)
+
+
+def _write_time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

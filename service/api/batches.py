@@ -16,6 +16,7 @@ from service.api.deadline import redis_deadline
 from service.api.idempotency import DESCRIPTION, read_claim, store_once
 from service.api.jobs import Given, unknown_type
 from service.api.openapi import PROBLEMS, Bodies, describe_body
+from service.api.problems import refuse_input
 from service.api.query import PLAIN, Options
 from service.api.route import DirectRoute
 from service.api.state import check_id, get_road, missing
@@ -23,6 +24,7 @@ from service.api.views import BatchView, NewBatchView, batch_link, show_batch, s
 from service.queue.enqueue import NewJob, derive_ids
 
 ITEM_LIMIT = 1000
+LINK_LIMIT = 5000  # of jobs to what they wait for: the server does nothing else while it notes them
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -79,7 +81,10 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
 
 
 def _build_jobs(job: Job[..., Any], items: list[BaseModel], options: Options) -> Sequence[NewJob]:
-    """Return the jobs of a new batch: they share its time, and their ids follow from its own."""
+    """Return the jobs of a new batch: they share its time, and their ids follow from its own. Raises Problem 422."""
+    if len(items) * len(options.after) > LINK_LIMIT:
+        detail = f"{len(items):,} items times {len(options.after)} jobs are too many; {LINK_LIMIT:,} at most"
+        raise refuse_input([{"loc": ("after",), "msg": detail}], in_body=False)
     batch, now = str(uuid4()), datetime.now(UTC)
     return [
         NewJob(job, job.payload.dump(item), batch=batch, id=id, created_at=now, **options.given)

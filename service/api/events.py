@@ -141,7 +141,9 @@ def _answer(
     if teller.has_all(state):
         return Response(status_code=204)
     if is_head(request.scope):
-        return Response(headers=HEADERS, media_type=EventStream.media_type)
+        head = Response(headers=HEADERS, media_type=EventStream.media_type)
+        del head.headers["Content-Length"]  # a GET has none
+        return head
     return EventStream(_stream(teller, state, watcher, watch), headers=HEADERS)
 
 

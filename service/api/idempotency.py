@@ -76,7 +76,7 @@ def _compute_fingerprint(request: Request, body: BaseModel) -> str:
     """Return the SHA-256 of what a request asks for; the order of its query and of its body's fields is no matter."""
     dumped: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}  # as payloads are stored
     stored = _sort_sets(body.model_dump(mode="json", **dumped), body.model_dump(**dumped))
-    query = sorted(request.query_params.items())
+    query = sorted(request.query_params.multi_items())
     return hashlib.sha256(_write([request.method, request.scope["path"], query, stored]).encode()).hexdigest()
 
 
@@ -120,7 +120,7 @@ async def store_once(
         stored = error.stored
     if claim and claim.fingerprint != stored.fingerprint:
         raise _refuse_reuse()
-    return _restore(jobs, stored), [stored.status] * len(jobs), REPLAYED
+    return _restore(jobs, stored), stored.list_statuses(len(jobs)), REPLAYED
 
 
 def _restore(jobs: Sequence[NewJob], stored: Stored) -> list[NewJob]:

@@ -36,7 +36,7 @@ def read_wait(request: Request) -> int | None:
     header = find_header(request, b"prefer")
     for preference in header.split(",") if header else ():
         name = preference.partition(";")[0].strip()
-        if re.match(r"wait\b", name, re.IGNORECASE):  # of several the first counts
+        if re.match(r"wait\s*(=|$)", name, re.IGNORECASE):  # of several the first counts
             found = _WAIT.fullmatch(name)
             return min(LIMIT_SECONDS, int(found[1] or found[2])) if found else None
     return None

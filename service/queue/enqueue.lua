@@ -156,7 +156,8 @@ if more.batch and redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('EXPIRE', KEYS[2], ttl_seconds)
 end
 if more.claim then
-  more.claim.record.status = statuses[1]
+  local all = table.concat(statuses, ' ')
+  more.claim.record.status = all == (statuses[1] .. ' '):rep(#statuses):sub(1, -2) and statuses[1] or all
   redis.call('SET', KEYS[3], cjson.encode(more.claim.record), 'EX', more.claim.kept_seconds)
 end
 for queue, _ in pairs(woken) do redis.call('PUBLISH', 'errand:work', queue) end

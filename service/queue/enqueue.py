@@ -108,7 +108,7 @@ class Enqueuer:
         stored = read_record(answer[1])
         if stored.id != id:
             raise StoredBeforeError(stored)
-        return [stored.status] * len(jobs)  # this very call, sent again because its reply was lost
+        return stored.list_statuses(len(jobs))  # this very call, sent again because its reply was lost
 
 
 class CallBuilder:

@@ -34,13 +34,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the first request stored: the id of its job or batch, when, when due (None: at once) and as what."""
+    """What the first request stored: the id of its job or batch, when, when due (None: at once) and as what.
+
+    `status` is the jobs' own, or each one's with spaces between.
+    """
 
     id: str
     created_at: datetime
     run_at: datetime | None
     status: str
     fingerprint: str
+
+    def list_statuses(self, count: int) -> list[str]:
+        """Return the statuses of so many jobs, as they were stored."""
+        words = self.status.split(" ")
+        return words if len(words) == count else words * count
 
 
 class StoredBeforeError(Exception):

@@ -14,7 +14,7 @@ for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' a
 if found.status == 'scheduled' and found.origin then
   due = redis.call('ZSCORE', 'rq:scheduled:' .. found.origin, KEYS[1]:match('[^:]+$'))
 elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then
-  local entry = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  local entry = redis.pcall('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   last = entry and entry[2] or false
 end
 

@@ -13,6 +13,8 @@ from rq.results import Result
 
 from service.queue.flights import Flights
 
+PLAIN = ("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at")
+DEPTH_LIMIT = 200  # of a result: what writes JSON gives up at 255
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
 
@@ -81,14 +83,23 @@ class StatusReader:
 
 
 def read_status(id: str, answer: bytes) -> JobStatus | None:
-    """Return a job out of the script's answer, None where there is none."""
-    found, *rest = json.loads(answer.decode(errors="replace"))
-    return _build(id, found, *rest) if "status" in found else None
+    """Return a job out of the script's answer, None where there is none. What can't be read of it is its error."""
+    found, last, due, children = json.loads(answer.decode(errors="replace"))
+    if "status" not in found:
+        return None
+    try:
+        return _build(id, found, last, due, children)
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
+        whole = {name: value for name, value in found.items() if name in PLAIN}
+        error = json.dumps({"type": "DamagedJob", "message": "a part of its record can't be read"})
+        return _build(id, {**whole, "errand_error": error}, None, None, ())
 
 
 def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
     status = found["status"]
-    result = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
+    recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
+    error = _read_error(found.get("errand_error"), recorded, status)
+    result, unreadable = _read_result(recorded) if status == "finished" else (None, None)
     return JobStatus(
         id=id,
         type=found.get("description", ""),
@@ -104,8 +115,8 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         run_at=datetime.fromtimestamp(float(due), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if due else None,
         started_at=found.get("started_at"),
         ended_at=found.get("ended_at") if status in ENDED else None,
-        result=_read_result(result) if status == "finished" else None,
-        error=None if status == "finished" else _read_error(found.get("errand_error"), result, status),
+        result=result,
+        error=unreadable if status == "finished" else error,
         batch=found.get("errand_batch"),
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),
@@ -124,9 +135,26 @@ def _read_count(stored: str | None) -> int:
     return int(stored) if stored and stored.isdecimal() else 0
 
 
-def _read_result(result: dict[str, str]) -> Any:
-    stored = result.get("return_value")
-    return json.loads(b64decode(stored)) if stored else None
+def _read_result(recorded: dict[str, str]) -> tuple[Any, JobError | None]:
+    """Return a result, or why there is none to show: a plain worker stores what its job class likes."""
+    stored = recorded.get("return_value")
+    try:
+        text = b64decode(stored).decode() if stored else "null"
+        result = json.loads(text)
+        json.dumps(result, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half a surrogate pair
+        if text.count("[") + text.count("{") > DEPTH_LIMIT:
+            _check_depth(result, DEPTH_LIMIT)
+    except (ValueError, RecursionError) as error:
+        return None, JobError("UnreadableResult", f"its result is stored, and no JSON that could be shown: {error}")
+    return result, None
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if left < 0:
+        raise ValueError(f"it goes deeper than {DEPTH_LIMIT} levels")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, left - 1)
 
 
 def _read_error(stored: str | None, result: dict[str, str], status: str) -> JobError | None:

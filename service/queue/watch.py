@@ -94,6 +94,7 @@ class Watcher:
     @contextmanager
     def _watch(self, id: str, new: Watched, watch: Watch[T]) -> Iterator[Watch[T]]:
         watched = self._watched.setdefault(id, new)
+        watched.version = None  # the others may have been told what happened since this one's state was read
         watched.watches.add(watch)
         if not self._tasks:
             steps = (self._poll_on(), self._listen(), self._read_changed())
@@ -163,7 +164,7 @@ class Watcher:
             for id, state in zip(changed, found, strict=True):
                 self._deliver(id, state)
             faults = [state for state in found if isinstance(state, BaseException)]
-            if faults:
+            if faults and not self._is_away:
                 logger.warning("%d of %d watched records could not be read: %r", len(faults), len(found), faults[0])
 
     def _deliver(self, id: str, state: Any) -> None:

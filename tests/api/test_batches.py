@@ -63,3 +63,13 @@ def test_an_unknown_batch_and_an_unknown_type_are_404s(client: TestClient) -> No
     assert client.get("/v1/batches/5f0c7d1e-0000-4000-8000-000000000000").json()["type"].endswith("no-such-batch")
     assert client.get("/v1/batches/x").status_code == 404
     assert client.post("/v1/batches/no_such_type", json={}).json()["type"].endswith("no-such-type")
+
+
+def test_so_many_links_to_others_that_they_would_hold_up_redis_are_refused(client: TestClient, redis: Redis) -> None:
+    parents = [client.post("/v1/jobs/log", json={"text": "x"}).json()["id"] for _ in range(6)]
+    items = {"items": [{"text": "x"}] * 1000}
+    after = [f"after={id}" for id in parents]
+    answer = client.post("/v1/batches/log?" + "&".join(after), json=items)
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "after")
+    assert redis.zcard("rq:deferred:log") == 0
+    assert client.post("/v1/batches/log?" + "&".join(after[1:]), json=items).status_code == 202

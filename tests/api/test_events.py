@@ -241,6 +241,7 @@ def test_head_tells_of_a_stream_and_begins_none(client: TestClient) -> None:
     id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
     answer = client.head(f"/v1/jobs/{id}/events")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+    assert "Content-Length" not in answer.headers
 
 
 def test_an_idle_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch, queue_settings: QueueSettings) -> None:

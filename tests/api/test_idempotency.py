@@ -118,6 +118,19 @@ def test_spelling_is_no_difference(client: TestClient) -> None:
     assert read(again) == read(first)
 
 
+def test_values_of_a_parameter_that_repeats_are_all_part_of_the_request(client: TestClient) -> None:
+    assert post(client, f"{URL}?tag=a&tag=z").status_code == 202
+    assert post(client, f"{URL}?tag=b&tag=z").status_code == 422
+    assert post(client, f"{URL}?tag=a&tag=z").headers["Idempotency-Replayed"] == "true"
+
+
+def test_jobs_of_a_batch_are_replayed_with_their_own_statuses(client: TestClient) -> None:
+    url, body = "/v1/batches/log?concurrency_key=k&concurrency=1", {"items": [BODY] * 3}
+    first, again = post(client, url, body).json(), post(client, url, body).json()
+    assert [job["status"] for job in first["jobs"]] == ["queued", "rate_limited", "rate_limited"]
+    assert [job["status"] for job in again["jobs"]] == ["queued", "rate_limited", "rate_limited"]
+
+
 @pytest.mark.parametrize(
     ("url", "body"),
     [

@@ -93,6 +93,7 @@ def read(*headers: str) -> int | None:
         ("wait=-1", None),
         ("wait", None),
         ("waiting=3", None),
+        ("wait-for=5, wait=4", 4),
         ("", None),
     ],
 )

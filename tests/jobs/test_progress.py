@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from typing import Any
 
 import pytest
@@ -147,3 +148,19 @@ def test_a_late_report_is_written_at_once_again(
 def test_a_long_message_is_cut(live: LiveProgress, written: list[dict[str, Any]]) -> None:
     live(1, 2, "x" * 300)
     assert written[0]["message"] == "x" * 200
+
+
+def test_two_written_reports_of_one_moment_differ_in_their_times(
+    live: LiveProgress, clock: Clock, written: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2026, 12, 24, 18, tzinfo=tz)
+
+    monkeypatch.setattr(_progress, "datetime", Frozen)
+    live(0, 3)
+    live(1, 3)
+    clock.forward(1)
+    assert _done(written) == [0, 1]
+    assert written[0]["updated_at"] < written[1]["updated_at"]

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import pickle
+from base64 import b64encode
 
 import pytest
 from redis import Redis
@@ -146,3 +148,45 @@ def test_many_at_once_each_get_their_own(queue_settings: QueueSettings, redis: R
         return [job and job.id for job in found]
 
     assert asyncio.run(main()) == ids
+
+
+@pytest.mark.parametrize("field", ["errand_progress", "errand_error", "errand_tags", "dependency_ids"])
+@pytest.mark.parametrize("stored", ["{", "7", '{"done": "x", "total": "y"}'])
+def test_a_part_that_can_not_be_read_hides_no_status(
+    queue_settings: QueueSettings, redis: Redis, job_id: str, field: str, stored: str
+) -> None:
+    redis.hset(f"rq:job:{job_id}", mapping={"status": "failed", field: stored})
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert job.status == "failed"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param(pickle.dumps({"a": 1}), id="a pickle"),
+        b"{",
+        b"NaN",
+        b"[1e999]",
+        b'"\\ud800"',
+        pytest.param(b"9" * 5000, id="a long number"),
+        pytest.param(b"[" * 900 + b"]" * 900, id="a deep list"),
+        pytest.param(b"[" * 90_000 + b"]" * 90_000, id="a very deep list"),
+    ],
+)
+def test_a_result_that_is_no_json_is_told_and_not_shown(
+    queue_settings: QueueSettings, redis: Redis, job_id: str, stored: bytes
+) -> None:
+    redis.hset(f"rq:job:{job_id}", "status", "finished")
+    redis.xadd(f"rq:results:{job_id}", {"type": 1, "return_value": b64encode(stored)})
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert (job.status, job.result, job.error and job.error.type) == ("finished", None, "UnreadableResult")
+
+
+def test_results_of_a_wrong_type_are_none(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
+    redis.hset(f"rq:job:{job_id}", "status", "finished")
+    redis.set(f"rq:results:{job_id}", "x")
+    job = read(queue_settings, job_id)
+    assert job is not None
+    assert (job.status, job.result) == ("finished", None)

@@ -234,3 +234,19 @@ def test_nothing_is_published_while_nobody_watches(services: Services, redis: Re
     asked = [command for command in commands if command.startswith("PUBSUB NUMSUB")]
     assert asked
     assert not [command for command in commands if command.startswith("PUBLISH errand:events")]
+
+
+def test_one_that_joins_with_an_older_state_hears_of_what_the_others_know(
+    queue_settings: QueueSettings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
+
+    async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
+        older = await store(enqueuer, jobs)
+        with watcher.watch_job(older) as first:
+            redis.hset(f"rq:job:{older.id}", "status", "started")
+            await become(lambda: first.state and first.state.status == "started")
+            with watcher.watch_job(older) as second:
+                await become(lambda: second.state and second.state.status == "started")
+
+    run(queue_settings, test)
