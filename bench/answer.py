@@ -23,6 +23,9 @@ _ALWAYS: dict[str, Any] = {
     "ended_at": None,
     "result": None,
     "error": None,
+    "tags": [],
+    "depends_on": [],
+    "dependents": [],
     "links": {"self": f"/v1/jobs/{ID}"},
 }
 POSTED = _ALWAYS
