@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 
 class PermanentError(Exception):
@@ -20,7 +21,7 @@ class Backoff:
     base_seconds: float = 2.0
     cap_seconds: float = 3600.0
 
-    @property
+    @cached_property
     def ceilings_seconds(self) -> list[float]:
         """The longest wait before each retry."""
         return [min(self.cap_seconds, self.base_seconds * 2 ** min(n, 64)) for n in range(self.tries - 1)]
