@@ -14,7 +14,8 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-_PROTOCOLS = ip_network("192.0.0.0/24")  # IANA's special registry; Python 3.11 knows parts of it
+# Of IANA's special registries, what Python 3.11 takes for public.
+_SPECIAL = [ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
 class RefusedAddressError(PermanentError):
@@ -67,7 +68,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(inside)
         if address not in _GLOBAL_UNICAST or address.sixtofour or address.teredo:
             return False
-    return address.is_global and not address.is_multicast and not address.is_reserved and address not in _PROTOCOLS
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _SPECIAL)
+    return address.is_global and not special
 
 
 def _read_address(host: str) -> IPv4Address | IPv6Address | None:

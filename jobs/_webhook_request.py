@@ -2,7 +2,10 @@
 
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -25,13 +28,34 @@ class _Connection(HTTPConnection):
         self.default_port = 443 if tls else 80  # left out of the Host header
         self._targets = targets
         self._tls = tls
+        self._watched: tuple[threading.Timer, socket.socket] | None = None
+        self.late = False
 
     def connect(self) -> None:
-        """Connect to the first target that answers. Raises OSError."""
+        """Connect to the first target that answers, and let the rest last ANSWER_SECONDS at most. Raises OSError."""
         self.sock = _open(self._targets)
+        line = self.sock.dup()  # TLS takes the first one over
+        timer = threading.Timer(ANSWER_SECONDS, self._cut, [line])
+        timer.daemon = True
+        self._watched = timer, line
+        timer.start()
+        self.sock.settimeout(None)
         if self._tls:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
-        self.sock.settimeout(ANSWER_SECONDS)
+
+    def close(self) -> None:
+        """End the connection and the watch over it."""
+        super().close()
+        if self._watched:
+            timer, line = self._watched
+            timer.cancel()
+            line.close()
+
+    def _cut(self, line: socket.socket) -> None:
+        """End the connection under whoever reads it: a time-out of the socket begins anew with each byte that drips."""
+        self.late = True
+        with suppress(OSError):  # it has just ended
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> int:
@@ -47,10 +71,18 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool)
         connection = _Connection(host, port, targets, _build_tls() if parts.scheme == "https" else None)
         try:
             connection.request("POST", path, body, dict(headers))
-            return connection.getresponse().status
+            status = connection.getresponse().status
+        except (OSError, HTTPException):
+            if not connection.late:
+                raise
         finally:
             connection.close()
-    except (OSError, HTTPException) as error:
+        if connection.late:  # a head that was cut off reads like a whole one
+            raise UndeliveredError(f"{host}: no answer in {ANSWER_SECONDS:g} s")
+        return status
+    except HTTPException as error:  # its text is the other side's
+        raise UndeliveredError(f"{host}: no answer in HTTP ({type(error).__name__})") from None
+    except OSError as error:
         raise UndeliveredError(f"{host}: {str(error) or type(error).__name__}") from error
 
 
@@ -61,10 +93,12 @@ def _build_tls() -> ssl.SSLContext:
 
 
 def _open(targets: Sequence[Target]) -> socket.socket:
+    """Connect to the first that answers; each has its share of what is left of CONNECT_SECONDS."""
     failure: OSError | None = None
-    for family, address in targets:
+    until = time.monotonic() + CONNECT_SECONDS
+    for nth, (family, address) in enumerate(targets):
         sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(CONNECT_SECONDS)
+        sock.settimeout(max(0.01, until - time.monotonic()) / (len(targets) - nth))
         try:
             sock.connect(address)
             return sock

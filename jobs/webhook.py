@@ -16,7 +16,16 @@ from jobs._webhook_address import check_url
 from jobs._webhook_request import UndeliveredError, post
 from jobs._webhook_settings import HOW, WebhookSettings, read_webhook_settings
 
-Url = Annotated[str, AfterValidator(lambda url: check_url(url, read_webhook_settings().allow_private))]
+
+def _check_url(url: str) -> str:
+    """Check a URL; the settings are read where it needs them alone, for the example is checked before they are."""
+    try:
+        return check_url(url)
+    except ValueError:
+        return check_url(url, read_webhook_settings().allow_private)
+
+
+Url = Annotated[str, AfterValidator(_check_url)]
 
 
 class Event(BaseModel):

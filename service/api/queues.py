@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
 from service.api.problems import Problem
 from service.api.state import get_road
+from service.api.views import read_age
 from service.queue.queues import QueueStatus, UnknownQueueError
 
 router = APIRouter(prefix="/v1/queues", tags=["queues"], responses=PROBLEMS)
@@ -103,16 +103,13 @@ async def _known(name: str, *detail: str) -> AsyncIterator[None]:
 
 
 def _show(queue: QueueStatus) -> dict[str, Any]:
-    age = None
-    if queue.oldest_at:
-        age = round(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(queue.oldest_at)).total_seconds()), 3)
     link = f"/v1/queues/{quote(queue.name, safe='')}"
     return {
         "name": queue.name,
         "paused": queue.paused,
         "state": queue.state,
         "oldest_at": queue.oldest_at,
-        "oldest_seconds": age,
+        "oldest_seconds": read_age(queue.oldest_at),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
         "links": {"self": link},
     }

@@ -1,5 +1,6 @@
 """Jobs and batches as the API shows them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -123,6 +124,15 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "dependents": [],
         "links": _link(job),
     }
+
+
+def read_age(stored: str | None) -> float | None:
+    """Return how many seconds ago a time was that Redis keeps; None where there is none, or a damaged one."""
+    try:
+        moment = datetime.fromisoformat(stored or "")
+    except ValueError:
+        return None
+    return round(max(0.0, (datetime.now(UTC) - moment.replace(tzinfo=UTC)).total_seconds()), 3)
 
 
 def show_batch(batch: BatchStatus) -> dict[str, Any]:

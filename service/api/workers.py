@@ -1,7 +1,6 @@
 """`/v1/workers`: who works, and at what."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 from service.api.deadline import redis_deadline
 from service.api.openapi import PROBLEMS
 from service.api.state import get_road
-from service.api.views import job_link
+from service.api.views import job_link, read_age
 from service.queue.workers import WorkerStatus
 
 router = APIRouter(prefix="/v1/workers", tags=["workers"], responses=PROBLEMS)
@@ -40,7 +39,7 @@ class WorkerView(BaseModel):
     pid: int | None
     started_at: str | None
     heartbeat_at: str
-    heartbeat_seconds: float
+    heartbeat_seconds: float | None
     running: int
     jobs: list[HeldJobView]
     finished: int
@@ -59,11 +58,9 @@ async def read_workers(request: Request) -> JSONResponse:
     """Return the workers with what they hold; `heartbeat_seconds` tells how long ago each was last heard."""
     async with redis_deadline():
         workers = await get_road(request).workers.read_all()
-    now = datetime.now(UTC)
-    return JSONResponse({"items": [_show(worker, now) for worker in workers]})
+    return JSONResponse({"items": [_show(worker) for worker in workers]})
 
 
-def _show(worker: WorkerStatus, now: datetime) -> dict[str, Any]:
-    age = (now - datetime.fromisoformat(worker.heartbeat_at)).total_seconds()
+def _show(worker: WorkerStatus) -> dict[str, Any]:
     jobs = [{**asdict(job), "links": {"self": job_link(job.id)}} for job in worker.jobs]
-    return {**asdict(worker), "heartbeat_seconds": round(max(0.0, age), 3), "jobs": jobs}
+    return {**asdict(worker), "heartbeat_seconds": read_age(worker.heartbeat_at), "jobs": jobs}

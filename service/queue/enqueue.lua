@@ -107,6 +107,7 @@ local function store(group)
   local first, step, last = 1, 1, group.count
   if group.limit then -- what was said last holds
     redis.call('HSET', 'rq:rl:' .. group.limit[1], 'concurrency', group.limit[2])
+    redis.call('SADD', 'rq:rl-keys', group.limit[1])
   elseif group.front then -- the last one pushed comes out first
     first, step, last = group.count, -1, 1
   end

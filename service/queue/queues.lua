@@ -7,6 +7,17 @@
 local LOOKED_AT, COUNTED = 20, 1000
 local asked, now = ARGV[1], ARGV[2]
 
+-- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
+local function count(...)
+  local found = redis.pcall(...)
+  return type(found) == 'number' and found or 0
+end
+
+local function list(...)
+  local found = redis.pcall(...)
+  return found.err and {} or found
+end
+
 local names, known = {}, {}
 local function note(name)
   if not known[name] then
@@ -30,11 +41,11 @@ end
 local limited = {}
 for _, key in ipairs(redis.call('SMEMBERS', 'rq:rl-keys')) do
   local waiting = 'rq:rl:' .. key .. ':rate_limited'
-  local count = redis.call('ZCARD', waiting)
-  local queue = count > 0 and redis.call('HGET', 'rq:rl:' .. key, 'errand_queue')
+  local depth = count('ZCARD', waiting)
+  local queue = depth > 0 and redis.call('HGET', 'rq:rl:' .. key, 'errand_queue')
   if queue and queue ~= '*' then
-    limited[queue] = (limited[queue] or 0) + count
-  elseif count > 0 then
+    limited[queue] = (limited[queue] or 0) + depth
+  elseif depth > 0 then
     for _, id in ipairs(redis.call('ZRANGE', waiting, 0, COUNTED - 1)) do
       local origin = redis.pcall('HGET', 'rq:job:' .. id, 'origin')
       if type(origin) == 'string' then limited[origin] = (limited[origin] or 0) + 1 end
@@ -44,27 +55,28 @@ end
 
 -- RQ takes out what has expired every ten minutes; until then it is not counted. -1 is for ever.
 local function count_kept(key)
-  return redis.call('ZCARD', key) - redis.call('ZCOUNT', key, 0, now)
+  return count('ZCARD', key) - count('ZCOUNT', key, 0, now)
 end
 
 -- Those that were put at the front hide older ones: look at more than one.
 local function find_oldest(name)
-  local ids, oldest = redis.call('LRANGE', 'rq:queue:' .. name, 0, LOOKED_AT - 1), false
-  for _, key in ipairs(parked[name] or {}) do ids[#ids + 1] = redis.call('ZRANGE', key, 0, 0)[1] end
+  local ids, oldest = list('LRANGE', 'rq:queue:' .. name, 0, LOOKED_AT - 1), false
+  for _, key in ipairs(parked[name] or {}) do ids[#ids + 1] = list('ZRANGE', key, 0, 0)[1] end
   for _, id in ipairs(ids) do
     local at = redis.pcall('HGET', 'rq:job:' .. id, 'enqueued_at')
-    if type(at) == 'string' and at ~= '' and (not oldest or at < oldest) then oldest = at end
+    local is_time = type(at) == 'string' and at:match('^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$')
+    if is_time and (not oldest or at < oldest) then oldest = at end
   end
   return oldest
 end
 
 local function describe(name)
-  local counts = {queued = redis.call('LLEN', 'rq:queue:' .. name), started = redis.call('ZCARD', 'rq:wip:' .. name),
+  local counts = {queued = count('LLEN', 'rq:queue:' .. name), started = count('ZCARD', 'rq:wip:' .. name),
     finished = count_kept('rq:finished:' .. name), failed = count_kept('rq:failed:' .. name),
-    ready_to_enqueue = redis.call('ZCARD', 'rq:ready:' .. name), rate_limited = limited[name] or 0}
-  for _, key in ipairs(parked[name] or {}) do counts.queued = counts.queued + redis.call('ZCARD', key) end
+    ready_to_enqueue = count('ZCARD', 'rq:ready:' .. name), rate_limited = limited[name] or 0}
+  for _, key in ipairs(parked[name] or {}) do counts.queued = counts.queued + count('ZCARD', key) end
   for _, status in ipairs({'scheduled', 'deferred', 'canceled'}) do
-    counts[status] = redis.call('ZCARD', 'rq:' .. status .. ':' .. name)
+    counts[status] = count('ZCARD', 'rq:' .. status .. ':' .. name)
   end
   return {name, paused[name] or false, find_oldest(name), counts}
 end

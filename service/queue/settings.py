@@ -58,7 +58,10 @@ def read_settings(kind: type[S], user: str) -> S:
 
 
 def _tell(fault: ErrorDetails, user: str) -> str:
+    said = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:  # of several settings together; it names them
+        return f"{said} ({user})"
     name = fault["loc"][0]
     if fault["type"] == "missing":
         return f"{name} is not set and {user} needs it; set {LINES.get(str(name), f'{name}=…')}"
-    return f"{name} is wrong ({user}): {fault['msg'].removeprefix('Value error, ')}"
+    return f"{name} is wrong ({user}): {said}"

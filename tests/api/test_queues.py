@@ -126,6 +126,31 @@ def test_the_age_is_that_of_the_oldest_queued_job(client: TestClient, redis: Red
     assert 100 <= queue["oldest_seconds"] < 110
 
 
+@pytest.mark.parametrize("damaged", ["?", "2026", "0", "2026-99-99T00:00:00.000000Z"])
+def test_a_damaged_time_hides_no_queue(client: TestClient, redis: Redis, damaged: str) -> None:
+    good, bad = post(client), post(client)
+    redis.hset(f"rq:job:{bad}", "enqueued_at", damaged)
+    queue = client.get("/v1/queues/log").json()
+    assert (queue["jobs"]["queued"], client.get("/v1/queues").status_code) == (2, 200)
+    assert queue["oldest_at"] == redis.hget(f"rq:job:{good}", "enqueued_at").decode()
+    assert client.post("/v1/queues/log/pause").json()["paused"]
+
+
+@pytest.mark.parametrize(
+    "registry", ["queue", "wip", "finished", "failed", "ready", "scheduled", "deferred", "canceled"]
+)
+def test_a_key_of_another_kind_counts_nothing(client: TestClient, redis: Redis, registry: str) -> None:
+    redis.set(f"rq:{registry}:log", "?")
+    assert client.get("/v1/queues").status_code == 200
+    assert count(client) == {}
+
+
+def test_a_key_whose_jobs_have_not_waited_yet_is_among_those_that_rq_cleans(client: TestClient, redis: Redis) -> None:
+    post(client, "?concurrency_key=k&concurrency=2&delay_seconds=60")
+    assert redis.exists("rq:rl:k")
+    assert redis.smembers("rq:rl-keys") == {b"k"}
+
+
 def test_an_unknown_queue_is_a_404_that_lists_the_queues(client: TestClient, redis: Redis) -> None:
     for method, path in (("GET", ""), ("POST", "/pause"), ("POST", "/resume")):
         problem = client.request(method, f"/v1/queues/nothing{path}").json()

@@ -68,3 +68,13 @@ def test_damaged_records_are_shown_as_far_as_they_can_be_read(client: TestClient
     redis.set("rq:worker:other", "?")
     (worker,) = client.get("/v1/workers").json()["items"]
     assert (worker["name"], worker["finished"], worker["pid"], worker["jobs"][0]["type"]) == (name, 0, None, "")
+
+
+def test_a_heartbeat_that_is_no_time_has_no_age(client: TestClient, redis: Redis) -> None:
+    name = f"worker-{Stored(redis).started().id}"
+    for damaged in ("?", "2026-99-99T00:00:00.000000Z", "1795478955"):
+        redis.hset(f"rq:worker:{name}", "last_heartbeat", damaged)
+        (worker,) = client.get("/v1/workers").json()["items"]
+        assert (worker["heartbeat_at"], worker["heartbeat_seconds"]) == (damaged, None)
+    redis.hset(f"rq:worker:{name}", "last_heartbeat", "2026-01-01T00:00:00")
+    assert client.get("/v1/workers").json()["items"][0]["heartbeat_seconds"] > 0

@@ -3,7 +3,10 @@
 import base64
 import json
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,7 +19,10 @@ from jobs._webhook_request import UndeliveredError
 from jobs._webhook_settings import WebhookSettings
 from jobs.webhook import Event
 from service.local.valkey import find_free_port
+from service.queue.catalog import read_catalog
+from service.queue.settings import SettingsError
 from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Receiver, list_valid
+from tests.services import wait_until
 
 Start = Callable[..., Receiver]
 Resolve = Callable[..., list[str]]
@@ -127,10 +133,89 @@ def test_who_does_not_answer_is_named_without_the_path() -> None:
     assert "token" not in str(caught.value)
 
 
-def test_an_answer_that_does_not_come_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_webhook_request, "ANSWER_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UndeliveredError, match="timed out"):
-        webhook.run(build(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        (b"", b""),
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Slow: a\r\n"),
+    ],
+    ids=["silence", "a dripping line", "continue for ever", "a dripping head"],
+)
+def test_an_answer_without_an_end_is_waited_for_only_so_long(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, said: bytes, again: bytes
+) -> None:
+    monkeypatch.setattr(_webhook_request, "ANSWER_SECONDS", 0.3)
+    ended = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        with suppress(OSError), listener.accept()[0] as taken:
+            taken.sendall(said)
+            while not ended.wait(0.05):
+                taken.sendall(again)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=[listener])
+        thread.start()
+        guard = threading.Timer(5, ended.set)
+        guard.start()
+        with pytest.raises(UndeliveredError) as caught:
+            webhook.run(build(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"))
+        assert not ended.is_set()
+        guard.cancel()
+        ended.set()
+        thread.join()
+    if scheme == "http":
+        assert str(caught.value) == "127.0.0.1: no answer in 0.3 s"
+
+
+def test_all_the_addresses_of_a_name_share_the_time_to_connect(
+    monkeypatch: pytest.MonkeyPatch, start: Start, resolve: Resolve
+) -> None:
+    monkeypatch.setattr(_webhook_request, "CONNECT_SECONDS", 0.4)
+    given = []
+    connect = socket.socket.connect
+
+    def wait(self: socket.socket, address: Any) -> None:
+        if address[0] == "127.0.0.1":
+            return connect(self, address)
+        given.append(self.gettimeout())
+        time.sleep(given[-1])
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", wait)
+    receiver = start()
+    resolve(["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"])
+    assert webhook.run(build(receiver.url)) == {"status": 204}
+    assert given == [pytest.approx(0.1, abs=0.02)] * 3
+
+
+def test_what_is_no_answer_does_not_get_into_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with listener.accept()[0] as taken:
+                while not taken.recv(10_000).endswith(b"}"):
+                    pass
+                taken.sendall(b"\x1b[2J your disk is full\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(UndeliveredError) as caught:
+            webhook.run(build(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        thread.join()
+    assert str(caught.value) == "127.0.0.1: no answer in HTTP (BadStatusLine)"
+
+
+def test_no_watch_stays_behind(start: Start) -> None:
+    receiver = start()
+    before = set(threading.enumerate())
+    webhook.run(build(receiver.url))
+    with pytest.raises(UndeliveredError):
+        webhook.run(build(f"http://localhost:{find_free_port()}/"))
+    wait_until(lambda: not [new for new in set(threading.enumerate()) - before if isinstance(new, threading.Timer)])
 
 
 def test_a_certificate_for_another_name_is_refused(start: Start, resolve: Resolve) -> None:
@@ -149,10 +234,10 @@ def test_nothing_is_sent_unsigned(start: Start, monkeypatch: pytest.MonkeyPatch)
 
 PRIVATE = [
     *("0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "172.16.0.1", "192.168.1.1"),
-    *("192.0.0.5", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1"),
-    *("255.255.255.255", "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::127.0.0.1"),
-    *("64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "fc00::1"),
-    *("fd12:3456::1", "fe80::1", "fe80::1%lo", "fec0::1", "ff02::1"),
+    *("192.0.0.5", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1"),
+    *("240.0.0.1", "255.255.255.255", "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"),
+    *("64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1"),
+    *("2002:7f00:1::1", "3fff::1", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%lo", "fec0::1", "ff02::1"),
 ]
 
 
@@ -269,6 +354,20 @@ def test_settings_that_could_not_work_are_refused_without_the_secret(
     (fault,) = caught.value.errors()
     assert why in fault["msg"]
     assert "whsec_?" not in fault["msg"]
+
+
+def test_a_wrong_setting_is_not_blamed_on_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRETS", "x")
+    assert build("https://example.com/hooks")
+    with pytest.raises(SettingsError, match=r"WEBHOOK_SECRETS is wrong \(jobs/webhook.py\): each secret is whsec_"):
+        read_catalog()
+
+
+def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEBHOOK_SECRETS")
+    monkeypatch.setenv("WEBHOOK_URL", "https://example.com/hooks")
+    with pytest.raises(SettingsError, match=r"WEBHOOK_URL needs WEBHOOK_SECRETS, .* \(jobs/webhook.py\)"):
+        read_catalog()
 
 
 def test_refused_addresses_are_failures_for_good() -> None:
