@@ -65,12 +65,8 @@ end
 
 local function add_result(id, kind, execution, field, value, started, ended, ttl)
   local key = 'rq:results:' .. id
-  local pairs = {'type', kind, 'worker_name', worker}
-  if value ~= '' then pairs[5], pairs[6] = field, value end
-  for _, item in ipairs({'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ended}) do
-    pairs[#pairs + 1] = item
-  end
-  call('XADD', key, 'MAXLEN', '~', '10', '*', unpack(pairs))
+  call('XADD', key, 'MAXLEN', '~', '10', '*', 'type', kind, 'worker_name', worker, 'execution_id', execution,
+    'execution_started_at', started, 'execution_ended_at', ended, unpack(value ~= '' and {field, value} or {}))
   if ttl == -1 then call('PERSIST', key) elseif ttl then call('EXPIRE', key, ttl) end
 end
 

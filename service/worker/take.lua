@@ -6,11 +6,13 @@ local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl
 local NOT_QUEUED = {created = true, finished = true, failed = true, started = true, deferred = true, scheduled = true,
   canceled = true, stopped = true, ready_to_enqueue = true, rate_limited = true}
 
+local NUMBERS = {5, 6, 7, 8, 10, 14} -- of these fields
+
 local function find_fault(found)
   if not found[1] then return 'there is no data in it' end
   if found[2] and found[2] ~= 'queued' then return 'there is no status ' .. found[2] end
   if found[4] and not found[4]:match('^%d%d%d%d%-%d%d%-%d%d') then return 'created_at is no time: ' .. found[4] end
-  for _, i in ipairs({5, 6, 7, 8, 10, 14}) do
+  for _, i in ipairs(NUMBERS) do
     if found[i] and found[i] ~= '' and not found[i]:match('^-?%d+%.?%d*$') then
       return FIELDS[i] .. ' is no number: ' .. found[i]
     end
@@ -32,7 +34,8 @@ local function start(id, execution, queue, found, place)
   touch(id)
   call('PERSIST', hash)
   call('HSET', hash, 'status', 'started', 'started_at', now_text, 'last_heartbeat', now_text, 'worker_name', worker,
-    'origin', queue, 'errand_attempts', attempts)
+    'errand_attempts', attempts)
+  if found[3] ~= queue then call('HSET', hash, 'origin', queue) end
   if found[15] or found[16] then call('HDEL', hash, 'errand_progress', 'errand_error') end
   call('HSET', key, 'id', execution, 'job_id', id, 'created_at', string.format('%.6f', now + place / 1000000),
     'last_heartbeat', ARGV[4], 'worker_name', worker)
