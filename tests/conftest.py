@@ -1,5 +1,6 @@
 """Fixtures over real services: one Valkey a session, and processes that end with their test."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -44,6 +45,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's own reaches a test."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_collections() -> None:
+    """Leave what earlier files made out of later collections.
+
+    A look at the heap of a whole run stops the process for seconds, and an API inside it then rightly answers 503.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
