@@ -38,16 +38,17 @@ chaos: setup-dev ## Random faults against three workers, every job accounted for
 bench: setup-dev ## Errand beside other queues (SYSTEMS="errand saq" ROWS=drain,post REPEATS=1); needs wrk
 	@$(PYTHON) -m bench $(SYSTEMS) $(if $(ROWS),--rows $(ROWS)) --repeats $(REPEATS)
 
-check: setup-dev ## ruff, ruff format, mypy --strict
+check: setup-dev ## ruff, ruff format, mypy --strict, and every Lua script compiled
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@$(PYTHON) .ci/check_lua.py
 
-LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile pyproject.toml --extra api --extra dashboard --extra local --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--extra postgres'
-	$(LOCK) $(OPTIONS) -o requirements.txt
+	$(LOCK) $(OPTIONS) --group app -o requirements.txt
 	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data

@@ -2,16 +2,17 @@
 
 import sys
 
-from jobs import list_queues
-from service.queue.catalog import read_catalog
-from service.queue.settings import QueueSettings, SettingsError, read_settings, tell
-from service.worker.connection import wait_for_redis
-from service.worker.worker import ErrandWorker as Worker
+from errand import list_queues
+from errand.contract.catalog import read_catalog
+from errand.redis.connection import wait_for_redis
+from errand.redis.settings import SettingsError, read_settings, tell
+from errand.store.settings import QueueSettings
+from errand.worker.worker import ErrandWorker as Worker
 
 __all__ = ["QUEUES", "REDIS_URL", "Worker"]
 
 try:
-    QUEUES = list_queues(read_catalog())
+    QUEUES = [queue.name for queue in list_queues(read_catalog())]
     REDIS_URL = read_settings(QueueSettings, "worker.py").redis_url
     wait_for_redis(REDIS_URL)  # rq would end at once
 except SettingsError as error:

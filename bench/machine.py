@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from service.local.valkey import find_program
+from errand.local.valkey import find_program
 
 
 def describe_machine() -> list[str]:

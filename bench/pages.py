@@ -23,11 +23,11 @@ from typing import Any
 
 from redis import Redis
 
-from service.local.child import die_with_parent
-from service.local.valkey import EmbeddedValkey, find_free_port
-from service.queue.connection import connect
-from service.queue.index import Filter, JobIndex
-from service.queue.status import StatusReader
+from errand.local.child import die_with_parent
+from errand.local.valkey import EmbeddedValkey, find_free_port
+from errand.redis.connection import connect
+from errand.store.index import Filter, JobIndex
+from errand.store.status import StatusReader
 
 COUNT = 1_000_000
 AT_ONCE = 1000
@@ -83,7 +83,7 @@ class Api:
 def start_api(redis_url: str) -> Iterator[int]:
     """Run the API until the block ends; give its port."""
     port = find_free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "service.api.app:from_environment", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", "--port", str(port)]
     mail = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "bench@example.com"}
     environment = {**os.environ, **mail, "REDIS_URL": redis_url, "ERRAND_LOCAL": "1"}
     process = subprocess.Popen([*command, "--no-access-log"], env=environment, preexec_fn=die_with_parent)

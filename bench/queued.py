@@ -11,10 +11,11 @@ from rq.job import Job as RQJob
 
 from bench.server import Server
 from bench.site import EMAIL
-from jobs import load_jobs
-from service.queue.connection import connect
-from service.queue.enqueue import Enqueuer, NewJob
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.redis.connection import connect
+from errand.store.enqueue import Enqueuer
+from errand.store.new_job import NewJob
+from errand.store.settings import QueueSettings
 
 EMAIL_JOB = load_jobs()["email"]
 PAYLOAD = {"message": {**EMAIL, "to": [EMAIL["to"]]}}
@@ -41,7 +42,7 @@ def store_as_rq(server: Server, count: int) -> None:
     """Store the same by RQ's own `Queue.enqueue`: function, arguments, times, tries and description are Errand's."""
     settings = QueueSettings(REDIS_URL=server.url)
     with server.connect() as redis:
-        queue = Queue(EMAIL_JOB.queue, connection=redis, serializer="json")
+        queue = Queue(EMAIL_JOB.queue.name, connection=redis, serializer="json")
         for _ in range(count):
             waits = EMAIL_JOB.retry.draw_seconds()
             queue.enqueue(
@@ -58,7 +59,7 @@ def store_as_rq(server: Server, count: int) -> None:
 def multiply(server: Server, count: int) -> None:
     """Bring the queue to `count` jobs by copies of its first one."""
     with server.connect() as redis:
-        list_key = Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue
+        list_key = Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue.name
         hash_key = RQJob.key_for(redis.lindex(list_key, 0).decode())
         copy = redis.register_script(Path(__file__).with_name("queued.lua").read_text())
         for first in range(redis.llen(list_key), count, COPIES_AT_ONCE):
@@ -84,5 +85,5 @@ def measure_bytes(redis: Redis) -> int:
 
 def measure_hash_bytes(redis: Redis) -> float:
     """Return what Redis tells of a job's hash by MEMORY USAGE, the mean of some: it differs by a bucket."""
-    ids = redis.lrange(Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue, 0, SAMPLES - 1)
+    ids = redis.lrange(Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue.name, 0, SAMPLES - 1)
     return mean(redis.memory_usage(RQJob.key_for(id.decode()), samples=0) or 0 for id in ids)

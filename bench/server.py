@@ -10,8 +10,8 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
-from service.local.child import die_with_parent
-from service.local.valkey import find_free_port, find_program
+from errand.local.child import die_with_parent
+from errand.local.valkey import find_free_port, find_program
 
 START_SECONDS = 10.0
 

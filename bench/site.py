@@ -13,7 +13,7 @@ from bench.environments import ROOT
 from bench.load import LoadError, Request
 from bench.server import Server
 from bench.system import BenchError, Process, System
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 
 START_SECONDS = 20.0
 LOG_LINES = 40

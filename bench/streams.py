@@ -17,15 +17,15 @@ from statistics import quantiles
 from typing import Any
 
 from bench.server import start_server
-from service.local.child import die_with_parent
-from service.local.valkey import find_free_port
+from errand.local.child import die_with_parent
+from errand.local.valkey import find_free_port
 
 ROUNDS = 20  # as many seconds, in each of which a share of the jobs is due
 BATCH_LIMIT = 1_000
 OPENING = 100  # at once
 QUIET_SECONDS = 10
 RQ = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
-WEB = [sys.executable, "-m", "uvicorn", "--factory", "service.api.app:from_environment", "--loop", "uvloop"]
+WEB = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", "--loop", "uvloop"]
 
 
 @dataclass

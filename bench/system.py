@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.environments import ROOT, build_environment
 from bench.server import Server
-from service.local.child import die_with_parent, kill_session
+from errand.local.child import die_with_parent, kill_session
 
 AGENT_SECONDS = 300.0
 STOP_SECONDS = 5.0

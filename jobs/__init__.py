@@ -1,18 +1,24 @@
-"""The job contract: a file in this folder with a `run` under `@job()` is a job.
+"""The job files: one with a `run` under `@job()` is a job, and its name becomes its type.
 
-Its name becomes its type (`jobs/item.py` is `POST /v1/jobs/item`), the typed parameters of `run` become its payload,
-and `run.perform` is what any RQ worker calls. A file whose name begins with an underscore is no job.
+`jobs/item.py` is `POST /v1/jobs/item`. A file whose name begins with an underscore is no job. The contract's names are
+in `errand`; here they stay for one release, for job files that say `from jobs import job`.
 """
 
-from fast_depends import Depends
-
-from jobs._enqueue import recording
-from jobs._job import Job, job
-from jobs._load import list_queues, load_jobs
-from jobs._payload import ContractError, InvalidPayloadError, NotFiniteError
-from jobs._progress import Progress
-from jobs._record import job_id
-from jobs._retry import Backoff, PermanentError
+from errand import (
+    Backoff,
+    ContractError,
+    Depends,
+    InvalidPayloadError,
+    Job,
+    NotFiniteError,
+    PermanentError,
+    Progress,
+    job,
+    job_id,
+    list_queues,
+    load_jobs,
+    recording,
+)
 
 __all__ = [
     "Backoff",

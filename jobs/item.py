@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from jobs import Depends, Progress, job, log
+from errand import Depends, Progress, job
+from jobs import log
 from jobs._database import DatabaseSettings, Item, Session, session
 
 ItemId = Annotated[int, Field(ge=0, lt=2**63)]

@@ -1,1 +1,1 @@
-"""Errand's own side: the HTTP face, the road through RQ, the worker, and everything on one machine."""
+"""This application: what is composed of the library `errand` and of the job files."""

@@ -1,5 +1,5 @@
-"""`python -m service`: the console script, where the project itself is not installed."""
+"""`python -m service`: the console script `errand`, where the library itself is not installed."""
 
-from service.cli import main
+from errand.cli.main import main
 
 main()

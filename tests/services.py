@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from service.local.child import kill_session
-from service.local.valkey import find_free_port
+from errand.local.child import kill_session
+from errand.local.valkey import find_free_port
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Services:
     def start_api(self, **environment: str) -> str:
         """Start the API and wait until it is alive; return its URL."""
         port = find_free_port()
-        factory = "service.api.app:from_environment"
+        factory = "service.app:from_environment"
         process = self.run(sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), **environment)
         self.base_url = f"http://127.0.0.1:{port}"
 

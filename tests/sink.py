@@ -10,7 +10,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 
 
 @dataclass

@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = [*ROOT.glob("jobs/*.py"), *ROOT.glob("service/**/*.py"), ROOT / "worker.py"]
-MAY_IMPORT = {
-    "jobs": {"jobs"},
-    "service/queue": {"jobs", "service.queue"},
-    "service/api": {"jobs", "service.queue", "service.api"},
-    "service/worker": {"jobs", "service.queue", "service.worker"},
-    "service/client": {"service.client"},
-}
+SOURCES = [*ROOT.glob("errand/**/*.py"), *ROOT.glob("jobs/*.py"), *ROOT.glob("service/**/*.py"), ROOT / "worker.py"]
+# The rooms from the ground up: each may import those of the lines before it, and itself.
+FLOORS = [
+    {"errand.redis"},
+    {"errand.contract"},
+    {"errand"},
+    {"errand.store"},
+    {"errand.mail", "errand.log", "errand.webhook"},
+    {"errand.worker", "errand.api", "errand.builtin"},
+    {"errand.local"},
+    {"errand.cli"},
+    {"jobs"},
+    {"service", "worker"},
+]
+HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 
 @pytest.fixture(autouse=True)
@@ -28,32 +35,76 @@ def _no_collection() -> Iterator[None]:
     gc.enable()
 
 
-def find_imports(path: Path) -> set[str]:
-    """Return what a file imports of ours, as far as the room: «jobs», «service.api»."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def name_module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_module(path): path for path in SOURCES}
+
+
+def find_room(module: str) -> str:
+    """Return «errand.store» for each module of that folder, «errand» for the public face, «jobs», «service»."""
+    return ".".join(module.split(".")[:2]) if module.startswith("errand.") else module.split(".")[0]
+
+
+def find_imports(module: str) -> set[str]:
+    """Return the modules of ours that one imports anywhere in its text, for type checks only as well."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+            named = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {name if name in MODULES else node.module for name in named}
         elif isinstance(node, ast.Import):
-            names |= {name.name for name in node.names}
-    rooms = {re.sub(r"^(jobs|service\.\w+).*", r"\1", name) for name in names}
-    return {room for room in rooms if room == "jobs" or room.startswith("service.")}
+            found |= {name.name for name in node.names}
+    return {name for name in found if name in MODULES} - {module}
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_imports_run_one_way(room: str) -> None:
-    for path in (ROOT / room).glob("*.py"):
-        assert find_imports(path) <= MAY_IMPORT[room], path.name
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down_only(module: str) -> None:
+    room = find_room(module)
+    if module == "errand":
+        return  # the face shows what the contract has; nothing below it may use the face
+    for imported in find_imports(module):
+        other = find_room(imported)
+        assert other == room or HEIGHTS[other] < HEIGHTS[room], imported
 
 
-def test_only_the_api_knows_fastapi() -> None:
-    users = {path.parent.name for path in SOURCES if re.search(r"^\s*(from|import) fastapi", path.read_text(), re.M)}
-    assert users == {"api"}
+def test_the_library_does_without_its_own_face() -> None:
+    users = {module for module in MODULES if module.startswith("errand.") and "errand" in find_imports(module)}
+    assert not users
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {module: find_imports(module) for module in MODULES if module != "errand"}
+    while leaves := {module for module, imported in graph.items() if not imported & graph.keys()}:
+        graph = {module: imported for module, imported in graph.items() if module not in leaves}
+    assert not graph
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("fastapi", {"errand.api", "service"}),
+        ("smtplib", {"errand.mail"}),
+        ("sqlalchemy", {"jobs"}),
+        ("rq_dashboard", {"errand.api"}),
+        ("aiosmtpd", {"errand.local"}),
+    ],
+)
+def test_a_library_is_known_in_one_room(library: str, rooms: set[str]) -> None:
+    pattern = re.compile(rf"^\s*(from|import) {library}\b", re.M)
+    assert {find_room(module) for module, path in MODULES.items() if pattern.search(path.read_text())} == rooms
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_module)
 def test_a_file_is_read_at_a_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
+
+
+def test_a_folder_is_looked_over_at_a_glance() -> None:
+    folders = [ROOT / "errand", *(path for path in ROOT.glob("errand/**/") if "__pycache__" not in path.parts)]
+    files = {str(folder): [path for path in folder.iterdir() if path.is_file()] for folder in folders}
+    assert not {folder: len(found) for folder, found in files.items() if len(found) > 20}
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

@@ -2,7 +2,7 @@
 
 import time
 
-from jobs import job
+from errand import job
 
 
 @job()

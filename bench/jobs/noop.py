@@ -1,6 +1,6 @@
 """Do nothing."""
 
-from jobs import job
+from errand import job
 
 
 @job()

@@ -6,7 +6,7 @@ from functools import cache
 
 from redis import Redis
 
-from jobs import job
+from errand import job
 
 
 @cache

@@ -29,11 +29,11 @@ from bench.queued import (
     wait_for_disk,
 )
 from bench.server import Server
-from service.queue.connection import connect
-from service.queue.enqueue import NewJob
-from service.queue.status import StatusReader
-from service.worker.records import Lifetimes, Records
-from service.worker.task import Queues, Task, Word
+from errand.redis.connection import connect
+from errand.store.new_job import NewJob
+from errand.store.status import StatusReader
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.records import Lifetimes, Records
 
 NAME = "growth"
 TITLE = "Growth"
@@ -141,7 +141,7 @@ class Level:
     def _take(self) -> list[Task]:
         executions = [uuid4().hex for _ in range(THREADS)]
         began = time.perf_counter()
-        tasks = self._records.turn([], executions, Queues([EMAIL_JOB.queue], in_turn=False)).tasks
+        tasks = self._records.turn([], executions, Queues([EMAIL_JOB.queue.name], in_turn=False)).tasks
         self._note(f"take {THREADS}", began)
         assert len(tasks) == THREADS
         return tasks

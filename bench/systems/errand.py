@@ -8,10 +8,11 @@ from typing import Any
 
 from redis import Redis
 
-from jobs import load_jobs
-from service.queue.connection import connect as connect_redis
-from service.queue.enqueue import Enqueuer, NewJob
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.redis.connection import connect as connect_redis
+from errand.store.enqueue import Enqueuer
+from errand.store.new_job import NewJob
+from errand.store.settings import QueueSettings
 
 THREADS = {"noop": "48", "nap": "64", "stamp": "16"}
 BATCH = 100

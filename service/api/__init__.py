@@ -1,1 +1,1 @@
-"""The HTTP face: the one place that knows FastAPI."""
+"""The names of earlier versions."""

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.auth import make_key
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings, SettingsError, read_settings
+from errand import load_jobs
+from errand.api.http.auth import make_key
+from errand.api.settings import ApiSettings
+from errand.redis.settings import SettingsError, read_settings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 
 OPEN = ["/", "/livez", "/readyz", "/docs", "/openapi.json"]
 CLOSED = [

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.job import Job
 from starlette.testclient import TestClient
 
-from service.api.views import JobView
+from errand.api.views import JobView
 from tests.services import Services, wait_until
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"

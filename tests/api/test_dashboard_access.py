@@ -11,11 +11,11 @@ import rq_dashboard.web as web
 from redis import Redis
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.mended_dashboard import build_dashboard
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.dashboard.patches import build_dashboard
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.api.stored import Stored
 
 KEYS = "ci:" + hashlib.sha256(b"secret").hexdigest()
@@ -187,13 +187,13 @@ def test_a_websocket_is_refused(guarded: TestClient) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", ["rq_dashboard", "a2wsgi", "service.api.mended_dashboard"])
+@pytest.mark.parametrize("name", ["rq_dashboard", "a2wsgi", "errand.api.dashboard.patches"])
 def test_a_dashboard_that_can_t_be_imported_leaves_the_api(
     queue_settings: QueueSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     for module in [module for module in sys.modules if module.split(".")[0] == "rq_dashboard"]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delitem(sys.modules, "service.api.mended_dashboard", raising=False)
+    monkeypatch.delitem(sys.modules, "errand.api.dashboard.patches", raising=False)
     monkeypatch.setitem(sys.modules, name, None)
     with caplog.at_level(logging.ERROR):
         app = build(queue_settings, ERRAND_LOCAL=True)

@@ -9,11 +9,11 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.local.valkey import find_free_port
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.local.valkey import find_free_port
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.api.stored import REGISTRIES, Stored
 
 

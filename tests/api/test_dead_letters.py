@@ -13,9 +13,9 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from starlette.testclient import TestClient
 
-from service.api.dead_letters import DeletedLettersView, RequeuedLettersView
-from service.api.listing import JobPage
-from service.queue import dead_letters, index
+from errand.api.routes.dead_letters import DeletedLettersView, RequeuedLettersView
+from errand.api.routes.listing import JobPage
+from errand.store import dead_letters, index
 from tests.services import Services
 
 START = datetime(2026, 5, 1, tzinfo=UTC)

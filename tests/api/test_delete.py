@@ -9,11 +9,11 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.queue.connection import connect
-from service.queue.delete import Deleter
-from service.queue.settings import QueueSettings
-from tests.queue.test_lost_reply import Proxy
+from errand.redis.connection import connect
+from errand.store.delete import Deleter
+from errand.store.settings import QueueSettings
 from tests.services import Services, wait_until
+from tests.store.test_lost_reply import Proxy
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 

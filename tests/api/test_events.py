@@ -11,18 +11,18 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.api import events
-from service.local.valkey import EmbeddedValkey
-from service.queue.batch import BatchReader
-from service.queue.connection import connect
-from service.queue.settings import QueueSettings
-from service.queue.status import StatusReader
-from service.queue.watch import Watcher
+from errand.api.routes import events
+from errand.local.valkey import EmbeddedValkey
+from errand.redis.connection import connect
+from errand.store.batch import BatchReader
+from errand.store.settings import QueueSettings
+from errand.store.status import StatusReader
+from errand.store.watch.watcher import Watcher
 from tests.api.sse import Event, Stream
 from tests.conftest import build_environment
-from tests.queue.test_marks import FRESH
 from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
+from tests.store.test_marks import FRESH
 
 
 def watch(services: Services, id: str, last_id: str | None = None) -> list[Event]:

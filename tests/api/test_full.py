@@ -6,12 +6,12 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.local.valkey import EmbeddedValkey
-from service.queue.requeue import Requeuer
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.local.valkey import EmbeddedValkey
+from errand.store.requeue import Requeuer
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.api.test_requeue import post_failed
 from tests.services import wait_until
 
@@ -114,7 +114,7 @@ def test_a_sweep_that_is_stopped_half_way_says_how_many_it_took(
         return outcome
 
     monkeypatch.setattr(Requeuer, "_call", call_and_fill)
-    monkeypatch.setattr("service.queue.requeue.PAGE", 1)
+    monkeypatch.setattr("errand.store.requeue.PAGE", 1)
     answer = client.post("/v1/queues/log/requeue")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-full")
     assert answer.json()["detail"].startswith("1 jobs were requeued, then: Redis takes no writes")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
+from errand import load_jobs
 
 TYPES = {name: job for name, job in load_jobs().items() if job.example}
 COUNT = 10_000

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import job, load_jobs
-from service.api.app import create_app
-from service.api.auth import make_key
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
-from tests.queue.test_lost_reply import Proxy
+from errand import job, load_jobs
+from errand.api.http.auth import make_key
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.services import wait_until
+from tests.store.test_lost_reply import Proxy
 
 URL = "/v1/jobs/log"
 BODY = {"text": "x"}

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
+from errand import load_jobs
 
 TYPES = {name: job for name, job in load_jobs().items() if job.example}
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.api.listing import JobPage
+from errand.api.routes.listing import JobPage
 from tests.services import Services
 
 

@@ -4,11 +4,11 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.auth import make_key
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.http.auth import make_key
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 
 TYPES = {name: job for name, job in load_jobs().items() if job.example}
 
@@ -54,7 +54,7 @@ def test_every_operation_has_an_id_of_its_own(document: dict) -> None:
 
 @pytest.mark.parametrize("type", TYPES)
 def test_an_answer_is_what_the_document_says(client: TestClient, type: str) -> None:
-    from service.api.views import BatchView, JobView, NewBatchView
+    from errand.api.views import BatchView, JobView, NewBatchView
 
     job = client.post(f"/v1/jobs/{type}", json=TYPES[type].example).json()
     TypeAdapter(JobView).validate_python(job, extra="forbid")

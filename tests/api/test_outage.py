@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.local.valkey import EmbeddedValkey
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.local.valkey import EmbeddedValkey
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.services import find_fast_folder
 
 REQUESTS = [

@@ -143,7 +143,7 @@ def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monk
     def explode(*args: object) -> None:
         raise RuntimeError("the password is hunter2")
 
-    monkeypatch.setattr("service.api.jobs.show_new_job", explode)
+    monkeypatch.setattr("errand.api.routes.jobs.show_new_job", explode)
     answer = client.post("/v1/jobs/log", json={"text": "x"})
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "hunter2" not in answer.text

@@ -8,7 +8,7 @@ from redis import Redis
 from rq.utils import utcformat
 from starlette.testclient import TestClient
 
-from service.api.queues import QueueView
+from errand.api.routes.queues import QueueView
 from tests.api.stored import Stored
 from tests.services import Services
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.api.views import JobView
+from errand.api.views import JobView
 from tests.services import Services
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"

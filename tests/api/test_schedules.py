@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from redis import ConnectionError, Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.auth import make_key
-from service.api.schedules import ScheduleList, ScheduleView
-from service.api.settings import ApiSettings
-from service.api.views import JobView
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.http.auth import make_key
+from errand.api.routes.schedules import ScheduleList, ScheduleView
+from errand.api.settings import ApiSettings
+from errand.api.views import JobView
+from errand.store.settings import QueueSettings
+from service.app import create_app
 
 DAILY = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * *", "timezone": "Europe/Paris"}
 EVERY = {"type": "log", "payload": {"text": "x"}, "every_seconds": 3600}

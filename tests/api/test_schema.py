@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from redis import Redis
 from schemathesis import checks
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.local.valkey import EmbeddedValkey, find_free_port
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.local.valkey import EmbeddedValkey, find_free_port
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.services import wait_until
 
 CHECKS = [

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import item, load_jobs, log
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.api.tasks import DurableTasks, Tasks
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.api.tasks import DurableTasks, Tasks
+from errand.store.settings import QueueSettings
+from jobs import item, log
+from service.app import create_app
 
 
 @pytest.fixture

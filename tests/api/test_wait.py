@@ -9,7 +9,7 @@ from redis import Redis
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from service.api.wait import read_wait
+from errand.api.http.wait import read_wait
 from tests.services import Services, wait_until
 
 

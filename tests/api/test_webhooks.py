@@ -7,10 +7,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import load_jobs
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
+from errand import load_jobs
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Received, Receiver, list_valid
 from tests.services import Services, wait_until
 

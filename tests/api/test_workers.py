@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.api.workers import WorkerView
+from errand.api.routes.workers import WorkerView
 from tests.api.stored import Stored
 from tests.services import Services, wait_until
 

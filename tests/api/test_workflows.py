@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from service.worker.records import Records
+from errand.worker.records import Records
 from tests.services import Services
 from tests.worker.scripts import build_records, take, tell
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM
 
-from service.local.child import die_with_parent
-from service.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
+from errand.local.child import die_with_parent
+from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
 from tests.chaos.processes import RUNNER, Lives, find_named, read_tree, send
 from tests.chaos.proxy import Background, Proxy
 
@@ -84,7 +84,7 @@ class House:
         self.proxies = [Proxy(self._background, self.valkey.url) for _ in range(WORKERS + 1)]
         rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
         self.workers = [self._keep(f"worker-{n}", rq, self.proxies[n]) for n in range(WORKERS)]
-        factory = "service.api.app:from_environment"
+        factory = "service.app:from_environment"
         uvicorn = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(self.port), "--no-access-log"]
         self.api = self._keep("api", uvicorn, self.proxies[-1])
         self.kept = [*self.workers, self.api]

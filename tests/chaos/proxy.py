@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 
 T = TypeVar("T")
 

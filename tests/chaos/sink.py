@@ -9,7 +9,7 @@ from typing import Any, AnyStr
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 from tests.chaos.proxy import Background
 
 # How many mails of 100 fail in each way while faults are on; a connection may end in the middle, too.

@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 
 import jobs
-from jobs import Job, load_jobs
-from service.local.valkey import EmbeddedValkey
+from errand import Job, load_jobs
+from errand.local.valkey import EmbeddedValkey
 from tests.conftest import build_environment
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Proxy

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 
 BLOCK_BYTES = 1 << 20  # a message of a test fits into one
 

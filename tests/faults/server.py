@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from service.local.valkey import EmbeddedValkey
+from errand.local.valkey import EmbeddedValkey
 
 _CACHESTAT = 451  # cachestat(2), Linux 6.5
 

@@ -9,10 +9,10 @@ from typing import Any
 from redis import Redis
 from starlette.testclient import TestClient
 
-from jobs import Job
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
+from errand import Job
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.faults.ledger import Ledger
 from tests.faults.processes import find_runner, kill_all, signal_all
 from tests.services import Answer, Services, wait_until

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from jobs import Job, load_jobs
-from service.queue.connection import connect
-from service.queue.enqueue import Enqueuer, NewJob
-from service.queue.settings import QueueSettings
-from service.queue.webhook import Webhooks
-from service.worker.records import load_script
+from errand import Job, load_jobs
+from errand.redis.connection import connect
+from errand.redis.lua.loader import assemble
+from errand.store.enqueue import Enqueuer
+from errand.store.new_job import NewJob
+from errand.store.settings import QueueSettings
+from errand.webhook.webhooks import Webhooks
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.server import Server
 from tests.faults.site import Site
@@ -75,7 +76,7 @@ def assert_one_run(site: Site, job: str) -> None:
 
 def name_turn(site: Site) -> bytes:
     """Return what a request of a worker's turn holds: the name of its script."""
-    return str(load_script(site.redis, "turn", Webhooks(load_jobs())).sha).encode()
+    return str(site.redis.register_script(assemble("worker/turn", Webhooks(load_jobs()).values)).sha).encode()
 
 
 @pytest.mark.slow

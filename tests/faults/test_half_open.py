@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from jobs import Job
-from service.api.app import create_app
-from service.api.settings import ApiSettings
-from service.queue.settings import QueueSettings
+from errand import Job
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
 from tests.faults.proxy import Proxy
 from tests.faults.site import Site
 

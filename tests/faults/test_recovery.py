@@ -10,9 +10,9 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from service.worker.due import DueJobs
-from service.worker.records import Lifetimes, Records
-from service.worker.task import Queues, Word
+from errand.worker.execution import Queues, Word
+from errand.worker.maintenance.due import DueJobs
+from errand.worker.records import Lifetimes, Records
 from tests.faults.processes import kill_all
 from tests.faults.site import Site
 

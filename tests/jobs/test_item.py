@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
 
-from jobs import Progress, _database, item
+from errand import Progress
+from jobs import _database, item
 from jobs._database import DatabaseSettings, Item, session
 
 Sent = list[tuple[str, dict[str, Any]]]

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 from tests.services import Services, wait_until
 
 
@@ -62,7 +62,7 @@ class Running:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1", **settings}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{before}\nfrom service.cli import main\nmain()", "up", *words],
+                [sys.executable, "-c", f"{before}\nfrom errand.cli.main import main\nmain()", "up", *words],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 from typer.testing import CliRunner, Result
 
-from service.cli import app
-from service.local.valkey import EmbeddedValkey, find_free_port
+from errand.cli.main import app
+from errand.local.valkey import EmbeddedValkey, find_free_port
 from tests.conftest import ROOT
 from tests.local.running import find_descendants, list_processes
 from tests.services import Services, wait_until

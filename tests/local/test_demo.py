@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from service.local.valkey import find_free_port
+from errand.local.valkey import find_free_port
 from tests.conftest import ROOT
 from tests.curl import provide_curl
 from tests.local.running import find_descendants, list_processes, read_place
@@ -179,7 +179,7 @@ def test_without_a_terminal_it_prints_plain_lines(project: Path, tmp_path: Path)
 def copy_with_environment(folder: Path) -> Path:
     """Copy what `make demo` needs, with this environment under the name .venv, so that nothing is downloaded."""
     folder.mkdir()
-    for name in ("service", "jobs", ".ci"):
+    for name in ("errand", "service", "jobs", ".ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("worker.py", "Makefile", "requirements.txt", "requirements-dev.txt"):
         shutil.copy(ROOT / name, folder)

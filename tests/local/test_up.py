@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from service.local.valkey import EmbeddedValkey, find_free_port
+from errand.local.valkey import EmbeddedValkey, find_free_port
 from tests.local.conftest import Start
 from tests.local.running import Running, read_command, read_name, read_place
 from tests.services import wait_until
@@ -75,7 +75,7 @@ def test_two_run_side_by_side(shared_up: Running, start: Start) -> None:
     assert shared_up.api.call("GET", "/readyz").status == 200
 
 
-SHORT_GRACE = "from service.local import up\nup.GRACE_SECONDS = 1.0"
+SHORT_GRACE = "from errand.local import up\nup.GRACE_SECONDS = 1.0"
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("web", "uvicorn"), ("worker.1", "rq.cli"), ("mail", "service.local.sink"), ("valkey", "valkey-server")],
+    [("web", "uvicorn"), ("worker.1", "rq.cli"), ("mail", "errand.local.sink"), ("valkey", "valkey-server")],
 )
 def test_a_process_that_is_killed_is_started_again_with_a_line_that_says_so(
     killed_up: Running, name: str, words: str
@@ -208,7 +208,7 @@ def test_a_redis_url_where_nothing_answers_is_told_at_once(start: Start) -> None
 def test_an_smtp_url_that_is_set_is_used(start: Start, sink: ScriptedSink) -> None:
     up = start(SMTP_URL=sink.url, MAIL_FROM="me@example.com").wait_until_ready()
     assert read_place(up.output, "Mail") == "SMTP_URL"
-    assert not any("service.local.sink" in read_command(pid) for pid in up.descendants())
+    assert not any("errand.local.sink" in read_command(pid) for pid in up.descendants())
     up.api.wait_for(up.api.post("email", {"to": "ada@example.com", "subject": "Here", "text": "It works."}))
     assert [mail.recipients for mail in sink.mails] == [["ada@example.com"]]
 

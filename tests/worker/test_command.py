@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.worker.command import Command, read_command
+from errand.worker.command import Command, read_command
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.rate_limit import RateLimit, RateLimitRegistry
 
-from service.worker.due import DueJobs
-from service.worker.records import Records
+from errand.worker.maintenance.due import DueJobs
+from errand.worker.records import Records
 from tests.services import Services, wait_until
 from tests.worker.scripts import ECHO, end_leases, read, take, tell
 

@@ -9,7 +9,7 @@ from redis import Redis
 from rq import Queue
 from rq.scheduler import RQScheduler
 
-from service.worker.due import DueJobs
+from errand.worker.maintenance.due import DueJobs
 from tests.services import wait_until
 
 

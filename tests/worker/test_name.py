@@ -6,7 +6,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from service.local.child import kill_session
+from errand.local.child import kill_session
 from tests.services import Services, wait_until
 
 OPTIONS = ("--name", "a")

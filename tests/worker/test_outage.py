@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.worker import outage
-from service.worker.outage import Outage
+from errand.worker.processes import outage
+from errand.worker.processes.outage import Outage
 
 LEASE_SECONDS = 10.0
 

@@ -5,7 +5,7 @@ import time
 from redis import Redis
 from rq import Queue
 
-from service.worker.records import Records
+from errand.worker.records import Records
 from tests.services import Services, wait_until
 from tests.worker.scripts import ask, enqueue
 

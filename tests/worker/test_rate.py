@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from service.worker.records import Records, Turn
-from service.worker.task import Queues
+from errand.worker.execution import Queues
+from errand.worker.records import Records, Turn
 from tests.services import Services, wait_until
 from tests.worker.scripts import build_records, take, tell
 

@@ -8,7 +8,7 @@ from redis import Redis
 from rq import Queue
 from rq.registry import StartedJobRegistry
 
-from service.worker.records import Records
+from errand.worker.records import Records
 from tests.worker.scripts import ask, enqueue, read, take, tell
 
 

@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from service.worker.records import Records
-from service.worker.task import Word
+from errand.worker.execution import Word
+from errand.worker.records import Records
 from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, take, tell
 
 Damage = Callable[[Redis, str], object]

@@ -9,9 +9,9 @@ from rq import Queue, Retry
 from rq.job import Dependency, Job
 from rq.registry import FailedJobRegistry
 
-from service.worker.attempt import JobStopped, describe_failure
-from service.worker.records import Records
-from service.worker.task import Word
+from errand.worker.attempt import JobStopped, describe_failure
+from errand.worker.execution import Word
+from errand.worker.records import Records
 from tests.worker.scripts import ECHO, build_records, end_leases, enqueue, list_held, read, take, tell
 
 

@@ -9,7 +9,7 @@ from rq import Queue, Retry
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
-from service.worker.records import Records
+from errand.worker.records import Records
 from tests.worker.scripts import build_records, end_leases, enqueue, list_held, read, take
 
 

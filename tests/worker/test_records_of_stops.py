@@ -7,8 +7,8 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.registry import FailedJobRegistry
 
-from service.worker.records import Records
-from service.worker.task import Task
+from errand.worker.execution import Task
+from errand.worker.records import Records
 from tests.worker.scripts import build_records, end_leases, enqueue, list_held, read, take, tell
 
 

@@ -14,12 +14,12 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
-from service.worker.allowed import AllowedJob
-from service.worker.family import Pulse
-from service.worker.odd import Odd
-from service.worker.records import Records, Turn
-from service.worker.runner import Plan, Runner
-from service.worker.task import Queues, Word
+from errand.worker.allowed import AllowedJob
+from errand.worker.execution import Queues, Word
+from errand.worker.odd import Odd
+from errand.worker.processes.handles import Pulse
+from errand.worker.records import Records, Turn
+from errand.worker.runner import Plan, Runner
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, read
 

@@ -11,15 +11,15 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
-from service.worker.channel import Channel
-from service.worker.family import ChildProcess, Pulse
-from service.worker.process import handle_stops
-from service.worker.records import Records
-from service.worker.runner import Plan
-from service.worker.settings import WorkerSettings
-from service.worker.signals import Signals
-from service.worker.supervisor import Supervisor
-from service.worker.task import Queues, Task
+from errand.worker.channel import Channel
+from errand.worker.execution import Queues, Task
+from errand.worker.processes.fork import handle_stops
+from errand.worker.processes.handles import ChildProcess, Pulse
+from errand.worker.processes.signals import Signals
+from errand.worker.processes.supervisor import Supervisor
+from errand.worker.records import Records
+from errand.worker.runner import Plan
+from errand.worker.settings import WorkerSettings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from redis import Redis
 
-from service.worker import sweep
-from service.worker.sweep import Sweep
+from errand.worker.maintenance import sweep
+from errand.worker.maintenance.sweep import Sweep
 from tests.services import Services, wait_until
 
 

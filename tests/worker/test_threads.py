@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from service.worker.attempt import JobStopped, build_timeout
-from service.worker.task import Task, Word
-from service.worker.threads import Running, Threads
+from errand.worker.attempt import JobStopped, build_timeout
+from errand.worker.execution import Task, Word
+from errand.worker.threads import Running, Threads
 from tests.services import wait_until
 
 End = tuple[Running, Word, BaseException | None]

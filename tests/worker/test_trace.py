@@ -1,6 +1,6 @@
 """Tracebacks as they are stored."""
 
-from service.worker.trace import LIMIT, format_trace
+from errand.worker.trace import LIMIT, format_trace
 
 
 def test_a_very_long_one_keeps_its_ends() -> None:

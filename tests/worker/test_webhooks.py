@@ -10,10 +10,10 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
 
-from jobs import load_jobs
-from service.queue.webhook import Webhooks
-from service.worker.records import Records
-from service.worker.task import Queues, Word
+from errand import load_jobs
+from errand.webhook.webhooks import Webhooks
+from errand.worker.execution import Queues, Word
+from errand.worker.records import Records
 from tests.receiver import SECRET
 from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from jobs import list_queues, load_jobs
+from errand import list_queues, load_jobs
 from tests.services import Services, wait_until
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs import Progress, job_id
+from errand import Progress, job_id
 from jobs.ledger import Then, act
 
 

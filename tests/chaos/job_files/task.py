@@ -1,6 +1,6 @@
 """An ordinary job of some seconds."""
 
-from jobs import Backoff, Progress, job
+from errand import Backoff, Progress, job
 from jobs._noted import Then, perform
 
 

@@ -1,6 +1,6 @@
 """As `task`, with two seconds' time."""
 
-from jobs import Backoff, Progress, job
+from errand import Backoff, Progress, job
 from jobs._noted import Then, perform
 
 

@@ -1,0 +1,135 @@
+"""The API, put together."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import Depends, FastAPI, params
+from fastapi_offline import FastAPIOffline
+
+from errand.api.http.auth import require_key
+from errand.api.http.head import HeadAsGet
+from errand.api.http.loopback import LoopbackOnly
+from errand.api.http.openapi import Bodies, build_document
+from errand.api.http.problems import add_handlers
+from errand.api.http.query import refuse_unknown
+from errand.api.http.stopping import tell_of_stop
+from errand.api.routes import (
+    batches,
+    cancel,
+    dead_letters,
+    events,
+    health,
+    jobs,
+    listing,
+    queues,
+    requeue,
+    schedules,
+    workers,
+)
+from errand.api.settings import ApiSettings
+from errand.api.state import Road
+from errand.contract.job import Job
+from errand.contract.load import list_queues
+from errand.redis.connection import connect
+from errand.store.batch import BatchReader
+from errand.store.cancel import Canceller
+from errand.store.dead_letters import DeadLetters
+from errand.store.delete import Deleter
+from errand.store.enqueue import Enqueuer
+from errand.store.index import JobIndex
+from errand.store.queues import Queues
+from errand.store.requeue import Requeuer
+from errand.store.schedules.schedules import Schedules
+from errand.store.settings import QueueSettings
+from errand.store.status import StatusReader
+from errand.store.watch.watcher import Watcher
+from errand.store.workers import WorkerReader
+from errand.webhook.webhooks import Webhooks
+
+logger = logging.getLogger("errand.api")
+
+DESCRIPTION = "Post a job, a worker runs it, read its status. Each job type is a file in `jobs/`."
+
+
+def build_api(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> FastAPI:
+    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError."""
+    settings.check()
+    redis = connect(queue.redis_url)
+    app = FastAPIOffline(  # /docs loads nothing from elsewhere
+        title="Errand",
+        version=_read_version(),
+        description=DESCRIPTION,
+        redirect_slashes=False,
+        redoc_url=None,
+        lifespan=_lifespan,
+        dependencies=[Depends(refuse_unknown)],
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    enqueuer = Enqueuer(redis, queue, types)
+    requeuer = Requeuer(redis, enqueuer.memory)
+    index = JobIndex(redis, (job.queue.name for job in types.values()))
+    webhooks = Webhooks(types)
+    schedule_store = Schedules(redis, enqueuer.builder, enqueuer.memory, types)
+    app.state.road = Road(
+        redis,
+        types,
+        enqueuer,
+        requeuer,
+        StatusReader(redis),
+        BatchReader(redis, queue),
+        Watcher(redis, StatusReader(redis), BatchReader(redis, queue)),
+        canceller=Canceller(redis, queue, webhooks.values),
+        deleter=(deleter := Deleter(redis, queue, webhooks.values)),
+        index=index,
+        dead_letters=DeadLetters(index, requeuer, deleter),
+        webhooks=webhooks,
+        schedules=schedule_store,
+        queues=Queues(redis, [one.name for one in list_queues(types)]),
+        workers=WorkerReader(redis),
+    )
+    bodies: Bodies = {}
+    app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
+    add_handlers(app)
+    keyed = guard(settings)
+    checks = [Depends(refuse_unknown), *keyed]
+    for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):
+        app.router.routes += router.routes  # those of an included router are looked through twice for each request
+    app.include_router(requeue.router, dependencies=keyed)
+    app.include_router(queues.router, dependencies=keyed)
+    app.include_router(workers.router, dependencies=keyed)
+    app.include_router(schedules.build_router(bodies), dependencies=keyed)
+    app.include_router(cancel.router, dependencies=keyed)
+    app.include_router(listing.router, dependencies=keyed)
+    app.include_router(dead_letters.router, dependencies=keyed)
+    app.include_router(events.router, dependencies=keyed)
+    app.include_router(health.router)
+    if settings.local:
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(HeadAsGet)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not app.state.settings.hashes:
+        logger.warning("No API_KEYS: open to this machine only, for loopback host names")
+    with tell_of_stop(app.state.road.watcher.stop):
+        yield
+    await app.state.road.watcher.close()
+    await app.state.road.redis.aclose()
+
+
+def guard(settings: ApiSettings) -> list[params.Depends]:
+    """Return what asks for a key, for the routes that want one: nothing where no key is set."""
+    return [Depends(require_key)] if settings.hashes else []
+
+
+def _read_version() -> str:
+    try:
+        return version("rq-errand")
+    except PackageNotFoundError:  # a platform's build installs the requirements and runs from the folder
+        return "0"

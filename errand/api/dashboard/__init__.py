@@ -1,0 +1,1 @@
+"""rq-dashboard, made whole and safe from outside."""

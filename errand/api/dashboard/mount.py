@@ -1,0 +1,76 @@
+"""`/dashboard`: rq-dashboard behind its password."""
+
+import base64
+import hmac
+import logging
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from errand.api.http.loopback import is_same_site
+from errand.api.http.problems import Problem
+from errand.api.settings import ApiSettings
+
+logger = logging.getLogger("errand.api")
+
+PATH = "/dashboard"
+
+
+def mount(app: FastAPI, settings: ApiSettings, redis_url: str) -> None:
+    """Add the dashboard where it may be shown: with a password, or under `errand up` on loopback.
+
+    One that can't be built is logged, and the API serves on without it.
+    """
+    if not settings.dashboard_password and not settings.local:
+        return
+    try:
+        from a2wsgi import WSGIMiddleware
+
+        from errand.api.dashboard.patches import build_dashboard
+
+        dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, build_dashboard(redis_url))))
+    except Exception:  # another project's code, which is not to stop this one's
+        logger.exception("The dashboard can't be built; %s answers 404", PATH)
+        return
+    app.add_api_route(PATH, _add_slash, include_in_schema=False)
+    app.mount(PATH, Guarded(dashboard, settings.dashboard_password))
+
+
+async def _add_slash() -> RedirectResponse:
+    return RedirectResponse(f"{PATH}/")
+
+
+class Guarded:
+    """Asks for the password (Basic, any user name), and takes changes from the dashboard's own pages only.
+
+    An ASGI wrapper, for what FastAPI asks of its routes does not reach a mounted application.
+    """
+
+    def __init__(self, app: ASGIApp, password: str) -> None:
+        self._app = app
+        self._password = password.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse one request."""
+        problem = self._judge(scope)
+        await (problem.render() if problem else self._app)(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        if self._password and not hmac.compare_digest(_read_password(headers), self._password):
+            ask = {"WWW-Authenticate": 'Basic realm="Errand dashboard", charset="UTF-8"'}
+            return Problem(401, "no-password", "The dashboard asks for DASHBOARD_PASSWORD, under any user name", ask)
+        if scope.get("method") not in ("GET", "HEAD") and is_same_site(headers) is not True:
+            return Problem(403, "cross-site", "Changes are taken from the dashboard's own pages only")
+        return None
+
+
+def _read_password(headers: Headers) -> bytes:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2] if scheme.lower() == "basic" else b""
+    except ValueError:  # not base64, or not even ASCII
+        return b""

@@ -1,0 +1,139 @@
+"""rq-dashboard 0.9.0, made whole on rq 3.0 from outside.
+
+What it does by itself: it reads jobs as pickle, which runs what is in them; pages answer 500 for a job with a
+dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in
+the address becomes script; page 2 of a list shows twice the rows, page 0 the last ones; a GET requeues; one job that
+is gone stops "requeue all" and "empty" half-way; `compact` takes the queue apart, and what it holds is lost when the
+process ends meanwhile; a Redis that is away is a 200; each request opens a connection to Redis.
+"""
+
+import logging
+from typing import Any
+
+import redis
+import rq_dashboard.web as web
+from flask import Flask, Response, abort, current_app, request
+from jinja2 import BaseLoader, Environment
+from redis.exceptions import RedisError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import JOB_ID_PATTERN
+from rq.serializers import JSONSerializer
+
+from errand.api.dashboard.records import DAMAGE, JSONJob, JSONQueue, JSONWorker
+from errand.api.dashboard.views import REGISTRIES, delete, empty, read_page, requeue, requeue_all
+from errand.redis.connection import DASHBOARD, UrlConnector
+
+logger = logging.getLogger("errand.api")
+
+PER_PAGE_LIMIT = 200  # as the field on its page says
+# Its templates need inline scripts and underscore's compiler; nothing else is let in.
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def build_dashboard(redis_url: str) -> Flask:
+    """Return the dashboard as a WSGI application with one pool of connections."""
+    app = DashboardApp("rq_dashboard")  # its static files are found by this name
+    app.config.update(
+        RQ_DASHBOARD_REDIS_URL=(_hide_secrets(redis_url),),  # each page shows it
+        RQ_DASHBOARD_POLL_INTERVAL=2000,
+        MAX_CONTENT_LENGTH=64 * 1024,
+    )
+    app.redis_conn = UrlConnector(redis_url).connect(DASHBOARD)
+    web.config.serializer = JSONSerializer
+    web.Job, web.Queue, web.Worker = JSONJob, JSONQueue, JSONWorker
+    web.from_url = _reuse_connection
+    web.requeue_job = requeue
+    web.get_queue_registry_jobs_count = read_page
+    web.RedisConnectionError = ()  # it catches this on one page, and says so with a 200
+    app.url_map.redirect_defaults = app.url_map.strict_slashes = False  # they redirect to http:// behind a TLS proxy
+    app.register_blueprint(web.blueprint)
+    for name, view in (("delete_job_view", delete), ("requeue_all", requeue_all), ("empty_queue", empty)):
+        app.view_functions[f"rq_dashboard.{name}"] = view
+    app.before_request(_refuse_get_requeue)
+    app.before_request(_refuse_unknown)
+    app.after_request(_add_policy)
+    _answer_errors(app)
+    return app
+
+
+def _hide_secrets(url: str) -> str:
+    """Return the URL without password and options; by itself it shows `?password=` and what follows an @ in one."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _answer_errors(app: Flask) -> None:
+    for kinds, text, status in (
+        ((NoSuchJobError, LookupError), "There is no such job or server.", 404),
+        ((InvalidJobOperation,), "That can't be done with a job in this state.", 409),
+        (DAMAGE, "This can't be shown or done: a record is damaged.", 409),
+        ((RedisError,), "Redis can't be reached, or refuses, at the moment.", 503),
+    ):
+
+        def answer(error: Exception, text: str = text, status: int = status) -> tuple[str, int]:
+            if isinstance(error, DAMAGE):  # or it is a fault of ours, which must not go unseen
+                logger.warning("Dashboard: %s %s: a damaged record?", request.method, request.path, exc_info=error)
+            return text, status
+
+        for kind in kinds:
+            app.register_error_handler(kind, answer)
+
+
+class EscapingLoader(BaseLoader):
+    """Rewrites its templates' `<%=`, which prints as it is, to underscore's escaping `<%-`."""
+
+    def __init__(self, inner: BaseLoader) -> None:
+        self._inner = inner
+
+    def get_source(self, environment: Environment, template: str) -> Any:
+        """Return one template."""
+        source, *rest = self._inner.get_source(environment, template)
+        escaped = "<%= $('<div/>').text("  # these escape by themselves
+        source = source.replace(escaped, "\0").replace("<%=", "<%-").replace("\0", escaped)
+        source = source.replace("'{{ queue.name }}'", "{{ queue.name|tojson }}")  # in a script, where nothing escapes
+        return source, *rest
+
+
+class DashboardApp(Flask):
+    """The Flask application around its blueprint."""
+
+    redis_conn: "redis.Redis"
+
+    def create_global_jinja_loader(self) -> Any:
+        """Return Flask's loader, with escaping."""
+        return EscapingLoader(super().create_global_jinja_loader())
+
+
+def _reuse_connection(*args: Any, **options: Any) -> tuple[None, Any]:
+    return None, current_app.redis_conn  # type: ignore[attr-defined]
+
+
+def _refuse_unknown() -> None:
+    """Answer 404 where there is no such list, page or job id; by itself it shows an empty list or the wrong rows."""
+    asked = request.view_args or {}
+    counts = {name: str(asked[name]) for name in ("page", "per_page") if name in asked}
+    if not all(count.isdecimal() and int(count) > 0 for count in counts.values()):
+        abort(404, "Pages, and the jobs on each, are counted from 1.")
+    if int(counts.get("per_page", 1)) > PER_PAGE_LIMIT:
+        abort(404, f"A page has at most {PER_PAGE_LIMIT} jobs.")
+    if asked.get("registry_name", "queued") not in ("queued", *REGISTRIES) or asked.get("order", "asc") not in (
+        "asc",
+        "dsc",
+    ):
+        abort(404, "There is no such list or order.")
+    if not JOB_ID_PATTERN.fullmatch(asked.get("job_id", "-")):
+        abort(404, "There is no such job.")
+
+
+def _refuse_get_requeue() -> None:
+    if (request.endpoint or "").endswith("requeue_all") and request.method != "POST":
+        abort(405)
+
+
+def _add_policy(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    return response

@@ -1,0 +1,100 @@
+"""The header `Idempotency-Key`: a request that is sent again gets its first answer again and runs nothing."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from errand.api.http.auth import require_key
+from errand.api.http.problems import Problem, refuse_input
+from errand.store.idempotency import Claim
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotency-Replayed": "true"}
+LIMIT = 255  # characters
+
+# For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
+DESCRIPTION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "A name of your own for this request, bare or quoted. Sent again within 24 hours with the "
+            "same name, the same request gets the same answer, and nothing runs twice.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": LIMIT, "pattern": "^[!-~]+$"},
+        }
+    ],
+    "responses": {
+        "202": {
+            "headers": {
+                "Idempotency-Replayed": {
+                    "description": "`true` where an earlier request under the same `Idempotency-Key` got this answer",
+                    "schema": {"type": "string", "const": "true"},
+                }
+            }
+        }
+    },
+}
+
+# What begins with a quote is a string of RFC 9651 (section 3.3.3), in which \ stands before " and \ only.
+_BARE = re.compile(r"[!#-~][!-~]*")
+_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
+
+
+async def read_claim(request: Request, body: BaseModel) -> Claim | None:
+    """Return the claim of a request with a validated `body`, None without the header. Raises Problem 422."""
+    if HEADER not in request.headers:
+        return None
+    key = _parse(request.headers.getlist(HEADER))
+    keyed = request.app.state.settings.hashes
+    caller = await require_key(request) if keyed else ""
+    return Claim(caller, key, _compute_fingerprint(request, body))
+
+
+def _parse(values: list[str]) -> str:
+    text = values[0] if len(values) == 1 else ""
+    if quoted := _QUOTED.fullmatch(text):
+        text = re.sub(r"\\(.)", r"\1", quoted[1])
+    elif not _BARE.fullmatch(text):
+        text = ""
+    if not 1 <= len(text) <= LIMIT:
+        detail = f"send the header {HEADER} once: 1 to {LIMIT} visible ASCII characters without spaces, bare or quoted"
+        raise refuse_input([{"loc": (HEADER,), "msg": detail}], in_body=False)
+    return text
+
+
+def _compute_fingerprint(request: Request, body: BaseModel) -> str:
+    """Return the SHA-256 of what a request asks for; the order of its query and of its body's fields is no matter."""
+    dumped: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}  # as payloads are stored
+    stored = _sort_sets(body.model_dump(mode="json", **dumped), body.model_dump(**dumped))
+    query = sorted(request.query_params.multi_items())
+    return hashlib.sha256(_write([request.method, request.scope["path"], query, stored]).encode()).hexdigest()
+
+
+def _sort_sets(shown: Any, value: Any) -> Any:
+    """Return JSON `shown` of `value` with what were sets in order: their own order differs between processes."""
+    match shown, value:
+        case list(), set() | frozenset():
+            return sorted(shown, key=_write)
+        case list(), list() | tuple() if len(shown) == len(value):
+            return [_sort_sets(*pair) for pair in zip(shown, value, strict=True)]
+        case dict(), dict() if len(shown) == len(value):
+            return {name: _sort_sets(shown[name], inner) for name, inner in zip(shown, value.values(), strict=True)}
+    return shown  # a plain value, or one with a JSON form of its own
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def refuse_reuse() -> Problem:
+    """Return the 422 for a key under which another request was sent."""
+    detail = (
+        f"Another request was sent under this {HEADER}, and nothing was stored now. "
+        f"For a new request use a new key; to repeat the first one, send it as it was: path, query and body"
+    )
+    return Problem(422, "idempotency-key-reused", detail)

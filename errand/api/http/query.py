@@ -1,0 +1,148 @@
+"""Query parameters: unknown ones are refused; what is asked of a new job beside its payload is read from the rest."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import StringConstraints
+
+from errand.api.http.problems import refuse_input
+from errand.api.state import get_road
+
+FARTHEST = timedelta(days=3650)
+PARENT_LIMIT = 100
+TAG_LIMIT = 10
+WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
+
+# RFC 3339, section 5.6; in a query the offset's + arrives as a space.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)", re.ASCII)
+
+
+async def refuse_unknown(request: Request) -> None:
+    """Refuse query parameters that the route does not have. Raises Problem 422."""
+    if not request.scope["query_string"]:
+        return
+    route = request.scope["route"]
+    assert isinstance(route, APIRoute)
+    known = _list_names(route.dependant)
+    errors = [
+        {"loc": (name,), "msg": f"there is no such parameter here; known: {', '.join(sorted(known)) or 'none'}"}
+        for name in request.query_params
+        if name not in known
+    ]
+    if errors:
+        raise refuse_input(errors, in_body=False)
+
+
+def _list_names(dependant: Dependant) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*map(_list_names, dependant.dependencies))
+
+
+async def read_run_at(
+    delay_seconds: Annotated[
+        float | None,
+        Query(ge=0, le=FARTHEST.total_seconds(), allow_inf_nan=False, description="Run it this many seconds from now."),
+    ] = None,
+    run_at: Annotated[
+        str | None,
+        Query(
+            json_schema_extra={"format": "date-time"},
+            description="Run it then: RFC 3339 with offset, `2026-12-24T18:00:00+01:00`. A past time means now.",
+        ),
+    ] = None,
+) -> datetime | None:
+    """Return when the job may run, None for now. Raises Problem 422."""
+    now = datetime.now(UTC)
+    if delay_seconds is not None and run_at is not None:
+        raise _refuse("run_at", "give delay_seconds or run_at, not both")
+    if delay_seconds:
+        return now + timedelta(seconds=delay_seconds)
+    moment = read_moment(run_at, "run_at") if run_at is not None else now
+    if moment - now > FARTHEST:
+        raise _refuse("run_at", f"it is more than {FARTHEST.days} days away")
+    return moment if moment > now else None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a new job beside its payload, by the names that `NewJob` has."""
+
+    run_at: datetime | None = None
+    after: tuple[str, ...] = ()
+    on_failure: Literal["cancel", "run", "wait"] = "cancel"
+    at_front: bool = False
+    tags: tuple[str, ...] = ()
+    limit: tuple[str, int] | None = None
+    webhook: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """They as arguments of `NewJob`."""
+        return vars(self)
+
+
+PLAIN = Options()
+
+
+async def read_options(
+    request: Request,
+    run_at: Annotated[datetime | None, Depends(read_run_at)],
+    after: Annotated[
+        list[UUID], Query(max_length=PARENT_LIMIT, description="Run it after this job has finished; may repeat.")
+    ] = [],  # noqa: B006 - FastAPI's form
+    on_failure: Annotated[
+        Literal["cancel", "run", "wait"],
+        Query(description="What becomes of it when a job of `after` does not finish well; `wait`: for its requeue."),
+    ] = "cancel",
+    at_front: Annotated[bool, Query(description="Put it before all that wait in its queue.")] = False,
+    tag: Annotated[
+        list[Annotated[str, StringConstraints(pattern=WORD)]],
+        Query(max_length=TAG_LIMIT, description="A word to find it by; may repeat."),
+    ] = [],  # noqa: B006
+    concurrency_key: Annotated[
+        str | None, Query(pattern=WORD, description="Jobs under one key share `concurrency`.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, Query(ge=1, le=10_000, description="So many jobs under the key run or are next to run at once.")
+    ] = None,
+    webhook: Annotated[
+        str | None, Query(description="An https URL that is told of the end of the job, or of the batch.")
+    ] = None,
+) -> Options:
+    """Return what is asked of a new job. Raises Problem 422."""
+    if (concurrency_key is None) != (concurrency is None):
+        raise _refuse("concurrency", "give concurrency_key and concurrency together")
+    if concurrency_key and concurrency_key.endswith((":allowed", ":rate_limited")):
+        raise _refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
+    if after and run_at:
+        raise _refuse("after", "a job waits for others or for a time, not for both")
+    if webhook is not None:
+        try:
+            get_road(request).webhooks.check(webhook)
+        except ValueError as error:
+            raise _refuse("webhook", str(error)) from None
+    limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
+    parents = tuple(dict.fromkeys(map(str, after)))
+    return Options(run_at, parents, on_failure, at_front, tuple(dict.fromkeys(tag)), limit, webhook)
+
+
+def read_moment(text: str, parameter: str) -> datetime:
+    """Return a query's RFC 3339 time in UTC. Raises Problem 422."""
+    match = _RFC3339.fullmatch(text)
+    try:
+        if not match:
+            raise ValueError
+        offset = match[2].upper().replace(" ", "+")
+        return datetime.fromisoformat(text[: match.start(2)].replace(" ", "T").upper() + offset).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _refuse(parameter, "write RFC 3339 with an offset: 2026-12-24T18:00:00+01:00 or …Z") from None
+
+
+def _refuse(parameter: str, detail: str) -> Exception:
+    return refuse_input([{"loc": (parameter,), "msg": detail}], in_body=False)

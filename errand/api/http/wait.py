@@ -1,0 +1,73 @@
+"""`Prefer: wait=N` (RFC 7240): the answer comes when the job has ended, or after N seconds."""
+
+import re
+import time
+from typing import Any
+
+from fastapi import Request
+
+from errand.api.http.conditional import find_header
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.problems import Problem
+from errand.api.state import Road
+from errand.api.views import JobView
+from errand.store.status import ENDED, JobStatus
+
+LIMIT_SECONDS = 25
+
+_WAIT = re.compile(r'wait\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")', re.IGNORECASE)
+
+# For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
+PARAMETER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": f"`wait=N`: answer when the job has ended, or after N seconds ({LIMIT_SECONDS} at most).",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+ENDED_IN_TIME: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobView, "description": "The job, which ended within the seconds of `Prefer: wait=N`"}
+}
+
+
+def read_wait(request: Request) -> int | None:
+    """Return the seconds that the client prefers to wait; what can't be understood is ignored, as the RFC has it."""
+    header = find_header(request, b"prefer")
+    for preference in header.split(",") if header else ():
+        name = preference.partition(";")[0].strip()
+        if re.match(r"wait\s*(=|$)", name, re.IGNORECASE):  # of several the first counts
+            found = _WAIT.fullmatch(name)
+            return min(LIMIT_SECONDS, int(found[1] or found[2])) if found else None
+    return None
+
+
+async def wait_for_end(road: Road, job: JobStatus, seconds: float) -> JobStatus | None:
+    """Return the job as soon as it has ended, or as it is after so many seconds; None where it is gone.
+
+    Raises Problem 503.
+    """
+    deadline = time.monotonic() + seconds
+    with road.watcher.watch_job(job) as watch:
+        while watch.state and watch.state.status not in ENDED and not road.watcher.is_stopping:
+            if not await watch.wait(deadline - time.monotonic()):
+                break
+        if watch.state is None or watch.state.status in ENDED:
+            return watch.state
+    async with redis_deadline():
+        return await road.jobs.read(job.id)
+
+
+def tell_applied(seconds: int) -> dict[str, str]:
+    """Return the header that says what was honoured."""
+    return {"Preference-Applied": f"wait={seconds}"}
+
+
+async def wait_for_new(road: Road, id: str, seconds: float) -> JobStatus | None:
+    """Return a job that was just stored as `wait_for_end` does; None where Redis does not tell, for it is stored."""
+    try:
+        async with redis_deadline():
+            job = await road.jobs.read(id)
+        return job and await wait_for_end(road, job, seconds)
+    except Problem:
+        return None

@@ -1,0 +1,176 @@
+"""`…/events`: server-sent events of a job or a batch until its end."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.head import is_head
+from errand.api.http.openapi import PROBLEMS
+from errand.api.state import check_id, get_road, missing
+from errand.api.views import show_batch, show_job
+from errand.store.batch import BatchStatus
+from errand.store.status import ENDED, JobStatus
+from errand.store.watch.marks import News, list_news, mark_batch, mark_job, read_mark
+from errand.store.watch.watcher import Watch, Watcher
+
+T = TypeVar("T")
+S = TypeVar("S", contravariant=True)
+
+COMMENT_SECONDS = 15.0
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
+LAST_EVENT_ID: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "The `id` of the last event that was seen; the stream begins with what came after it.",
+            "schema": {"type": "string"},
+        }
+    ]
+}
+SEEN: dict[int | str, dict[str, Any]] = {204: {"description": "The `end` was seen already: do not come back"}}
+
+
+class EventStream(StreamingResponse):
+    """FastAPI's own EventSourceResponse wants a generator for an endpoint, which can't answer 404 or 204."""
+
+    media_type = "text/event-stream"
+
+
+router = APIRouter(prefix="/v1", responses={**PROBLEMS, **SEEN})
+
+
+@router.get(
+    "/jobs/{id}/events",
+    response_class=EventStream,
+    openapi_extra=LAST_EVENT_ID,
+    tags=["jobs"],
+    summary="Watch a job",
+)
+async def stream_job(request: Request, id: str) -> Response:
+    """Send `status` with the job, `progress` with its progress, and at last `end` with the job."""
+    road = get_road(request)
+    async with redis_deadline():
+        job = await road.jobs.read(check_id(id, "job"))
+    if job is None:
+        raise missing(id, "job")
+    teller = JobTeller(id, request.headers.get("Last-Event-ID"))
+    return _answer(request, teller, job, road.watcher, road.watcher.watch_job)
+
+
+@router.get(
+    "/batches/{id}/events",
+    response_class=EventStream,
+    openapi_extra=LAST_EVENT_ID,
+    tags=["batches"],
+    summary="Watch a batch",
+)
+async def stream_batch(request: Request, id: str) -> Response:
+    """Send `progress` with the batch when its counts have changed, and at last `end` with the batch."""
+    road = get_road(request)
+    async with redis_deadline():
+        batch = await road.batches.read(check_id(id, "batch"))
+    if batch is None:
+        raise missing(id, "batch")
+    teller = BatchTeller(id, request.headers.get("Last-Event-ID"))
+    return _answer(request, teller, batch, road.watcher, road.watcher.watch_batch)
+
+
+class Teller(Protocol[S]):
+    """What a stream is made by."""
+
+    def has_all(self, state: S) -> bool: ...  # noqa: D102
+
+    def tell(self, state: S | None) -> tuple[bytes, bool]: ...  # noqa: D102
+
+
+class JobTeller:
+    """Tells one client what is new to it of a job; `seen` is the id of the last event that it had."""
+
+    def __init__(self, id: str, seen: str | None) -> None:
+        self._id = id
+        self._seen = read_mark(seen)
+
+    def has_all(self, job: JobStatus) -> bool:
+        """Tell whether the client has seen the end."""
+        return job.status in ENDED and self._seen == mark_job(job)
+
+    def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
+        """Return the new events as they are sent, and whether the last of them is the end."""
+        if job is None:
+            return _tell_deleted(self._id), True
+        news = list_news(self._seen, job)
+        self._seen = mark_job(job)
+        return b"".join(_write_news(one) for one in news), job.status in ENDED
+
+
+class BatchTeller:
+    """Tells one client what is new to it of a batch; `seen` is the id of the last event that it had."""
+
+    def __init__(self, id: str, seen: str | None) -> None:
+        self._id = id
+        self._seen = seen
+
+    def has_all(self, batch: BatchStatus) -> bool:
+        """Tell whether the client has seen the end."""
+        return batch.ended == batch.total and self._seen == mark_batch(batch)
+
+    def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
+        """Return the new event as it is sent, b'' without one, and whether it is the end."""
+        if batch is None:
+            return _tell_deleted(self._id), True
+        mark, is_end = mark_batch(batch), batch.ended == batch.total
+        seen, self._seen = self._seen, mark
+        return b"" if mark == seen else _write("end" if is_end else "progress", mark, show_batch(batch)), is_end
+
+
+def _answer(
+    request: Request,
+    teller: Teller[T],
+    state: T,
+    watcher: Watcher,
+    watch: Callable[[T], AbstractContextManager[Watch[T]]],
+) -> Response:
+    if teller.has_all(state):
+        return Response(status_code=204)
+    if is_head(request.scope):
+        head = Response(headers=HEADERS, media_type=EventStream.media_type)
+        del head.headers["Content-Length"]  # a GET has none
+        return head
+    return EventStream(_stream(teller, state, watcher, watch), headers=HEADERS)
+
+
+async def _stream(
+    teller: Teller[T], state: T, watcher: Watcher, watch: Callable[[T], AbstractContextManager[Watch[T]]]
+) -> AsyncIterator[bytes]:
+    """Yield events until the end; also until the process stops, after which the client comes to another."""
+    with watch(state) as watched:
+        while not watcher.is_stopping:
+            events, is_end = teller.tell(watched.state)
+            if events:
+                yield events
+            if is_end:
+                return
+            if not await watched.wait(COMMENT_SECONDS):
+                yield KEEPALIVE_COMMENT
+
+
+def _write_news(news: News) -> bytes:
+    shown = vars(news.job.progress) if news.kind == "progress" else show_job(news.job)
+    return _write(news.kind, str(news.mark), shown)
+
+
+def _tell_deleted(id: str) -> bytes:
+    return _write("end", "deleted", {"id": id, "status": "deleted"})
+
+
+def _write(kind: str, id: str, data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return format_sse_event(data_str=text, event=kind, id=id)

@@ -1,0 +1,38 @@
+"""Liveness and readiness."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.openapi import PROBLEMS
+from errand.api.state import get_road
+from errand.redis.memory import FullRedisError
+from errand.redis.server import EvictingServerError, check_server
+
+router = APIRouter(tags=["health"], responses=PROBLEMS)
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez() -> dict[str, str]:
+    """Answer without asking Redis."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Can jobs be taken?")
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
+    """Ask Redis, and tell whether what is acknowledged would survive a power cut (`null`: the server does not say)."""
+    road = get_road(request)
+    async with redis_deadline("Redis can't be reached"):
+        try:
+            found = await check_server(road.redis)
+        except EvictingServerError as error:
+            response.status_code = 503
+            return {"status": "refused", "redis": {"detail": str(error)}}
+        redis = {"survives_power_cut": found.survives_power_cut, "detail": found.reason}
+        try:
+            await road.enqueuer.memory.check()
+        except FullRedisError as error:
+            response.status_code = 503
+            return {"status": "full", "redis": {**redis, "detail": str(error)}}
+    return {"status": "ok", "redis": redis}

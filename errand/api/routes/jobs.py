@@ -1,0 +1,114 @@
+"""`/v1/jobs`: store one, read one."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response, params
+from fastapi.responses import JSONResponse
+
+from errand.api.http import conditional, wait
+from errand.api.http.body import read_body
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.idempotency import DESCRIPTION, read_claim
+from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
+from errand.api.http.problems import Problem
+from errand.api.http.query import PLAIN, Options, read_options
+from errand.api.http.route import DirectRoute
+from errand.api.state import check_id, get_road, missing
+from errand.api.storing import store_once
+from errand.api.views import JobView, job_link, show_job, show_new_job
+from errand.contract.job import Job
+from errand.store.new_job import NewJob
+from errand.store.status import ENDED, JobStatus
+
+Given = Annotated[Options, Depends(read_options)]
+
+
+def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
+    """Return the routes, one POST a job type, each after `checks`; note each body's model in `bodies`."""
+    router = APIRouter(
+        prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS, dependencies=checks, route_class=DirectRoute
+    )
+    for job in types.values():
+        operation = f"enqueue_{job.type}"
+        bodies[operation] = job.payload.model
+        summary, _, description = (job.__doc__ or job.type).partition("\n")
+        router.add_api_route(
+            f"/{job.type}",
+            _build_endpoint(job),
+            methods=["POST"],
+            status_code=202,
+            response_model=JobView,
+            responses=wait.ENDED_IN_TIME,
+            operation_id=operation,
+            summary=summary.replace("`", "").rstrip("."),  # shown as plain text
+            description=description.strip(),
+            openapi_extra={
+                **describe_body(job.example),
+                **DESCRIPTION,
+                "parameters": [*DESCRIPTION["parameters"], wait.PARAMETER],
+            },
+        )
+    router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
+    router.add_api_route(
+        "/{id}",
+        read_job,
+        methods=["GET"],
+        response_model=JobView,
+        responses=conditional.NOT_MODIFIED,
+        operation_id="read_job",
+        summary="Read a job",
+        openapi_extra={"parameters": [wait.PARAMETER, conditional.PARAMETER]},
+    )
+    return router
+
+
+def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
+    async def enqueue(request: Request, options: Given = PLAIN) -> JSONResponse:
+        body = await read_body(request, job.payload.model)
+        new = NewJob(job, job.payload.dump(body), **options.given)
+        (new,), (status,), headers = await store_once(get_road(request), [new], await read_claim(request, body))
+        headers = {"Location": job_link(new.id), **headers}
+        seconds = wait.read_wait(request)
+        waited = None if seconds is None else await wait.wait_for_new(get_road(request), new.id, seconds)
+        if seconds is None or waited is None:
+            return JSONResponse(show_new_job(new, status), 202, headers)
+        code = 200 if waited.status in ENDED else 202
+        return JSONResponse(show_job(waited), code, headers | wait.tell_applied(seconds))
+
+    return enqueue
+
+
+async def _refuse_type(request: Request, type: str) -> None:
+    raise unknown_type(type, get_road(request).types)
+
+
+def unknown_type(type: str, types: dict[str, Any]) -> Problem:
+    """Return the 404 that lists the job types."""
+    return Problem(404, "no-such-type", f"There is no job type {type[:64]!r}; there are {', '.join(types)}")
+
+
+async def read_job(request: Request, id: str) -> Response:
+    """Return the job as it is now; `Retry-After` says when to ask again while it has not ended.
+
+    With `Prefer: wait=N` as it is when it has ended, or after N seconds.
+    """
+    async with redis_deadline():
+        job = await get_road(request).jobs.read(check_id(id, "job"))
+    applied = {}
+    if job is not None and (seconds := wait.read_wait(request)) is not None:
+        job = await wait.wait_for_end(get_road(request), job, seconds)
+        applied = wait.tell_applied(seconds)
+    if job is None:
+        raise missing(id, "job")
+    return conditional.answer_with_tag(request, show_job(job), _advise(job) | applied)
+
+
+def _advise(job: JobStatus) -> dict[str, str]:
+    """Return `Retry-After` for a job that has not ended: one second, or until it is due."""
+    if job.status in ENDED:
+        return {}
+    due = datetime.fromisoformat(job.run_at) if job.run_at else datetime.now(UTC)
+    return {"Retry-After": str(max(1, math.ceil((due - datetime.now(UTC)).total_seconds())))}

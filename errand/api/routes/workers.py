@@ -1,0 +1,66 @@
+"""`/v1/workers`: who works, and at what."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.openapi import PROBLEMS
+from errand.api.state import get_road
+from errand.api.views import job_link, read_age
+from errand.store.workers import WorkerStatus
+
+router = APIRouter(prefix="/v1/workers", tags=["workers"], responses=PROBLEMS)
+
+
+class HeldJobView(BaseModel):
+    """A job that a worker runs."""
+
+    id: str
+    type: str
+    started_at: str | None
+    links: dict[str, str]
+
+
+class WorkerView(BaseModel):
+    """A worker, ours or a plain `rq worker`; `state` is RQ's word: starting, idle, busy, suspended.
+
+    `running` counts the jobs that it holds, of which `jobs` are the first hundred. `finished`, `failed` and
+    `working_seconds` count since its start.
+    """
+
+    name: str
+    state: str
+    queues: list[str]
+    hostname: str | None
+    pid: int | None
+    started_at: str | None
+    heartbeat_at: str
+    heartbeat_seconds: float | None
+    running: int
+    jobs: list[HeldJobView]
+    finished: int
+    failed: int
+    working_seconds: float
+
+
+class WorkersView(BaseModel):
+    """All workers, by name."""
+
+    items: list[WorkerView]
+
+
+@router.get("", response_model=WorkersView, summary="Read all workers")
+async def read_workers(request: Request) -> JSONResponse:
+    """Return the workers with what they hold; `heartbeat_seconds` tells how long ago each was last heard."""
+    async with redis_deadline():
+        workers = await get_road(request).workers.read_all()
+    return JSONResponse({"items": [_show(worker) for worker in workers]})
+
+
+def _show(worker: WorkerStatus) -> dict[str, Any]:
+    jobs = [{**asdict(job), "links": {"self": job_link(job.id)}} for job in worker.jobs]
+    return {**asdict(worker), "heartbeat_seconds": read_age(worker.heartbeat_at), "jobs": jobs}

@@ -1,0 +1,65 @@
+"""What the application holds for its routes, built once by `create_app`."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from redis.asyncio import Redis
+
+from errand.api.http.problems import Problem
+from errand.contract.job import Job
+from errand.store.batch import BatchReader
+from errand.store.cancel import Canceller
+from errand.store.dead_letters import DeadLetters
+from errand.store.delete import Deleter
+from errand.store.enqueue import Enqueuer
+from errand.store.index import JobIndex
+from errand.store.queues import Queues
+from errand.store.requeue import Requeuer
+from errand.store.schedules.schedules import Schedules
+from errand.store.status import StatusReader
+from errand.store.watch.watcher import Watcher
+from errand.store.workers import WorkerReader
+from errand.webhook.webhooks import Webhooks
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Road:
+    """The road to Redis: one client and what stores and reads over it."""
+
+    redis: Redis
+    types: dict[str, Job[..., Any]]
+    enqueuer: Enqueuer
+    requeuer: Requeuer
+    jobs: StatusReader
+    batches: BatchReader
+    watcher: Watcher
+    schedules: Schedules
+    canceller: Canceller
+    deleter: Deleter
+    webhooks: Webhooks
+    index: JobIndex
+    dead_letters: DeadLetters
+    queues: Queues
+    workers: WorkerReader
+
+
+def get_road(request: Request) -> Road:
+    """Return the application's road to Redis."""
+    road: Road = request.app.state.road
+    return road
+
+
+def check_id(id: str, kind: str) -> str:
+    """Return an id that can exist. Raises Problem 404 for anything but a UUID."""
+    if not _UUID.fullmatch(id):
+        raise missing(id, kind)
+    return id
+
+
+def missing(id: str, kind: str) -> Problem:
+    """Return the 404 for a job or a batch that is unknown or has expired."""
+    return Problem(404, f"no-such-{kind}", f"There is no {kind} {id[:64]!r}; it may have expired")

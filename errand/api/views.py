@@ -1,0 +1,148 @@
+"""Jobs and batches as the API shows them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+from rq.job import JobStatus as RQStatus
+from rq.utils import utcformat
+
+from errand.store.batch import BatchStatus
+from errand.store.new_job import NewJob
+from errand.store.status import JobError, JobStatus, LinkedJob, Progress
+
+
+class JobView(BaseModel):
+    """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word."""
+
+    id: str
+    type: str
+    queue: str
+    status: str
+    progress: Progress
+    attempts: int
+    interruptions: int
+    losses: int
+    retries_left: int
+    created_at: str | None
+    enqueued_at: str | None
+    run_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    result: Any
+    error: JobError | None
+    tags: list[str]
+    depends_on: list[str]
+    dependents: list[LinkedJob]
+    links: dict[str, str]
+
+
+class BatchView(BaseModel):
+    """A batch by its jobs' statuses; `percent` tells how many of them have ended, well or not."""
+
+    id: str
+    type: str
+    created_at: str
+    total: int
+    percent: int
+    created: int
+    queued: int
+    started: int
+    finished: int
+    failed: int
+    scheduled: int
+    deferred: int
+    ready_to_enqueue: int
+    rate_limited: int
+    canceled: int
+    stopped: int
+    deleted: int
+    links: dict[str, str]
+
+
+class NewBatchView(BaseModel):
+    """A batch that was just stored, with its jobs in the order of the items."""
+
+    id: str
+    type: str
+    total: int
+    jobs: list[JobView]
+    links: dict[str, str]
+
+
+class RequeuedView(BaseModel):
+    """How many failed jobs of a queue were queued again."""
+
+    queue: str
+    requeued: int
+
+
+def job_link(id: str) -> str:
+    """Return the path of a job."""
+    return f"/v1/jobs/{id}"
+
+
+def batch_link(id: str) -> str:
+    """Return the path of a batch."""
+    return f"/v1/batches/{id}"
+
+
+def show_job(job: JobStatus) -> dict[str, Any]:
+    """Return a job that was read."""
+    fields = {name: value for name, value in vars(job).items() if name != "batch"}
+    return {
+        **fields,
+        "progress": vars(job.progress),
+        "error": job.error and vars(job.error),
+        "dependents": [vars(child) for child in job.dependents],
+        "links": _link(job),
+    }
+
+
+def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
+    """Return a job that was just stored, as `show_job` would, without reading it back."""
+    created_at = utcformat(job.created_at)
+    return {
+        "id": job.id,
+        "type": job.type.type,
+        "queue": job.type.queue.name,
+        "status": status,
+        "progress": vars(Progress()),
+        "attempts": 0,
+        "interruptions": 0,
+        "losses": 0,
+        "retries_left": job.type.retry.tries - 1,
+        "created_at": created_at,
+        "enqueued_at": created_at if status == "queued" else None,
+        "run_at": job.due_at.strftime("%Y-%m-%dT%H:%M:%SZ") if job.due_at else None,
+        "started_at": None,
+        "ended_at": None,
+        "result": None,
+        "error": None,
+        "tags": job.tags,
+        "depends_on": job.after,
+        "dependents": [],
+        "links": _link(job),
+    }
+
+
+def read_age(stored: str | None) -> float | None:
+    """Return how many seconds ago a time was that Redis keeps; None where there is none, or a damaged one."""
+    try:
+        moment = datetime.fromisoformat(stored or "")
+    except ValueError:
+        return None
+    return round(max(0.0, (datetime.now(UTC) - moment.replace(tzinfo=UTC)).total_seconds()), 3)
+
+
+def show_batch(batch: BatchStatus) -> dict[str, Any]:
+    """Return a batch that was read."""
+    counts = {status: batch.counts.get(status, 0) for status in (*(word.value for word in RQStatus), "deleted")}
+    percent = 100 * batch.ended // batch.total
+    head = {"id": batch.id, "type": batch.type, "created_at": batch.created_at, "total": batch.total}
+    return {**head, "percent": percent, **counts, "links": {"self": batch_link(batch.id)}}
+
+
+def _link(job: JobStatus | NewJob) -> dict[str, str]:
+    links = {"self": job_link(job.id)}
+    return {**links, "batch": batch_link(job.batch)} if job.batch else links

@@ -1,0 +1,1 @@
+"""The jobs that come with Errand; a job file adopts one in a line."""

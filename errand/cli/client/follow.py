@@ -1,0 +1,93 @@
+"""Following a job or a batch until it has ended: by its events, or by asking where there are none."""
+
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from typing import Any
+
+from errand.cli.client.events import Event, read_events
+from errand.cli.client.http import Service, batch_path, job_path
+from errand.cli.client.problem import AwayError, RefusedError
+
+ENDED = ("finished", "failed", "canceled", "stopped", "deleted")
+POLL_SECONDS = 1.0
+PAUSE_SECONDS = 1.0  # before a lost stream is opened again
+PATIENCE_SECONDS = 60.0  # for a service that is away meanwhile, as in a deploy
+
+View = dict[str, Any]
+
+
+def is_batch(view: View) -> bool:
+    """Return whether a view is a batch's."""
+    return "total" in view
+
+
+def has_ended(view: View) -> bool:
+    """Return whether nothing more will happen to a job or a batch by itself."""
+    return view.get("status") in ENDED or (is_batch(view) and bool(view["percent"] == 100))
+
+
+def ended_well(view: View) -> bool:
+    """Return whether a job finished, or all of a batch did."""
+    return bool(view["finished"] == view["total"]) if is_batch(view) else view["status"] == "finished"
+
+
+def read(service: Service, id: str) -> tuple[str, View]:
+    """Return the path and the view of a job, or of a batch where no job has the id. Raises ClientError."""
+    try:
+        return job_path(id), service.get(job_path(id))
+    except RefusedError as error:
+        if error.name != "no-such-job":
+            raise
+    try:
+        return batch_path(id), service.get(batch_path(id))
+    except RefusedError as error:
+        if error.name == "no-such-batch":
+            raise RefusedError(
+                404, {"detail": f"There is no job and no batch {id!r}; it may have expired"}, True
+            ) from None
+        raise
+
+
+def follow(service: Service, path: str, view: View) -> Iterator[View]:
+    """Yield the job or the batch at `path` each time that it has changed, from `view` on, and last as it ended.
+
+    Raises ClientError; a service that is away is waited for, PATIENCE_SECONDS at most.
+    """
+    yield view
+    last_id, streams, gone_at = "", True, 0.0
+    while not has_ended(view):
+        try:
+            for event in _listen(service, path, last_id) if streams else ():
+                last_id, view = event.id, merge(view, event)
+                yield view
+        except RefusedError:
+            streams = False  # this service, or a proxy before it, has no events
+        except (AwayError, OSError, HTTPException):
+            pass  # what follows tells whether it is the stream alone
+        if has_ended(view):
+            return
+        try:
+            view, gone_at = service.get(path), 0.0
+            yield view
+        except AwayError:
+            gone_at = gone_at or time.monotonic()
+            if time.monotonic() - gone_at > PATIENCE_SECONDS:
+                raise
+        if not has_ended(view):
+            time.sleep(PAUSE_SECONDS if streams else POLL_SECONDS)
+
+
+def _listen(service: Service, path: str, last_id: str) -> Iterator[Event]:
+    with service.stream(f"{path}/events", last_id) as stream:
+        if "text/event-stream" in stream.headers.get("Content-Type", ""):
+            yield from read_events(stream)
+
+
+def merge(view: View, event: Event) -> View:
+    """Return the view with what an event tells: the whole, some of its fields, or the progress alone."""
+    if not isinstance(event.data, dict):
+        return view
+    if event.name == "progress" and "progress" not in event.data and not is_batch(view):
+        return {**view, "progress": {**view["progress"], **event.data}}
+    return {**view, **event.data}

@@ -1,0 +1,67 @@
+"""What the commands that ask a service have in common: the options, the way in, and the way out."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from errand.cli.client.http import Service
+from errand.cli.client.problem import AwayError, ClientError, RefusedError
+from errand.cli.client.settings import read_client_settings
+from errand.cli.plain import make_plain
+
+EXITS = (
+    "Exit codes: 0 good; 1 a job that was watched did not finish well; 2 wrong usage; 3 refused by the service; "
+    "4 no service there, or a fault in it; 130 Ctrl-C."
+)
+JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line an item, and nothing else.")]
+TypeFilter = Annotated[str | None, typer.Option("--type", help="Of this job type.")]
+QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or so long ago: 2h, 1d.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, or so long ago.")]
+Payload = Annotated[str | None, typer.Argument(metavar="JSON|-|@FILE", help="The payload; - reads the input.")]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--field", "-f", metavar="NAME=VALUE", help="A field of the payload; NAME:=JSON for no text."),
+]
+
+
+@contextmanager
+def ask_service() -> Iterator[Service]:
+    """Give the service that ERRAND_URL names; what goes wrong is told in plain words and becomes the exit code."""
+    try:
+        yield Service(read_client_settings(os.environ))
+        sys.stdout.flush()  # a reader that has gone is met here, and not while the interpreter ends
+    except ClientError as error:
+        raise typer.Exit(tell(error)) from None
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # JSON, but of another shape
+        away = AwayError(f"the answer can't be read ({error!r}); is it Errand at ERRAND_URL, as new as this command?")
+        raise typer.Exit(tell(away)) from None
+
+
+def tell(error: ClientError) -> int:
+    """Print what went wrong on the error output; return the exit code."""
+    print(f"errand: {make_plain(error, lines=True)}", file=sys.stderr)
+    return error.code
+
+
+def print_json(*items: Any) -> None:
+    """Print each as one line of JSON."""
+    for item in items:
+        print(json.dumps(item))
+
+
+def do_each(ids: Iterable[str], act: Callable[[str], None]) -> None:
+    """Call `act` with each id; a refusal is told, the rest is done still. Ends the command with its exit code."""
+    code = 0
+    for id in ids:
+        try:
+            act(id)
+        except RefusedError as error:
+            code = tell(error)
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,88 @@
+"""`errand status` and `errand list`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from errand.cli.client.follow import View, read
+from errand.cli.client.http import Service
+from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, print_json
+from errand.cli.moment import read_past, show_age
+from errand.cli.plain import make_plain
+
+PAGE = 100  # jobs a request
+
+Status = Annotated[str | None, typer.Option(help="With this status: queued, started, finished, failed, …")]
+Tag = Annotated[str | None, typer.Option(metavar="WORD", help="With this tag.")]
+Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
+All = Annotated[bool, typer.Option("--all", help="All there are.")]
+
+
+def status(id: Annotated[str, typer.Argument(help="A job or a batch.")], as_json: JsonOut = False) -> None:
+    """Show a job or a batch as it is now."""
+    from errand.cli.render import print_view
+
+    with ask_service() as service:
+        _, view = read(service, id)
+        if as_json:
+            print_json(view)
+        else:
+            print_view(view)
+
+
+def list_jobs(
+    type: TypeFilter = None,
+    queue: QueueFilter = None,
+    status: Status = None,
+    tag: Tag = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    all: All = False,
+    as_json: JsonOut = False,
+) -> None:
+    """List jobs, the newest first."""
+    from errand.cli.render import print_table
+
+    with ask_service() as service:
+        query = {
+            "type": type,
+            "queue": queue,
+            "status": status,
+            "tag": tag,
+            "created_after": None if since is None else read_past(since, "--since"),
+            "created_before": None if until is None else read_past(until, "--until"),
+        }
+        found = list_found(service, query, None if all else limit)
+        if as_json:
+            for job in found:
+                print_json(job)
+            return
+        rows = [_describe(job) for job in found]
+        if rows:
+            print_table(("id", "type", "status", "%", "created"), rows, right=(3,))
+        else:
+            typer.echo("no such jobs", err=True)
+
+
+def list_found(service: Service, query: dict[str, Any], limit: int | None) -> Iterator[View]:
+    """Yield the jobs that a query finds, page after page, `limit` at most."""
+    cursor = None
+    left = limit
+    while left is None or left > 0:
+        asked = {**query, "limit": PAGE if left is None else min(PAGE, left), "cursor": cursor}
+        page = service.get("/v1/jobs", asked.items())
+        yield from page["items"]
+        cursor = page["next"]
+        if not cursor:
+            return
+        left = None if left is None else left - len(page["items"])
+
+
+def _describe(job: View) -> list[Any]:
+    from errand.cli.render import style_status
+
+    percent = (job.get("progress") or {}).get("percent")
+    shown = "" if percent is None else f"{percent:.0f}"
+    return [job["id"], make_plain(job["type"]), style_status(job["status"]), shown, show_age(job.get("created_at"))]

@@ -1,0 +1,118 @@
+"""`errand queues`: what waits, runs and has failed in each queue."""
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from errand.cli.client.http import Service
+from errand.cli.client.problem import AwayError
+from errand.cli.command import EXITS, JsonOut, ask_service, do_each, print_json
+from errand.cli.moment import show_span
+from errand.cli.plain import make_plain
+from errand.cli.render import STYLES, build_table, make_console, print_table
+
+REFRESH_SECONDS = 1.0
+COUNTS = ("queued", "started", "scheduled", "deferred", "failed")
+RARE = ("ready_to_enqueue", "rate_limited")
+
+app = typer.Typer(
+    help="Show the queues, live on a terminal until Ctrl-C; pause, resume.", invoke_without_command=True, epilog=EXITS
+)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Queues.")]
+
+
+@app.callback()
+def show(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Show them once, as where there is no terminal.")] = False,
+    as_json: JsonOut = False,
+) -> None:
+    """Show the queues, live on a terminal until Ctrl-C; pause, resume."""
+    if context.invoked_subcommand:
+        return
+    with ask_service() as service:
+        console = make_console()
+        if as_json:
+            print_json(*_read(service))
+        elif once or not console.is_terminal or console.is_dumb_terminal:
+            print_table(*_describe(_read(service)))
+        else:
+            _show_live(service)
+
+
+@app.command(epilog=EXITS)
+def pause(names: Names, as_json: JsonOut = False) -> None:
+    """Let no worker take jobs from a queue; those that run finish."""
+    _change(names, "pause", as_json)
+
+
+@app.command(epilog=EXITS)
+def resume(names: Names, as_json: JsonOut = False) -> None:
+    """Let workers take jobs from a queue again."""
+    _change(names, "resume", as_json)
+
+
+def _change(names: list[str], word: str, as_json: bool) -> None:
+    with ask_service() as service:
+
+        def act(name: str) -> None:
+            queue = service.send("POST", f"/v1/queues/{quote(name, safe='')}/{word}").body
+            if as_json:
+                print_json(queue)
+            else:
+                print(f"{make_plain(name)}  {word}d")
+
+        do_each(names, act)
+
+
+def _read(service: Service) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.get("/v1/queues")["items"]
+    return found
+
+
+def _show_live(service: Service) -> None:
+    queues, note = _read(service), ""
+    live = Live(console=make_console(), auto_refresh=False)
+    try:  # not `with`: a Ctrl-C that comes while it starts would leave the cursor hidden
+        live.start()
+        while True:
+            live.update(Group(build_table(*_describe(queues)), Text(note, "yellow")), refresh=True)
+            time.sleep(REFRESH_SECONDS)
+            try:
+                queues, note = _read(service), ""
+            except AwayError as error:  # it may come back, and the last that was seen is better than nothing
+                note = f"{time.strftime('%H:%M:%S')}  {make_plain(error)}"
+    finally:
+        live.stop()
+
+
+def _describe(queues: list[dict[str, Any]]) -> tuple[Sequence[str], list[list[Any]], Sequence[int]]:
+    """Return the table's header, its rows and which columns are numbers; rare states have one when there are any."""
+    names = [*COUNTS, *(name for name in RARE if any(queue["jobs"].get(name) for queue in queues))]
+    rows = [
+        [make_plain(queue["name"]), *(_count(queue, name) for name in names), _show_wait(queue), _show_state(queue)]
+        for queue in queues
+    ]
+    return ["queue", *(name.replace("_", " ") for name in names), "oldest", ""], rows, range(1, len(names) + 2)
+
+
+def _count(queue: dict[str, Any], name: str) -> Text:
+    count = queue["jobs"].get(name, 0)
+    return Text(f"{count:,}", STYLES["failed"] if name == "failed" else "") if count else Text("·", "dim")
+
+
+def _show_wait(queue: dict[str, Any]) -> str:
+    seconds = queue.get("oldest_seconds")
+    return "" if seconds is None else show_span(seconds)
+
+
+def _show_state(queue: dict[str, Any]) -> Text:
+    running = ", draining" if queue.get("state") == "draining" else ""
+    return Text(f"paused{running}", STYLES["paused"]) if queue["paused"] else Text("")

@@ -1,0 +1,80 @@
+"""`errand watch`: jobs and batches until they have ended."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Annotated
+
+import typer
+
+from errand.cli.client.follow import View, ended_well, follow, read
+from errand.cli.client.http import Service
+from errand.cli.client.problem import RefusedError
+from errand.cli.command import JsonOut, ask_service, tell
+
+Found = tuple[str, View]
+News = SimpleQueue[tuple[int, View | BaseException | None]]
+
+
+def watch(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs or batches.")], as_json: JsonOut = False
+) -> None:
+    """Watch jobs or batches until all of them have ended; exit 1 where one did not finish well.
+
+    A bar each on a terminal, a line for each change elsewhere; with --json one line for each that has ended.
+    """
+    with ask_service() as service:
+        end_with(watch_all(service, [read(service, id) for id in dict.fromkeys(ids)], as_json))
+
+
+def end_with(code: int) -> None:
+    """End the command with an exit code, 0 by going on."""
+    if code:
+        raise typer.Exit(code)
+
+
+def watch_all(service: Service, found: Sequence[Found], as_json: bool) -> int:
+    """Show what was found, by path and view, until all of it has ended; return the exit code. Raises AwayError."""
+    from errand.cli.draw import build_drawing
+
+    last, refusals = [view for _, view in found], list[RefusedError]()
+    try:
+        with build_drawing(last, as_json) as drawing:
+            for number, news in _listen(service, found):
+                if isinstance(news, RefusedError):  # it has expired; the others go on
+                    refusals.append(news)
+                elif isinstance(news, BaseException):
+                    raise news
+                else:
+                    last[number] = news
+                    drawing.show(number, news)
+    except KeyboardInterrupt:
+        print("errand: stopped watching; what was sent goes on", file=sys.stderr)
+        raise
+    codes = [tell(refusal) for refusal in refusals]
+    return codes[0] if codes else int(not all(map(ended_well, last)))
+
+
+def _listen(service: Service, found: Sequence[Found]) -> Iterator[tuple[int, View | BaseException]]:
+    """Yield each view that comes, with its number, until there are no more; an exception stands for an end by it."""
+    news: News = SimpleQueue()
+    for number, (path, view) in enumerate(found):
+        # Daemons, for Ctrl-C is not to wait until a stream says something.
+        Thread(target=_follow, args=(service, number, path, view, news), daemon=True).start()
+    left = len(found)
+    while left:
+        number, told = news.get()
+        if told is None:
+            left -= 1
+        else:
+            yield number, told
+
+
+def _follow(service: Service, number: int, path: str, view: View, news: News) -> None:
+    try:
+        for newer in follow(service, path, view):
+            news.put((number, newer))
+    except BaseException as error:  # raised again by who listens
+        news.put((number, error))
+    news.put((number, None))

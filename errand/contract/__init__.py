@@ -1,0 +1,1 @@
+"""What a job file is written against."""

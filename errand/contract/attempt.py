@@ -1,0 +1,139 @@
+"""The running attempt of a job, and what it writes: the seam between a job's code and the worker that runs it."""
+
+import logging
+from collections.abc import Awaitable
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import uuid4
+
+from redis import RedisError
+
+from errand.contract.errors import describe_error, write_json
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+
+if TYPE_CHECKING:
+    from rq.job import Job as RQJob
+
+T = TypeVar("T")
+
+logger = logging.getLogger("errand.jobs")
+
+
+class Attempt(Protocol):
+    """One run of a job, as the worker that runs it records it.
+
+    Errand's worker writes all of it together with the rest of what it records (errand/worker/attempt.py). Under a plain
+    `rq worker` each call writes by itself (`PlainAttempt`), outside a job none does (`NoAttempt`).
+    """
+
+    def begin(self) -> None:
+        """Count the attempt and forget the last one's progress and error."""
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Store a progress report. What Redis does not take is dropped: the work matters more."""
+
+    def check_stop(self) -> None:
+        """Raise what ends the job, once somebody has stopped it."""
+
+    async def run(self, coroutine: Awaitable[T]) -> T:
+        """Return what `coroutine` does; while it waits, the worker may cancel it."""
+
+    def succeed(self) -> None:
+        """Note that the work is done; it must not fail for that."""
+
+    def fail(self, error: BaseException, permanent: bool) -> None:
+        """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
+
+
+_current: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+
+
+def enter(attempt: Attempt) -> None:
+    """Let `attempt` be what `current_attempt` returns in this context from now on: for the worker that runs it."""
+    _current.set(attempt)
+
+
+def current_attempt() -> Attempt:
+    """Return the attempt that runs here: the worker's, or one for the job that a plain `rq worker` runs."""
+    if (attempt := _current.get()) is not None:
+        return attempt
+    job = current_job()
+    return NoAttempt() if job is None else PlainAttempt(job)
+
+
+def current_job() -> "RQJob | None":
+    """Return RQ's job that runs here, None outside a job."""
+    from rq import get_current_job  # it loads all of RQ, which a caller of `import errand` need not pay for
+
+    return get_current_job()
+
+
+def job_id() -> str:
+    """Return the id of the job that runs here; outside a job a new one, so that a plain call works too."""
+    current = current_job()
+    return current.id if current else str(uuid4())
+
+
+class NoAttempt:
+    """What a plain call of a job writes: nothing."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def check_stop(self) -> None:
+        """Do nothing."""
+
+    async def run(self, coroutine: Awaitable[T]) -> T:
+        """Return what `coroutine` does."""
+        return await coroutine
+
+    def succeed(self) -> None:
+        """Do nothing."""
+
+    def fail(self, error: BaseException, permanent: bool) -> None:
+        """Do nothing."""
+
+
+class PlainAttempt(NoAttempt):
+    """An attempt under a plain `rq worker`, which writes fields of ours (`errand_…`) on the job's hash.
+
+    RQ writes back an old `meta` when it retries a job, so nothing of ours lives there. Every write is a script that
+    asks first whether the hash still exists: a job deleted while it runs must not come back as half a hash.
+    """
+
+    def __init__(self, job: "RQJob") -> None:
+        self._job = job
+        self._batch: str | None = None
+
+    def begin(self) -> None:
+        """Count the attempt and forget the last one's progress and error."""
+        batch = self._eval("attempt/begin", self._job.key)
+        self._batch = batch.decode() if batch else None
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Store a progress report; one that Redis does not take is dropped, for the work matters more."""
+        try:
+            self._eval("attempt/set", self._job.key, "errand_progress", write_json(progress))
+        except RedisError as error:
+            logger.warning("job %s: progress report dropped: %s", self._job.id, error)
+
+    def succeed(self) -> None:
+        """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""
+        if self._batch:
+            with suppress(RedisError):  # reading the batch notes it as well, while the job is there
+                self._eval("attempt/count", keys.BATCH + self._batch, self._job.id, "finished")
+
+    def fail(self, error: BaseException, permanent: bool) -> None:
+        """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
+        if permanent:
+            self._job.retries_left = 0
+        with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well
+            self._eval("attempt/set", self._job.key, "errand_error", describe_error(error))
+
+    def _eval(self, script: str, key: str, *args: str) -> Any:
+        return self._job.connection.eval(read_script(script), 1, key, *args)

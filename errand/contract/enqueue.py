@@ -1,0 +1,82 @@
+"""`run.enqueue(…)`: a job that asks for another one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Protocol
+from uuid import uuid4
+
+from redis import RedisError
+
+from errand.contract.attempt import current_job
+from errand.contract.queue import Queue
+from errand.contract.retry import Backoff
+from errand.redis.lua.loader import read_script
+
+
+class Storable(Protocol):
+    """What is asked of a job type to store a job of it."""
+
+    type: str
+    path: str
+    queue: Queue
+    timeout_seconds: int
+    retry: Backoff
+
+
+Sent = tuple[str, dict[str, Any]]
+_recorded: ContextVar[list[Sent] | None] = ContextVar("recorded", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[list[Sent]]:
+    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests."""
+    sent: list[Sent] = []
+    token = _recorded.set(sent)
+    try:
+        yield sent
+    finally:
+        _recorded.reset(token)
+
+
+def enqueue(job: Storable, payload: dict[str, Any]) -> str:
+    """Store a job over the running job's own connection, with its lifetimes; return the new id.
+
+    Raises RuntimeError outside a job. RQ's `unique` is a guarded script: should a lost reply make redis-py send it
+    twice, the second answer is DuplicateJobError, and the job is there once.
+    """
+    new_id = str(uuid4())
+    recorded = _recorded.get()
+    if recorded is not None:
+        recorded.append((job.type, payload))
+        return new_id
+    current = current_job()
+    if current is None:
+        raise RuntimeError(
+            f"{job.path.removesuffix('.perform')}.enqueue() was called outside a job; "
+            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test"
+        )
+    from rq import Queue as RQQueue  # inside a job all of RQ is loaded already; `import errand` need not pay for it
+    from rq import Retry
+    from rq.exceptions import DuplicateJobError
+    from rq.job import JobStatus
+
+    queue = RQQueue(job.queue.name, connection=current.connection, serializer="json")
+    new = queue.create_job(
+        job.path,
+        kwargs=payload,
+        timeout=job.timeout_seconds,
+        result_ttl=current.result_ttl,
+        failure_ttl=current.failure_ttl,
+        description=job.type,
+        status=JobStatus.QUEUED,
+        retry=Retry(len(waits), waits) if (waits := job.retry.draw_seconds()) else None,
+        job_id=new_id,
+    )
+    with suppress(DuplicateJobError):
+        queue.enqueue_job(new, unique=True)
+    created_us = round(new.created_at.timestamp() * 1_000_000)
+    announce = current.connection.register_script(read_script("attempt/announce"))
+    with suppress(RedisError):  # the job is stored; a worker that does not hear of it looks four times a second
+        announce(args=[job.queue.name, job.type, new_id, created_us])
+    return new_id

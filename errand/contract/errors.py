@@ -1,0 +1,37 @@
+"""The contract's errors, and how one is shown in a job's status."""
+
+import json
+from typing import Any
+
+MESSAGE_LIMIT = 2_000
+
+
+class ContractError(Exception):
+    """Raised when a job file breaks the contract; the text names the file, the parameter and the fix."""
+
+
+class NotFiniteError(ValueError):
+    """Raised when a payload holds a number that JSON has no form for."""
+
+
+class PermanentError(Exception):
+    """Raised when trying again can't help: the job fails at once and spends no retries."""
+
+
+class InvalidPayloadError(PermanentError):
+    """Raised when a stored payload no longer fits its job, after a deploy for example."""
+
+
+class ResultError(PermanentError):
+    """Raised when what `run` returned can't be kept as its result."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error as the status shows it: JSON of its type and the beginning of its message."""
+    return write_json({"type": type(error).__name__, "message": str(error)[:MESSAGE_LIMIT]})
+
+
+def write_json(shown: dict[str, Any]) -> str:
+    """Return JSON that any reader takes: numbers of other libraries as floats, broken Unicode (file names) replaced."""
+    text = json.dumps(shown, default=float, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()

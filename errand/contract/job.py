@@ -1,0 +1,204 @@
+"""`@job()`: a function becomes something to call, to enqueue, and to perform."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from fast_depends import inject
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+from pydantic_settings import BaseSettings
+
+from errand.contract.attempt import current_attempt
+from errand.contract.cron import Cron, CronError, ZoneError
+from errand.contract.enqueue import enqueue
+from errand.contract.errors import ContractError, PermanentError, ResultError
+from errand.contract.payload import Payload, read_payload, tell_faults
+from errand.contract.progress import LiveProgress
+from errand.contract.queue import DEFAULT, Queue
+from errand.contract.rate import Rate, read_rate
+from errand.contract.retry import Backoff
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RESULT_LIMIT_BYTES = 64 * 1024
+# Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `@job()` was told, as it was told; `job` says what each means."""
+
+    queue: str
+    timeout_seconds: int
+    retry: Backoff
+    settings: type[BaseSettings] | None
+    example: dict[str, Any] | None
+    isolate: bool
+    cron: str | None
+    timezone: str | None
+    rate: str | None
+
+
+class Job(Generic[P, R]):
+    """One job type: `run(…)` calls the function as it is, `run.enqueue(…)` stores it, `run.perform` is RQ's entry.
+
+    `module` is the job file's: its last part is the type, and `<module>.run.perform` the name under which it is stored.
+    """
+
+    def __init__(self, function: Callable[P, R], module: str, options: Options) -> None:
+        self.function = function
+        self.module = module
+        self.type = module.rpartition(".")[2]
+        self.where = f"{module.replace('.', '/')}.py"
+        self.path = f"{module}.run.perform"
+        self.timeout_seconds, self.retry = options.timeout_seconds, options.retry
+        self.settings, self.isolate = options.settings, options.isolate
+        self._options = options
+        self.queue = self._check()
+        self.payload: Payload = read_payload(function, self.where)
+        self.example = self._check_example(options.example)
+        self.cron = self._read_cron(options.cron, options.timezone)
+        self.rate = self._read_rate(options.rate)
+        self._inject = self._build_injection()
+        self.__doc__ = inspect.getdoc(inspect.getmodule(function)) or function.__doc__
+
+    def adopt(self, module: str) -> "Job[P, R]":
+        """Return this job as the one of another job file: `run = log.run.adopt(__name__)` is all of jobs/log.py."""
+        return Job(self.function, module, self._options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, without Redis."""
+        return self.function(*args, **kwargs)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Store a job of this type from inside a job; return its id. Raises TypeError or ValidationError."""
+        return enqueue(self, self.payload.bind(*args, **kwargs))
+
+    def perform(self, /, **stored: Any) -> Any:
+        """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""
+        attempt = current_attempt()
+        attempt.begin()
+        progress = LiveProgress(attempt.report, attempt.check_stop)
+        try:
+            arguments = self.payload.load(stored)
+            if self.payload.progress:
+                arguments[self.payload.progress] = progress
+            result = self._inject(**arguments)
+            if inspect.iscoroutine(result):
+                result = asyncio.run(attempt.run(result))
+            kept = self._dump(result)
+            progress.flush()
+            attempt.succeed()
+        except BaseException as error:
+            progress.flush()
+            attempt.fail(error, permanent=isinstance(error, PermanentError))
+            raise
+        return kept
+
+    def _dump(self, result: Any) -> Any:
+        if result is None:
+            return None
+        try:
+            kept = _ANYTHING.dump_python(result, mode="json")
+            size_bytes = len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode())
+        except (PydanticSerializationError, ValueError, TypeError) as error:
+            raise ResultError(f"{self.where}: run() returned what JSON can't hold: {error}") from None
+        if size_bytes > RESULT_LIMIT_BYTES:
+            raise ResultError(
+                f"{self.where}: run() returned {size_bytes:,} bytes of JSON, more than {RESULT_LIMIT_BYTES:,}; "
+                f"store it elsewhere and return where"
+            )
+        return kept
+
+    def _check(self) -> Queue:
+        """Return its queue. Raises ContractError."""
+        if inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function):
+            raise ContractError(f"{self.where}: run() is a generator; return instead of yield")
+        if self.timeout_seconds < 1:
+            raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
+        if self.retry.tries < 1:
+            raise ContractError(
+                f"{self.where}: Backoff(tries={self.retry.tries}); the first attempt counts: at least 1"
+            )
+        try:
+            return Queue(self._options.queue)
+        except ValueError as error:
+            raise ContractError(f"{self.where}: queue '{self._options.queue}': {error}") from None
+
+    def _check_example(self, example: dict[str, Any] | None) -> dict[str, Any] | None:
+        if example is not None:
+            try:
+                self.payload.model.model_validate(example)
+            except ValidationError as error:
+                raise ContractError(f"{self.where}: the example is no valid payload: {tell_faults(error)}") from None
+        return example
+
+    def _read_rate(self, rate: str | None) -> Rate | None:
+        try:
+            return None if rate is None else read_rate(rate)
+        except ValueError as error:
+            raise ContractError(f"{self.where}: rate {rate!r}: {error}") from None
+
+    def _read_cron(self, cron: str | None, timezone: str | None) -> Cron | None:
+        if cron is None:
+            if timezone is not None:
+                raise ContractError(f"{self.where}: timezone is the cron's; give a cron or leave it out")
+            return None
+        try:
+            self.payload.model.model_validate({})
+        except ValidationError as error:
+            names = [str(fault["loc"][0]) for fault in error.errors() if fault["type"] == "missing" and fault["loc"]]
+            which = ", ".join(f"'{name}'" for name in names) or tell_faults(error)
+            raise ContractError(f"{self.where}: cron runs it without a payload; give {which} a default") from None
+        try:
+            return Cron(cron, timezone or "UTC")
+        except CronError as error:
+            raise ContractError(f"{self.where}: cron: {error}") from None
+        except ZoneError as error:
+            raise ContractError(f"{self.where}: timezone: {error}") from None
+
+    def _build_injection(self) -> Callable[..., Any]:
+        try:
+            return inject(self.function, cast=False)
+        except AssertionError as error:
+            raise ContractError(f"{self.where}: run(): {error}; make run() async or the dependency plain") from None
+
+
+def job(
+    misplaced: None = None,
+    /,
+    *,
+    queue: str = DEFAULT,
+    timeout_seconds: int = 60,
+    retry: Backoff = Backoff(),
+    settings: type[BaseSettings] | None = None,
+    example: dict[str, Any] | None = None,
+    isolate: bool = False,
+    cron: str | None = None,
+    timezone: str | None = None,
+    rate: str | None = None,
+) -> Callable[[Callable[P, R]], Job[P, R]]:
+    """Make a function named `run` a job.
+
+    `settings` is read at every start, which fails where it can't be built. `example` is a payload that runs as it is,
+    shown in /docs. `isolate` gives each attempt a process of its own, which a time-out can kill: for work that may
+    crash, hang in C code or keep the interpreter busy. `cron` is when it runs by itself, without a payload,
+    by the clock of `timezone` (IANA, UTC by default). `rate` is how many may start in a second, a minute or an hour,
+    "14/s", "100/m", "1000/h", all workers together. Raises ContractError where the function can't be one.
+    """
+
+    if misplaced is not None:
+        module = getattr(misplaced, "__module__", "")
+        raise ContractError(f"{module.replace('.', '/')}.py: @job lacks its parentheses; write @job()")
+    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate)
+
+    def decorate(function: Callable[P, R]) -> Job[P, R]:
+        return Job(function, function.__module__, options)
+
+    return decorate

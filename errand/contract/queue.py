@@ -1,0 +1,17 @@
+"""A queue, by its name: where what is set for a queue as a whole has its place."""
+
+import re
+from dataclasses import dataclass
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, order=True)
+class Queue:
+    """A queue. Raises ValueError for a name that is no queue's."""
+
+    name: str = DEFAULT
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):
+            raise ValueError("use lower-case letters, digits, - and _")

@@ -1,0 +1,82 @@
+"""What `errand up` is told, and the environment it makes of that for its processes."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+# What could reach beyond this machine; the demo is to touch nothing but itself.
+OUTSIDE = (
+    "REDIS_URL",
+    "SMTP_URL",
+    "MAIL_FROM",
+    "LOG_URL",
+    "DATABASE_URL",
+    "API_KEYS",
+    "DASHBOARD_PASSWORD",
+    "WEBHOOK_URL",
+)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """The options of `errand up`; `workers` are processes."""
+
+    host: str
+    port: int
+    data: Path
+    workers: int
+
+    @property
+    def base_url(self) -> str:
+        """Where a browser on this machine finds the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+    @property
+    def mail_folder(self) -> Path:
+        """Where the sink keeps its mail."""
+        return self.data / "mail"
+
+    def complete(self, environment: Mapping[str, str], redis_url: str, smtp_url: str) -> dict[str, str]:
+        """Return the processes' environment: what is set stays, the rest is local."""
+        local = {
+            "REDIS_URL": redis_url,
+            "LOG_URL": "file:log.txt",
+            "DATABASE_URL": f"sqlite:///{self.data.absolute() / 'errand.db'}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if "SMTP_URL" not in environment:
+            local |= {"SMTP_URL": smtp_url, "MAIL_FROM": "Errand <errand@example.com>"}
+        complete = {**local, **environment}
+        complete.pop("ERRAND_LOCAL", None)
+        return {**complete, "ERRAND_LOCAL": "1"} if self.host in LOOPBACK else complete
+
+    def web_command(self) -> list[str]:
+        """Return the API's command."""
+        factory = "service.app:from_environment"
+        address = ["--host", self.host, "--port", str(self.port)]
+        loop = ["--loop", "uvloop", "--http", "httptools", "--timeout-graceful-shutdown", "5"]
+        return [sys.executable, "-m", "uvicorn", "--factory", factory, *address, *loop]
+
+    def worker_command(self) -> list[str]:
+        """Return a worker's command."""
+        return [
+            sys.executable,
+            "-m",
+            "rq.cli",
+            "worker",
+            "-c",
+            "worker",
+            "-w",
+            "worker.Worker",
+            "--log-format",
+            "%(message)s",
+        ]
+
+    def sink_command(self, port: int) -> list[str]:
+        """Return the SMTP sink's command."""
+        return [sys.executable, "-m", "errand.local.sink", str(port), os.fspath(self.mail_folder)]

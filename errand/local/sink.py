@@ -1,0 +1,51 @@
+"""A local SMTP server that keeps every mail as a file: `python -m errand.local.sink PORT FOLDER`."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+SECONDS_A_MAIL = 0.3  # as slow as a small real server, so that progress can be seen
+MAILS_AT_ONCE = 2
+
+
+class MailFolder:
+    """aiosmtpd's handler: one `.eml` a mail, written whole before it is acknowledged."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._room = asyncio.Semaphore(MAILS_AT_ONCE)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take one mail."""
+        async with self._room:
+            await asyncio.sleep(SECONDS_A_MAIL)
+        content = envelope.content
+        assert isinstance(content, bytes)
+        path = self._folder / f"{time.time_ns()}.eml"
+        recipients = ", ".join(envelope.rcpt_tos)
+        part = path.with_suffix(".part")
+        part.write_bytes(f"X-Envelope-To: {recipients}\r\n".encode() + content)
+        part.rename(path)
+        print(f"{recipients}: {path}", flush=True)
+        return "250 Kept"
+
+
+async def serve(port: int, folder: Path) -> None:
+    """Serve on loopback until cancelled."""
+    handler = MailFolder(folder)
+
+    def build() -> Any:
+        return SMTP(handler, hostname="localhost", enable_SMTPUTF8=True)
+
+    server = await asyncio.get_running_loop().create_server(build, "127.0.0.1", port)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2])))

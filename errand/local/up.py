@@ -1,0 +1,127 @@
+"""`errand up`: everything on one machine, until Ctrl-C."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.error import HTTPError
+
+from rich.console import Console
+
+from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
+from errand.local.processes import Output, Processes
+from errand.local.request import call
+from errand.local.settings import LOOPBACK, UpOptions
+from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
+from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
+
+READY_SECONDS = 30.0
+GRACE_SECONDS = 10.0
+RETRY_SECONDS = 5.0
+
+
+def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Output], None]) -> None:
+    """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError."""
+    console = Console(highlight=False)
+    with ExitStack() as stack:
+        stack.enter_context(own_foreground())
+        stack.enter_context(raise_on_interrupt())
+        try:
+            check_settings(options, environment)
+            check_port(options)
+            stack.enter_context(lock_data(options))
+            console.print(f"Errand is starting in {options.data}/ (Ctrl-C ends it)")
+            valkey = _start_valkey(options, environment, stack)
+            output = Output(options.data / "errand.log", width=len("worker.10"))
+            stack.callback(output.close)
+            processes = Processes(output)
+            stack.callback(_stop, processes, console)
+            output.on_screen = False
+            _start_processes(options, environment, valkey, processes)
+            _wait_until_ready(options, output)
+            _show_places(options, environment, console)
+            then(options, output)
+            output.on_screen = True
+            _watch(valkey, output)
+        except Interrupted:
+            console.print()
+
+
+def _start_processes(
+    options: UpOptions, environment: Mapping[str, str], valkey: EmbeddedValkey | None, processes: Processes
+) -> None:
+    sink_port = find_free_port()
+    local = options.complete(environment, valkey.url if valkey else "", f"smtp://127.0.0.1:{sink_port}")
+    if "SMTP_URL" not in environment:
+        processes.start("mail", options.sink_command(sink_port), local)
+    processes.start("web", options.web_command(), local)
+    for number in range(1, options.workers + 1):
+        processes.start(f"worker.{number}", options.worker_command(), local)
+
+
+def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: ExitStack) -> EmbeddedValkey | None:
+    if "REDIS_URL" in environment:
+        return None
+    valkey = EmbeddedValkey(options.data.absolute() / "valkey")
+    stack.callback(valkey.stop)
+    try:
+        valkey.start()
+    except ServerMissingError as error:
+        raise CannotStartError(str(error)) from error
+    return valkey
+
+
+def _wait_until_ready(options: UpOptions, output: Output) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    reason = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            call(options, "/readyz", timeout_seconds=3)
+            return
+        except HTTPError as error:
+            reason = error.read().decode(errors="replace")
+        except OSError as error:
+            reason = str(error)
+        time.sleep(0.1)
+    raise CannotStartError(
+        f"the API is not ready after {READY_SECONDS:.0f} s ({reason}); see {options.data}/errand.log"
+    )
+
+
+def _show_places(options: UpOptions, environment: Mapping[str, str], console: Console) -> None:
+    places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
+    if options.host in LOOPBACK or environment.get("DASHBOARD_PASSWORD"):
+        places["Dashboard"] = f"{options.base_url}/dashboard"
+    places["Redis"] = (
+        "REDIS_URL" if "REDIS_URL" in environment else f"{options.data}/valkey/ (Valkey, every write on disk)"
+    )
+    places["Mail"] = "SMTP_URL" if "SMTP_URL" in environment else f"{options.mail_folder}/ (a local SMTP sink)"
+    places["Log lines"] = environment.get("LOG_URL", "log.txt").removeprefix("file:")
+    places["Workers"] = str(options.workers)
+    for name, place in places.items():
+        console.print(f"  {name:<10} {place}", soft_wrap=True)
+
+
+def _watch(valkey: EmbeddedValkey | None, output: Output) -> None:
+    while True:
+        time.sleep(0.5)
+        if valkey is not None and not valkey.is_running():
+            output.say("valkey", f"valkey {valkey.how_it_ended}; starting it again")
+            try:
+                valkey.start()
+            except ServerMissingError as error:
+                output.say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
+                time.sleep(RETRY_SECONDS)
+
+
+def _stop(processes: Processes, console: Console) -> None:
+    try:
+        console.print(f"Stopping; running jobs have {GRACE_SECONDS:.0f} seconds to end …")
+    finally:  # a terminal that was closed takes no text
+        processes.stop(GRACE_SECONDS)
+    console.print("Stopped.")
+
+
+def default_data(port: int) -> Path:
+    """Return the data folder for a port: `.errand`, and one of its own for any other than 8000."""
+    return Path(".errand") if port == 8000 else Path(f".errand-{port}")

@@ -1,0 +1,18 @@
+"""Where log lines go."""
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LogSettings(BaseSettings):
+    """Where log lines go."""
+
+    model_config = SettingsConfigDict(frozen=True)
+    log_url: str = Field("stdout:", alias="LOG_URL")
+
+    @field_validator("log_url")
+    @classmethod
+    def _check(cls, url: str) -> str:
+        if url == "stdout:" or (url.startswith("file:") and url.endswith((".txt", ".jsonl"))):
+            return url
+        raise ValueError("write file:NAME.txt (plain lines), file:NAME.jsonl (JSON lines) or stdout:")

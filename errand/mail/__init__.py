@@ -1,0 +1,1 @@
+"""What the e-mail job sends with."""

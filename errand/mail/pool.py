@@ -1,0 +1,130 @@
+"""The connections to one mail server that a process keeps between its mails."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Condition, Lock, Thread, current_thread
+from typing import TypeVar
+
+from errand.mail.smtp import IDLE_SECONDS, Connection, Conversation
+from errand.mail.transport import DeliveryError, RefusedError
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 0.25  # a thread that waits for longer could not be interrupted
+_pools: dict[tuple[int, str, int], "MailPool"] = {}
+
+
+def find_pool(url: str, limit: int) -> "MailPool":
+    """Return this process's pool for the server at `url`; a forked child has pools of its own."""
+    key = (os.getpid(), url, limit)
+    return _pools.get(key) or _pools.setdefault(key, MailPool(url, limit))
+
+
+class MailPool:
+    """Has at most `limit` connections at once, those in use and those kept together.
+
+    The right to one belongs to a thread, so that what an interruption keeps a thread from giving back is free again
+    when the thread has ended.
+    """
+
+    def __init__(self, url: str, limit: int) -> None:
+        self._url = url
+        self._limit = limit
+        self._lock = Lock()
+        self._freed = Condition(self._lock)
+        self._held: dict[Thread, Connection | None] = {}
+        self._kept: list[Connection] = []  # in the order in which they came to rest
+        self._closer: Thread | None = None
+
+    def use(self, talk: Callable[[Conversation], T]) -> T:
+        """Return what `talk` does for one message; wait for a connection where `limit` are in use.
+
+        Where a kept connection has ended before the message began, `talk` is called again with a new one.
+        Raises what `talk` raises, and DeliveryError or RefusedError where there is no connection to be had.
+        """
+        me = current_thread()
+        try:
+            kept = self._wait_for_turn(me)
+            if kept is not None:
+                conversation = Conversation(kept)
+                try:
+                    if kept.resume():
+                        return _talk(talk, conversation, kept)
+                except (DeliveryError, RefusedError):
+                    if not conversation.is_stale:
+                        raise
+                self._close_kept()  # most likely they have ended, too
+            self._held[me] = fresh = Connection(self._url)
+            return _talk(talk, Conversation(fresh), fresh)
+        finally:
+            self._give_back(me)
+
+    def _wait_for_turn(self, me: Thread) -> Connection | None:
+        """Return once this thread may have a connection: one that is kept, or None for a new one."""
+        with self._lock:
+            self._held.pop(me, None)  # what an interruption left: it must not wait for itself
+            while len(self._held) >= self._limit:
+                self._freed.wait(LOOK_SECONDS)
+                self._forget_ended()
+            self._held[me] = kept = self._kept.pop() if self._kept else None
+            return kept
+
+    def _forget_ended(self) -> None:
+        for thread in [thread for thread in self._held if not thread.is_alive()]:
+            connection = self._held.pop(thread)
+            if connection is not None:
+                connection.close()
+
+    def _give_back(self, me: Thread) -> None:
+        with self._lock:
+            connection = self._held.pop(me, None)
+            if connection is not None and connection.rests_since is not None:
+                self._kept.append(connection)
+                self._start_closer()
+            elif connection is not None:
+                connection.close()  # an interruption may have left any answer unread
+            self._freed.notify()
+
+    def _start_closer(self) -> None:
+        if self._closer is None or not self._closer.is_alive():
+            self._closer = Thread(target=self._close_idle, name="errand-mail", daemon=True)
+            with suppress(RuntimeError):  # no thread to be had: a mail that was taken must not fail for that
+                self._closer.start()
+
+    def _close_kept(self) -> None:
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for connection in kept:
+            connection.close()
+
+    def _close_idle(self) -> None:
+        """Say good-bye where a connection has rested for its time, until none is kept."""
+        me = current_thread()
+        while True:
+            with self._lock:
+                if not self._kept:
+                    self._closer = None
+                    return
+                oldest = self._kept[0]
+                wait_seconds = (oldest.rests_since or 0) + IDLE_SECONDS - time.monotonic()
+                if wait_seconds <= 0:
+                    self._held[me] = self._kept.pop(0)
+            if wait_seconds > 0:
+                time.sleep(wait_seconds)
+            else:
+                oldest.quit()
+                with self._lock:
+                    self._held.pop(me)
+                    self._freed.notify()
+
+
+def _talk(talk: Callable[[Conversation], T], conversation: Conversation, connection: Connection) -> T:
+    try:
+        result = talk(conversation)
+    except (DeliveryError, RefusedError):
+        connection.reset()
+        raise
+    connection.rest()
+    return result

@@ -1,0 +1,71 @@
+"""What the e-mail job is told: the mail server, the sender, and how many connections it may have."""
+
+import os
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from functools import cache, cached_property
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errand.mail.smtp import Connection
+
+
+class MailSettings(BaseSettings):
+    """The mail server and the sender."""
+
+    model_config = SettingsConfigDict(frozen=True)
+    smtp_url: str = Field(alias="SMTP_URL", examples=["smtp://user:password@host:587?starttls=require"])
+    smtp_connections: int = Field(8, alias="SMTP_CONNECTIONS", ge=1)
+    mail_from: str = Field(alias="MAIL_FROM", examples=["'Your name <you@example.com>'"])
+    mail_on_unknown: Literal["send", "fail"] = Field("send", alias="MAIL_ON_UNKNOWN")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            sound = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port or True)
+        except ValueError:
+            sound = False
+        if not sound or parts.query not in ("", "starttls=require"):
+            raise ValueError(
+                "write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start"
+            )
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_sender(cls, sender: str) -> str:
+        name, address = parseaddr(sender)
+        try:
+            Address(name, addr_spec=address)
+        except (ValueError, IndexError, HeaderParseError):
+            address = ""
+        if not address.partition("@")[2] or not address.isascii():
+            raise ValueError("write an address: you@example.com or Name <you@example.com>")
+        return sender
+
+    @cached_property
+    def sender(self) -> Address:
+        """Who the mail is from."""
+        name, address = parseaddr(self.mail_from)
+        return Address(name, addr_spec=address)
+
+    def probe(self) -> None:
+        """Say hello to the server and log in, send nothing. Raises DeliveryError or RefusedError."""
+        Connection(self.smtp_url).quit()
+
+
+def read_mail_settings() -> MailSettings:
+    """Return the settings of the environment as it is now: built anew only where it has changed."""
+    names = (field.alias or name for name, field in MailSettings.model_fields.items())
+    return _build(tuple(map(os.environ.get, names)))
+
+
+@cache
+def _build(values: tuple[str | None, ...]) -> MailSettings:
+    return MailSettings()

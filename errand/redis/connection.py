@@ -1,0 +1,120 @@
+"""Connections to Redis: a server that does not answer is away after seconds, not minutes.
+
+`UrlConnector` makes every client of a process but one: the `rq worker` command builds its own (rq.cli.helpers, 3.0.0)
+and hands it to the worker's class, which bounds it and makes its further clients with a `PoolConnector`.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from redis import ConnectionPool, Redis, RedisError
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ConstantBackoff, ExponentialBackoff
+from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+from redis.retry import Retry
+
+from errand.redis import keys
+from errand.redis.settings import SettingsError
+
+WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a client waits for an answer and for a connection, and how often it sends a command again."""
+
+    answer_seconds: float
+    connect_seconds: float
+    retries: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return them as redis-py's connections take them; the waits before retries are 0.1 s, 0.2 s, and so on."""
+        return {
+            "socket_timeout": self.answer_seconds,
+            "socket_connect_timeout": self.connect_seconds,
+            "retry": Retry(ExponentialBackoff(cap=2.0, base=0.1), self.retries),
+        }
+
+
+# A request is given up after API_SECONDS; a kept connection that turns out to be dead costs it one retry, which every
+# script of ours allows.
+API = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS, retries=1)
+WORKER = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS)
+DASHBOARD = Limits(5.0, 2.0)  # rq-dashboard reads whole lists, in threads of its own
+GOODBYE = Limits(1.0, 0.5)  # a platform kills what has not ended some seconds after the grace
+
+
+class Connector(Protocol):
+    """Where Redis is, and how a client of it is made. Nothing is sent before a client's first command."""
+
+    def connect(self, limits: Limits) -> Redis:
+        """Return a client with a pool of its own."""
+
+    def connect_async(self, limits: Limits) -> AsyncRedis:
+        """Return an asynchronous client with a pool of its own."""
+
+
+class UrlConnector:
+    """Makes clients of the server at a URL. Raises ValueError where it can't be read."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def connect(self, limits: Limits) -> Redis:
+        """Return a client with a pool of its own."""
+        return Redis.from_url(self._url, **limits.describe())
+
+    def connect_async(self, limits: Limits) -> AsyncRedis:
+        """Return an asynchronous client with a pool of its own."""
+        retry = AsyncRetry(ConstantBackoff(0.05), limits.retries)
+        described = {**limits.describe(), "retry": retry, "client_name": "errand-api"}
+        return AsyncRedis.from_url(self._url, **described)
+
+
+class PoolConnector:
+    """Makes clients of the server that another client's pool leads to, with whatever that one was given."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._pool = redis.connection_pool
+
+    def connect(self, limits: Limits) -> Redis:
+        """Return a client with a pool of its own."""
+        kwargs = {**self._pool.connection_kwargs, **limits.describe()}
+        return Redis(connection_pool=ConnectionPool(connection_class=self._pool.connection_class, **kwargs))
+
+
+def connect(url: str) -> AsyncRedis:
+    """Return the API's client of the server at a URL."""
+    return UrlConnector(url).connect_async(API)
+
+
+def bound(redis: Redis, limits: Limits = WORKER) -> None:
+    """Give a client other limits; open connections are closed, for they keep those that they were made with."""
+    redis.connection_pool.disconnect()
+    redis.connection_pool.reset()
+    redis.connection_pool.connection_kwargs.update(limits.describe())
+
+
+def wait_for_redis(url: str) -> None:
+    """Return when the server answers, however long that takes; say once that it does not.
+
+    Raises SettingsError for a server that will never take us: a wrong password, a URL that can't be read.
+    """
+    is_told = False
+    while True:
+        try:
+            with UrlConnector(url).connect(WORKER) as redis:
+                redis.ping()
+            return
+        except AuthenticationError as error:
+            raise SettingsError(f"REDIS_URL: the server refuses us: {error}") from error
+        except (ConnectionError, TimeoutError) as error:  # one that loads its data is a ConnectionError, too
+            if not is_told:
+                print(f"errand: Redis is away ({error}); the worker waits for it", file=sys.stderr, flush=True)
+                is_told = True
+            time.sleep(WAIT_SECONDS)
+        except (RedisError, ValueError) as error:
+            raise SettingsError(f"REDIS_URL: {error}") from error

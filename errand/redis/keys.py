@@ -1,0 +1,92 @@
+"""Every name in Redis, status word, limit and deadline, once: for Python, and as `keys.NAME` in the Lua scripts.
+
+A name that ends with a colon is followed by an id or a name; one that begins with a colon comes after such a name. What
+begins with RQ's prefix is RQ 3.0.0's, in its formats; what begins with `errand` is ours.
+"""
+
+import os
+
+RQ = os.environ.get("RQ_KEY_PREFIX", "rq")  # as rq.defaults reads it; to import that would load all of RQ
+
+# RQ's jobs and their executions
+JOB = f"{RQ}:job:"  # hash
+JOB_LINKS = f"{RQ}:job::"  # with two colons, before an id and DEPENDENCIES
+DEPENDENTS = ":dependents"  # set of ids: who waits for the job; RQ forgets it when the job has ended
+DEPENDENCIES = ":dependencies"  # set of ids: what it waits for
+RESULTS = f"{RQ}:results:"  # stream
+EXECUTIONS = f"{RQ}:executions:"  # sorted set, by job: execution ids
+EXECUTION = f"{RQ}:execution:"  # hash, by member (job:execution)
+
+# RQ's queues and registries, each before a queue's name
+QUEUES = f"{RQ}:queues"  # set of keys
+QUEUE = f"{RQ}:queue:"  # list of ids
+WIP = f"{RQ}:wip:"  # sorted sets, of members here and of ids below
+FINISHED = f"{RQ}:finished:"
+FAILED = f"{RQ}:failed:"
+CANCELED = f"{RQ}:canceled:"
+SCHEDULED = f"{RQ}:scheduled:"
+DEFERRED = f"{RQ}:deferred:"
+READY = f"{RQ}:ready:"
+
+# RQ's workers and groups
+WORKERS = f"{RQ}:workers"  # set of keys
+WORKER = f"{RQ}:worker:"  # hash
+HELD = ":executions"  # set, after a worker's key: the members that it holds
+COMMANDS = f"{RQ}:pubsub:"  # channel, by worker
+SUSPENDED = f"{RQ}:suspended"
+GROUP = f"{RQ}:group:"
+
+# RQ's concurrency limits (rq.rate_limit), each by its key
+LIMITS = f"{RQ}:rl-keys"  # set of keys
+LIMIT = f"{RQ}:rl:"  # hash
+ALLOWED = ":allowed"  # sorted set: who has a slot
+WAITING = ":rate_limited"  # sorted set: who waits for one
+
+# Ours: jobs
+LEASES = "errand:leases"  # sorted set of members, by when their lease ends, in milliseconds
+INDEXES = "errand:indexes"  # sorted set of the keys that begin with INDEX or TAG
+INDEX = "errand:index:"  # sorted set, by queue:type: ids by creation, in microseconds
+TAG = "errand:tag:"  # sorted set, by tag: as INDEX
+CHILDREN = "errand:dependents:"  # set, by job: who waits or waited for it, kept beyond its end
+BATCH = "errand:batch:"  # hash: the batch's fields, and by id how each of its jobs has ended
+IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
+DELETED = "errand:deleted:"  # string, by the token of a call
+MAIL = "errand:mail:"  # hash, by job: what is known of its e-mail
+SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
+
+# Ours: queues
+PAUSED = "errand:paused"  # set of queues' names
+RATES = "errand:rates"  # hash: by type, when its next job may start, in microseconds
+STARTS = "errand:starts:"  # list, by type: its last starts, newest first
+PARKED = "errand:rated"  # set of the keys that begin with PARK
+PARK = "errand:rated:"  # sorted set, by queue:type: ids that wait for their type's rate
+TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lock is being taken over
+
+# Ours: schedules
+SCHEDULES = "errand:schedules"  # sorted set of names, by their next slot
+SCHEDULE = "errand:schedule:"  # hash
+RUNS = ":runs"  # list, after a schedule's key
+
+# Ours: channels
+WORK = "errand:work"  # names of queues that have work
+EVENTS = "errand:events"  # ids of jobs that have changed, with spaces between
+
+# RQ's status words, by what they mean to us
+ENDED = ("finished", "failed", "stopped", "canceled")
+ENDED_BADLY = ("failed", "stopped", "canceled")  # what may be requeued
+BATCH_ENDED = (*ENDED, "deleted")
+UNSTARTED = ("created", "queued", "scheduled", "deferred", "ready_to_enqueue", "rate_limited")  # what may be canceled
+NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_enqueue", "rate_limited")
+
+# Limits. The server does nothing else while it runs a script.
+DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
+LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
+LOST_LIMIT = 3  # so often may the process that runs a job die under it
+
+# Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.
+API_SECONDS = 1.8
+FLIGHT_SECONDS = 1.7  # for a group of calls, retries included
+API_ANSWER_SECONDS = 1.5
+API_CONNECT_SECONDS = 1.0
+WORKER_ANSWER_SECONDS = 4.0
+WORKER_CONNECT_SECONDS = 2.0

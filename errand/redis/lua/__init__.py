@@ -1,0 +1,1 @@
+"""The Lua scripts and the loader that assembles them."""

@@ -1,0 +1,13 @@
+-- A batch's record, which holds how each of its jobs has ended.
+-- gives note_in_batch
+-- include base, webhook
+
+-- A batch's record may be damaged or gone; the job's end must not suffer from that.
+function note_in_batch(hash, id, status)
+  local batch = call('HGET', hash, 'errand_batch')
+  local found = batch and pcall_redis('HMGET', keys.BATCH .. batch, id, 'webhook', 'webhook_waits_for')
+  if found and found[1] then
+    call('HSET', keys.BATCH .. batch, id, status)
+    if found[1] ~= status or status == '' then tell_batch_end(batch, id, status, found[2], found[3]) end
+  end
+end

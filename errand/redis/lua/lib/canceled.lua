@@ -1,0 +1,12 @@
+-- RQ's registry of canceled jobs.
+-- gives add_to_canceled
+-- include base
+
+-- Note a canceled job. RQ never takes out of that registry what has expired: look at two for each that is put in.
+function add_to_canceled(queue, id, score)
+  local key = keys.CANCELED .. queue
+  call('ZADD', key, score, id)
+  for _, other in ipairs(call('ZRANDMEMBER', key, 2)) do
+    if call('EXISTS', keys.JOB .. other) == 0 then call('ZREM', key, other) end
+  end
+end

@@ -1,0 +1,137 @@
+-- Storing jobs, with RQ's own fields and keys, all or none, in one step.
+-- gives enqueue
+-- include base, clock, events, push, canceled, keep, index, slots
+
+local ENDED_BADLY = keys.ENDED_BADLY
+
+-- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
+-- KEYS  rq:queues, the batch's record, the record under the claim's key (either '-' where there is none), then each
+--       job's hash
+-- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}} or less, then for
+--       each group of jobs, alike but for their data: JSON {queue, type, fields: [field, value, …], score: when they are
+--       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none}, created_at,
+--       the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
+-- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
+-- -2 and the record that is there already under the claim's key, or -3 and the id of a parent that has as many dependents
+-- as it may have.
+function enqueue(KEYS, ARGV)
+  local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])
+  local groups, statuses, at, nth = {}, {}, 5, 4
+  now, now_text = tonumber(ARGV[1]), ARGV[2]
+
+  local found = more.claim and call('GET', KEYS[3])
+  if found then return {-2, found} end
+
+  -- RQ takes an unknown parent for a finished one and lets the child of a failed one wait for ever.
+  local function judge(group)
+    local status = group.score and 'scheduled' or group.limit and 'rate_limited' or 'queued'
+    for _, parent in ipairs(group.after) do
+      local found = call('HGET', keys.JOB .. parent, 'status')
+      local failed = ENDED_BADLY[found]
+      if failed and group.on_failure == 'cancel' then return 'canceled' end
+      if found ~= 'finished' and not (failed and group.on_failure == 'run') then status = 'deferred' end
+    end
+    return status
+  end
+
+  local place = {
+    queued = function(id, group) push_job(group.queue, id, group.front) end,
+    scheduled = function(id, group) call('ZADD', keys.SCHEDULED .. group.queue, group.score, id) end,
+    deferred = function(id, group) call('ZADD', keys.DEFERRED .. group.queue, now, id) end,
+    canceled = function(id, group, hash)
+      add_to_canceled(group.queue, id, now)
+      local why = 'one of the jobs that it was to wait for did not succeed'
+      call('HSET', hash, 'ended_at', now_text, 'errand_error', cjson.encode({type = 'Canceled', message = why}))
+      call('EXPIRE', hash, ttl_seconds)
+    end,
+    rate_limited = function(id, group) wait_for_slot(group.limit[1], group.limit[2], id, group.queue) end,
+  }
+
+  -- What a job waits for, as RQ keeps it, and beside it who waits for a parent: RQ forgets that when the parent ends.
+  local function link(id, group, status)
+    for _, parent in ipairs(group.after) do
+      call('SADD', keys.CHILDREN .. parent, id)
+      call('EXPIRE', keys.CHILDREN .. parent, ttl_seconds)
+      if status == 'deferred' then
+        call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
+        call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
+        if group.on_failure == 'wait' then keep(parent) end
+      end
+    end
+  end
+
+  -- The fields of a group's jobs, in order; those that differ between them, data and retry_intervals, are the last.
+  local function begin(group, status)
+    local fields = group.fields
+    for _, value in ipairs({'status', status, 'created_at', ARGV[group.at + 1]}) do fields[#fields + 1] = value end
+    if status == 'queued' then
+      fields[#fields + 1], fields[#fields + 2] = 'enqueued_at', now_text
+    end
+    return fields, #fields
+  end
+
+  local function store(group)
+    local status, entries = judge(group), {}
+    local fields, size = begin(group, status)
+    if status ~= 'queued' then call('SADD', keys.QUEUES, keys.QUEUE .. group.queue) end
+    local first, step, last = 1, 1, group.count
+    if group.limit then -- what was said last holds
+      call('HSET', keys.LIMIT .. group.limit[1], 'concurrency', group.limit[2])
+      call('SADD', keys.LIMITS, group.limit[1])
+    elseif group.front then -- the last one pushed comes out first
+      first, step, last = group.count, -1, 1
+    end
+    for i = first, last, step do
+      local hash, data, waits = KEYS[nth + i - 1], ARGV[group.at + 2 + 2 * i], ARGV[group.at + 3 + 2 * i]
+      local found = call('HGET', hash, 'status')
+      if not found then
+        local id = hash:match('[^:]+$')
+        fields[size + 1], fields[size + 2] = 'data', data
+        if waits ~= '' then fields[size + 3], fields[size + 4] = 'retry_intervals', waits end
+        call('HSET', hash, unpack(fields))
+        place[status](id, group, hash)
+        if #group.after > 0 then link(id, group, status) end
+        entries[#entries + 1], entries[#entries + 2] = ARGV[group.at + 2], id
+      end
+      statuses[nth - 4 + i] = found or status
+    end
+    if status == 'rate_limited' then
+      fill_slots(group.limit[1])
+      for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
+    end
+    add_to_indexes(group.queue, group.type, group.tags, entries)
+    nth = nth + group.count
+  end
+
+  local new, last = {}, nth
+  while at <= #ARGV do
+    local group = cjson.decode(ARGV[at])
+    group.at, group.count = at, tonumber(ARGV[at + 3])
+    for _, parent in ipairs(group.after) do
+      if not new[parent] and call('EXISTS', keys.JOB .. parent) == 0 then return {-1, parent} end
+      local is_full = call('SCARD', keys.CHILDREN .. parent) + group.count > keys.DEPENDENTS_LIMIT
+      if is_full and call('EXISTS', KEYS[last]) == 0 then return {-3, parent} end
+    end
+    for i = last, last + group.count - 1 do new[KEYS[i]:match('[^:]+$')] = true end
+    groups[#groups + 1] = group
+    at, last = at + 4 + 2 * group.count, last + group.count
+  end
+
+  for _, group in ipairs(groups) do store(group) end
+
+  if more.batch and call('EXISTS', KEYS[2]) == 0 then
+    for i = nth - #statuses, nth - 1 do
+      more.batch[#more.batch + 1], more.batch[#more.batch + 2] = KEYS[i]:match('[^:]+$'), ''
+    end
+    call('HSET', KEYS[2], unpack(more.batch))
+    call('EXPIRE', KEYS[2], ttl_seconds)
+  end
+  if more.claim then
+    local all = table.concat(statuses, ' ')
+    more.claim.record.status = all == (statuses[1] .. ' '):rep(#statuses):sub(1, -2) and statuses[1] or all
+    call('SET', KEYS[3], cjson.encode(more.claim.record), 'EX', more.claim.kept_seconds)
+  end
+  wake_workers()
+  tell_touched()
+  return table.concat(statuses, ' ')
+end

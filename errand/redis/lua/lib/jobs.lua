@@ -1,0 +1,46 @@
+-- A job's record, as far as scripts ask for it.
+-- gives is_hash, list_job_keys, expire_job, read_job, read_status, read_list, queue_job
+-- include base, clock, events, push
+
+function is_hash(key)
+  return call('TYPE', key).ok == 'hash'
+end
+
+-- The keys that are a job's own and live as long as it, but for its results.
+function list_job_keys(id)
+  return {keys.JOB .. id, keys.JOB .. id .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES, keys.CHILDREN .. id}
+end
+
+function expire_job(id, ttl)
+  if ttl > 0 then
+    for _, key in ipairs(list_job_keys(id)) do call('EXPIRE', key, ttl) end
+  end
+end
+
+-- What is asked of a job where jobs end; nothing for one whose record is gone or no hash.
+function read_job(id)
+  local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'errand_on_failure', 'allow_dependency_failures',
+    'rate_limit_key', 'enqueue_at_front', 'failure_ttl', 'rate_limit_concurrency', 'description', 'errand_webhook')
+  if found.err or not found[1] or not found[2] then return nil end
+  return {status = found[1], queue = found[2], on_failure = found[3] or 'cancel', allows_failure = found[4] == '1',
+    limit = found[5] and found[5] ~= '' and found[5] or nil, front = found[6] == '1',
+    ttl = tonumber(found[7] or '') or failure_seconds, concurrency = found[8] or '1', type = found[9] or '',
+    webhook = found[10]}
+end
+
+function read_status(id)
+  local status = pcall_redis('HGET', keys.JOB .. id, 'status')
+  return type(status) == 'string' and status or nil
+end
+
+-- A list that is stored as JSON, nil where it can't be read.
+function read_list(stored)
+  local readable, list = pcall(cjson.decode, stored or '[]')
+  return readable and type(list) == 'table' and list or nil
+end
+
+function queue_job(id, queue, at_front)
+  touch(id)
+  call('HSET', keys.JOB .. id, 'status', 'queued', 'enqueued_at', now_text)
+  push_job(queue, id, at_front)
+end

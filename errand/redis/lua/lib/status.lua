@@ -1,0 +1,32 @@
+-- A job as the API shows it.
+-- gives describe_status
+-- include base
+
+local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
+  'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
+  'dependency_ids'}
+local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
+
+-- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job
+-- that has ended or false, the time it is scheduled for or false, and a hundred of the jobs that depend on it (the first,
+-- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash and its stream of results.
+function describe_status(hash, results)
+  local found, values, last, due = {}, call('HMGET', hash, unpack(FIELDS)), false, false
+  local id = hash:match('[^:]+$')
+  for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
+  if found.status == 'scheduled' and found.origin then
+    due = call('ZSCORE', keys.SCHEDULED .. found.origin, id)
+  elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then
+    local entry = pcall_redis('XREVRANGE', results, '+', '-', 'COUNT', 1)[1]
+    last = entry and entry[2] or false
+  end
+
+  local key, linked = keys.CHILDREN .. id, {}
+  local is_sorted = call('SCARD', key) <= SORTED
+  local children = is_sorted and call('SMEMBERS', key) or call('SSCAN', key, 0, 'COUNT', LISTED)[2]
+  table.sort(children)
+  for i = 1, math.min(#children, LISTED) do
+    linked[i] = {children[i], call('HGET', keys.JOB .. children[i], 'status')}
+  end
+  return cjson.encode({found, last, due, linked})
+end

@@ -1,0 +1,171 @@
+-- What becomes of the jobs whose executions have something to say: their ends, and their reports of progress.
+-- Most jobs finish, and nobody waits for them: what these have in common is written in one command for all of them.
+-- ARGV  as lib/worker/head.lua
+-- gives aside, hear_all, count_ends_of_worker
+-- include base, clock, events, jobs, slots, webhook, batch, dependents
+-- include worker/head, worker/release, worker/aside, worker/failure, worker/handback
+
+aside = {} -- jobs set aside: {id, reason}
+local gone = {}
+local counted = {successful_job_count = 0, failed_job_count = 0, total_working_time = 0}
+local finished = {members = {}, executions = {}, queues = {}}
+
+local function retry(word, hash)
+  local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry', 'errand_stop',
+    'rate_limit_key')
+  local left = tonumber(found[1] or '') or 0
+  if left <= 0 or is_to_stop(found[4], word.execution) then return false end
+  local readable, waits = pcall(cjson.decode, found[2] or '[]')
+  local wait = readable and type(waits) == 'table' and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
+  wait = math.max(tonumber(wait) or 0, tonumber(word.delay))
+  call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
+  if wait == 0 then
+    queue_job(word.id, word.queue, found[3] == '1')
+    return 'queued'
+  end
+  call('HSET', hash, 'status', 'scheduled')
+  call('SADD', keys.QUEUES, keys.QUEUE .. word.queue)
+  -- RQ keeps whole seconds; rounded up, for no job may run early.
+  call('ZADD', keys.SCHEDULED .. word.queue, math.ceil(clock[1] + clock[2] / 1000000 + wait), word.id)
+  if found[5] and found[5] ~= '' then free_slot(word.id, found[5]) end -- it asks for one again when it is due
+  return 'scheduled'
+end
+
+local function fail(word, hash, status, may_retry)
+  release(word.id, word.execution, word.queue)
+  counted.failed_job_count = counted.failed_job_count + 1
+  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text)
+  local again = may_retry and retry(word, hash)
+  if again then return again end
+  return fail_for_good(word.id, word.execution, word.queue, status, word.error, word.value, word.started, word.ended)
+end
+
+-- Nobody waits for a job and it waited for nobody, as far as Redis has the keys.
+local function stand_alone(words)
+  local links = {}
+  for _, word in ipairs(words) do
+    if word.kind == 'finished' then
+      links[#links + 1] = keys.JOB .. word.id .. keys.DEPENDENTS
+      links[#links + 1] = keys.JOB_LINKS .. word.id .. keys.DEPENDENCIES
+    end
+  end
+  return #links == 0 or call('EXISTS', unpack(links)) == 0
+end
+
+local function let_go_later(word, score)
+  finished.members[#finished.members + 1] = word.member
+  finished.executions[#finished.executions + 1] = keys.EXECUTION .. word.member
+  local queue = finished.queues[word.queue] or {members = {}, scores = {}}
+  finished.queues[word.queue] = queue
+  queue.members[#queue.members + 1] = word.member
+  queue.scores[#queue.scores + 1] = score
+  queue.scores[#queue.scores + 1] = word.id
+end
+
+-- Our leases go first, as in `release`.
+local function let_go_now()
+  if #finished.members == 0 then return end
+  call('ZREM', keys.LEASES, unpack(finished.members))
+  call('DEL', unpack(finished.executions))
+  pcall_redis('SREM', name_held(worker), unpack(finished.members))
+  for name, queue in pairs(finished.queues) do
+    pcall_redis('ZREM', keys.WIP .. name, unpack(queue.members))
+    pcall_redis('ZADD', keys.FINISHED .. name, unpack(queue.scores))
+  end
+end
+
+local function finish(word, hash, found)
+  local ttl = tonumber(found[2] or '') or tonumber(ARGV[5])
+  if (tonumber(found[4] or '') or 0) > 0 then return 'odd' end -- RQ's own code repeats it
+  counted.successful_job_count = counted.successful_job_count + 1
+  if ttl == 0 or not word.alone then
+    settle_dependents(word.id, 'finished')
+  end
+  if found[5] then note_in_batch(hash, word.id, 'finished') end
+  if found[6] or WEBHOOK_URL then tell_end(word.id, 'finished', found[6], word.ended_text, word.value) end
+  if ttl == 0 then
+    release(word.id, word.execution, word.queue)
+    call('DEL', keys.RESULTS .. word.id, unpack(list_job_keys(word.id)))
+  else
+    call('HSET', hash, 'status', 'finished', 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text)
+    add_result(word.id, '1', word.execution, 'return_value', word.value, word.started, word.ended, ttl)
+    pcall_redis('ZREM', keys.EXECUTIONS .. word.id, word.execution)
+    let_go_later(word, ttl < 0 and '+inf' or math.floor(now) + ttl)
+    if word.alone then
+      if ttl > 0 then call('EXPIRE', hash, ttl) end
+    else
+      expire_job(word.id, ttl)
+    end
+  end
+  if found[3] and found[3] ~= '' then free_slot(word.id, found[3]) end
+  return 'finished'
+end
+
+local record = {
+  progress = function(word, hash)
+    call('HSET', hash, 'errand_progress', word.value)
+    return 'progress'
+  end,
+  finished = finish,
+  failed = function(word, hash) return fail(word, hash, 'failed', true) end,
+  permanent = function(word, hash)
+    call('HSET', hash, 'retries_left', 0)
+    return fail(word, hash, 'failed', false)
+  end,
+  stopped = function(word, hash) return fail(word, hash, 'stopped', false) end,
+  interrupted = function(word) return hand_back(word.member, false, '') end,
+}
+
+local ENDS = {'status', 'result_ttl', 'rate_limit_key', 'repeats_left', 'errand_batch', 'errand_webhook'}
+
+local function hear(word)
+  local hash, is_end = keys.JOB .. word.id, word.kind ~= 'progress'
+  if not word.lease or gone[word.member] then return 'late' end
+  gone[word.member] = is_end or nil
+  touch(word.id)
+  local found = pcall_redis('HMGET', hash, unpack(ENDS))
+  if found.err or (not found[1] and not is_hash(hash)) then
+    if is_end then release(word.id, word.execution, word.queue) end
+    return 'deleted'
+  end
+  -- A person may have canceled it meanwhile, with RQ's own tools.
+  if is_end and found[1] ~= 'started' then
+    release(word.id, word.execution, word.queue)
+    free_late_slot(word.id, found[1], found[3])
+    return 'canceled'
+  end
+  local answer = record[word.kind](word, hash, found)
+  if is_end and answer ~= 'odd' then -- RQ's own code counts an odd one
+    counted.total_working_time = counted.total_working_time + word.ended - word.started
+  end
+  return answer
+end
+
+-- Record words; return an answer for each.
+function hear_all(words)
+  local answers, members = {}, {}
+  for i, word in ipairs(words) do members[i] = word.member end
+  local leases = #words > 0 and call('ZMSCORE', keys.LEASES, unpack(members))
+  local alone = stand_alone(words)
+  for i, word in ipairs(words) do
+    word.lease, word.alone = leases[i], alone
+    local ok, answer = pcall(hear, word)
+    if not ok then -- a key of another type, say: one broken job must not hold up the others
+      pcall(release, word.id, word.execution, word.queue)
+      aside[#aside + 1] = set_aside(word.id, 'its end could not be recorded: ' .. describe_fault(answer))
+    end
+    answers[i] = ok and answer or 'broken'
+  end
+  let_go_now()
+  return answers
+end
+
+-- Keep RQ's own counts of the worker.
+function count_ends_of_worker()
+  if counted.successful_job_count + counted.failed_job_count > 0 and call('EXISTS', worker_key) == 1 then
+    for _, name in ipairs({'successful_job_count', 'failed_job_count'}) do
+      if counted[name] > 0 then call('HINCRBY', worker_key, name, counted[name]) end
+    end
+    call('HINCRBYFLOAT', worker_key, 'total_working_time', counted.total_working_time)
+  end
+end

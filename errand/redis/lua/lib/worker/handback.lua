@@ -1,0 +1,43 @@
+-- Handing back what is held and will not end.
+-- gives hand_back
+-- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/aside, worker/failure
+
+local function give_back(id, execution, is_loss, trace)
+  local hash = keys.JOB .. id
+  if not is_hash(hash) then
+    release(id, execution, '')
+    return 'deleted'
+  end
+  local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key')
+  release(id, execution, found[1] or '')
+  if not found[1] then error('it names no queue') end
+  if found[2] ~= 'started' then
+    free_late_slot(id, found[2], found[4])
+    return found[2] or 'nothing'
+  end
+  if is_to_stop(found[3], execution) then
+    call('HSET', hash, 'ended_at', now_text, 'last_heartbeat', now_text)
+    return fail_for_good(id, execution, found[1], 'stopped', STOPPED, '', ARGV[4], ARGV[4])
+  elseif not is_loss then
+    call('HINCRBY', hash, 'errand_interruptions', 1)
+  elseif call('HINCRBY', hash, 'errand_losses', 1) >= keys.LOST_LIMIT then
+    call('HSET', hash, 'ended_at', now_text, 'last_heartbeat', now_text)
+    local why = {type = 'Lost', message = 'the process that ran it died ' .. keys.LOST_LIMIT .. ' times'}
+    fail_for_good(id, execution, found[1], 'failed', cjson.encode(why), trace, ARGV[4], ARGV[4])
+    return 'failed'
+  end
+  queue_job(id, found[1], true)
+  return 'queued'
+end
+
+-- Hand back a job whose execution ended without a word of its own; a damaged one must not hold up the others. Returns
+-- what became of it.
+function hand_back(member, is_loss, trace)
+  if not call('ZSCORE', keys.LEASES, member) then return 'late' end
+  local id, execution = split(member)
+  touch(id)
+  local ok, fate = pcall(give_back, id, execution, is_loss, trace)
+  if ok then return fate end
+  set_aside(id, describe_fault(fate))
+  return 'set aside'
+end

@@ -1,0 +1,19 @@
+-- Letting go of an execution.
+-- gives release, free_late_slot
+-- include base, slots, worker/head
+
+-- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first.
+function release(id, execution, queue)
+  local member = id .. ':' .. execution
+  call('ZREM', keys.LEASES, member)
+  local owner = pcall_redis('HGET', keys.EXECUTION .. member, 'worker_name')
+  call('DEL', keys.EXECUTION .. member)
+  pcall_redis('ZREM', keys.EXECUTIONS .. id, execution)
+  pcall_redis('ZREM', keys.WIP .. queue, member)
+  pcall_redis('SREM', name_held(type(owner) == 'string' and owner or worker), member)
+end
+
+-- The slot of a job that was canceled while it ran, with RQ's own tools; not of one that waits to run again.
+function free_late_slot(id, status, limit)
+  if limit and limit ~= '' and status ~= 'queued' and status ~= 'rate_limited' then free_slot(id, limit) end
+end

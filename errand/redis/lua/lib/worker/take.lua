@@ -1,0 +1,141 @@
+-- Taking jobs from their queues, with all of RQ's start records and our lease.
+-- gives take, take_again
+-- include base, clock, events, jobs
+-- include worker/head, worker/release, worker/aside, worker/rates, worker/ends
+
+local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
+  'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
+  'errand_attempts', 'errand_progress', 'errand_error'}
+local NOT_QUEUED = keys.NOT_QUEUED
+
+local NUMBERS = {5, 6, 7, 8, 10, 14} -- of these fields
+
+local function find_fault(found)
+  if not found[1] then return 'there is no data in it' end
+  if found[2] and found[2] ~= 'queued' then return 'there is no status ' .. found[2] end
+  if found[4] and not found[4]:match('^%d%d%d%d%-%d%d%-%d%d') then return 'created_at is no time: ' .. found[4] end
+  for _, i in ipairs(NUMBERS) do
+    if found[i] and found[i] ~= '' and not found[i]:match('^-?%d+%.?%d*$') then
+      return FIELDS[i] .. ' is no number: ' .. found[i]
+    end
+  end
+  return false
+end
+
+-- Execution and registry are kept longer than the job may run: an `rq info` or a plain worker beside us fails whatever
+-- has passed its score there. Our own judgement is the lease.
+local MARGIN_SECONDS = 3600
+local WHOLE_NOW = math.floor(now)
+
+local function start(id, execution, queue, found, place)
+  local hash, member = keys.JOB .. id, id .. ':' .. execution
+  local timeout = tonumber(found[5] or '') or 180
+  local ttl = math.ceil(math.max(timeout, 0) + MARGIN_SECONDS + (timeout < 0 and 7 * 86400 or 0))
+  local key, executions = keys.EXECUTION .. member, keys.EXECUTIONS .. id
+  local attempts = (tonumber(found[14] or '') or 0) + 1
+  touch(id)
+  call('PERSIST', hash)
+  call('HSET', hash, 'status', 'started', 'started_at', now_text, 'last_heartbeat', now_text, 'worker_name', worker,
+    'errand_attempts', attempts)
+  if found[3] ~= queue then call('HSET', hash, 'origin', queue) end
+  if found[15] or found[16] then call('HDEL', hash, 'errand_progress', 'errand_error') end
+  call('HSET', key, 'id', execution, 'job_id', id, 'created_at', string.format('%.6f', now + place / 1000000),
+    'last_heartbeat', ARGV[4], 'worker_name', worker)
+  call('EXPIRE', key, ttl)
+  call('ZADD', executions, now + ttl + 60, execution)
+  call('EXPIRE', executions, ttl + 60)
+  return {id = id, execution = execution, member = member, queue = queue, score = WHOLE_NOW + ttl}
+end
+
+local function describe(id, execution, queue, found)
+  local callback = ''
+  for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
+  return {id, execution, queue, found[1], found[5] or '180', found[6] or '', found[7] or '', found[9] or '',
+    found[10] and found[10] ~= '' and found[10] or '0', callback}
+end
+
+local started = {}
+
+local function take_one(id, queue, execution, place)
+  local found = pcall_redis('HMGET', keys.JOB .. id, unpack(FIELDS))
+  if found.err then
+    aside[#aside + 1] = set_aside(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
+  -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
+  elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', keys.JOB .. id) == 1) then
+    local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
+      or find_fault(found)
+    local is_rated = not fault and rates[found[9]]
+    if is_rated and find_start(found[9]) > clock_us then return park(id, queue, found[9]) end
+    if not fault then
+      local ok, broken = pcall(start, id, execution, queue, found, place)
+      if ok then
+        started[#started + 1] = broken
+        if is_rated then note_start(found[9]) end
+        return describe(id, execution, queue, found)
+      end
+      pcall(release, id, execution, queue)
+      fault = describe_fault(broken)
+    end
+    aside[#aside + 1] = set_aside(id, fault)
+  end
+end
+
+-- What all that was taken has in common, in one command each.
+local function hold_started()
+  local leases, members, queues = {}, {}, {}
+  for i, job in ipairs(started) do
+    leases[2 * i - 1], leases[2 * i], members[i] = lease_ends_ms, job.member, job.member
+    local wip = queues[job.queue] or {}
+    queues[job.queue] = wip
+    wip[#wip + 1] = job.score
+    wip[#wip + 1] = job.member
+  end
+  call('ZADD', keys.LEASES, unpack(leases))
+  call('SADD', name_held(worker), unpack(members))
+  for queue, wip in pairs(queues) do call('ZADD', keys.WIP .. queue, unpack(wip)) end
+end
+
+-- Take so many jobs at most, from `first` on; return their descriptions.
+function take(want, queues, first, in_turn, executions)
+  local taken, turn = {}, first
+  while #taken < want and #queues > 0 and not is_full() do
+    local queue = queues[turn]
+    local ids = has_parked(queue) and pop_parked(queue)
+      or call('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
+    for _, id in ipairs(ids or {}) do
+      taken[#taken + 1] = take_one(id, queue, executions[#taken + 1], #taken)
+    end
+    if not ids then -- nobody fills it while this runs
+      table.remove(queues, turn)
+      if turn > #queues then turn = 1 end
+    elseif in_turn then
+      turn = turn % #queues + 1
+    end
+  end
+  local ok, broken = true, nil
+  if #taken > 0 then ok, broken = pcall(hold_started) end
+  if ok then return taken end
+  for _, job in ipairs(started) do
+    pcall(release, job.id, job.execution, job.queue)
+    aside[#aside + 1] = set_aside(job.id, describe_fault(broken))
+  end
+  return {}
+end
+
+-- Tell again what was taken under these executions: the reply was lost.
+function take_again(executions)
+  local taken, mine = {}, {}
+  for _, execution in ipairs(executions) do mine[execution] = true end
+  for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
+    local id, execution = split(member)
+    if mine[execution] then
+      local found = is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
+      if found and found[1] and found[3] then
+        taken[#taken + 1] = describe(id, execution, found[3], found)
+      else -- somebody deleted it meanwhile
+        release(id, execution, '')
+      end
+    end
+  end
+  return taken
+end

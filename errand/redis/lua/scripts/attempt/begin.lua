@@ -1,0 +1,11 @@
+-- Counts an attempt under a plain worker, and forgets the last one's progress and error. A job that was deleted while it
+-- ran must not come back as half a hash. (Like all that plain workers send, it is no script that may write in a full Redis.)
+-- KEYS  the job's hash
+-- Returns the job's batch, false where it has none or is gone.
+-- include base
+
+if call('EXISTS', KEYS[1]) == 0 then return false end
+call('HINCRBY', KEYS[1], 'errand_attempts', 1)
+call('HDEL', KEYS[1], 'errand_progress', 'errand_error')
+call('PUBLISH', keys.EVENTS, KEYS[1]:match('[^:]+$')) -- for those who watch the job
+return call('HGET', KEYS[1], 'errand_batch')

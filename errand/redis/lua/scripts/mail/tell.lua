@@ -1,0 +1,7 @@
+#!lua flags=allow-oom
+-- Notes under which result of RQ's it was told that nobody knows what became of a mail.
+-- KEYS  the mail's record
+-- ARGV  the word of the run that began to send it, the id of RQ's newest result
+-- include base
+
+if call('HGET', KEYS[1], 'sending') == ARGV[1] then call('HSET', KEYS[1], 'told', ARGV[2]) end

@@ -1,0 +1,7 @@
+#!lua
+-- Stores jobs, all or none.
+-- KEYS, ARGV  those of `enqueue` in lib/enqueue.lua
+-- Returns what it does.
+-- include enqueue
+
+return enqueue(KEYS, ARGV)

@@ -1,0 +1,88 @@
+#!lua flags=no-writes
+-- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
+-- ARGV  the queue that is asked for, '' for all, now in seconds, then the queues that job types name
+-- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest job
+-- was queued or false, counts by status}.
+-- include base
+
+local LOOKED_AT, COUNTED = 20, 1000
+local asked, now = ARGV[1], ARGV[2]
+
+-- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
+local function count(...)
+  local found = pcall_redis(...)
+  return type(found) == 'number' and found or 0
+end
+
+local function list(...)
+  local found = pcall_redis(...)
+  return found.err and {} or found
+end
+
+local names, known = {}, {}
+local function note(name)
+  if not known[name] then
+    known[name], names[#names + 1] = true, name
+  end
+end
+for i = 3, #ARGV do note(ARGV[i]) end
+for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do note(key:sub(#keys.QUEUE + 1)) end
+table.sort(names)
+
+local paused, parked = {}, {}
+for _, name in ipairs(call('SMEMBERS', keys.PAUSED)) do paused[name] = true end
+for _, key in ipairs(call('SMEMBERS', keys.PARKED)) do -- what waits for its type's rate
+  local queue = key:match('^' .. keys.PARK .. '(.*):[^:]*$')
+  parked[queue] = parked[queue] or {}
+  table.insert(parked[queue], key)
+end
+
+-- RQ keeps those that wait for a slot by their key; mostly all of one queue. Of a key that several use, so many are
+-- looked at.
+local limited = {}
+for _, key in ipairs(call('SMEMBERS', keys.LIMITS)) do
+  local waiting = keys.LIMIT .. key .. keys.WAITING
+  local depth = count('ZCARD', waiting)
+  local queue = depth > 0 and call('HGET', keys.LIMIT .. key, 'errand_queue')
+  if queue and queue ~= '*' then
+    limited[queue] = (limited[queue] or 0) + depth
+  elseif depth > 0 then
+    for _, id in ipairs(call('ZRANGE', waiting, 0, COUNTED - 1)) do
+      local origin = pcall_redis('HGET', keys.JOB .. id, 'origin')
+      if type(origin) == 'string' then limited[origin] = (limited[origin] or 0) + 1 end
+    end
+  end
+end
+
+-- RQ takes out what has expired every ten minutes; until then it is not counted. -1 is for ever.
+local function count_kept(key)
+  return count('ZCARD', key) - count('ZCOUNT', key, 0, now)
+end
+
+-- Those that were put at the front hide older ones: look at more than one.
+local function find_oldest(name)
+  local ids, oldest = list('LRANGE', keys.QUEUE .. name, 0, LOOKED_AT - 1), false
+  for _, key in ipairs(parked[name] or {}) do ids[#ids + 1] = list('ZRANGE', key, 0, 0)[1] end
+  for _, id in ipairs(ids) do
+    local at = pcall_redis('HGET', keys.JOB .. id, 'enqueued_at')
+    local is_time = type(at) == 'string' and at:match('^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$')
+    if is_time and (not oldest or at < oldest) then oldest = at end
+  end
+  return oldest
+end
+
+local function describe(name)
+  local counts = {queued = count('LLEN', keys.QUEUE .. name), started = count('ZCARD', keys.WIP .. name),
+    finished = count_kept(keys.FINISHED .. name), failed = count_kept(keys.FAILED .. name),
+    ready_to_enqueue = count('ZCARD', keys.READY .. name), rate_limited = limited[name] or 0,
+    scheduled = count('ZCARD', keys.SCHEDULED .. name), deferred = count('ZCARD', keys.DEFERRED .. name),
+    canceled = count('ZCARD', keys.CANCELED .. name)}
+  for _, key in ipairs(parked[name] or {}) do counts.queued = counts.queued + count('ZCARD', key) end
+  return {name, paused[name] or false, find_oldest(name), counts}
+end
+
+local described = {}
+for _, name in ipairs(names) do
+  if asked == '' or asked == name then described[#described + 1] = describe(name) end
+end
+return cjson.encode({names, described})

@@ -1,0 +1,106 @@
+#!lua
+-- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions. Sent twice, because
+-- a reply was lost, it changes nothing and answers the same: each job keeps the token of the call.
+-- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token, now, enqueued_at}, then
+--       the jobs' ids
+-- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
+-- include base, clock, events, push, jobs, keep, slots
+
+local request = cjson.decode(ARGV[1])
+local ENDED_BADLY = keys.ENDED_BADLY
+local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
+  'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure'}
+now, now_text = request.now, request.enqueued_at
+
+local function read(hash)
+  local found, values = {}, call('HMGET', hash, unpack(FIELDS))
+  for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
+  return found
+end
+
+-- RQ queues a job that waited for another a second time when that one finishes, unless it is deferred till then.
+local function find_place(id, job)
+  if job.status ~= 'canceled' then return 'queued' end -- it has run: what it waited for is past
+  if call('ZCOUNT', keys.EXECUTIONS .. id, now, '+inf') > 0 then return nil, 'it is still running' end
+  local place = 'queued'
+  for _, parent in ipairs(job.parents) do
+    local status = call('HGET', keys.JOB .. parent, 'status')
+    local met = not status or status == 'finished' or (status == 'failed' and job.allow_dependency_failures == '1')
+      or (ENDED_BADLY[status] and job.errand_on_failure == 'run')
+    if not met and ENDED_BADLY[status] and job.errand_on_failure ~= 'wait' then
+      return nil, 'it waits for job ' .. parent .. ', which is ' .. status .. '; requeue that one first'
+    end
+    if not met then place = 'deferred' end
+  end
+  return place
+end
+
+local function judge(id, hash, job)
+  local damage = not job.data and 'there is no data in it' or not job.origin and 'it names no queue'
+    or not job.status and 'it has no status' or not job.waits and 'its retry_intervals are no list'
+    or not job.parents and 'its dependency_ids are no list'
+  if damage then return nil, 'its record is damaged: ' .. damage end
+  if not request.statuses[job.status] then return nil, 'its status is ' .. job.status end
+  local place, reason = find_place(id, job)
+  return place == 'queued' and job.rate_limit_key and 'rate_limited' or place, reason
+end
+
+local function refresh(id, hash, job, place)
+  for _, key in ipairs({hash, keys.RESULTS .. id, hash .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES}) do
+    call('PERSIST', key)
+  end
+  call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
+    'errand_cancel')
+  call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
+  if job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
+  call('ZREM', keys.FAILED .. job.origin, id)
+  call('ZREM', keys.CANCELED .. job.origin, id)
+  local record = keys.BATCH .. (job.errand_batch or '')
+  if job.errand_batch and pcall_redis('HEXISTS', record, id) == 1 then call('HSET', record, id, '') end
+end
+
+local put = {
+  queued = function(id, hash, job)
+    call('HSET', hash, 'enqueued_at', now_text)
+    push_job(job.origin, id, false)
+  end,
+  rate_limited = function(id, _, job)
+    call('ZREM', keys.LIMIT .. job.rate_limit_key .. keys.ALLOWED, id)
+    wait_for_slot(job.rate_limit_key, job.rate_limit_concurrency or '1', id, job.origin)
+    fill_slots(job.rate_limit_key)
+  end,
+  deferred = function(id, _, job)
+    call('ZADD', keys.DEFERRED .. job.origin, now, id)
+    for _, parent in ipairs(job.parents) do
+      call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
+      call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
+      if job.errand_on_failure == 'wait' then keep(parent) end
+    end
+  end,
+}
+
+local function requeue(id)
+  local hash = keys.JOB .. id
+  local kind = call('TYPE', hash).ok
+  if kind == 'none' then
+    if request.registry then call('ZREM', request.registry, id) end
+    return false
+  end
+  if kind ~= 'hash' then return 'its record is damaged: it is a ' .. kind .. ', no hash' end
+  local job = read(hash)
+  if job.errand_requeue == request.token then return '' end
+  if request.registry and not call('ZSCORE', request.registry, id) then return false end
+  job.waits, job.parents = read_list(job.retry_intervals), read_list(job.dependency_ids)
+  local place, reason = judge(id, hash, job)
+  if not place then return reason end
+  refresh(id, hash, job, place)
+  put[place](id, hash, job)
+  touch(id)
+  return ''
+end
+
+local outcomes = {}
+for i = 2, #ARGV do outcomes[i - 1] = requeue(ARGV[i]) end
+wake_workers()
+tell_touched()
+return outcomes

@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+-- Moves due jobs from one queue's schedule to the queue, under RQ's own scheduler lock, which all our workers hold
+-- together as `errand`. A plain `rq worker --with-scheduler` that held it finds at its next heartbeat, after a second at
+-- most, that it lost it; until then nothing is moved, so that no job is moved twice.
+-- KEYS  the lock
+-- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, now in RQ's format, how long taking over lasts
+--       in milliseconds
+-- Returns how many were moved.
+-- include base, clock, events, push, slots
+
+local queue, taking_over = ARGV[1], keys.TAKEOVER .. ARGV[1]
+local owner = call('GET', KEYS[1])
+call('SET', KEYS[1], 'errand', 'EX', ARGV[3])
+if owner and owner ~= 'errand' then call('SET', taking_over, owner, 'PX', ARGV[5]) end
+if call('EXISTS', taking_over) == 1 then return 0 end
+now, now_text = call('TIME')[1], ARGV[4]
+local due = call('ZRANGE', keys.SCHEDULED .. queue, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+local limits = {}
+for _, id in ipairs(due) do
+  local hash = keys.JOB .. id
+  call('ZREM', keys.SCHEDULED .. queue, id)
+  touch(id)
+  -- A job deleted meanwhile is only taken off the schedule; a key that is no hash is the worker's to set aside.
+  local kind = call('TYPE', hash).ok
+  local found = kind == 'hash'
+    and call('HMGET', hash, 'enqueue_at_front', 'rate_limit_key', 'rate_limit_concurrency') or {}
+  if found[2] and found[2] ~= '' then
+    call('HSET', hash, 'status', 'rate_limited', 'origin', queue)
+    wait_for_slot(found[2], found[3] or '1', id, queue)
+    limits[found[2]] = true
+  elseif kind ~= 'none' then
+    if kind == 'hash' then call('HSET', hash, 'status', 'queued', 'enqueued_at', now_text, 'origin', queue) end
+    push_job(queue, id, found[1] == '1')
+  end
+end
+for key, _ in pairs(limits) do fill_slots(key) end
+wake_workers()
+tell_touched()
+return #due

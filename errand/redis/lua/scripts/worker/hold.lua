@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Keeps a worker and what it holds alive.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list of what it holds: an outage must not
+--       end that
+-- Returns whether that record is there, and for each execution held its member and the job's timeout in seconds; one whose
+-- lease somebody else has ended is let go, and not returned.
+-- include base, clock, worker/head
+
+local held = {}
+for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
+  if call('ZADD', keys.LEASES, 'XX', 'CH', lease_ends_ms, member) == 1 or call('ZSCORE', keys.LEASES, member) then
+    held[#held + 1] = member
+    local timeout = pcall_redis('HGET', keys.JOB .. split(member), 'timeout')
+    held[#held + 1] = type(timeout) == 'string' and timeout or '180'
+  else
+    call('SREM', name_held(worker), member)
+  end
+end
+call('EXPIRE', name_held(worker), ARGV[8])
+local known = call('EXISTS', worker_key)
+if known == 1 then
+  call('HSET', worker_key, 'last_heartbeat', now_text)
+  call('EXPIRE', worker_key, ARGV[7])
+end
+return {known, held}

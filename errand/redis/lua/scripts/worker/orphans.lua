@@ -1,0 +1,49 @@
+#!lua flags=allow-oom
+-- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of what
+-- fails, RQ's own tools those of what they cancel or delete.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
+-- Returns how many were looked at, and how many of them no longer wait.
+-- include base, jobs, keep, dependents, worker/head
+
+local ENDED_BADLY = keys.ENDED_BADLY
+
+local function find_parents(id)
+  local found = {}
+  for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
+    found[#found + 1] = {id = parent, status = read_status(parent)}
+  end
+  return found
+end
+
+local function describe(id, job)
+  local pending, present, refused = false, false, nil
+  for _, parent in ipairs(find_parents(id)) do
+    present = present or parent.status
+    pending = pending or (parent.status and parent.status ~= 'finished' and not ENDED_BADLY[parent.status])
+    if ENDED_BADLY[parent.status] and not accepts(job, parent.status) then refused = parent.id end
+  end
+  return pending, present, refused
+end
+
+local function settle(id, job)
+  local pending, present, refused = describe(id, job)
+  if refused and job.on_failure == 'wait' then
+    keep(refused)
+  elseif refused then
+    cancel_job(id, job, describe_cancel('it waited for job ' .. refused .. ', which did not succeed'))
+  elseif not pending and not present and job.on_failure ~= 'run' then
+    cancel_job(id, job, describe_cancel('the jobs that it waited for are gone'))
+  elseif not pending then
+    pass_on(id, job)
+  end
+end
+
+local key, gone = keys.DEFERRED .. ARGV[7], 0
+local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
+for _, id in ipairs(ids) do
+  local job = read_job(id)
+  if job and job.status == 'deferred' then pcall(settle, id, job) else call('ZREM', key, id) end
+  if not call('ZSCORE', key, id) then gone = gone + 1 end
+end
+finish_step()
+return {#ids, gone}

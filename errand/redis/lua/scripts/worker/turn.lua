@@ -1,0 +1,79 @@
+#!lua flags=allow-oom
+-- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 how many words follow, each of 10: kind, job, execution, queue, ended as text, started and ended in seconds,
+--       value, error (JSON), the least delay of a retry in seconds; then how many jobs to take at most, whether this call
+--       was sent before (2: and shall take nothing new), whether the queues are served in turn, which comes first, how
+--       many, their names; then an execution id for each job that may be taken; then for each type that has a rate its
+--       name, how many may start in a period, and the period in microseconds
+-- Returns what became of each word, the jobs taken, those set aside with the reason, and in how many milliseconds there
+-- is one that its type's rate holds back now (-1: none).
+-- include base, worker/head, worker/rates, worker/ends, worker/take, dependents
+
+local at = 6
+local function read()
+  at = at + 1
+  return ARGV[at]
+end
+
+local function read_many(count)
+  local values = {}
+  for i = 1, count do values[i] = ARGV[at + i] end
+  at = at + count
+  return values
+end
+
+-- The queues that are not paused, and which of them comes first.
+local function leave_paused(names, start)
+  if call('EXISTS', keys.SUSPENDED) == 1 then return {}, 1 end
+  local paused, left, first_left = {}, {}, 1
+  for _, name in ipairs(call('SMEMBERS', keys.PAUSED)) do paused[name] = true end
+  for i, name in ipairs(names) do
+    if not paused[name] then
+      if i < start then first_left = #left + 2 end
+      left[#left + 1] = name
+    end
+  end
+  return left, first_left <= #left and first_left or 1
+end
+
+local words = {}
+for i = 1, tonumber(read()) do
+  local id, execution = ARGV[at + 2], ARGV[at + 3]
+  words[i] = {kind = ARGV[at + 1], id = id, execution = execution, member = id .. ':' .. execution,
+    queue = ARGV[at + 4], ended_text = ARGV[at + 5], started = ARGV[at + 6], ended = ARGV[at + 7], value = ARGV[at + 8],
+    error = ARGV[at + 9], delay = ARGV[at + 10]}
+  at = at + 10
+end
+local answers = hear_all(words)
+
+local want, sent_before, in_turn, first = tonumber(read()), read(), read() == '1', tonumber(read())
+local queues = read_many(tonumber(read()))
+local executions = read_many(want)
+
+local taken = {}
+if sent_before ~= '0' and want > 0 then
+  taken = take_again(executions)
+  if #taken > 0 or sent_before == '2' then want = 0 end
+end
+local wait_ms = -1
+if want > 0 then
+  for i = 1, #ARGV - at, 3 do
+    rates[ARGV[at + i]] = {most = tonumber(ARGV[at + i + 1]), period_us = tonumber(ARGV[at + i + 2])}
+  end
+  if call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.PARKED) > 0 then
+    queues, first = leave_paused(queues, first)
+    read_parked()
+  end
+  local served = {unpack(queues)}
+  taken = take(want, queues, first, in_turn, executions)
+  keep_starts()
+  wait_ms = tell_wait(served)
+end
+
+if call('EXISTS', worker_key) == 1 then
+  if #taken > 0 then call('HSET', worker_key, 'state', 'busy')
+  elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then call('HSET', worker_key, 'state', 'idle') end
+end
+finish_step()
+count_ends_of_worker()
+return {answers, taken, aside, wait_ms}

@@ -1,0 +1,50 @@
+"""Whether a Redis server keeps what it acknowledges."""
+
+from dataclasses import dataclass
+
+from redis import RedisError
+from redis.asyncio import Redis
+
+from errand.redis.connection import connect
+
+
+class EvictingServerError(Exception):
+    """Raised when the server may throw jobs away to make room."""
+
+
+@dataclass(frozen=True)
+class Durability:
+    """`survives_power_cut` is None where the server does not tell; `reason` says what is known."""
+
+    survives_power_cut: bool | None
+    reason: str
+
+
+async def check_url(url: str) -> Durability:
+    """Do as `check_server` over a connection of its own. Raises ValueError for a URL that can't be read, too."""
+    async with connect(url) as redis:
+        return await check_server(redis)
+
+
+async def check_server(redis: Redis) -> Durability:
+    """Read the server's persistence and eviction policy. Raises EvictingServerError and RedisError.
+
+    From INFO, for managed servers forbid CONFIG; `appendfsync` alone is not in it.
+    """
+    info = await redis.info()
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise EvictingServerError(
+            f"REDIS_URL: the server's maxmemory-policy is {policy}: it may throw jobs away to make room. "
+            f"Set it to noeviction"
+        )
+    if not info.get("aof_enabled"):
+        return Durability(False, "the server has no append-only file: a crash loses what came after its last snapshot")
+    try:
+        sync = (await redis.config_get("appendfsync"))["appendfsync"]
+    except (RedisError, KeyError):
+        return Durability(None, "the server keeps an append-only file and does not tell how often it is synced")
+    if sync == "always":
+        return Durability(True, "every write is on disk before it is acknowledged")
+    lost = "about the last second" if sync == "everysec" else "what the system had not yet written"
+    return Durability(False, f"appendfsync is {sync}: a power cut loses {lost}")

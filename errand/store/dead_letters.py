@@ -1,0 +1,60 @@
+"""Dead letters: jobs that failed for good, queued again or deleted by filter."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import uuid4
+
+from errand.store.delete import Deleter
+from errand.store.index import Filter, JobIndex, Place, close_at
+from errand.store.requeue import PAGE, Requeuer
+
+Action = Literal["requeue", "delete", "count"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of some jobs: those the action took, and those that it left, each with the reason."""
+
+    taken: list[str]
+    left: list[tuple[str, str]]
+
+
+class DeadLetters:
+    """Does one thing to all failed jobs that a filter finds, some at a time, the oldest failure first."""
+
+    def __init__(self, index: JobIndex, requeuer: Requeuer, deleter: Deleter) -> None:
+        self._index = index
+        self._requeuer = requeuer
+        self._deleter = deleter
+
+    async def apply(self, action: Action, wanted: Filter) -> AsyncIterator[Step]:
+        """Requeue, delete or only count them; yield each step.
+
+        What fails in the meantime is left, as what was requeued and has failed again. Raises FullRedisError and
+        RedisError; what the steps before took stays as it is.
+        """
+        wanted, token = close_at(wanted, datetime.now(UTC)), str(uuid4())
+        place: Place | None = None
+        while True:
+            ids, place = await self._index.select(wanted, PAGE, place, token)
+            if ids:
+                yield Step(ids, []) if action == "count" else _sort_out(ids, await self._call(action, ids, token))
+            if place is None:
+                return
+
+    async def _call(self, action: Action, ids: Sequence[str], token: str) -> list[bytes | None]:
+        if action == "requeue":
+            return await self._requeuer.requeue_all(ids, token)
+        return await self._deleter.delete_all(ids, ["failed"])
+
+
+def _sort_out(ids: Sequence[str], outcomes: Sequence[bytes | None]) -> Step:
+    step = Step([], [])
+    for id, outcome in zip(ids, outcomes, strict=True):
+        if outcome:
+            step.left.append((id, outcome.decode(errors="replace")))
+        elif outcome is not None:
+            step.taken.append(id)
+    return step

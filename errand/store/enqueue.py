@@ -1,0 +1,46 @@
+"""Storing jobs: one guarded script."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from errand.contract.job import Job
+from errand.redis.flights import Flights
+from errand.redis.memory import MemoryGuard
+from errand.store.fields import CallBuilder
+from errand.store.idempotency import Claim, StoredBeforeError, read_record
+from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError
+from errand.store.settings import LifetimeSettings
+
+
+class Enqueuer:
+    """Stores jobs over one asynchronous client."""
+
+    def __init__(self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
+        self.memory = MemoryGuard(redis)
+        self.builder = CallBuilder(settings, types)
+        self._flights = Flights(redis, "store/enqueue")
+
+    async def store(
+        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
+    ) -> list[str]:
+        """Store all of the jobs or none; return their statuses. `batch` is an id and a type.
+
+        Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
+        Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError,
+        TooManyDependentsError and StoredBeforeError.
+        """
+        await self.memory.check()
+        id = batch[0] if batch else jobs[0].id
+        answer = await self._flights.call(*self.builder.build(jobs, batch, claim))
+        if isinstance(answer, bytes):
+            return answer.decode().split(" ")
+        if answer[0] == -1:
+            raise UnknownParentError(answer[1].decode())
+        if answer[0] == -3:
+            raise TooManyDependentsError(answer[1].decode())
+        stored = read_record(answer[1])
+        if stored.id != id:
+            raise StoredBeforeError(stored)
+        return stored.list_statuses(len(jobs))  # this very call, sent again because its reply was lost

@@ -1,0 +1,67 @@
+"""The record of what the first request under an `Idempotency-Key` stored; the enqueue script makes it with the jobs."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rq.utils import utcformat
+
+from errand.redis import keys
+
+KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One request's claim to be the first under its key: whose key it is, and the SHA-256 of what it asks for."""
+
+    caller: str
+    key: str
+    fingerprint: str
+
+    @property
+    def record(self) -> str:
+        """The Redis key of the record; callers with the same key do not meet."""
+        return keys.IDEMPOTENCY + hashlib.sha256(f"{self.caller}\0{self.key}".encode()).hexdigest()
+
+    def describe(self, id: str, created_at: datetime, due_at: datetime | None) -> dict[str, Any]:
+        """Return what the enqueue script is to keep, less the jobs' status, and for how long."""
+        due = due_at and int(due_at.timestamp())
+        record = {"id": id, "created_at": utcformat(created_at), "due": due, "fingerprint": self.fingerprint}
+        return {"record": record, "kept_seconds": KEPT_SECONDS}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the first request stored: the id of its job or batch, when, when due (None: at once) and as what.
+
+    `status` is the jobs' own, or each one's with spaces between.
+    """
+
+    id: str
+    created_at: datetime
+    run_at: datetime | None
+    status: str
+    fingerprint: str
+
+    def list_statuses(self, count: int) -> list[str]:
+        """Return the statuses of so many jobs, as they were stored."""
+        words = self.status.split(" ")
+        return words if len(words) == count else words * count
+
+
+class StoredBeforeError(Exception):
+    """Raised when a request under the same key came first; nothing more was stored. `stored` tells what that did."""
+
+    def __init__(self, stored: Stored) -> None:
+        super().__init__(f"{stored.id} was stored first")
+        self.stored = stored
+
+
+def read_record(record: bytes) -> Stored:
+    """Return a record that the script has found."""
+    kept = json.loads(record)
+    run_at = datetime.fromtimestamp(kept["due"], UTC) if kept["due"] else None
+    return Stored(kept["id"], datetime.fromisoformat(kept["created_at"]), run_at, kept["status"], kept["fingerprint"])

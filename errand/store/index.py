@@ -1,0 +1,139 @@
+"""Finding jobs: pages of the indexes, and of what has failed."""
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+from redis.asyncio import Redis
+
+from errand.redis.lua.loader import read_script
+from errand.store.status import JobStatus, read_status
+
+BUDGET = 1000  # jobs looked at for a page: the server does nothing else meanwhile, about 3 ms
+SMALL = 500  # jobs under a status, as RQ keeps them, that are read and sorted rather than looked for in the indexes
+PAGE_BYTES = 1024 * 1024
+_CURSOR = re.compile(r"([0-9a-f]{12}):(-?(?:inf|\d+(?:\.\d+)?(?:e[+-]?\d+)?)):(.+)", re.DOTALL)
+Place = tuple[str, str]  # a score and an id
+
+
+class ForeignCursorError(Exception):
+    """Raised for a cursor that is none, or that belongs to other filters; the text says so."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs; None is all. What is `after` a time includes it, what is `before` does not.
+
+    `source` says in which order: by creation, or by failure those that have failed. `error`, the name of its type or a
+    part of its message, and `ended_…` are for the latter alone.
+    """
+
+    source: Literal["created", "failed"] = "created"
+    type: str | None = None
+    queue: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    error: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    ended_after: datetime | None = None
+    ended_before: datetime | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as the script reads it."""
+        described = {name: value for name, value in asdict(self).items() if value is not None}
+        for name, value in described.items():
+            if isinstance(value, datetime):
+                described[name] = _count_microseconds(value) if name.startswith("created") else _write_time(value)
+        return described
+
+    def write_cursor(self, place: Place) -> str:
+        """Return the opaque text that goes on from a place, for these filters alone."""
+        return urlsafe_b64encode(f"{self._digest()}:{place[0]}:{place[1]}".encode()).decode().rstrip("=")
+
+    def read_cursor(self, cursor: str) -> Place:
+        """Return the place that a cursor stands for. Raises ForeignCursorError."""
+        try:
+            text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+        except ValueError:
+            text = ""
+        found = _CURSOR.fullmatch(text)
+        if not found:
+            raise ForeignCursorError("it is no cursor of this list; take it as `next` gave it")
+        if found[1] != self._digest():
+            raise ForeignCursorError("it belongs to other filters; repeat those of the first page, or begin anew")
+        return found[2], found[3]
+
+    def _digest(self) -> str:
+        return sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs in order; `next` is where to go on, None where there are no more."""
+
+    jobs: list[JobStatus]
+    next: Place | None
+
+
+class JobIndex:
+    """Finds jobs over one asynchronous client; `queues` are those that the job types name."""
+
+    def __init__(self, redis: Redis, queues: Iterable[str]) -> None:
+        self._script = redis.register_script(read_script("store/page"))
+        self._queues = sorted(set(queues))
+
+    async def read(self, wanted: Filter, limit: int, place: Place | None = None) -> Page:
+        """Return the newest jobs, at most `limit`, after `place`: fewer where most jobs looked at are not `wanted`.
+
+        Raises RedisError.
+        """
+        next_place, found = await self._call(wanted, limit, place)
+        jobs = [job for id, told in found if (job := read_status(id, told)) and _has_error(job, wanted.error)]
+        return Page(jobs, next_place)
+
+    async def select(
+        self, wanted: Filter, limit: int, place: Place | None, token: str
+    ) -> tuple[list[str], Place | None]:
+        """Return the ids of the oldest wanted jobs after `place` and where to go on, in one call of the script.
+
+        Those that carry a requeue's `token` are left out. Raises RedisError.
+        """
+        place, found = await self._call(wanted, limit, place, forward=True, ids_only=True, token=token)
+        return [id for id, told in found if not told or _has_error(read_status(id, told), wanted.error)], place
+
+    async def _call(
+        self, wanted: Filter, limit: int, place: Place | None, **more: Any
+    ) -> tuple[Place | None, list[tuple[str, bytes]]]:
+        request: dict[str, Any] = {"forward": False, "limit": limit, "queues": self._queues}
+        request |= {"budget": BUDGET, "small": SMALL, "bytes": PAGE_BYTES}
+        request |= wanted.describe() | more | ({"place": place} if place else {})
+        score, id, *found = await self._script(args=[json.dumps(request)])
+        ids = [found[i].decode(errors="replace") for i in range(1, len(found), 3)]
+        pairs = list(zip(ids, found[2::3], strict=True))
+        return ((score.decode(), id.decode(errors="replace")) if score else None), pairs
+
+
+def close_at(wanted: Filter, moment: datetime) -> Filter:
+    """Return the filter without what ends from `moment` on."""
+    return replace(wanted, ended_before=min(wanted.ended_before or moment, moment))
+
+
+def _has_error(job: JobStatus | None, error: str | None) -> bool:
+    if error is None or job is None:
+        return job is not None
+    return job.error is not None and (job.error.type == error or error in job.error.message)
+
+
+def _count_microseconds(moment: datetime) -> str:
+    return str(round(moment.astimezone(UTC).timestamp() * 1_000_000))
+
+
+def _write_time(moment: datetime) -> str:
+    """Return a time as RQ keeps it; `strftime` would write the year 1 with one digit."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,71 @@
+"""A job that is to be stored."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from errand.contract.job import Job
+
+
+class UnknownParentError(Exception):
+    """Raised when a job is to wait for one that does not exist; nothing was stored."""
+
+
+class TooManyDependentsError(Exception):
+    """Raised when too many jobs would wait for one; the text is its id, nothing was stored."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be stored: its type, its payload as stored, and when it may run.
+
+    `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
+    them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
+    queued or run at once.
+    """
+
+    type: Job[..., Any]
+    payload: dict[str, Any]
+    run_at: datetime | None = None
+    after: tuple[str, ...] = ()
+    batch: str | None = None
+    on_failure: str = "cancel"
+    at_front: bool = False
+    tags: tuple[str, ...] = ()
+    limit: tuple[str, int] | None = None
+    webhook: str | None = None
+    id: str = field(default_factory=lambda: str(uuid4()))
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is due, rounded up to a whole second: RQ 3 keeps no fractions, and no job may run early."""
+        return self.run_at and datetime.fromtimestamp(math.ceil(self.run_at.timestamp()), UTC)
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        """All that an ordinary job does without."""
+        return self.run_at, self.after, self.batch, self.at_front, self.tags, self.limit, self.webhook
+
+    def tell_shared(self) -> tuple[object, ...]:
+        """Return what must be equal in jobs whose records differ in their data and retries alone."""
+        return self.type.type, self.created_at, self.on_failure, self.options
+
+
+def derive_ids(batch: str, count: int) -> list[str]:
+    """Return the ids of a batch's jobs, in order: its answer can be told again from its own id."""
+    namespace = UUID(batch)
+    return [str(uuid5(namespace, str(number))) for number in range(count)]
+
+
+def restore_jobs(jobs: Sequence[NewJob], id: str, created_at: datetime, run_at: datetime | None) -> list[NewJob]:
+    """Return the jobs of a request as an earlier one, the same, stored them: under the id of its job or batch."""
+    batch = id if jobs[0].batch else None
+    ids = derive_ids(batch, len(jobs)) if batch else [id]
+    return [
+        replace(job, id=id, batch=batch, created_at=created_at, run_at=run_at)
+        for id, job in zip(ids, jobs, strict=True)
+    ]

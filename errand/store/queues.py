@@ -1,0 +1,79 @@
+"""Queues as they are now, and pausing them."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis.asyncio import Redis
+
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+
+
+class UnknownQueueError(Exception):
+    """Raised for a queue that neither a job type nor Redis knows; `names` are those that there are."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued."""
+
+    name: str
+    paused: bool
+    oldest_at: str | None
+    jobs: dict[str, int]
+
+    @property
+    def state(self) -> Literal["active", "draining", "drained"]:
+        """Whether its jobs are taken; a paused queue is drained once none of them runs any more."""
+        if not self.paused:
+            return "active"
+        return "draining" if self.jobs["started"] else "drained"
+
+
+class Queues:
+    """Reads and pauses queues over one asynchronous client: those in Redis and `named`, those of the job types."""
+
+    def __init__(self, redis: Redis, named: Iterable[str]) -> None:
+        self._redis = redis
+        self._named = sorted(named)
+        self._script = redis.register_script(read_script("store/queues"))
+
+    async def read_all(self) -> list[QueueStatus]:
+        """Return all queues, by name. Raises RedisError."""
+        return (await self._read(""))[1]
+
+    async def read(self, name: str) -> QueueStatus:
+        """Return one queue. Raises UnknownQueueError and RedisError."""
+        names, found = await self._read(name)
+        if not name or not found:
+            raise UnknownQueueError(names)
+        return found[0]
+
+    async def pause(self, name: str) -> QueueStatus:
+        """Let no worker of ours take a job from it; return the queue. Raises UnknownQueueError and RedisError."""
+        await self.read(name)
+        await self._redis.sadd(keys.PAUSED, name)
+        return await self.read(name)
+
+    async def resume(self, name: str) -> QueueStatus:
+        """Undo `pause`, and wake the workers; return the queue. Raises UnknownQueueError and RedisError."""
+        await self.read(name)
+        if await self._redis.srem(keys.PAUSED, name):
+            await self._redis.publish(keys.WORK, name)
+        return await self.read(name)
+
+    async def _read(self, name: str) -> tuple[list[str], list[QueueStatus]]:
+        answer = await self._script(args=[name, int(time.time()), *self._named])
+        names, found = json.loads(answer.decode(errors="replace"))
+        return list(names), [_build(*fields) for fields in found]
+
+
+def _build(name: str, paused: bool, oldest_at: Any, counts: dict[str, int]) -> QueueStatus:
+    return QueueStatus(name, paused, oldest_at or None, {status: max(0, count) for status, count in counts.items()})

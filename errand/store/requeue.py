@@ -1,0 +1,90 @@
+"""Queueing ended jobs again: one guarded script."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+from redis.asyncio import Redis
+from rq.utils import now, utcformat
+
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+from errand.redis.memory import MemoryGuard
+
+PAGE = 300  # jobs a call: the server does nothing else for as long as one takes, about 7 ms
+
+
+class RequeueRefusedError(Exception):
+    """Raised when a job can't be queued again; the text says why."""
+
+
+class Requeuer:
+    """Queues ended jobs again over one asynchronous client: a fresh retry budget, no error, no end."""
+
+    def __init__(self, redis: Redis, memory: MemoryGuard) -> None:
+        self._redis = redis
+        self._memory = memory
+        self._script = redis.register_script(read_script("store/requeue"))
+
+    async def requeue(self, id: str) -> bool:
+        """Queue a failed, stopped or canceled job again; return whether there is one of this id.
+
+        One whose parent has not ended is deferred until then. Raises RequeueRefusedError, FullRedisError, RedisError.
+        """
+        await self._memory.check()
+        (outcome,) = await self._call([id], keys.ENDED_BADLY)
+        if outcome:
+            raise RequeueRefusedError(outcome.decode(errors="replace"))
+        return outcome is not None
+
+    async def requeue_failed(self, queue: str) -> AsyncIterator[int]:
+        """Queue again what has failed in a queue, in that order; yield how many jobs each step took.
+
+        What fails in the meantime is left. Raises FullRedisError before the first step, and RedisError.
+        """
+        await self._memory.check()
+        registry = keys.FAILED + queue
+        unseen, passed = await self._redis.zcard(registry), 0
+        while unseen > 0:
+            ids: list[Any] = await self._redis.zrange(registry, passed, passed + min(PAGE, unseen) - 1)
+            if not ids:
+                return
+            outcomes = await self._call(ids, ["failed"], registry)
+            unseen -= len(ids)
+            passed += sum(bool(outcome) for outcome in outcomes)  # refused ones stay where they are
+            yield outcomes.count(b"")
+
+    async def requeue_all(self, ids: Sequence[str], token: str) -> list[bytes | None]:
+        """Queue failed jobs again in one step, under a `token` that they then carry.
+
+        Return for each b'' (it is queued again), None (there is none) or why it can't be. A few hundred ids a call.
+        Raises FullRedisError and RedisError.
+        """
+        await self._memory.check()
+        return await self._call(ids, ["failed"], token=token)
+
+    async def _call(
+        self, ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None
+    ) -> list[bytes | None]:
+        outcomes: list[bytes | None] = await self._script(args=build_args(ids, statuses, registry, token))
+        return outcomes
+
+
+def build_args(
+    ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None
+) -> list[str | bytes]:
+    """Return the arguments of the script for jobs that have one of `statuses`, and are in `registry` where it is given.
+
+    It answers for each job b'' (queued again), None (not there) or why it can't be.
+    """
+    request: dict[str, Any] = {
+        "statuses": dict.fromkeys(statuses, True),
+        "token": token or str(uuid4()),
+        "now": int(time.time()),
+        "enqueued_at": utcformat(now()),
+    }
+    if registry:
+        request["registry"] = registry
+    return [json.dumps(request), *ids]

@@ -1,0 +1,1 @@
+"""Schedules, and the occurrences for which they give jobs."""

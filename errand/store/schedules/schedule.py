@@ -1,0 +1,125 @@
+"""A schedule: what it runs and when, and the one step in which a slot becomes a job."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID, uuid5
+
+from errand.contract.cron import Cron
+from errand.contract.job import Job
+from errand.store.fields import CallBuilder
+from errand.store.new_job import NewJob
+from errand.store.schedules.slots import CatchUp, Every, Overlap, Rhythm
+from errand.store.status import ENDED
+
+NAMESPACE = UUID("8f0a1a3e-4f0b-5d0e-9f6b-0d1c1a5c7e21")  # changing it would run slots again that have run
+RUNS_KEPT = 50
+FILE_PREFIX = "jobs."
+NEVER = "+inf"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is asked for: a job of `type` for each slot of `cron` in `timezone`, or of every so many seconds.
+
+    `payload` is as stored for the job. `overlap` says what becomes of a slot while the last slot's job has not ended:
+    skip it, or queue a job that waits for that end. Its rhythm raises CronError and ZoneError.
+    """
+
+    name: str
+    type: str
+    payload: dict[str, Any]
+    cron: str | None = None
+    every_seconds: int | None = None
+    timezone: str = "UTC"
+    catch_up: CatchUp = "last"
+    overlap: Overlap = "queue"
+
+    @cached_property
+    def rhythm(self) -> Rhythm:
+        """When its slots come."""
+        return Every(self.every_seconds) if self.every_seconds else Cron(self.cron or "", self.timezone)
+
+    @property
+    def batch(self) -> str:
+        """The id of the record in which its last runs' jobs note how they ended."""
+        return str(uuid5(NAMESPACE, self.name))
+
+    def describe(self, now: int) -> dict[str, str]:
+        """Return what is stored; its next slot is the first one after `now`."""
+        definition = {name: value for name, value in asdict(self).items() if name not in ("name", "payload")}
+        return {
+            "name": self.name,
+            "batch": self.batch,
+            "type": self.type,
+            "definition": json.dumps(definition, sort_keys=True),
+            "payload": json.dumps(self.payload, sort_keys=True),
+            "next": write_slot(self.rhythm.after(now)),
+        }
+
+    def derive_id(self, slot: int) -> str:
+        """Return the id of a slot's job, whatever the schedule says at the time."""
+        return str(uuid5(NAMESPACE, f"{self.name} {slot}"))
+
+    def build_job(self, type: Job[..., Any], slot: int | None = None, after: str | None = None) -> NewJob:
+        """Return the job of a slot, or a run by hand; it waits for the end of the job `after`, however that ends."""
+        more: dict[str, Any] = {} if slot is None else {"id": self.derive_id(slot)}
+        if after:
+            more |= {"after": (after,), "on_failure": "run"}
+        return NewJob(type, self.payload, batch=self.batch, tags=(f"schedule:{self.name}",), **more)
+
+
+def read_schedule(name: str, definition: bytes | str, payload: bytes | str) -> Schedule:
+    """Return a schedule as `describe` stored it. Raises ValueError and TypeError for a damaged one."""
+    return Schedule(name=name, payload=json.loads(payload), **json.loads(definition))
+
+
+def schedule_file(job: Job[..., Any]) -> Schedule | None:
+    """Return the schedule that a job's file carries, None where it carries none."""
+    if job.cron is None:
+        return None
+    cron = job.cron
+    return Schedule(FILE_PREFIX + job.type, job.type, job.payload.bind(), cron.expression, timezone=cron.timezone)
+
+
+def note_run(status: str, slot: int | None, job: str | None = None, detail: str | None = None) -> str:
+    """Return a run as it is kept; `status` is what became of the slot where there is no job to tell."""
+    noted = {"slot": slot, "at": write_time(datetime.now(UTC).timestamp()), "job": job, "detail": detail}
+    noted["status"] = None if job else status
+    return json.dumps({name: value for name, value in noted.items() if value is not None})
+
+
+def build_run(
+    builder: CallBuilder,
+    schedule: Schedule,
+    token: str,
+    job: NewJob | None,
+    runs: list[str],
+    slot: int | None = None,
+    next_slot: int | None = None,
+) -> tuple[list[str], list[str | bytes | int]]:
+    """Return the keys and arguments of the script that does it all, with or without a job, for a slot or by hand."""
+    request: dict[str, Any] = {"name": schedule.name, "token": token, "runs": runs, "kept": RUNS_KEPT}
+    if slot is not None:
+        request |= {"slot": slot, "next": write_slot(next_slot)}
+    if job is None:
+        return [], [json.dumps(request)]
+    keys, args = builder.build([job])
+    return keys, [json.dumps(request | {"job": job.id}), *args]
+
+
+def is_busy(status: str) -> bool:
+    """Tell whether a job of this status, '' where there is none, has not ended."""
+    return bool(status) and status not in ENDED
+
+
+def write_slot(slot: int | None) -> str:
+    """Return a slot as the script takes it."""
+    return NEVER if slot is None else str(slot)
+
+
+def write_time(seconds: float) -> str:
+    """Return a moment in RFC 3339, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

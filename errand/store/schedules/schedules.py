@@ -1,0 +1,185 @@
+"""The schedules in Redis, as the API asks for them."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from redis.asyncio import Redis
+
+from errand.contract.job import Job
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+from errand.redis.memory import MemoryGuard
+from errand.store.fields import CallBuilder
+from errand.store.new_job import NewJob
+from errand.store.schedules.schedule import NEVER, Schedule, build_run, note_run, read_schedule, write_time
+
+NEXT_SHOWN = 5
+TRIES = 5  # where somebody else changes the schedule meanwhile
+_FIELDS = ("definition", "source", "paused", "created_at", "updated_at")
+
+
+class HeldByFileError(Exception):
+    """Raised when a schedule is a job file's and can't be changed or deleted from outside."""
+
+
+class DamagedScheduleError(Exception):
+    """Raised when a schedule's record can't be read."""
+
+
+class UnknownTypeError(Exception):
+    """Raised when a schedule's job type is there no more; the text is its name."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A slot that has passed, or a run by hand (no `slot`). `job_id` is None where the slot gave none.
+
+    `status` is RQ's word for the job; `deleted` where somebody deleted it before its end; without a job skipped, missed
+    or refused, and `detail` says why. Times are RFC 3339, UTC.
+    """
+
+    slot: str | None
+    at: str
+    job_id: str | None
+    status: str
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class StoredSchedule:
+    """A schedule as it is now. `next_runs` are five at most, and none while it is paused."""
+
+    schedule: Schedule
+    source: str
+    paused: bool
+    created_at: str
+    updated_at: str
+    token: str
+    next_runs: list[str]
+    runs: list[Run]
+
+
+class Schedules:
+    """Stores and reads schedules over one asynchronous client. Every method may raise RedisError."""
+
+    def __init__(
+        self, redis: Redis, builder: CallBuilder, memory: MemoryGuard, types: dict[str, Job[..., Any]]
+    ) -> None:
+        self._redis, self._builder, self._memory, self._types = redis, builder, memory, types
+        steps = ("put", "read", "change", "run")
+        scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
+        self._put, self._read, self._change, self._run = scripts
+
+    async def put(self, schedule: Schedule) -> bool:
+        """Store it under its name; tell whether it is new. One that is there with the same content stays as it is.
+
+        Raises HeldByFileError, CronError, ZoneError, FullRedisError.
+        """
+        await self._memory.check()
+        now: int = (await self._redis.time())[0]
+        request = {"source": "http", "token": str(uuid4()), "now": write_time(now), "only": False}
+        (answer,) = await self._put(args=[json.dumps(request | {"schedules": [schedule.describe(now)]})])
+        if answer == -1:
+            raise HeldByFileError
+        return bool(answer)
+
+    async def list(self) -> list[StoredSchedule]:
+        """Return all of them by name, without payloads and runs, each with its next run alone."""
+        found: list[Any] = await self._redis.zrange(keys.SCHEDULES, 0, -1, withscores=True)
+        names = sorted((name.decode(), score) for name, score in found)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for name, _ in names:
+                pipeline.hmget(keys.SCHEDULE + name, _FIELDS)
+            answers = await pipeline.execute(raise_on_error=False)
+        listed = []
+        for (name, score), answer in zip(names, answers, strict=True):
+            if isinstance(answer, list) and answer[0]:  # not deleted meanwhile
+                fields = dict(zip(_FIELDS, (value.decode() if value else "" for value in answer), strict=True))
+                with suppress(DamagedScheduleError):
+                    listed.append(_build(name, fields, str(score), 1))
+        return listed
+
+    async def read(self, name: str) -> StoredSchedule | None:
+        """Return a schedule with its next and its last runs, None where there is none. Raises DamagedScheduleError."""
+        answer = await self._read(args=[name])
+        if not answer:
+            return None
+        values, score, runs, fates = answer
+        fields = {key.decode(): value.decode() for key, value in zip(values[::2], values[1::2], strict=True)}
+        pairs = zip(runs, fates, strict=True)
+        return _build(name, fields, score.decode(), NEXT_SHOWN, [_read_run(*pair) for pair in pairs])
+
+    async def delete(self, name: str) -> bool:
+        """Forget it and its runs, but not their jobs; tell whether it was there. Raises HeldByFileError."""
+        answer = await self._change(args=["delete", name])
+        if answer == b"file":
+            raise HeldByFileError
+        return bool(answer)
+
+    async def pause(self, name: str) -> bool:
+        """Let its slots pass until it is resumed; tell whether it is there."""
+        return bool(await self._change(args=["pause", name]))
+
+    async def resume(self, name: str) -> bool:
+        """Let it go on with the next slot from now; tell whether it is there."""
+        for _ in range(TRIES):
+            if not (found := await self.read(name)):
+                return False
+            now: int = (await self._redis.time())[0]
+            slot = found.schedule.rhythm.after(now)
+            answer = await self._change(args=["resume", name, found.token, NEVER if slot is None else slot])
+            if answer != b"changed":
+                return bool(answer)
+        raise TimeoutError("the schedule is changed all the time")
+
+    async def run(self, name: str) -> tuple[NewJob, str] | None:
+        """Store a job of it at once, paused or not; return it and its status, None where there is no such schedule.
+
+        Raises UnknownTypeError and FullRedisError.
+        """
+        await self._memory.check()
+        for _ in range(TRIES):
+            if not (found := await self.read(name)):
+                return None
+            schedule = found.schedule
+            if schedule.type not in self._types:
+                raise UnknownTypeError(schedule.type)
+            job = schedule.build_job(self._types[schedule.type])
+            runs = [note_run("", None, job.id)]
+            keys, args = build_run(self._builder, schedule, found.token, job, runs)
+            if answer := await self._run(keys=keys, args=args):
+                return job, answer.decode()
+        raise TimeoutError("the schedule is changed all the time")
+
+
+def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list[Run] | None = None) -> StoredSchedule:
+    slots = [] if score in (NEVER, "inf") else [int(float(score))]
+    try:
+        schedule = read_schedule(name, fields["definition"], fields.get("payload", "{}"))
+        rhythm = schedule.rhythm
+    except (ValueError, TypeError, KeyError):
+        raise DamagedScheduleError from None
+    while slots and len(slots) < shown and (slot := rhythm.after(slots[-1])) is not None:
+        slots.append(slot)
+    return StoredSchedule(
+        schedule,
+        fields["source"],
+        fields.get("paused") == "1",
+        fields["created_at"],
+        fields["updated_at"],
+        fields.get("token", ""),
+        [write_time(slot) for slot in slots],
+        runs or [],
+    )
+
+
+def _read_run(stored: bytes, fate: bytes) -> Run:
+    try:
+        run = {"at": "", **json.loads(stored)}
+    except (ValueError, TypeError):
+        run = {"at": "", "detail": "its record can't be read"}
+    slot, status = run.get("slot"), fate.decode() or run.get("status", "")
+    return Run(None if slot is None else write_time(slot), run["at"], run.get("job"), status, run.get("detail"))

@@ -1,0 +1,171 @@
+"""Reading a job: RQ's hash and results, and our own fields, as one typed record."""
+
+import json
+import zlib
+from base64 import b64decode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+
+from errand.redis import keys
+from errand.redis.flights import Flights
+
+PLAIN = ("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at")
+DEPTH_LIMIT = 200  # of a result: what writes JSON gives up at 255
+ENDED = frozenset(keys.ENDED)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the last report said; `percent` is 100 when the job has finished and only then."""
+
+    done: float | None = None
+    total: float | None = None
+    percent: int | None = None
+    message: str = ""
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why the last attempt failed."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class LinkedJob:
+    """A job that waits for another one; `status` is None where it has expired."""
+
+    id: str
+    status: str | None
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job as it is now. Times are RFC 3339, UTC; `status` is RQ's word."""
+
+    id: str
+    type: str
+    queue: str
+    status: str
+    progress: Progress
+    attempts: int
+    interruptions: int
+    losses: int
+    retries_left: int
+    created_at: str | None
+    enqueued_at: str | None
+    run_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    result: Any
+    error: JobError | None
+    batch: str | None
+    tags: list[str]
+    depends_on: list[str]
+    dependents: list[LinkedJob]
+
+
+class StatusReader:
+    """Reads jobs over one asynchronous client."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._flights = Flights(redis, "store/status")
+
+    async def read(self, id: str) -> JobStatus | None:
+        """Return the job, None where there is none. Raises RedisError and TimeoutError."""
+        return read_status(id, await self._flights.call([keys.JOB + id, keys.RESULTS + id]))
+
+
+def read_status(id: str, answer: bytes) -> JobStatus | None:
+    """Return a job out of the script's answer, None where there is none. What can't be read of it is its error."""
+    found, last, due, children = json.loads(answer.decode(errors="replace"))
+    if "status" not in found:
+        return None
+    try:
+        return _build(id, found, last, due, children)
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
+        whole = {name: value for name, value in found.items() if name in PLAIN}
+        error = json.dumps({"type": "DamagedJob", "message": "a part of its record can't be read"})
+        return _build(id, {**whole, "errand_error": error}, None, None, ())
+
+
+def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
+    status = found["status"]
+    recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
+    error = _read_error(found.get("errand_error"), recorded, status)
+    result, unreadable = _read_result(recorded) if status == "finished" else (None, None)
+    return JobStatus(
+        id=id,
+        type=found.get("description", ""),
+        queue=found.get("origin", ""),
+        status=status,
+        progress=_read_progress(found.get("errand_progress"), status == "finished"),
+        attempts=_read_count(found.get("errand_attempts")),
+        interruptions=_read_count(found.get("errand_interruptions")),
+        losses=_read_count(found.get("errand_losses")),
+        retries_left=_read_count(found.get("retries_left")),
+        created_at=found.get("created_at"),
+        enqueued_at=found.get("enqueued_at"),
+        run_at=datetime.fromtimestamp(float(due), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if due else None,
+        started_at=found.get("started_at"),
+        ended_at=found.get("ended_at") if status in ENDED else None,
+        result=result,
+        error=unreadable if status == "finished" else error,
+        batch=found.get("errand_batch"),
+        tags=json.loads(found.get("errand_tags", "[]")),
+        depends_on=json.loads(found.get("dependency_ids", "[]")),
+        dependents=[LinkedJob(child, word or None) for child, word in children or ()],
+    )
+
+
+def _read_progress(stored: str | None, finished: bool) -> Progress:
+    report = json.loads(stored) if stored else {}
+    done, total = report.get("done"), report.get("total")
+    percent = 100 if finished else min(99, int(100 * done / total)) if done is not None and total else None
+    return Progress(done, total, percent, report.get("message", ""), report.get("updated_at"))
+
+
+def _read_count(stored: str | None) -> int:
+    return int(stored) if stored and stored.isdecimal() else 0
+
+
+def _read_result(recorded: dict[str, str]) -> tuple[Any, JobError | None]:
+    """Return a result, or why there is none to show: a plain worker stores what its job class likes."""
+    stored = recorded.get("return_value")
+    try:
+        text = b64decode(stored).decode() if stored else "null"
+        result = json.loads(text)
+        json.dumps(result, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half a surrogate pair
+        if text.count("[") + text.count("{") > DEPTH_LIMIT:
+            _check_depth(result, DEPTH_LIMIT)
+    except (ValueError, RecursionError) as error:
+        return None, JobError("UnreadableResult", f"its result is stored, and no JSON that could be shown: {error}")
+    return result, None
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if left < 0:
+        raise ValueError(f"it goes deeper than {DEPTH_LIMIT} levels")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, left - 1)
+
+
+def _read_error(stored: str | None, result: dict[str, str], status: str) -> JobError | None:
+    """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word."""
+    if stored:
+        return JobError(**json.loads(stored))
+    trace = result.get("exc_string")
+    if not trace or status not in ("failed", "stopped"):
+        return None
+    try:
+        last_line = zlib.decompress(b64decode(trace)).decode(errors="replace").strip().rpartition("\n")[2]
+    except (zlib.error, ValueError):
+        return JobError("Unknown", "the recorded error can't be read")
+    kind, colon, message = last_line.partition(": ")
+    return JobError(kind.rpartition(".")[2], message) if colon and " " not in kind else JobError("Lost", last_line)

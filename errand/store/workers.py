@@ -1,0 +1,90 @@
+"""Workers as RQ lists them: ours and plain ones."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from rq.utils import utcformat
+
+from errand.redis.lua.loader import read_script
+
+LISTED = 100  # of a worker's jobs
+
+
+@dataclass(frozen=True)
+class HeldJob:
+    """A job that a worker runs, and since when."""
+
+    id: str
+    type: str
+    started_at: str | None
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """One worker. `running` counts the jobs that it holds, of which `jobs` are the first hundred.
+
+    `working_seconds` is the time that its ended jobs took, together.
+    """
+
+    name: str
+    state: str
+    queues: list[str]
+    hostname: str | None
+    pid: int | None
+    started_at: str | None
+    heartbeat_at: str
+    running: int
+    jobs: list[HeldJob]
+    finished: int
+    failed: int
+    working_seconds: float
+
+
+class WorkerReader:
+    """Reads workers over one asynchronous client."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(read_script("store/workers"))
+
+    async def read_all(self) -> list[WorkerStatus]:
+        """Return the workers whose record has not expired, by name. Raises RedisError."""
+        answer = await self._script(args=[LISTED])
+        found = json.loads(answer.decode(errors="replace"))
+        return sorted((_build(*worker) for worker in found), key=lambda worker: worker.name)
+
+
+def _build(name: str, found: dict[str, str], running: int, jobs: Any) -> WorkerStatus:
+    pid = found.get("pid", "")
+    held = [HeldJob(id, type, _read_time(started)) for id, type, started in jobs]
+    return WorkerStatus(
+        name=name,
+        state=found.get("state", "?"),
+        queues=[queue for queue in found.get("queues", "").split(",") if queue],
+        hostname=found.get("hostname"),
+        pid=int(pid) if pid.isdecimal() else None,
+        started_at=found.get("birth"),
+        heartbeat_at=found["last_heartbeat"],
+        running=running,
+        jobs=sorted(held, key=lambda job: (job.started_at or "", job.id)),
+        finished=int(_read_number(found.get("successful_job_count"))),
+        failed=int(_read_number(found.get("failed_job_count"))),
+        working_seconds=round(_read_number(found.get("total_working_time")), 3),
+    )
+
+
+def _read_number(stored: str | None) -> float:
+    try:
+        return float(stored or 0)
+    except ValueError:  # somebody else's record
+        return 0.0
+
+
+def _read_time(stored: str) -> str | None:
+    """Return a time that is kept in seconds, as an execution's is, or as text, as a job's is."""
+    try:
+        return utcformat(datetime.fromtimestamp(float(stored), UTC))
+    except ValueError:
+        return stored or None

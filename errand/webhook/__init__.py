@@ -1,0 +1,1 @@
+"""What tells a URL of an end."""

@@ -1,0 +1,79 @@
+"""Where a webhook may go: https URLs, and of the addresses behind a name the public ones alone."""
+
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from errand.contract.errors import PermanentError
+
+Target = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+URL_LIMIT = 2_000
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Of IANA's special registries, what Python 3.11 takes for public.
+_SPECIAL = [ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
+
+
+class RefusedAddressError(PermanentError):
+    """Raised when a webhook's host has no address that may be called."""
+
+
+def check_url(url: str, allow_private: bool = False) -> str:
+    """Return a URL that a webhook may have. Raises ValueError, which says what to write.
+
+    `allow_private` lets http and private addresses pass as well.
+    """
+    if len(url) > URL_LIMIT or not re.fullmatch(r"[!-~]+", url):
+        raise ValueError(f"write at most {URL_LIMIT} characters of ASCII: a host in punycode, the rest percent-encoded")
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        raise ValueError("write https://…")
+    if "@" in parts.netloc:
+        raise ValueError("it can't hold a user or a password; a token may stand in the path or in the query")
+    if parts.fragment:
+        raise ValueError("it can't have a fragment (#…)")
+    host = parts.hostname or ""
+    address = _read_address(host)
+    if address is None and not _NAME.fullmatch(host):
+        raise ValueError("there is no host in it")
+    if parts.port == 0:  # reading it raises ValueError where it is no port
+        raise ValueError("its port is 0")
+    if address is not None and not allow_private and not is_public(address):
+        raise ValueError(f"{host} is no public address")
+    return url
+
+
+def find_targets(host: str, port: int, allow_private: bool) -> list[Target]:
+    """Resolve a host; return what may be called. Raises RefusedAddressError, and OSError where it can't be resolved."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    targets: list[Target] = [(family, address) for family, _, _, _, address in found]
+    public = [target for target in targets if allow_private or is_public(ip_address(target[1][0]))]
+    if not public:
+        raise RefusedAddressError(f"{host} has no public address; webhooks don't go to private ones")
+    return public
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Tell whether an address is anyone's on the internet.
+
+    An IPv4 address inside an IPv6 one counts for itself. What 6to4 and Teredo wrap is refused: nobody needs it today.
+    """
+    if isinstance(address, IPv6Address):
+        inside = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
+        if inside is not None:
+            return is_public(inside)
+        if address not in _GLOBAL_UNICAST or address.sixtofour or address.teredo:
+            return False
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _SPECIAL)
+    return address.is_global and not special
+
+
+def _read_address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""One POST to a webhook's URL, over a connection to an address that was looked at before."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from errand.webhook.address import Target, find_targets
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 20.0  # Standard Webhooks asks for 15 to 30
+
+
+class UndeliveredError(Exception):
+    """Raised when a webhook did not arrive, or was not taken; the text names the host and no more of the URL."""
+
+
+class _Connection(HTTPConnection):
+    """Goes to the targets given and nowhere else, whatever the name would lead to a moment later."""
+
+    def __init__(self, host: str, port: int, targets: Sequence[Target], tls: ssl.SSLContext | None) -> None:
+        super().__init__(host, port)
+        self.default_port = 443 if tls else 80  # left out of the Host header
+        self._targets = targets
+        self._tls = tls
+        self._watched: tuple[threading.Timer, socket.socket] | None = None
+        self.late = False
+
+    def connect(self) -> None:
+        """Connect to the first target that answers, and let the rest last ANSWER_SECONDS at most. Raises OSError."""
+        self.sock = _open(self._targets)
+        line = self.sock.dup()  # TLS takes the first one over
+        timer = threading.Timer(ANSWER_SECONDS, self._cut, [line])
+        timer.daemon = True
+        self._watched = timer, line
+        timer.start()
+        self.sock.settimeout(None)
+        if self._tls:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+
+    def close(self) -> None:
+        """End the connection and the watch over it."""
+        super().close()
+        if self._watched:
+            timer, line = self._watched
+            timer.cancel()
+            line.close()
+
+    def _cut(self, line: socket.socket) -> None:
+        """End the connection under whoever reads it: a time-out of the socket begins anew with each byte that drips."""
+        self.late = True
+        with suppress(OSError):  # it has just ended
+            line.shutdown(socket.SHUT_RDWR)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> int:
+    """Send `body`; return the answer's status. No redirect is followed, and of the answer only its head is read.
+
+    Raises RefusedAddressError and UndeliveredError.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        targets = find_targets(host, port, allow_private)
+        connection = _Connection(host, port, targets, _build_tls() if parts.scheme == "https" else None)
+        try:
+            connection.request("POST", path, body, dict(headers))
+            status = connection.getresponse().status
+        except (OSError, HTTPException):
+            if not connection.late:
+                raise
+        finally:
+            connection.close()
+        if connection.late:  # a head that was cut off reads like a whole one
+            raise UndeliveredError(f"{host}: no answer in {ANSWER_SECONDS:g} s")
+        return status
+    except HTTPException as error:  # its text is the other side's
+        raise UndeliveredError(f"{host}: no answer in HTTP ({type(error).__name__})") from None
+    except OSError as error:
+        raise UndeliveredError(f"{host}: {str(error) or type(error).__name__}") from error
+
+
+@cache
+def _build_tls() -> ssl.SSLContext:
+    """Return what checks certificates; to read the authorities' takes some 20 ms."""
+    return ssl.create_default_context()
+
+
+def _open(targets: Sequence[Target]) -> socket.socket:
+    """Connect to the first that answers; each has its share of what is left of CONNECT_SECONDS."""
+    failure: OSError | None = None
+    until = time.monotonic() + CONNECT_SECONDS
+    for nth, (family, address) in enumerate(targets):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(max(0.01, until - time.monotonic()) / (len(targets) - nth))
+        try:
+            sock.connect(address)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = failure or error
+        except BaseException:  # the job's time-out
+            sock.close()
+            raise
+    raise failure or OSError("it has no address")

@@ -1,0 +1,1 @@
+"""The worker behind the command of RQ."""

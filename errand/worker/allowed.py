@@ -1,0 +1,74 @@
+"""What a job's hash may make a worker run: the functions of the job files and nothing else.
+
+In RQ 3.0.0 a hash names code in five places: the function, three callbacks and an instance; and addresses in webhooks.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+from redis import Redis
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from errand.contract.errors import PermanentError
+from errand.worker.execution import Task
+
+
+class NotAllowedError(PermanentError):
+    """Raised when a job's hash names something that is no job file's."""
+
+
+class DamagedJob(PermanentError):  # noqa: N818 - its name is what the status shows
+    """Raised when a job's payload can't be read."""
+
+
+class AllowedJob(Job):
+    """RQ's job, limited to `functions`, by the path that RQ stores."""
+
+    functions: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    @classmethod
+    def build(cls, task: Task, connection: Redis) -> Self:
+        """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
+        job = cls(task.id, connection=connection)
+        job.serializer = JSONSerializer  # given to RQ 3.0.0's constructor it is looked up anew for each job
+        job.data = task.data
+        job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
+        job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
+        job._success_callback_name = task.callback or None
+        return job
+
+    def perform(self) -> Any:
+        """Run it, in the context in which `get_current_job` finds it.
+
+        Raises DamagedJob, NotAllowedError and what the job raises.
+        """
+        try:
+            self.func_name  # noqa: B018 - reads the payload
+        except Exception as error:  # whatever is wrong with one record must not end the worker
+            cause = error.__cause__ or error
+            raise DamagedJob(f"its record can't be read: {type(cause).__name__}: {str(cause)[:300]}") from error
+        return super().perform()
+
+    def _execute(self) -> Any:
+        self._check()
+        return super()._execute()
+
+    def _check(self) -> None:
+        """Look at every name before the work begins. Raises NotAllowedError."""
+        names = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
+        if any(names):
+            raise NotAllowedError(f"the job names a callback, {next(filter(None, names))[:80]!r}; Errand runs none")
+        if self.instance is not None or self.func_name not in self.functions:
+            raise NotAllowedError(f"{str(self.func_name)[:80]!r} is no function of a file in jobs/")
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The function, found by its path in the list; nothing is imported."""
+        self._check()
+        return self.functions[str(self.func_name)]
+
+    success_callback = failure_callback = stopped_callback = property(lambda self: None)
+
+    def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
+        """Send nothing: the addresses in a hash could be anyone's."""

@@ -1,0 +1,101 @@
+"""One attempt of a job, in a thread or in a process of its own: from a task to its last word."""
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from redis import Redis
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
+
+from errand.contract.attempt import Attempt, NoAttempt, enter
+from errand.contract.errors import PermanentError, describe_error, write_json
+from errand.worker.allowed import AllowedJob
+from errand.worker.execution import Task, Word
+from errand.worker.trace import format_trace, pack_trace
+
+T = TypeVar("T")
+
+
+class JobStopped(BaseException):
+    """Raised inside a job that somebody stopped; not an Exception, so that ordinary handlers let it pass."""
+
+    def __init__(self) -> None:
+        super().__init__("it was stopped on request")
+
+
+def build_timeout(seconds: float) -> type[JobTimeoutException]:
+    """Return RQ's error for a time-out, as a class with its text: a thread can be given no more."""
+
+    class TimedOut(JobTimeoutException):
+        def __init__(self, *_: object) -> None:
+            super().__init__(f"Task exceeded maximum timeout value ({seconds:g} seconds)")
+
+    TimedOut.__name__ = TimedOut.__qualname__ = JobTimeoutException.__name__
+    return TimedOut
+
+
+class LiveAttempt(NoAttempt):
+    """An attempt whose worker writes everything, with the rest of what it records.
+
+    `report` takes a report as JSON. `check_stop` is called before each; what it raises is raised in the job.
+    `take_cancel` is given what cancels the job from another thread, where the job is a coroutine.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        check_stop: Callable[[], None] | None = None,
+        take_cancel: Callable[[Callable[[], object]], None] | None = None,
+    ) -> None:
+        self._report = report
+        self._check_stop = check_stop
+        self._take_cancel = take_cancel
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Hand a progress report to the worker."""
+        self._report(write_json(progress))
+
+    def check_stop(self) -> None:
+        """Raise what ends the job, once somebody has stopped it."""
+        if self._check_stop is not None:
+            self._check_stop()
+
+    async def run(self, coroutine: Awaitable[T]) -> T:
+        """Return what `coroutine` does; tell the worker how to cancel it from another thread, while it waits."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._take_cancel is not None and task is not None:
+            self._take_cancel(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await coroutine
+
+
+def perform(
+    task: Task, job_class: type[AllowedJob], connection: Redis, attempt: Attempt
+) -> tuple[Word, BaseException | None]:
+    """Run a task as `attempt`; return its last word, and the error if it ended with one. Raises nothing."""
+    try:
+        job = job_class.build(task, connection)
+        enter(attempt)
+        result = job.perform()
+        value = "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
+        return Word("finished", task, value, ended=time.time()), None
+    except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
+        return describe_failure(task, error), error
+
+
+def describe_failure(task: Task, error: BaseException) -> Word:
+    """Return the last word of a task that ended with `error`."""
+    kind = "failed"
+    if isinstance(error, PermanentError):
+        kind = "permanent"
+    elif isinstance(error, JobStopped):
+        kind = "stopped"
+    return Word(kind, task, pack_trace(format_trace(error)), describe_error(error), ended=time.time())
+
+
+def describe_timeout(task: Task, delay_seconds: float = 0.0) -> Word:
+    """Return the last word for a task that does not end by itself."""
+    word = describe_failure(task, build_timeout(task.timeout_seconds)())
+    return word._replace(delay_seconds=delay_seconds)

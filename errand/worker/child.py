@@ -1,0 +1,72 @@
+"""A process for one job: isolated ones, and those whose process died under them."""
+
+import logging
+import math
+import os
+import time
+from contextlib import suppress
+
+from redis import Redis, RedisError
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
+
+from errand.worker.allowed import AllowedJob
+from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
+from errand.worker.execution import Task, Word
+from errand.worker.odd import Odd
+from errand.worker.processes.fork import handle_stops
+from errand.worker.records import Records
+from errand.worker.tell import tell_end
+
+RETRY_SECONDS = 0.5
+logger = logging.getLogger("rq.worker")
+
+
+class Child:
+    """Runs one task to its recorded end."""
+
+    def __init__(self, task: Task, records: Records, connection: Redis, job_class: type[AllowedJob], odd: Odd) -> None:
+        self._task = task
+        self._records = records
+        self._connection = connection
+        self._job_class = job_class
+        self._odd = odd
+        self._draining = False
+
+    def run(self) -> None:
+        """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
+        os.environ["RQ_JOB_ID"] = self._task.id
+        handle_stops(self._drain)
+        word, error = self._perform()
+        if self._draining and word.kind == "failed" and not isinstance(error, JobTimeoutException):
+            word = Word("interrupted", self._task, ended=word.ended)
+        self._record(word, error)
+
+    def _drain(self, *_: object) -> None:
+        self._draining = True
+
+    def _perform(self) -> tuple[Word, BaseException | None]:
+        seconds = self._task.timeout_seconds
+        attempt = LiveAttempt(self._report)
+        if math.isinf(seconds):
+            return perform(self._task, self._job_class, self._connection, attempt)
+        try:
+            with UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
+                return perform(self._task, self._job_class, self._connection, attempt)
+        except JobTimeoutException as error:  # it came just as the job had ended
+            return describe_failure(self._task, error), error
+
+    def _report(self, text: str) -> None:
+        with suppress(RedisError):  # the work matters more
+            self._records.turn([Word("progress", self._task, text)])
+
+    def _record(self, word: Word, error: BaseException | None) -> None:
+        resent = False
+        while True:
+            try:
+                turn = self._records.turn([word])
+                tell_end(word, turn.answers[0], error, resent)
+                self._odd.settle([word], turn)
+                return
+            except RedisError:
+                resent = True
+                time.sleep(RETRY_SECONDS)

@@ -1,0 +1,41 @@
+"""Moving due jobs (delays, `run_at`, retries) to their queues: any number of workers may do it at once."""
+
+from redis import Redis
+from rq import Queue
+from rq.scheduler import RQScheduler
+from rq.utils import now, utcformat
+
+from errand.redis.lua.loader import read_script
+
+MOST_AT_ONCE = 1000  # a script holds up everybody else
+MOST_ROUNDS = 20
+LOCK_SECONDS = 5
+TAKE_OVER_MS = 1500  # a plain scheduler looks at its lock once a second
+
+
+class DueJobs:
+    """The schedules of some queues."""
+
+    def __init__(self, redis: Redis, queues: list[Queue]) -> None:
+        self._script = redis.register_script(read_script("worker/due"))
+        self._queues = queues
+
+    def move(self) -> int:
+        """Move what is due; return how many jobs. Raises RedisError."""
+        return sum(self._move_all(queue) for queue in self._queues)
+
+    def _move_all(self, queue: Queue) -> int:
+        moved = 0
+        for _ in range(MOST_ROUNDS):
+            step = self._move(queue)
+            moved += step
+            if step < MOST_AT_ONCE:
+                break
+        return moved
+
+    def _move(self, queue: Queue) -> int:
+        lock = RQScheduler.get_locking_key(queue.name)
+        moved: int = self._script(
+            keys=[lock], args=[queue.name, MOST_AT_ONCE, LOCK_SECONDS, utcformat(now()), TAKE_OVER_MS]
+        )
+        return moved

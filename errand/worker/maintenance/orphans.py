@@ -1,0 +1,35 @@
+"""Jobs that wait for others that have ended without a word to them: under a plain worker, or by RQ's own tools."""
+
+import time
+from collections.abc import Sequence
+
+from errand.worker.records import Records
+
+INTERVAL_SECONDS = 60.0
+PAGE = 200
+PAGES = 10  # a script holds up everybody else
+
+
+class Strays:
+    """Settles them, a part of each queue's waiting jobs a minute; any number of workers may."""
+
+    def __init__(self, records: Records, queues: Sequence[str]) -> None:
+        self._records = records
+        self._first = dict.fromkeys(queues, 0)
+        self._swept_at = float("-inf")
+
+    def run(self) -> None:
+        """Do what is due. Raises RedisError."""
+        if time.monotonic() - self._swept_at < INTERVAL_SECONDS:
+            return
+        self._swept_at = time.monotonic()
+        for queue in self._first:
+            self._sweep(queue)
+
+    def _sweep(self, queue: str) -> None:
+        for _ in range(PAGES):
+            seen, gone = self._records.settle_strays(queue, self._first[queue], PAGE)
+            if seen < PAGE:
+                self._first[queue] = 0
+                return
+            self._first[queue] += seen - gone

@@ -1,0 +1,1 @@
+"""The worker's processes: the supervisor and what it starts."""

@@ -1,0 +1,109 @@
+"""The supervisor's children: the runner, and a process for each job that runs alone."""
+
+import mmap
+import os
+import signal
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from errand.worker.execution import Task
+from errand.worker.processes.fork import fork, kill_group
+
+_TIME = struct.Struct("d")
+
+
+class Pulse:
+    """When a child's loop last went round, in memory that both processes see."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _TIME.size)
+        self.beat()
+
+    def beat(self) -> None:
+        """Note that it goes round."""
+        _TIME.pack_into(self._memory, 0, time.monotonic())
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long it has not."""
+        beat_at: float = _TIME.unpack_from(self._memory)[0]
+        return time.monotonic() - beat_at
+
+
+class RunnerProcess:
+    """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan."""
+
+    def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None]) -> None:
+        self.prefix = prefix
+        self.started_at = time.monotonic()
+        self.retires_by: float | None = None
+        self.why: str | None = None
+        self.is_done = self.is_plans_end = False
+        self.pulse = Pulse()
+        self.orders, theirs = Pipe()
+
+        def run() -> None:
+            self.orders.close()
+            main(theirs, self.pulse)
+
+        self.pid = fork("errand-runner", run)
+        theirs.close()
+
+    def holds(self, member: str) -> bool:
+        """Tell whether this runner took the execution."""
+        return member.rpartition(":")[2].startswith(self.prefix)
+
+    def tell(self, order: str, content: Any = None) -> None:
+        """Send an order; one that has ended hears nothing."""
+        with suppress(OSError):
+            self.orders.send((order, content))
+
+    def hear(self) -> list[Task]:
+        """Return the tasks that are to run alone; note that it is done where it says so."""
+        tasks = []
+        with suppress(EOFError, OSError):
+            while self.orders.poll():
+                word, content = self.orders.recv()
+                if word == "done":
+                    self.is_done, self.is_plans_end = True, content
+                else:
+                    tasks.append(content)
+        return tasks
+
+    def kill(self, why: str) -> None:
+        """End it and what its jobs started."""
+        self.why = self.why or why
+        kill_group(self.pid)
+
+
+class ChildProcess:
+    """A process that runs one task alone."""
+
+    def __init__(self, task: Task, main: Callable[[Task], None]) -> None:
+        self.task = task
+        self.why: str | None = None
+        self.pid = fork("errand-job", lambda: main(task))
+
+    def tell_to_drain(self) -> None:
+        """Let what it raises from now on count as an interruption."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self, why: str) -> None:
+        """End it and what its job started."""
+        self.why = self.why or why
+        kill_group(self.pid)
+
+
+def reap(pid: int) -> int | None:
+    """Return how a child ended, as an exit code or a negative signal, None while it lives; its group ends with it."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        return None
+    kill_group(pid)
+    return os.waitstatus_to_exitcode(status)

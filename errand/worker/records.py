@@ -1,0 +1,189 @@
+"""What the worker writes in Redis: RQ's records and our leases, each step one script."""
+
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+from rq.utils import as_text
+
+from errand.redis import keys
+from errand.redis.lua.loader import Value, assemble, read_script
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.trace import LOST_TRACE
+
+MOST_AT_ONCE = 100
+HELD_SECONDS = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn brought: an answer for each word, new tasks, jobs set aside.
+
+    `wait_seconds` tells when a job may start that its type's rate holds back now; None where there is none.
+    """
+
+    answers: list[str]
+    tasks: list[Task]
+    aside: list[tuple[str, str]]
+    wait_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds: of a lease, of jobs that ended and don't say it themselves, of the worker's record in RQ."""
+
+    lease_seconds: float
+    result_seconds: int
+    failure_seconds: int
+    worker_seconds: int
+
+
+class Records:
+    """The scripts, as one process of the worker `name` calls them; `ending` are the values of those that end jobs.
+
+    Every method may raise RedisError.
+    """
+
+    def __init__(
+        self, redis: Redis, name: str, lifetimes: Lifetimes, ending: Mapping[str, Value] | None = None
+    ) -> None:
+        self.redis = redis
+        self._name = name
+        self._lifetimes = lifetimes
+        self._hold = redis.register_script(read_script("worker/hold"))
+        steps = ("turn", "recover", "release", "orphans")
+        scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
+        self._turn, self._recover, self._release, self._orphans = scripts
+
+    def turn(
+        self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
+    ) -> Turn:
+        """Record `words` and take a job for each of `executions`, their new ids, as far as there are jobs.
+
+        `again` is 1 where the same was asked before and the reply did not come, 2 if then nothing new shall be taken.
+        """
+        now = time.time()
+        args: list[Any] = [*self._head(now), len(words)]
+        for word in words:
+            args += _write_word(word)
+        served = queues or Queues([], in_turn=False)
+        args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
+        answers, tasks, aside, wait_ms = self._turn(args=[*args, *served.names, *executions, *served.rates])
+        return Turn(
+            [answer.decode() for answer in answers],
+            [_read_task(fields, now) for fields in tasks],
+            _read_pairs([text for pair in aside for text in pair]),
+            None if wait_ms < 0 else wait_ms / 1000,
+        )
+
+    def hold(self) -> tuple[bool, dict[str, float]]:
+        """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""
+        known, held = self._hold(args=[*self._head(), self._lifetimes.worker_seconds, HELD_SECONDS])
+        return bool(known), {_read_text(held[i]): _read_timeout(held[i + 1]) for i in range(0, len(held), 2)}
+
+    def recover(self) -> list[tuple[str, str]]:
+        """Hand back what nobody holds any more, of any worker; return members and what became of their jobs."""
+        return _read_pairs(self._recover(args=[*self._head(), LOST_TRACE, MOST_AT_ONCE]))
+
+    def release(self, why: str, prefix: str = "", spared: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """Hand back what this worker holds under executions that begin with `prefix`, less the members `spared`.
+
+        `why` is lost or interrupted; they come to the front of their queues in the order in which they started.
+        """
+        return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
+
+    def settle_strays(self, queue: str, first: int, most: int) -> tuple[int, int]:
+        """Settle deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
+
+        Return how many were looked at, and how many of them no longer wait.
+        """
+        seen, gone = self._orphans(args=[*self._head(), queue, first, most])
+        return seen, gone
+
+    def find(self, member: str, timeout_seconds: float) -> Task:
+        """Return a task that is held, without its payload."""
+        id, _, execution = member.rpartition(":")
+        queue = self.redis.hget(keys.JOB + id, "origin")
+        started = self.redis.hget(keys.EXECUTION + member, "created_at")
+        started_at = float(started or time.time())
+        return Task(id, execution, as_text(queue or b""), b"", timeout_seconds, "", "", "", 0, "", started_at)
+
+    def _head(self, now: float | None = None) -> list[Any]:
+        now = now or time.time()
+        times = self._lifetimes
+        return [
+            self._name,
+            int(times.lease_seconds * 1000),
+            format_time(now),
+            repr(now),
+            times.result_seconds,
+            times.failure_seconds,
+        ]
+
+
+def format_time(seconds: float) -> str:
+    """Return a time as RQ keeps it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+
+
+def _write_word(word: Word) -> list[Any]:
+    task = word.task
+    return [
+        word.kind,
+        task.id,
+        task.execution,
+        task.queue,
+        format_time(word.ended),
+        repr(task.started),
+        repr(word.ended),
+        word.value,
+        word.error,
+        word.delay_seconds,
+    ]
+
+
+def _read_task(fields: list[bytes], started: float) -> Task:
+    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields
+    return Task(
+        id.decode(),
+        execution.decode(),
+        queue.decode(),
+        _read_data(data),
+        _read_timeout(timeout),
+        result_ttl.decode(),
+        failure_ttl.decode(),
+        description.decode(errors="replace"),
+        int(losses),
+        callback.decode(errors="replace"),
+        started,
+    )
+
+
+def _read_data(stored: bytes) -> bytes:
+    """Return a payload. Here and not by the job's thread: unpacking lets all other threads have the interpreter."""
+    try:
+        return zlib.decompress(stored)
+    except zlib.error:
+        return stored  # RQ reads it so, too
+
+
+def _read_timeout(stored: bytes) -> float:
+    """Return RQ's time-out, infinite for its -1."""
+    try:
+        seconds = float(stored or 180)
+    except ValueError:  # damaged while the job runs
+        seconds = 180.0
+    return seconds if seconds >= 0 else float("inf")
+
+
+def _read_pairs(told: list[bytes]) -> list[tuple[str, str]]:
+    return [(_read_text(told[i]), _read_text(told[i + 1])) for i in range(0, len(told), 2)]
+
+
+def _read_text(stored: bytes) -> str:
+    """Return text; an id of somebody else's may hold any bytes."""
+    return stored.decode(errors="replace")

@@ -1,0 +1,288 @@
+"""The runner: a process whose threads run jobs, and whose one loop takes them and records their ends, in batches."""
+
+import logging
+import os
+import select
+import time
+from asyncio import CancelledError
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from secrets import token_hex
+
+from redis import Redis, RedisError
+
+from errand.redis import keys
+from errand.worker.allowed import AllowedJob
+from errand.worker.attempt import JobStopped, LiveAttempt, build_timeout, describe_failure, perform
+from errand.worker.channel import Channel
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.odd import Odd
+from errand.worker.processes.fork import handle_stops
+from errand.worker.processes.handles import Pulse
+from errand.worker.records import Records, Turn
+from errand.worker.tell import tell_end
+from errand.worker.threads import Running, Threads
+
+LOOK_SECONDS = 0.25
+LOOK_AFTER_ORDERS_SECONDS = 0.02
+CLOCK_SECONDS = 0.1
+RATE_SECONDS = 0.005  # a rate makes good what comes 50 ms late
+LONGEST_WAIT_SECONDS = 1.0
+logger = logging.getLogger("rq.worker")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end."""
+
+    prefix: str
+    threads: int
+    queues: Queues
+    isolated: tuple[bytes, ...]
+    busy: tuple[str, ...] = ()
+    burst: bool = False
+    most_jobs: int | None = None
+    most_idle_seconds: float | None = None
+
+
+class Runner:
+    """Runs until told to end, or until what its plan says has come."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        orders: Connection,
+        pulse: Pulse,
+        records: Records,
+        connection: Redis,
+        job_class: type[AllowedJob],
+        odd: Odd,
+    ) -> None:
+        self._plan = plan
+        self._orders = orders
+        self._records = records
+        self._connection = connection
+        self._job_class = job_class
+        self._odd = odd
+        self._pulse = pulse
+        self._channel = Channel(records.redis, keys.WORK)
+        self._threads = Threads(self._perform, self._take_end)
+        self._running: dict[str, tuple[Running, float]] = {}
+        self._alone = set(plan.busy)
+        self._outbox: deque[Word] = deque()
+        self._ends: deque[tuple[Running, Word, BaseException | None]] = deque()
+        self._words: list[Word] = []
+        self._errors: dict[str, BaseException | None] = {}
+        self._executions: list[str] = []
+        self._again = self._resent = False
+        self._wait_until = self._wait_seconds = self._kept_at = self._clock_at = 0.0
+        self._draining = False
+        self._abandoned: set[str] = set()
+        self._taken = 0
+        self._looked_at = 0.0
+        self._dry = False
+        self._rated_at: float | None = None
+        self._idle_since = time.monotonic()
+        self._wake_out, self._wake_in = os.pipe()
+        self._woken = self._is_called = False
+
+    def run(self) -> None:
+        """Work; return when nothing is left to do."""
+        # A handler, for what is ignored here would be ignored by the processes that jobs start. A platform that stops
+        # us signals every process, those too, and what they make fail is no failure.
+        handle_stops(self._drain)
+        while not self._is_over():
+            self._pulse.beat()
+            self._wait()
+            self._look_at_clock()
+            self._turn()
+            if self._is_called:  # only now: what woke us is no news any more, and a job waits for its start
+                self._channel.read()
+                self._is_called = False
+        self._orders.send(("done", not self._draining))
+
+    def _drain(self, *_: object) -> None:
+        self._draining = True
+
+    def _perform(self, task: Task) -> tuple[Word, BaseException | None]:
+        def report(text: str) -> None:
+            self._outbox.append(Word("progress", task, text))
+            self._wake()
+
+        running = self._threads.current
+
+        def check_stop() -> None:
+            if running.is_stopped:  # it was interrupted, and has swallowed that
+                raise JobStopped
+
+        attempt = LiveAttempt(report, check_stop, running.take_cancel)
+        word, error = perform(task, self._job_class, self._connection, attempt)
+        if isinstance(error, CancelledError) and running.error is not None:
+            error = running.error()
+            word = describe_failure(task, error)
+        return word, error
+
+    def _take_end(self, running: Running, word: Word, error: BaseException | None) -> None:
+        self._ends.append((running, word, error))
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            os.write(self._wake_in, b"x")
+
+    def _wait(self) -> None:
+        """Wait until there is something to do, and obey; while there is, look after orders only now and then.
+
+        A look gives the interpreter to the jobs' threads; they shall have it while the next call to Redis is under way.
+        """
+        now = time.monotonic()
+        busy = self._is_busy(now)
+        if busy and now - self._looked_at < LOOK_AFTER_ORDERS_SECONDS:
+            return
+        self._looked_at = now
+        seconds = 0.0 if busy else LOOK_SECONDS
+        if self._rated_at is not None and self._count_free() > 0:
+            seconds = max(0.0, min(seconds, self._rated_at - now))
+        if now < self._wait_until:
+            seconds = min(LOOK_SECONDS, self._wait_until - now)
+        channel = self._channel.fileno()
+        poll = select.poll()
+        for descriptor in (self._wake_out, self._orders.fileno(), channel):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+        if self._wake_out in ready:
+            os.read(self._wake_out, 64)
+            self._woken = False
+        self._is_called = channel in ready
+        if self._orders.fileno() in ready:
+            self._obey()
+
+    def _is_busy(self, now: float) -> bool:
+        """Tell whether there is something to tell Redis, or to take from it."""
+        has_more = not self._dry and self._count_free() > 0
+        return now >= self._wait_until and bool(self._ends or self._outbox or has_more)
+
+    def _obey(self) -> None:
+        while self._orders.poll():
+            order, content = self._orders.recv()
+            if order == "drain":
+                self._drain()
+            elif order == "retire":
+                self._drain()
+                self._abandoned.update(content)
+            elif order == "free":
+                self._alone.discard(content)
+            elif order == "stop" and content in self._running:
+                running = self._running[content][0]
+                running.is_stopped = True
+                running.interrupt(JobStopped)
+
+    def _look_at_clock(self) -> None:
+        now = time.monotonic()
+        if now - self._clock_at < CLOCK_SECONDS:
+            return
+        self._clock_at = now
+        for running, deadline in self._running.values():
+            if now > deadline:
+                running.interrupt(build_timeout(running.task.timeout_seconds))
+        if now - self._kept_at > 1:
+            self._kept_at = now
+            self._channel.keep()
+
+    def _turn(self) -> None:
+        """Tell Redis what there is to tell, and take a job for each free thread; after a fault the same again."""
+        self._collect()
+        if time.monotonic() < self._wait_until:
+            return
+        if not self._again:
+            # Half of them a call at most, so that one half runs while the other one's ends are told.
+            free = min(self._count_free(), -(-self._plan.threads // 2))
+            tails = token_hex(12 * free)
+            self._executions = [self._plan.prefix + tails[24 * i : 24 * i + 24] for i in range(free)]
+        if not self._words and not self._executions:
+            return
+        again = 0 if not self._again else 2 if self._draining else 1
+        try:
+            turn = self._records.turn(self._words, self._executions, self._plan.queues, again)
+        except RedisError as error:
+            self._again = bool(self._executions)
+            self._resent = True
+            self._back_off(error)
+            return
+        words, self._words = self._words, []
+        resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
+        self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
+        self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
+        self._plan.queues.rotate()
+        for id, reason in turn.aside:
+            logger.error("Job %s is set aside: %s", id, reason)
+        for task in turn.tasks:
+            self._start(task)
+        for word, answer in zip(words, turn.answers, strict=True):
+            tell_end(word, answer, self._errors.pop(word.task.member, None), resent)
+        self._settle_odd(words, turn)
+        if turn.tasks or words:
+            self._idle_since = time.monotonic()
+
+    def _settle_odd(self, words: list[Word], turn: Turn) -> None:
+        try:
+            if self._odd.settle(words, turn):
+                self._dry = False
+        except RedisError as error:
+            self._words = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
+            self._back_off(error)
+
+    def _collect(self) -> None:
+        while self._ends:
+            running, word, error = self._ends.popleft()
+            self._running.pop(running.task.member, None)
+            self._threads.take_back(running)
+            if self._draining and word.kind == "failed" and not running.interrupted:
+                word = word._replace(kind="interrupted")  # what a stop does to a job is not its failure
+            self._errors[word.task.member] = error
+            self._outbox.append(word)
+        while self._outbox:
+            self._words.append(self._outbox.popleft())
+
+    def _count_free(self) -> int:
+        if self._draining:
+            return 0
+        free = max(0, self._plan.threads - len(self._running) - len(self._alone))
+        return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self._taken)
+
+    def _start(self, task: Task) -> None:
+        self._taken += 1
+        if task.losses or self._is_isolated(task):
+            self._alone.add(task.member)
+            self._orders.send(("alone", task))
+        else:
+            self._running[task.member] = (self._threads.start(task), time.monotonic() + task.timeout_seconds)
+
+    def _is_isolated(self, task: Task) -> bool:
+        return bool(self._plan.isolated) and task.data.startswith(self._plan.isolated)
+
+    def _back_off(self, error: RedisError) -> None:
+        if not self._wait_seconds:
+            logger.warning(
+                "Redis is away (%s: %s); what has ended is kept and told when it is back", type(error).__name__, error
+            )
+        self._wait_seconds = min(max(0.1, self._wait_seconds * 2), LONGEST_WAIT_SECONDS)
+        self._wait_until = time.monotonic() + self._wait_seconds
+
+    def _is_over(self) -> bool:
+        plan = self._plan
+        if self._ends or self._outbox or self._words or self._again or self._running.keys() - self._abandoned:
+            return False
+        if self._draining:
+            return True
+        if self._alone:
+            return False
+        idle_seconds = time.monotonic() - self._idle_since
+        return (
+            (plan.burst and self._dry and self._rated_at is None)
+            or (plan.most_jobs is not None and self._taken >= plan.most_jobs)
+            or (plan.most_idle_seconds is not None and idle_seconds > plan.most_idle_seconds)
+        )

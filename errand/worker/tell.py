@@ -1,0 +1,46 @@
+"""What the worker's log says of a job's end."""
+
+import logging
+
+from errand.worker.execution import Word
+
+logger = logging.getLogger("rq.worker")
+
+AGAIN = {"scheduled": "will be tried again", "queued": "will be tried again", "interrupted": "goes back to its queue"}
+
+
+def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
+    """Log one answer of Redis to one word; `resent` words may have been recorded the first time."""
+    if word.kind == "progress" and answer == "progress":
+        return
+    name = f"{word.task.description} {word.task.id}"
+    if answer == "late":
+        if not resent:
+            what = "progress" if word.kind == "progress" else "end"
+            logger.warning("%s: its lease was over and it went elsewhere; its %s is dropped", name, what)
+    elif answer in ("canceled", "deleted"):
+        logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind)
+    elif word.kind == "interrupted":
+        logger.warning("%s: interrupted by the stop; it goes back to the front of its queue", name)
+    elif error is not None:
+        fate = AGAIN.get(answer, "failed for good") if word.kind != "stopped" else "stopped"
+        logger.error("%s: %s: %s", name, fate, type(error).__name__, exc_info=error)
+    else:
+        logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started)
+
+
+def tell_fates(fates: list[tuple[str, str]]) -> None:
+    """Log what became of jobs whose process is gone: members and fates."""
+    for member, fate in fates:
+        id = member.rpartition(":")[0]
+        if fate == "queued":
+            logger.warning("Job %s was left by its process; it goes back to the front of its queue", id)
+        elif fate == "failed":
+            logger.error("Job %s was left by its process too often; it has failed", id)
+        elif fate == "set aside":
+            logger.error("Job %s was left by its process; its record can't be read, and it is set aside", id)
+
+
+def describe_end(code: int) -> str:
+    """Return how a process with this exit code ended, in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,128 @@
+"""The threads that run jobs, and stopping one of them."""
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+
+from errand.worker.attempt import describe_failure
+from errand.worker.execution import Task, Word
+
+Run = Callable[[Task], tuple[Word, BaseException | None]]
+
+
+class Running:
+    """A task in its thread; `end` and `interrupt` exclude each other, so no other task is hit."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.interrupted = self.is_stopped = False
+        self.error: type[BaseException] | None = None
+        self._cancel: Callable[[], object] | None = None
+        self._ended = False
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+
+    def begin(self) -> None:
+        """Note the thread."""
+        self._thread = threading.get_ident()
+
+    def take_cancel(self, cancel: Callable[[], object]) -> None:
+        """Note what cancels the task, which is a coroutine."""
+        self._cancel = cancel
+
+    def end(self) -> None:
+        """Note that nothing of the task runs any more."""
+        with self._lock:
+            self._ended = True
+
+    def interrupt(self, error: type[BaseException]) -> None:
+        """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns.
+
+        A coroutine is canceled as well: its loop may wait long for something else, or keep the error to itself.
+        """
+        with self._lock:
+            if not self._ended and not self.interrupted and self._thread is not None:
+                self.interrupted = True
+                self.error = error
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
+                if self._cancel is not None:
+                    with suppress(RuntimeError):  # its loop has just ended
+                        self._cancel()
+
+
+class Threads:
+    """Runs tasks, each in a thread; `done` is called there with its end."""
+
+    def __init__(self, run: Run, done: Callable[[Running, Word, BaseException | None], None]) -> None:
+        self._run = run
+        self._done = done
+        self._tasks: deque[Running] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._ringing = False
+        self._idle = 0
+        self._here = threading.local()
+
+    def start(self, task: Task) -> Running:
+        """Run a task, in a thread that has nothing to do or in a new one."""
+        running = Running(task)
+        if self._idle > 0:
+            self._idle -= 1
+        else:
+            threading.Thread(target=self._work, daemon=True).start()
+        self._tasks.append(running)
+        self._ring()
+        return running
+
+    @property
+    def current(self) -> Running:
+        """The task of the thread that asks."""
+        running: Running = self._here.running
+        return running
+
+    def take_back(self, running: Running) -> None:
+        """Count the thread of a task that has ended as idle; for the thread that calls `start`."""
+        if not running.interrupted:
+            self._idle += 1
+
+    def _ring(self) -> None:
+        """Wake one thread; it wakes the next if there is more to do, so that short tasks need no more than one."""
+        if not self._ringing:
+            self._ringing = True
+            self._bell.put(None)
+
+    def _await(self) -> Running:
+        while True:
+            with suppress(IndexError):
+                running = self._tasks.popleft()
+                if self._tasks:
+                    self._ring()
+                return running
+            self._bell.get()
+            self._ringing = False  # before it looks again: what comes from now on rings again
+
+    def _work(self) -> None:
+        while True:
+            running = self._await()
+            running.begin()
+            self._here.running = running
+            word, error = self._perform(running)
+            if running.interrupted:  # what was raised may still be on its way to this thread
+                with suppress(BaseException):
+                    for _ in range(1000):
+                        pass
+            self._done(running, word, error)
+            if running.interrupted:
+                return
+
+    def _perform(self, running: Running) -> tuple[Word, BaseException | None]:
+        try:
+            try:
+                return self._run(running.task)
+            finally:
+                running.end()
+        except BaseException as error:  # an interruption that came just as the task had ended
+            running.end()
+            return describe_failure(running.task, error), error

@@ -1,0 +1,180 @@
+"""The worker: a class for the `rq worker` command, whose work a supervisor and its processes do."""
+
+import gc
+import os
+import socket
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from pydantic_settings import BaseSettings
+from redis import Redis, RedisError
+from redis.exceptions import ConnectionError, OutOfMemoryError, TimeoutError
+from rq import Queue, Worker
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
+from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.worker.base import DequeueStrategy, WorkerStatus
+
+from errand.contract.load import list_queues, load_jobs
+from errand.redis import keys
+from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
+from errand.redis.settings import SettingsError, read_settings, tell
+from errand.store.settings import LifetimeSettings
+from errand.webhook.webhooks import Webhooks
+from errand.worker.allowed import AllowedJob
+from errand.worker.channel import Channel
+from errand.worker.child import Child
+from errand.worker.execution import Queues, Task
+from errand.worker.maintenance.due import DueJobs
+from errand.worker.maintenance.orphans import Strays
+from errand.worker.maintenance.schedules import DueSchedules
+from errand.worker.maintenance.sweep import Sweep
+from errand.worker.odd import Odd
+from errand.worker.processes.handles import Pulse
+from errand.worker.processes.signals import Signals
+from errand.worker.processes.supervisor import Supervisor
+from errand.worker.records import Lifetimes, Records
+from errand.worker.runner import Plan, Runner
+from errand.worker.settings import WorkerSettings
+
+S = TypeVar("S", bound=BaseSettings)
+# Some three seconds of retries: what a job asks of Redis should not fail for a restart.
+JOBS = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS, retries=5)
+
+
+class ErrandWorker(Worker):
+    """Registered and seen as RQ's worker; takes, runs and records jobs by a road of its own."""
+
+    def __init__(self, queues: list[Queue | str], name: str | None = None, *args: Any, **options: Any) -> None:
+        # The rq command passes its own serializer and classes, even where the user named none.
+        types = load_jobs()
+        functions = {job.path: job.perform for job in types.values()}
+        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": functions})
+        options["job_class"] = self._job_class
+        options["queue_class"] = Queue
+        options["serializer"] = "json"
+        names = [queue if isinstance(queue, str) else queue.name for queue in queues]
+        super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
+        self._settings = _read_settings(WorkerSettings)
+        self._ending = Webhooks(types).values
+        self._connector = PoolConnector(self.connection)
+        # RQ's serializer writes the function's path first.
+        self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
+        rates = [(job.type, job.rate.most, job.rate.period_seconds * 1_000_000) for job in types.values() if job.rate]
+        self._rates = tuple(part for rate in rates for part in rate)
+        self._serves_all = names == [queue.name for queue in list_queues(types)]
+        self._due = DueJobs(self.connection, self.queues)
+        self._strays = Strays(self._build_records(), self.queue_names())
+        self._sweep = Sweep(self.connection)
+        self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types)
+
+    def _set_ip_address(self, connection: Redis) -> None:
+        try:
+            super()._set_ip_address(connection)
+        except (ConnectionError, TimeoutError):  # Redis went away just now
+            self.ip_address = "unknown"
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        bound(connection)
+        return connection
+
+    @property
+    def connection_timeout(self) -> int:
+        """Seconds that Redis may take to answer; RQ waits 415."""
+        return int(WORKER.answer_seconds)
+
+    def work(
+        self,
+        burst: bool = False,
+        logging_level: str | None = None,
+        date_format: str = DEFAULT_LOGGING_DATE_FORMAT,
+        log_format: str = DEFAULT_LOGGING_FORMAT,
+        max_jobs: int | None = None,
+        max_idle_time: int | None = None,
+        with_scheduler: bool = False,
+        dequeue_strategy: DequeueStrategy = DequeueStrategy.DEFAULT,
+    ) -> bool:
+        """Work until told to stop, or as long as the options say; due jobs are moved with or without a scheduler.
+
+        The queues are served in the order given; all of them, or with another strategy, in turn.
+        """
+        in_turn = self._serves_all or dequeue_strategy != DequeueStrategy.DEFAULT
+        queues = Queues(self.queue_names(), in_turn, rates=self._rates)
+        plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
+        with Signals() as signals:
+            self._begin(logging_level, date_format, log_format)
+            try:
+                self._build_supervisor(plan, signals).run()
+            finally:
+                bound(self.connection, GOODBYE)
+                with suppress(RedisError):
+                    self.register_death()  # type: ignore[no-untyped-call]
+                self.log.info("Worker %s: stopped", self.name)
+        return True
+
+    def _begin(self, *log_options: Any) -> None:
+        try:
+            self.bootstrap(*log_options)
+            self.set_state(WorkerStatus.IDLE)
+            self._due.move()
+        except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
+            self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
+        except (ConnectionError, TimeoutError) as error:  # the supervisor goes on trying
+            self.log.warning("Worker %s: Redis is away (%s)", self.name, error)
+
+    def _build_supervisor(self, plan: Plan, signals: Signals) -> Supervisor:
+        commands = Channel(self._connector.connect(WORKER), PUBSUB_CHANNEL_TEMPLATE % self.name)
+        # What is there now stays shared with the processes that are forked.
+        gc.collect()
+        gc.freeze()
+        return Supervisor(
+            self._settings, plan, self._build_records(), commands, self, self._run_runner, self._run_child, signals
+        )
+
+    def subscribe(self) -> None:
+        """Leave RQ's commands to the supervisor; RQ starts a thread, which must not be there before a fork."""
+
+    def register_again(self) -> None:
+        """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
+        self._schedules.tell_files_again()
+        with suppress(OutOfMemoryError):
+            self.register_birth()  # type: ignore[no-untyped-call]
+
+    def run_chores(self) -> None:
+        """Move due jobs, serve the schedules, sweep the indexes; clean RQ's registries every ten minutes.
+
+        A damaged record there ends only this round.
+        """
+        self._due.move()
+        self._schedules.run()
+        self._sweep.run()
+        if self.should_run_maintenance_tasks:
+            try:
+                super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+            except RedisError:
+                raise
+            except Exception:
+                self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
+        self._strays.run()
+
+    def _build_records(self) -> Records:
+        results_seconds = int(self.default_result_ttl)
+        lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
+        return Records(self._connector.connect(WORKER), self.name, lifetimes, self._ending)
+
+    def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
+        connection = self._connector.connect(JOBS)
+        Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self)).run()
+
+    def _run_child(self, task: Task) -> None:
+        connection = self._connector.connect(JOBS)
+        Child(task, self._build_records(), connection, self._job_class, Odd(self)).run()
+
+
+def _read_settings(kind: type[S]) -> S:
+    try:
+        return read_settings(kind, "the worker")
+    except SettingsError as error:
+        sys.exit(tell(error))

@@ -1,1 +1,0 @@
-"""The command line's side of HTTP: asks a service at `ERRAND_URL`, and knows nothing of Redis or FastAPI."""

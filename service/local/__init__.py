@@ -1,1 +1,0 @@
-"""Everything on one machine, for `errand up`: the embedded Valkey, the SMTP sink, the processes."""

@@ -1,1 +1,0 @@
-"""The road through RQ's keys, used by the API and the worker."""

@@ -1,0 +1,38 @@
+"""The three endpoints of FastAPI's background-task tutorial, with the work in RQ instead of in the web process."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from errand.api.http.openapi import PROBLEMS
+from errand.api.tasks import Tasks
+from jobs import email as email_job
+from jobs import item, log
+
+hello = APIRouter(tags=["tutorial"], responses=PROBLEMS)
+router = APIRouter(tags=["tutorial"], responses=PROBLEMS)
+
+
+@hello.get("/")
+async def read_root() -> dict[str, Any]:
+    """Say hello, and where the rest is."""
+    return {"Hello": "World", "links": {"docs": "/docs", "dashboard": "/dashboard"}}
+
+
+@router.post("/send-notification/{email}")
+async def send_notification(
+    email: Annotated[email_job.Address, Path(examples=["ada@example.com"])],
+    message: Annotated[str, Query(min_length=1, max_length=10_000)],
+    tasks: Tasks,
+) -> dict[str, Any]:
+    """Send an e-mail, then log that it was asked for: two jobs, the second after the first has succeeded."""
+    mail = tasks.add_task(email_job.run, email_job.Message(to=[email], subject="Notification", text=message))
+    line = tasks.add_task(log.run, f"Notification request received for {email}")
+    return {"message": "Notification will be sent in the background", "jobs": [mail, line]}
+
+
+@router.post("/items/{item_id}/process")
+async def process_item(item_id: item.ItemId, tasks: Tasks) -> dict[str, Any]:
+    """Process an item in a worker, with a database session of its own."""
+    job = tasks.add_task(item.run, item_id)
+    return {"message": f"Processing for item {item_id} started in background.", "jobs": [job]}

@@ -1,0 +1,111 @@
+"""`errand send`."""
+
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.cli.conftest import Errand, Quick
+from tests.cli.scripted import ID, Reply, ScriptedService, make_job
+from tests.services import Services
+
+OTHER = ID.replace("b", "a")
+
+
+def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
+    options = "--after A --after B --on-failure run --delay 5m --tag x --tag y --front --webhook https://h/ "
+    found = quick("send", "log", '{"text": "Hi"}', *options.split(), "--concurrency-key", "k", "--concurrency", "2")
+    assert found.exit_code == 0, found.output
+    (asked,) = scripted.asked
+    assert asked.json == {"text": "Hi"}
+    assert parse_qs(urlsplit(asked.path).query) == {
+        "after": ["A", "B"],
+        "on_failure": ["run"],
+        "delay_seconds": ["300"],
+        "tag": ["x", "y"],
+        "at_front": ["true"],
+        "webhook": ["https://h/"],
+        "concurrency_key": ["k"],
+        "concurrency": ["2"],
+    }
+
+
+def test_nothing_is_asked_that_was_not_given(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
+    assert quick("send", "log").stdout == f"{ID}  queued\n"
+    assert (scripted.asked[0].path, scripted.asked[0].json) == ("/v1/jobs/log", {})
+
+
+def test_a_time_is_sent_with_its_offset(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/jobs/log", Reply(make_job("scheduled"), 202))
+    quick("send", "log", "--at", "2026-12-24T18:00:00+01:00")
+    query = parse_qs(urlsplit(scripted.asked[0].path).query)
+    assert query == {"run_at": ["2026-12-24T18:00:00.000000+01:00"]}
+
+
+def test_a_request_that_was_stored_before_is_told(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202, {"Idempotency-Replayed": "true"}))
+    found = quick("send", "log", "--key", "order-7")
+    assert found.stdout == f"{ID}  queued, and was before: the same Idempotency-Key\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--at", "2026-12-24T18:00", "--delay", "1"], "give --at or --delay, not both"),
+        (["--quiet", "--json"], "--quiet goes with neither --wait nor --json"),
+        (["--batch"], "--batch wants the payloads"),
+        (["{"], "the payload is not JSON"),
+    ],
+)
+def test_what_can_not_be_meant_is_wrong_usage_and_nothing_is_sent(
+    quick: Quick, scripted: ScriptedService, words: list[str], said: str
+) -> None:
+    found = quick("send", "log", *words)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"errand: {said}")
+    assert not scripted.asked
+
+
+def test_an_unknown_option_is_wrong_usage(quick: Quick) -> None:
+    assert quick("send", "log", "--nope").exit_code == 2
+    assert quick("send").exit_code == 2
+    assert quick("send", "log", "--on-failure", "ignore").exit_code == 2
+
+
+def test_a_waited_for_job_is_one_line_of_json(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
+    scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job("failed")))
+    found = quick("send", "log", "--wait", "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["status"] == "failed"
+
+
+def test_a_chain_is_sent_waited_for_and_read(errand: Errand, services: Services) -> None:
+    first = errand("send", "sleep", "-f", "seconds:=0.3", "--tag", "chain", "--quiet")
+    assert (first.code, first.err) == (0, "")
+    assert re.fullmatch(r"[0-9a-f-]{36}\n", first.out)
+    second = errand("send", "echo", '{"value": "ä"}', "--after", first.out.strip(), "--wait", "--json")
+    assert (second.code, second.err) == (0, "")
+    job = json.loads(second.out)
+    assert (job["status"], job["depends_on"], job["result"]) == ("finished", [first.out.strip()], "ä")
+    assert services.read(first.out.strip())["tags"] == ["chain"]
+
+
+def test_one_key_stores_one_job(errand: Errand) -> None:
+    sent = [errand("send", "echo", "-f", "value=a", "--key", "order-7", "--json") for _ in range(2)]
+    assert len({json.loads(one.out)["id"] for one in sent}) == 1
+    other = errand("send", "echo", "-f", "value=b", "--key", "order-7")
+    assert (other.code, other.out) == (3, "")
+    assert other.err.startswith("errand: Another request was sent under this Idempotency-Key")
+
+
+def test_faults_from_the_real_service_are_told_with_their_fields(errand: Errand) -> None:
+    found = errand("send", "email", "-f", "to=ada", "-f", "urgent:=true", "--delay", "9999d")
+    assert found.code == 3
+    assert "--delay" in found.err
+    found = errand("send", "email", "-f", "to=ada", "-f", "urgent:=true")
+    assert {"to/0", "subject", "urgent"} <= {line.split()[0] for line in found.err.splitlines()[1:]}
+    assert errand("send", "nope").err.startswith("errand: There is no job type 'nope'; there are ")

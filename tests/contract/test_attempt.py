@@ -1,0 +1,151 @@
+"""What an attempt leaves on its job's hash, under RQ's own worker."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis, RedisError
+
+from errand import job, job_id
+from errand.contract.attempt import PlainAttempt
+from tests.performing import Perform
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger"
+
+
+def seen(ledger: Path) -> list[dict[str, str]]:
+    """What each attempt found in Errand's fields at its start."""
+    return [json.loads(line) for line in ledger.read_text().splitlines()]
+
+
+def field(redis: Redis, key: str, name: str) -> Any:
+    return json.loads(redis.hget(key, name) or b"null")
+
+
+def test_attempts_are_counted(perform: Perform, redis: Redis, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "fail"}, tries=3)
+    assert redis.hget(job.key, "errand_attempts") == b"3"
+    assert [found["errand_attempts"] for found in seen(ledger)] == ["1", "2", "3"]
+
+
+def test_a_new_attempt_begins_without_the_last_ones_progress_and_error(
+    perform: Perform, redis: Redis, ledger: Path
+) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "fail"}, tries=2)
+    assert [sorted(found) for found in seen(ledger)] == [["errand_attempts"]] * 2
+    assert field(redis, job.key, "errand_progress")["done"] == 2
+    assert field(redis, job.key, "errand_error")["type"] == "ValueError"
+
+
+def test_the_last_report_is_in_the_hash_when_the_job_has_finished(perform: Perform, redis: Redis, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger)})
+    progress = field(redis, job.key, "errand_progress")
+    assert (progress["done"], progress["total"], progress["message"]) == (2, 2, "all")
+    assert (job.return_value(), field(redis, job.key, "errand_error")) == ("done", None)
+
+
+def test_an_ordinary_failure_spends_its_retries(perform: Perform, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "fail"}, tries=3)
+    assert (len(seen(ledger)), job.get_status()) == (3, "failed")
+
+
+def test_a_permanent_error_spends_no_retries(perform: Perform, redis: Redis, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "permanent"}, tries=3)
+    assert (len(seen(ledger)), job.get_status()) == (1, "failed")
+    assert field(redis, job.key, "errand_error") == {"type": "PermanentError", "message": "no use"}
+
+
+def test_a_payload_that_does_not_fit_spends_no_retries_and_names_the_field(perform: Perform, redis: Redis) -> None:
+    job = perform("witness", {"then": "fail"}, tries=3)
+    assert (job.get_status(), redis.hget(job.key, "errand_attempts")) == ("failed", b"1")
+    assert field(redis, job.key, "errand_error") == {
+        "type": "InvalidPayloadError",
+        "message": "the stored payload does not fit this job any more: ledger: Field required",
+    }
+
+
+def test_the_error_is_there_while_the_retry_waits(perform: Perform, redis: Redis, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "fail"}, tries=2, wait_seconds=600)
+    assert job.get_status() == "scheduled"
+    assert field(redis, job.key, "errand_error")["type"] == "ValueError"
+
+
+def test_a_long_message_is_cut(perform: Perform, redis: Redis, ledger: Path) -> None:
+    job = perform("witness", {"ledger": str(ledger), "then": "fail"})
+    assert len(field(redis, job.key, "errand_error")["message"]) == 2000
+
+
+def test_a_report_of_other_numbers_and_broken_unicode_is_stored_as_plain_json(
+    perform: Perform, redis: Redis, ledger: Path
+) -> None:
+    for then, part in (("decimal", ("done", 2.0)), ("surrogate", ("message", "all ?"))):
+        job = perform("witness", {"ledger": str(ledger), "then": then})
+        assert job.get_status() == "finished"
+        assert part in field(redis, job.key, "errand_progress").items()
+
+
+def test_a_job_deleted_while_it_runs_does_not_come_back_as_half_a_hash(
+    perform: Perform, redis: Redis, ledger: Path
+) -> None:
+    found: list[dict[bytes, bytes]] = []
+    succeed = PlainAttempt.succeed
+
+    def look(self: PlainAttempt) -> None:
+        succeed(self)
+        found.append(redis.hgetall(self._job.key))  # type: ignore[union-attr]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlainAttempt, "succeed", look)
+        perform("witness", {"ledger": str(ledger), "then": "vanish"})
+    assert found == [{}]
+
+
+def test_a_finished_job_is_marked_in_its_batch(perform: Perform, redis: Redis, ledger: Path) -> None:
+    redis.hset("errand:batch:b1", "id1", "")
+    perform("witness", {"ledger": str(ledger)}, batch="b1", job_id="id1")
+    assert redis.hgetall("errand:batch:b1") == {b"id1": b"finished"}
+
+
+def test_a_failed_job_is_not_marked_finished_in_its_batch(perform: Perform, redis: Redis, ledger: Path) -> None:
+    redis.hset("errand:batch:b1", "id1", "")
+    perform("witness", {"ledger": str(ledger), "then": "fail"}, batch="b1", job_id="id1")
+    assert redis.hgetall("errand:batch:b1") == {b"id1": b""}
+
+
+def test_work_that_is_done_does_not_fail_for_its_batchs_record(perform: Perform, redis: Redis, ledger: Path) -> None:
+    redis.set("errand:batch:b1", "no hash, so that noting the end is an error")
+    assert perform("witness", {"ledger": str(ledger)}, batch="b1").get_status() == "finished"
+
+
+def test_a_batch_that_has_expired_does_not_come_back(perform: Perform, redis: Redis, ledger: Path) -> None:
+    perform("witness", {"ledger": str(ledger)}, batch="gone")
+    assert not redis.exists("errand:batch:gone")
+
+
+def test_a_report_that_redis_does_not_take_leaves_the_job_running(
+    perform: Perform, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ordinary = PlainAttempt._eval
+
+    def refuse(self: PlainAttempt, script: str, key: str, *args: str) -> Any:
+        if "errand_progress" in args:
+            raise RedisError("no room")
+        return ordinary(self, script, key, *args)
+
+    monkeypatch.setattr(PlainAttempt, "_eval", refuse)
+    job = perform("witness", {"ledger": str(ledger)})
+    assert (job.get_status(), job.return_value()) == ("finished", "done")
+    assert "progress report dropped: no room" in caplog.text
+
+
+@job()
+def run() -> str:
+    return job_id()
+
+
+def test_without_an_rq_job_nothing_is_written_and_an_id_is_made() -> None:
+    assert len(run.perform()) == 36

@@ -1,0 +1,40 @@
+"""Backoff: exponential, with full jitter, within its bounds."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from errand import Backoff
+
+
+@given(
+    tries=st.integers(1, 40),
+    base_seconds=st.floats(0, 100),
+    cap_seconds=st.floats(0, 10_000),
+)
+def test_the_nth_wait_is_at_least_a_second_and_at_most_its_ceiling(
+    tries: int, base_seconds: float, cap_seconds: float
+) -> None:
+    waits = Backoff(tries, base_seconds, cap_seconds).draw_seconds()
+    assert len(waits) == tries - 1
+    for n, wait in enumerate(waits):
+        assert 1 <= wait <= max(1, round(min(cap_seconds, base_seconds * 2**n)))
+
+
+def test_the_waits_vary() -> None:
+    assert len({tuple(Backoff(tries=8).draw_seconds()) for _ in range(20)}) > 1
+
+
+def test_the_ceilings_double_up_to_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    assert Backoff(tries=6, base_seconds=3, cap_seconds=20).draw_seconds() == [3, 6, 12, 20, 20]
+
+
+def test_one_try_has_no_wait() -> None:
+    assert Backoff(tries=1).draw_seconds() == []
+
+
+def test_thousands_of_tries_are_no_overflow() -> None:
+    assert max(Backoff(tries=3000, cap_seconds=60).draw_seconds()) <= 60

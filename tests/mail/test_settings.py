@@ -1,0 +1,94 @@
+"""SMTP_URL, SMTP_CONNECTIONS, MAIL_FROM and MAIL_ON_UNKNOWN: what is refused at the start, and how it is told."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from errand.mail.settings import MailSettings, read_mail_settings
+
+URL = "smtp://localhost:2525"
+
+
+def refuse(url: str = URL, sender: str = "errand@example.com") -> tuple[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        MailSettings(SMTP_URL=url, MAIL_FROM=sender)
+    (fault,) = caught.value.errors()
+    return str(fault["loc"][0]), fault["msg"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:25",
+        "smtp://",
+        "http://localhost",
+        "smtp://localhost:port",
+        "smtp://localhost:99999",
+        "smtp://[::1",
+        "smtp://localhost?starttls=no",
+        "smtp://localhost?startls=require",
+        "smtp://localhost?starttls=",
+    ],
+)
+def test_a_bad_smtp_url_says_what_to_write(url: str) -> None:
+    assert refuse(url=url) == (
+        "SMTP_URL",
+        "Value error, write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start",
+    )
+
+
+@pytest.mark.parametrize(
+    "url", [URL, "smtp://mail.example.com", "smtps://u:p%40@mail.example.com", "smtp://h:587?starttls=require"]
+)
+def test_a_good_smtp_url_is_taken(url: str) -> None:
+    assert MailSettings(SMTP_URL=url, MAIL_FROM="a@example.com").smtp_url == url
+
+
+@pytest.mark.parametrize(
+    "sender", ["", "errand", "errand@", "@example.com", "a@b@c", "a b@example.com", "<>", "(", "a@bücher.de", "ü@a.de"]
+)
+def test_a_bad_sender_says_what_to_write(sender: str) -> None:
+    assert refuse(sender=sender) == (
+        "MAIL_FROM",
+        "Value error, write an address: you@example.com or Name <you@example.com>",
+    )
+
+
+def test_a_sender_has_a_name_and_an_address() -> None:
+    sender = MailSettings(SMTP_URL=URL, MAIL_FROM="Jürgen <j@example.com>").sender
+    assert (sender.display_name, sender.addr_spec) == ("Jürgen", "j@example.com")
+
+
+def test_what_to_do_about_an_unknown_delivery_is_one_of_two_words() -> None:
+    assert MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com").mail_on_unknown == "send"
+    with pytest.raises(ValidationError, match="'send' or 'fail'"):
+        MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com", MAIL_ON_UNKNOWN="retry")
+
+
+def test_there_are_eight_connections_unless_told_otherwise_and_at_least_one() -> None:
+    assert MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com").smtp_connections == 8
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        MailSettings(SMTP_URL=URL, MAIL_FROM="a@example.com", SMTP_CONNECTIONS=0)
+
+
+def test_the_settings_are_those_of_the_environment_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_URL", URL)
+    monkeypatch.setenv("MAIL_FROM", "a@example.com")
+    assert read_mail_settings() is read_mail_settings()
+    monkeypatch.setenv("SMTP_CONNECTIONS", "3")
+    assert read_mail_settings().smtp_connections == 3
+
+
+@given(
+    sender=st.one_of(st.text(), st.text('@<>"(),:;[]\\ a.\r\n')),
+    url=st.text("smtp:/@[]?=%#.1a ").map("smtp://{}".format),
+)
+@example(sender="@b", url=URL)
+def test_any_setting_is_taken_or_refused_with_a_message(sender: str, url: str) -> None:
+    try:
+        settings = MailSettings(SMTP_URL=url, MAIL_FROM=sender)
+    except ValidationError:
+        return
+    assert settings.sender.domain

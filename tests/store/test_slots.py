@@ -1,0 +1,62 @@
+"""What is done about a slot that is due, on time or late."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from errand.contract.cron import Cron
+from errand.store.schedules.slots import LATE_SECONDS, CatchUp, Every, Step, plan
+
+NOON = 1_800_014_400  # 12:00 UTC
+HOURLY = Cron("0 * * * *")
+CATCH_UPS: list[CatchUp] = ["none", "last", "all"]
+
+
+@pytest.mark.parametrize("catch_up", CATCH_UPS)
+@pytest.mark.parametrize("late", [0, LATE_SECONDS])
+def test_a_slot_on_time_runs(catch_up: CatchUp, late: int) -> None:
+    assert plan(HOURLY, NOON, NOON + late, catch_up) == Step(NOON, None, NOON + 3600)
+
+
+def test_none_lets_missed_slots_go() -> None:
+    assert plan(HOURLY, NOON, NOON + 7800, "none") == Step(None, (NOON, NOON + 7200), NOON + 10800)
+
+
+def test_last_runs_the_newest_of_the_missed_slots() -> None:
+    assert plan(HOURLY, NOON, NOON + 7800, "last") == Step(NOON + 7200, (NOON, NOON + 3600), NOON + 10800)
+    assert plan(HOURLY, NOON, NOON + 600, "last") == Step(NOON, None, NOON + 3600)
+
+
+def test_last_runs_no_missed_slot_where_one_on_time_makes_up_for_it() -> None:
+    assert plan(HOURLY, NOON, NOON + 7200, "last") == Step(None, (NOON, NOON + 3600), NOON + 7200)
+
+
+def test_all_runs_the_missed_slots_one_after_the_other() -> None:
+    assert plan(HOURLY, NOON, NOON + 7800, "all") == Step(NOON, None, NOON + 3600)
+
+
+def test_every_so_many_seconds_counts_from_1970() -> None:
+    assert (Every(7).after(0), Every(7).after(6), Every(7).after(7)) == (7, 7, 14)
+    assert (Every(7).newest(0), Every(7).newest(6), Every(7).newest(7)) == (0, 0, 7)
+
+
+@given(
+    st.integers(1, 5000), st.integers(0, 100_000), st.integers(0, 20_000), st.sampled_from(CATCH_UPS), st.integers(1, 9)
+)
+def test_every_slot_runs_once_or_is_missed_once(
+    seconds: int, first: int, late: int, catch_up: CatchUp, stride: int
+) -> None:
+    rhythm = Every(seconds)
+    slot: int | None = rhythm.after(first)
+    assert slot is not None
+    begin, now, seen = slot, slot + late, []
+    while slot is not None and slot <= now and len(seen) < 50:
+        step = plan(rhythm, slot, now, catch_up)
+        seen += [step.missed] if step.missed else []
+        seen += [(step.run, step.run)] if step.run is not None else []
+        slot, now = step.next, now + stride
+    assert seen[0][0] == begin
+    assert slot == seen[-1][1] + seconds
+    assert all(earlier[1] + seconds == later[0] for earlier, later in pairwise(seen))
