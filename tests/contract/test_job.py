@@ -125,7 +125,8 @@ def test_a_larger_result_fails_for_good_and_says_what_to_do() -> None:
     with pytest.raises(PermanentError) as caught:
         make("x" * (64 * 1024 - 1)).perform()
     assert str(caught.value) == (
-        "tests/contract/test_job.py: run() returned 65,537 bytes of JSON, more than 65,536; store it elsewhere and return where"
+        "tests/contract/test_job.py: run() returned 65,537 bytes of JSON, more than 65,536; "
+        "store it elsewhere and return where"
     )
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from rq import Queue, Worker
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
-from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
-from rq.rate_limit import RateLimitRegistry
 from rq.registry import (
     CanceledJobRegistry,
     DeferredJobRegistry,
