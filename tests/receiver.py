@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-CERTIFICATE = Path(__file__).parent / "jobs/localhost.pem"  # for the name localhost
+CERTIFICATE = Path(__file__).with_name("localhost.pem")  # for the name localhost
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-seven by").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"and another one to change to").decode()
 

@@ -186,7 +186,7 @@ def test_a_proxy_is_not_asked_for_this_machine(scripted: ScriptedService) -> Non
 
 
 def test_a_certificate_that_can_not_be_verified_is_refused(quick: Quick, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", TLS_SERVER, str(ROOT / "tests/jobs/localhost.pem")]
+    command = [sys.executable, "-c", TLS_SERVER, str(ROOT / "tests/localhost.pem")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         url = f"https://localhost:{server.stdout.readline().strip()}"

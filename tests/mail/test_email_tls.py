@@ -16,7 +16,7 @@ from errand.mail.settings import MailSettings
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
+CERTIFICATE = Path(__file__).parent.parent / "localhost.pem"
 USER, PASSWORD = "ada@example.com", "p/a:s@s %"
 QUOTED = "ada%40example.com:p%2Fa%3As%40s%20%25"
 

@@ -26,7 +26,7 @@ def build_told(redis: Redis, url: str = "") -> Records:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEBHOOK_SECRETS", SECRET)
         patch.setenv("WEBHOOK_URL", url)
-        return Records(redis, "one", LIFETIMES, Webhooks(load_jobs()))
+        return Records(redis, "one", LIFETIMES, Webhooks(load_jobs()).values)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_job_without_a_webhook_sends_none(redis: Redis, queue: Queue, told: Re
 
 
 def test_without_the_job_file_nothing_is_sent(redis: Redis, queue: Queue) -> None:
-    records = Records(redis, "one", LIFETIMES, Webhooks({}))
+    records = Records(redis, "one", LIFETIMES, Webhooks({}).values)
     hook(redis, *enqueue(queue))
     (task,) = take(records)
     assert tell(records, "finished", task) == "finished"

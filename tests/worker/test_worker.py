@@ -97,7 +97,7 @@ def test_a_delayed_job_runs_when_it_is_due_and_not_before(services: Services) ->
 def test_without_queue_names_every_queue_of_the_job_files_is_served(services: Services) -> None:
     worker = services.start_worker()
     log = wait_until(lambda: services.read_log(worker) if "Listening" in services.read_log(worker) else "")
-    assert ", ".join(list_queues(load_jobs())) in log
+    assert ", ".join(queue.name for queue in list_queues(load_jobs())) in log
 
 
 def test_it_ends_cleanly_on_sigterm_when_idle(services: Services) -> None:
