@@ -162,3 +162,23 @@ def test_enqueue_of_what_the_worker_gives_is_refused_at_the_call() -> None:
 
 def test_outside_a_job_each_call_for_the_jobs_id_gives_a_new_one() -> None:
     assert job_id() != job_id()
+
+
+def test_an_adopted_job_is_stored_as_the_one_of_the_file_that_adopts_it() -> None:
+    adopted = make("x").adopt("shop.jobs.letter")
+    assert (adopted.type, adopted.where, adopted.path) == (
+        "letter",
+        "shop/jobs/letter.py",
+        "shop.jobs.letter.run.perform",
+    )
+
+
+def test_an_adopted_job_keeps_what_it_was_told_and_leaves_the_other_as_it_was() -> None:
+    original = make("x")
+    adopted = original.adopt("shop.jobs.letter")
+    assert (adopted.queue, adopted.retry, adopted.timeout_seconds) == (
+        original.queue,
+        original.retry,
+        original.timeout_seconds,
+    )
+    assert (adopted.perform(), original.path) == ("x", "tests.contract.test_job.run.perform")
