@@ -1,4 +1,4 @@
-"""What the application holds for its routes, built once by `create_app`."""
+"""What the application holds for its routes, built once by `build_api`."""
 
 import re
 from dataclasses import dataclass
