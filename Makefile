@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test faults test-browser chaos bench check lock clean
+.PHONY: help demo up setup setup-dev test faults coverage test-browser chaos bench check lock clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -28,6 +28,11 @@ test: setup-dev ## Run the tests, against a real Valkey, real workers and real S
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults
 
+coverage: setup-dev ## Run the tests once more under coverage, in every process they start; slow
+	@rm -rf .coverage && mkdir .coverage
+	@$(PYTHON) -m coverage run -m pytest -m "not browser and not slow" -n 2 --dist worksteal
+	@$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report --skip-covered --sort=cover
+
 test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium
 	@$(PYTHON) -m pytest -m browser
 
@@ -52,4 +57,4 @@ lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--ext
 	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data
-	rm -rf .bench .venv .venv-[0-9]*-[0-9]* .errand .errand-* log.txt
+	rm -rf .bench .coverage .venv .venv-[0-9]*-[0-9]* .errand .errand-* log.txt

@@ -51,7 +51,7 @@ def test_every_curl_line_does_what_is_shown(with_its_job: Services, tmp_path: Pa
 
 def test_every_setting_is_in_the_table() -> None:
     root = Path(__file__).parent.parent
-    sources = [*root.glob("service/**/*.py"), *root.glob("jobs/*.py")]
+    sources = [*root.glob("errand/**/*.py"), *root.glob("jobs/*.py")]
     named = {name for path in sources for name in re.findall(r'alias="([A-Z_]+)"', path.read_text())}
     assert named - {"ERRAND_LOCAL"} <= set(SETTINGS)
 
