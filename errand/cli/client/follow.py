@@ -8,8 +8,9 @@ from typing import Any
 from errand.cli.client.events import Event, read_events
 from errand.cli.client.http import Service, batch_path, job_path
 from errand.cli.client.problem import AwayError, RefusedError
+from errand.redis import keys
 
-ENDED = ("finished", "failed", "canceled", "stopped", "deleted")
+ENDED = keys.BATCH_ENDED
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 1.0  # before a lost stream is opened again
 PATIENCE_SECONDS = 60.0  # for a service that is away meanwhile, as in a deploy

@@ -1,5 +1,6 @@
--- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held: batches
--- and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room could not end.
+-- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held:
+-- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
+-- could not end.
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, pass_on, withdraw, cancel_job, finish_step
 -- include base, clock, events, push, jobs, keep, canceled, slots, webhook, batch
 

@@ -1,5 +1,5 @@
--- Telling who watches jobs (errand/store/watch/) which ones a script has changed. Where nobody watches, asking for that is
--- all it costs.
+-- Telling who watches jobs (errand/store/watch/) which ones a script has changed. Where nobody watches, asking for
+-- that is all it costs.
 -- gives touch, tell_touched
 -- include base
 

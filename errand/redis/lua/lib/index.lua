@@ -1,4 +1,5 @@
--- The indexes of jobs by queue and type, and by tag, in the order of their creation; the workers take out what has expired.
+-- The indexes of jobs by queue and type, and by tag, in the order of their creation; the workers take out what has
+-- expired.
 -- gives add_to_indexes
 -- include base
 

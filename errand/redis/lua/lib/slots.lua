@@ -1,5 +1,5 @@
--- RQ's concurrency limit of the jobs under one key (rq.rate_limit, RQ 3.0.0): the hash rq:rl:<key> says how many of them
--- may be queued or running, …:allowed holds those that are, …:rate_limited those that wait, oldest first.
+-- RQ's concurrency limit of the jobs under one key (rq.rate_limit, RQ 3.0.0): the hash rq:rl:<key> says how many of
+-- them may be queued or running, …:allowed holds those that are, …:rate_limited those that wait, oldest first.
 -- gives wait_for_slot, fill_slots, free_slot
 -- include base, clock, events, push
 

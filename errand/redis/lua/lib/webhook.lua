@@ -1,6 +1,6 @@
--- Webhooks: what tells a URL of an end is a job too, stored in the step that records the end. The script is assembled with
--- the JSON of such a job, {queue, type, path, parameter, fields: [field, value, …], ceilings: [seconds, …]}, and with the
--- URL that is told of all ends (errand/webhook/webhooks.py); nothing is sent without.
+-- Webhooks: what tells a URL of an end is a job too, stored in the step that records the end. The script is assembled
+-- with the JSON of such a job, {queue, type, path, parameter, fields: [field, value, …], ceilings: [seconds, …]}, and
+-- with the URL that is told of all ends (errand/webhook/webhooks.py); nothing is sent without.
 -- takes WEBHOOK_TEMPLATE, WEBHOOK_URL
 -- gives tell_end, tell_batch_end
 -- include base, clock, index, push

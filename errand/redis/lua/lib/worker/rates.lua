@@ -1,8 +1,8 @@
 -- Types that may start so often and no more: errand:rates has for each when the next one is due, in microseconds, and
--- errand:starts:<type> its last starts, newest first. The first lets them start evenly (GCRA), but for 50 ms that a late
--- one may make good; the second keeps to the limit exactly, for any window of the period's length.
--- A job that may not start yet is parked in errand:rated:<queue>:<type>, in its turn; errand:rated lists these keys. Its
--- status stays queued.
+-- errand:starts:<type> its last starts, newest first. The first lets them start evenly (GCRA), but for 50 ms that a
+-- late one may make good; the second keeps to the limit exactly, for any window of the period's length. A job that
+-- may not start yet is parked in errand:rated:<queue>:<type>, in its turn; errand:rated lists these keys. Its status
+-- stays queued.
 -- gives clock_us, rates, find_start, note_start, keep_starts, park, is_full, has_parked, read_parked, pop_parked, tell_wait
 -- include base, worker/head
 

@@ -1,5 +1,6 @@
--- Counts an attempt under a plain worker, and forgets the last one's progress and error. A job that was deleted while it
--- ran must not come back as half a hash. (Like all that plain workers send, it is no script that may write in a full Redis.)
+-- Counts an attempt under a plain worker, and forgets the last one's progress and error. A job that was deleted while
+-- it ran must not come back as half a hash. (Like all that plain workers send, it is no script that may write in a
+-- full Redis.)
 -- KEYS  the job's hash
 -- Returns the job's batch, false where it has none or is gone.
 -- include base

@@ -1,8 +1,8 @@
 #!lua
 -- Pauses a schedule, lets it go on, or deletes it. Sent twice it changes nothing.
 -- ARGV  what: pause, resume or delete; its name; for resume, its token and its next slot
--- Returns 1; 0 where there is no such schedule, 'file' where a job file holds it and it can't be deleted, 'changed' where
--- its token is another.
+-- Returns 1; 0 where there is no such schedule, 'file' where a job file holds it and it can't be deleted, 'changed'
+-- where its token is another.
 -- include base
 
 local what, name, key = ARGV[1], ARGV[2], keys.SCHEDULE .. ARGV[2]

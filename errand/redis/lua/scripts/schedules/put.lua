@@ -1,6 +1,7 @@
 #!lua
--- Stores schedules, each under its name, and forgets those of the same source that are not among them if it is told to.
--- One that is there already with the same content is left as it is, its next slot included. Sent twice it changes nothing.
+-- Stores schedules, each under its name, and forgets those of the same source that are not among them if it is told
+-- to. One that is there already with the same content is left as it is, its next slot included. Sent twice it changes
+-- nothing.
 -- ARGV  JSON {source, token, now, only: whether others of that source go, schedules: [{name, batch: the record of how
 --       its runs ended, type, definition, payload, next: a slot or '+inf'}, …]}
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.

@@ -1,9 +1,11 @@
 #!lua
--- Stores a schedule's job, notes the run and sets the next slot, in one step. Who comes second for a slot, a worker or a call that was sent twice, changes nothing.
+-- Stores a schedule's job, notes the run and sets the next slot, in one step. Who comes second for a slot, a worker
+-- or a call that was sent twice, changes nothing.
 -- KEYS  those of `enqueue` in lib/enqueue.lua
--- ARGV  JSON {name, token, slot or none for a run by hand, next: a slot or '+inf', runs: [JSON, …] oldest first, job: its
---       id or none, kept: how many runs}, then those of `enqueue`
--- Returns what `enqueue` does, '' where there is no job, or nothing where somebody was first or the schedule has changed.
+-- ARGV  JSON {name, token, slot or none for a run by hand, next: a slot or '+inf', runs: [JSON, …] oldest first, job:
+--       its id or none, kept: how many runs}, then those of `enqueue`
+-- Returns what `enqueue` does, '' where there is no job, or nothing where somebody was first or the schedule has
+-- changed.
 -- include base, enqueue
 
 local request = cjson.decode(ARGV[1])

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
 -- ARGV  the queue that is asked for, '' for all, now in seconds, then the queues that job types name
--- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest job
--- was queued or false, counts by status}.
+-- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
+-- job was queued or false, counts by status}.
 -- include base
 
 local LOOKED_AT, COUNTED = 20, 1000

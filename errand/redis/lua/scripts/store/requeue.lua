@@ -1,8 +1,8 @@
 #!lua
--- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions. Sent twice, because
--- a reply was lost, it changes nothing and answers the same: each job keeps the token of the call.
--- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token, now, enqueued_at}, then
---       the jobs' ids
+-- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions. Sent twice,
+-- because a reply was lost, it changes nothing and answers the same: each job keeps the token of the call.
+-- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token, now, enqueued_at},
+--       then the jobs' ids
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
 -- include base, clock, events, push, jobs, keep, slots
 

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Reads the workers that RQ lists, ours and others, and what they hold. One whose record has expired is left out.
 -- ARGV  how many of a worker's jobs are described at most
--- Returns JSON: for each {name, its fields, how many jobs it holds, some of them: {id, type, when it started: in seconds
--- or as text}}.
+-- Returns JSON: for each {name, its fields, how many jobs it holds, some of them: {id, type, when it started: in
+-- seconds or as text}}.
 -- include base
 
 local FIELDS = {'state', 'queues', 'hostname', 'pid', 'birth', 'last_heartbeat', 'successful_job_count', 'failed_job_count',

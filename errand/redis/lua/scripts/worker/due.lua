@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- Moves due jobs from one queue's schedule to the queue, under RQ's own scheduler lock, which all our workers hold
--- together as `errand`. A plain `rq worker --with-scheduler` that held it finds at its next heartbeat, after a second at
--- most, that it lost it; until then nothing is moved, so that no job is moved twice.
+-- together as `errand`. A plain `rq worker --with-scheduler` that held it finds at its next heartbeat, after a second
+-- at most, that it lost it; until then nothing is moved, so that no job is moved twice.
 -- KEYS  the lock
--- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, now in RQ's format, how long taking over lasts
---       in milliseconds
+-- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, now in RQ's format, how long taking over
+--       lasts in milliseconds
 -- Returns how many were moved.
 -- include base, clock, events, push, slots
 

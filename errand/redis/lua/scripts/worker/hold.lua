@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Keeps a worker and what it holds alive.
--- ARGV  1 to 6 as lib/worker/head.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list of what it holds: an outage must not
---       end that
--- Returns whether that record is there, and for each execution held its member and the job's timeout in seconds; one whose
--- lease somebody else has ended is let go, and not returned.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list
+--       of what it holds: an outage must not end that
+-- Returns whether that record is there, and for each execution held its member and the job's timeout in seconds; one
+-- whose lease somebody else has ended is let go, and not returned.
 -- include base, clock, worker/head
 
 local held = {}

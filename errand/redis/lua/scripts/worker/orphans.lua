@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of what
--- fails, RQ's own tools those of what they cancel or delete.
+-- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of
+-- what fails, RQ's own tools those of what they cancel or delete.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
 -- Returns how many were looked at, and how many of them no longer wait.
 -- include base, jobs, keep, dependents, worker/head

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Hands back executions of this worker's whose process is gone, each to the front of its queue, in the order of their starts.
--- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of the execution ids that are meant, then
---       the members that are not meant
+-- Hands back executions of this worker's whose process is gone, each to the front of its queue, in the order of their
+-- starts.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of
+--       the execution ids that are meant, then the members that are not meant
 -- Returns each member and what became of its job.
 -- include base, worker/head, worker/handback, dependents
 

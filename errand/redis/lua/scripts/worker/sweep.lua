@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Takes out of the indexes and tags the ids of jobs that have expired or were deleted, and out of the list of their names
--- those that are empty. The workers share one round through all of them: where it has come to is kept.
+-- Takes out of the indexes and tags the ids of jobs that have expired or were deleted, and out of the list of their
+-- names those that are empty. The workers share one round through all of them: where it has come to is kept.
 -- ARGV  how many ids at most, the least time between two calls in milliseconds
 -- Returns how many ids were looked at and how many were taken out.
 -- include base
