@@ -1,20 +1,9 @@
 -- A job's record, as far as scripts ask for it.
--- gives is_hash, list_job_keys, expire_job, read_job, read_status, read_list, queue_job
+-- gives is_hash, read_job, read_status, read_list, queue_job
 -- include base, clock, events, push
 
 function is_hash(key)
   return call('TYPE', key).ok == 'hash'
-end
-
--- The keys that are a job's own and live as long as it, but for its results.
-function list_job_keys(id)
-  return {keys.JOB .. id, keys.JOB .. id .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES, keys.CHILDREN .. id}
-end
-
-function expire_job(id, ttl)
-  if ttl > 0 then
-    for _, key in ipairs(list_job_keys(id)) do call('EXPIRE', key, ttl) end
-  end
 end
 
 -- What is asked of a job where jobs end; nothing for one whose record is gone or no hash.

@@ -1,6 +1,6 @@
 -- A job that ended badly does not expire as long as one waits for its requeue.
 -- gives keep
--- include base, jobs
+-- include base, job_keys
 
 local ENDED_BADLY = keys.ENDED_BADLY
 

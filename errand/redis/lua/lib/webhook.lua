@@ -3,7 +3,7 @@
 -- with the URL that is told of all ends (errand/webhook/webhooks.py); nothing is sent without.
 -- takes WEBHOOK_TEMPLATE, WEBHOOK_URL
 -- gives tell_end, tell_batch_end
--- include base, clock, index, push
+-- include base, clock, index, push, faults
 
 local BATCH_ENDS = keys.BATCH_ENDED
 local BATCH_FIELDS = {type = true, created_at = true, webhook = true, webhook_waits_for = true}

@@ -2,7 +2,7 @@
 -- Most jobs finish, and nobody waits for them: what these have in common is written in one command for all of them.
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
--- include base, clock, events, jobs, slots, webhook, batch, dependents
+-- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys
 -- include worker/head, worker/release, worker/aside, worker/failure, worker/handback
 
 aside = {} -- jobs set aside: {id, reason}

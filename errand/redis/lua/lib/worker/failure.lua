@@ -1,6 +1,6 @@
 -- Ends without success.
 -- gives add_result, is_to_stop, fail_for_good
--- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head
+-- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head, job_keys
 
 function add_result(id, kind, execution, field, value, started, ended, ttl)
   local key = keys.RESULTS .. id

@@ -1,6 +1,6 @@
 -- Handing back what is held and will not end.
 -- gives hand_back
--- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/aside, worker/failure
+-- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/aside, worker/failure, faults
 
 local function give_back(id, execution, is_loss, trace)
   local hash = keys.JOB .. id

@@ -1,6 +1,6 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again
--- include base, clock, events, jobs
+-- include base, clock, events, jobs, faults
 -- include worker/head, worker/release, worker/aside, worker/rates, worker/ends
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',

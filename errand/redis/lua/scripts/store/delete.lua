@@ -4,7 +4,7 @@
 -- ARGV  JSON {token, now in seconds, now_text in RQ's format, failure_seconds, statuses: {status: true, …} that they
 --       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
 -- Returns for each job '' (it is deleted), false (it is not there) or why it can't be.
--- include base, clock, jobs, slots, batch, dependents
+-- include base, clock, jobs, slots, batch, dependents, job_keys
 
 local request = cjson.decode(ARGV[1])
 now, now_text, failure_seconds = request.now, request.now_text, request.failure_seconds

@@ -1,0 +1,7 @@
+-- What went wrong, in words.
+-- gives describe_fault
+
+-- What an error says: Redis raises tables, Lua raises texts.
+function describe_fault(error)
+  return type(error) == 'table' and error.err or tostring(error)
+end
