@@ -11,16 +11,17 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs, recording
+from errand import recording
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
+from tests.project import IGNORED, ROOT, copy_project
 from tests.services import Services, find_fast_folder
 from tests.sink import ScriptedSink
 
 pytest_plugins = ["tests.performing"]
-ROOT = Path(__file__).parent.parent
 SETTINGS = (
     "REDIS_URL",
     "SMTP_URL",
@@ -104,7 +105,7 @@ def queue_settings(valkey: EmbeddedValkey, redis: Redis) -> QueueSettings:
 @pytest.fixture
 def client(queue_settings: QueueSettings) -> Iterator[TestClient]:
     """The API without keys, as under `errand up`, in this process; the Valkey is real."""
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
@@ -122,12 +123,8 @@ def sink() -> Iterator[ScriptedSink]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the job files of tests/fixtures/jobs added, as a user would add them."""
     folder = tmp_path_factory.mktemp("project")
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("service", "jobs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("worker.py", "Procfile"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "tests/fixtures/jobs", folder / "jobs", dirs_exist_ok=True, ignore=ignored)
+    copy_project(folder)
+    shutil.copytree(ROOT / "tests/fixtures/jobs", folder / "jobs", dirs_exist_ok=True, ignore=IGNORED)
     return folder
 
 

@@ -26,6 +26,9 @@ def add_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
 
     def add(folder: Path) -> None:
         monkeypatch.setattr(jobs, "__path__", [str(folder), *jobs.__path__])
+        for path in folder.glob("*.py"):  # one of the same name may be in jobs/, and loaded
+            monkeypatch.delitem(sys.modules, f"jobs.{path.stem}", raising=False)
+            monkeypatch.delattr(jobs, path.stem, raising=False)
         importlib.invalidate_caches()
 
     yield add

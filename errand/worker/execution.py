@@ -52,7 +52,7 @@ class Queues:
     first: int = 1
     rates: tuple[str | int, ...] = ()
 
-    def rotate(self) -> None:
-        """Let the next queue come first, where they are served in turn."""
-        if self.in_turn:
-            self.first = self.first % len(self.names) + 1
+    def rotate(self, taken: list[Task]) -> None:
+        """Let the one after the last that gave a job come first, if they are served in turn; an empty one gave none."""
+        if self.in_turn and taken and taken[-1].queue in self.names:
+            self.first = (self.names.index(taken[-1].queue) + 1) % len(self.names) + 1

@@ -216,7 +216,7 @@ class Runner:
         resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
         self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
         self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
-        self._plan.queues.rotate()
+        self._plan.queues.rotate(turn.tasks)
         for id, reason in turn.aside:
             logger.error("Job %s is set aside: %s", id, reason)
         for task in turn.tasks:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.redis.settings import SettingsError, read_settings
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
 
 OPEN = ["/", "/livez", "/readyz", "/docs", "/openapi.json"]
 CLOSED = [
@@ -32,7 +32,7 @@ OTHER_SECRET, OTHER_ENTRY = make_key("ci")
 @pytest.fixture
 def keyed(queue_settings: QueueSettings) -> Iterator[TestClient]:
     """The API with two keys, as in production."""
-    app = create_app(ApiSettings(API_KEYS=f"{ENTRY}, {OTHER_ENTRY}"), queue_settings, load_jobs())
+    app = create_app(ApiSettings(API_KEYS=f"{ENTRY}, {OTHER_ENTRY}"), queue_settings, TYPES)
     with TestClient(app, base_url="https://errand.example.com") as client:
         yield client
 
@@ -83,7 +83,7 @@ def test_malformed_keys_are_told_with_the_way_to_make_one(monkeypatch: pytest.Mo
 
 def test_without_keys_it_starts_only_under_errand_up(queue_settings: QueueSettings) -> None:
     with pytest.raises(SettingsError, match="API_KEYS is not set"):
-        create_app(ApiSettings(), queue_settings, load_jobs())
+        create_app(ApiSettings(), queue_settings, TYPES)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:8000", "localhost:1", "[::1]:8000", "[::1]"])
@@ -97,7 +97,7 @@ def test_without_keys_other_hosts_are_refused(client: TestClient, host: str) -> 
 
 
 def test_a_connection_that_came_in_elsewhere_is_refused_whatever_its_host_says(queue_settings: QueueSettings) -> None:
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES)
     with TestClient(app, base_url="http://192.0.2.1:8000") as outside:
         assert outside.get("/livez", headers={"Host": "localhost"}).status_code == 421
 

@@ -4,9 +4,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
-
-TYPES = {name: job for name, job in load_jobs().items() if job.example}
+from tests.job_types import TYPES
 
 
 def test_a_batch_names_its_jobs_in_order(client: TestClient, redis: Redis) -> None:

@@ -11,19 +11,19 @@ import rq_dashboard.web as web
 from redis import Redis
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from errand import load_jobs
 from errand.api.dashboard.patches import build_dashboard
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.api.stored import Stored
+from tests.job_types import TYPES
 
 KEYS = "ci:" + hashlib.sha256(b"secret").hexdigest()
 PASSWORD = "grün & secret:1"
 
 
 def build(queue_settings: QueueSettings, base_url: str = "http://localhost", **settings: Any) -> TestClient:
-    app = create_app(ApiSettings(**settings), queue_settings, load_jobs())
+    app = create_app(ApiSettings(**settings), queue_settings, TYPES)
     return TestClient(app, base_url=base_url, raise_server_exceptions=False)
 
 

@@ -9,12 +9,12 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.local.valkey import find_free_port
 from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.api.stored import REGISTRIES, Stored
+from tests.job_types import TYPES
 
 
 class Touch:
@@ -107,6 +107,6 @@ def test_no_page_runs_what_a_pickled_result_holds(
 )
 def test_without_redis_a_page_is_a_503(path: str) -> None:
     settings = QueueSettings(REDIS_URL=f"redis://127.0.0.1:{find_free_port()}")
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), settings, load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), settings, TYPES)
     answer = TestClient(app, base_url="http://localhost").get(f"/dashboard/{path}")
     assert (answer.status_code, "Redis can't be reached" in answer.text) == (503, True)

@@ -10,12 +10,12 @@ from redis import Redis
 from rq.job import Job
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.api.stored import REGISTRIES, Stored
+from tests.job_types import TYPES
 
 SCRIPT = "<script>window.pwned = 1</script>"
 PAGES = (
@@ -205,7 +205,7 @@ def test_two_apps_show_each_its_own_redis(client: TestClient, stored: Stored, tm
     try:
         with Redis.from_url(server.url) as redis:
             Stored(redis, "elsewhere").queued()
-        app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), load_jobs())
+        app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), TYPES)
         other = TestClient(app, base_url="http://localhost")
         for one, name in ((client, "default"), (other, "elsewhere"), (client, "default")):
             (queue,) = one.get("/dashboard/0/data/queues.json").json()["queues"]

@@ -22,7 +22,7 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def post(client: TestClient, type: str = "log", query: str = "") -> str:
-    payload = {"text": "x"} if type == "log" else {"item_id": 1}
+    payload = {"text": "x"} if type == "log" else {"number": 1}
     answer = client.post(f"/v1/jobs/{type}{query}", json=payload)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -62,7 +62,7 @@ def at(second: int) -> str:
 
 
 def test_the_newest_failure_comes_first_whenever_the_job_was_created(client: TestClient, redis: Redis) -> None:
-    ids = [post(client, type) for type in ("log", "item", "log")]
+    ids = [post(client, type) for type in ("log", "tally", "log")]
     fail(redis, ids[0], 30), fail(redis, ids[1], 10), fail(redis, ids[2], 20)
     answer = client.get("/v1/dead-letters?limit=2")
     assert [job["id"] for job in answer.json()["items"]] == [ids[0], ids[2]]
@@ -79,13 +79,13 @@ def test_only_what_has_failed_is_there(client: TestClient, redis: Redis) -> None
 
 def test_each_filter_counts(client: TestClient, redis: Redis) -> None:
     log = fail(redis, post(client), 10, ("SMTPServerDisconnected", "Connection unexpectedly closed"))
-    item = fail(redis, post(client, "item"), 20, ("OSError", "[Errno 28] No space left (50 % full)"))
+    tally = fail(redis, post(client, "tally"), 20, ("OSError", "[Errno 28] No space left (50 % full)"))
     assert list_ids(client, "?type=log") == list_ids(client, "?queue=log") == [log]
-    assert list_ids(client, "?error=OSError") == list_ids(client, "?error=50+%25+full") == [item]
+    assert list_ids(client, "?error=OSError") == list_ids(client, "?error=50+%25+full") == [tally]
     assert list_ids(client, "?error=Error") == list_ids(client, "?error=oserror") == []
-    assert list_ids(client, f"?failed_after={at(20)}") == [item]
+    assert list_ids(client, f"?failed_after={at(20)}") == [tally]
     assert list_ids(client, f"?failed_before={at(20)}") == [log]
-    assert list_ids(client, f"?failed_after={at(10)}&failed_before={at(21)}&queue=default") == [item]
+    assert list_ids(client, f"?failed_after={at(10)}&failed_before={at(21)}&queue=default") == [tally]
 
 
 def test_a_failure_that_only_rq_recorded_is_found_by_its_error(client: TestClient, redis: Redis) -> None:
@@ -100,7 +100,7 @@ def test_a_failure_that_only_rq_recorded_is_found_by_its_error(client: TestClien
 
 def test_requeue_takes_what_the_filter_finds_in_the_order_of_failure(client: TestClient, redis: Redis) -> None:
     ids = [fail(redis, post(client), 50 - number) for number in range(3)]
-    item = fail(redis, post(client, "item"))
+    tally = fail(redis, post(client, "tally"))
     answer = client.post("/v1/dead-letters/requeue?type=log")
     assert (answer.status_code, answer.json()) == (
         202,
@@ -108,7 +108,7 @@ def test_requeue_takes_what_the_filter_finds_in_the_order_of_failure(client: Tes
     )
     TypeAdapter(RequeuedLettersView).validate_python(answer.json(), extra="forbid")
     assert redis.lrange("rq:queue:log", 0, -1) == [id.encode() for id in ids[::-1]]
-    assert read_statuses(client, [*ids, item]) == ["queued"] * 3 + ["failed"]
+    assert read_statuses(client, [*ids, tally]) == ["queued"] * 3 + ["failed"]
     assert client.get(f"/v1/jobs/{ids[0]}").json()["retries_left"] > 0
 
 
@@ -215,7 +215,7 @@ def test_a_full_redis_requeues_nothing_and_deletes_all_the_same(client: TestClie
 
 
 FAILURES = st.lists(
-    st.tuples(st.sampled_from(["log", "item"]), st.integers(0, 5), st.sampled_from(["OSError", "KeyError"])),
+    st.tuples(st.sampled_from(["log", "tally"]), st.integers(0, 5), st.sampled_from(["OSError", "KeyError"])),
     max_size=12,
 )
 

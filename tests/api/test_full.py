@@ -6,13 +6,13 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.requeue import Requeuer
 from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.api.test_requeue import post_failed
+from tests.job_types import WITH_TUTORIAL
 from tests.services import wait_until
 
 STORING = [
@@ -33,7 +33,7 @@ def redis(own_valkey: EmbeddedValkey) -> Iterator[Redis]:
 
 
 def build_client(url: str) -> TestClient:
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=url), load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=url), WITH_TUTORIAL)
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
 

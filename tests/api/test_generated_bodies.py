@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
+from tests.job_types import TYPES
 
-TYPES = {name: job for name, job in load_jobs().items() if job.example}
 COUNT = 10_000
 CHUNK = 20  # bodies an example: hypothesis costs more than the requests do
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import job, load_jobs
+from errand import job
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
 from tests.services import wait_until
 from tests.store.test_lost_reply import Proxy
 
@@ -137,7 +138,7 @@ def test_jobs_of_a_batch_are_replayed_with_their_own_statuses(client: TestClient
         (URL, {"text": "y"}),
         (URL, {"text": "x", "level": "notice"}),
         (f"{URL}?delay_seconds=0", BODY),
-        ("/v1/jobs/item", {"item_id": 7}),
+        ("/v1/jobs/tally", {"number": 7}),
         ("/v1/batches/log", {"items": [BODY]}),
     ],
 )
@@ -156,7 +157,7 @@ def test_the_same_body_for_another_type_is_another_request(queue_settings: Queue
     @job()
     def run(text: str) -> None: ...
 
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs() | {run.type: run})
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES | {run.type: run})
     with TestClient(app, base_url="http://localhost") as client:
         assert [post(client, url).status_code for url in (URL, f"/v1/jobs/{run.type}")] == [202, 422]
 
@@ -178,7 +179,7 @@ def test_a_set_is_the_same_in_any_order(queue_settings: QueueSettings) -> None:
     @job()
     def run(tags: set[int], names: dict[str, list[frozenset[int]]]) -> None: ...
 
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs() | {run.type: run})
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES | {run.type: run})
     with TestClient(app, base_url="http://localhost") as client:
         url = f"/v1/jobs/{run.type}"
         first = post(client, url, {"tags": [0, 8], "names": {"a": [[0, 8]]}})
@@ -204,7 +205,7 @@ def test_a_secret_key_is_in_redis_as_a_hash_only(client: TestClient, redis: Redi
 @pytest.fixture
 def keyed(queue_settings: QueueSettings) -> Iterator[TestClient]:
     """The API with two callers; one of them is about to replace its secret."""
-    app = create_app(ApiSettings(API_KEYS=f"{ENTRY},{OTHER_ENTRY},{NEW_ENTRY}"), queue_settings, load_jobs())
+    app = create_app(ApiSettings(API_KEYS=f"{ENTRY},{OTHER_ENTRY},{NEW_ENTRY}"), queue_settings, TYPES)
     with TestClient(app, base_url="https://errand.example.com") as client:
         yield client
 
@@ -317,12 +318,12 @@ def test_without_the_header_equal_requests_are_two_jobs_and_no_record(client: Te
 
 
 def test_where_no_job_is_posted_the_header_is_no_matter(client: TestClient) -> None:
-    answers = [post(client, "/items/7/process", None, "a b") for _ in range(2)]
+    answers = [post(client, "/send-notification/ada@example.com?message=x", None, "a b") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
 def test_of_fifty_requests_at_once_one_is_first(queue_settings: QueueSettings, redis: Redis) -> None:
-    app = create_app(ApiSettings(API_KEYS=ENTRY), queue_settings, load_jobs())
+    app = create_app(ApiSettings(API_KEYS=ENTRY), queue_settings, TYPES)
     headers = {"Idempotency-Key": "order-7", "Authorization": f"Bearer {SECRET}"}
 
     async def race() -> list[Any]:
@@ -342,7 +343,7 @@ def test_a_reply_of_redis_that_was_lost_makes_no_replay(redis: Redis, queue_sett
         proxy = Proxy(urlsplit(queue_settings.redis_url).path)
         server = await proxy.serve()
         url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        app = create_app(ApiSettings(API_KEYS=ENTRY), QueueSettings(REDIS_URL=url), load_jobs())
+        app = create_app(ApiSettings(API_KEYS=ENTRY), QueueSettings(REDIS_URL=url), TYPES)
         async with server, httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://errand") as client:
             client.headers["Authorization"] = f"Bearer {SECRET}"
             headers = {"Idempotency-Key": "order-7"}

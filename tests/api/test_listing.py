@@ -15,7 +15,7 @@ from tests.services import Services
 
 
 def post(client: TestClient, query: str = "", type: str = "log") -> str:
-    payload = {"text": "x"} if type == "log" else {"item_id": 1}
+    payload = {"text": "x"} if type == "log" else {"number": 1}
     answer = client.post(f"/v1/jobs/{type}{query}", json=payload)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -58,10 +58,10 @@ def test_the_link_leads_through_all_pages(client: TestClient) -> None:
 
 
 def test_each_filter_counts_and_all_of_them_together(client: TestClient) -> None:
-    log, item, red = post(client), post(client, type="item"), post(client, "?tag=red&tag=new", "item")
-    assert list_ids(client, "?type=item") == list_ids(client, "?queue=default") == [red, item]
-    assert list_ids(client, "?tag=red") == list_ids(client, "?tag=new&type=item&status=queued") == [red]
-    assert list_ids(client, "?status=queued") == [red, item, log]
+    log, tally, red = post(client), post(client, type="tally"), post(client, "?tag=red&tag=new", "tally")
+    assert list_ids(client, "?type=tally") == list_ids(client, "?queue=default") == [red, tally]
+    assert list_ids(client, "?tag=red") == list_ids(client, "?tag=new&type=tally&status=queued") == [red]
+    assert list_ids(client, "?status=queued") == [red, tally, log]
     assert list_ids(client, "?type=log&tag=red") == list_ids(client, "?type=none") == []
 
 

@@ -4,13 +4,11 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
-
-TYPES = {name: job for name, job in load_jobs().items() if job.example}
+from tests.job_types import TYPES
 
 
 @pytest.fixture
@@ -65,5 +63,5 @@ def test_an_answer_is_what_the_document_says(client: TestClient, type: str) -> N
 
 def test_docs_ask_for_a_key_where_there_are_keys(queue_settings: QueueSettings, document: dict) -> None:
     assert "security" not in document["paths"]["/v1/jobs/log"]["post"]
-    app = create_app(ApiSettings(API_KEYS=make_key("ops")[1]), queue_settings, load_jobs())
+    app = create_app(ApiSettings(API_KEYS=make_key("ops")[1]), queue_settings, TYPES)
     assert app.openapi()["paths"]["/v1/jobs/log"]["post"]["security"]

@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import WITH_TUTORIAL
 from tests.services import find_fast_folder
 
 REQUESTS = [
@@ -43,7 +43,7 @@ def server() -> Iterator[EmbeddedValkey]:
 
 @pytest.fixture
 def client(server: EmbeddedValkey) -> Iterator[TestClient]:
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), WITH_TUTORIAL)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
@@ -124,7 +124,7 @@ def test_a_full_redis_is_a_503_and_nothing_is_stored(client: TestClient, server:
 
 def test_the_api_starts_while_redis_is_away(server: EmbeddedValkey) -> None:
     server.stop()
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), WITH_TUTORIAL)
     with TestClient(app, base_url="http://localhost") as client:
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 503

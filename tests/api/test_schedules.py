@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from redis import ConnectionError, Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.http.auth import make_key
 from errand.api.routes.schedules import ScheduleList, ScheduleView
 from errand.api.settings import ApiSettings
 from errand.api.views import JobView
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
 
 DAILY = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * *", "timezone": "Europe/Paris"}
 EVERY = {"type": "log", "payload": {"text": "x"}, "every_seconds": 3600}
@@ -210,7 +210,7 @@ def test_docs_have_an_example_that_is_taken(client: TestClient) -> None:
 
 def test_it_asks_for_a_key_where_there_are_keys(queue_settings: QueueSettings) -> None:
     key, line = make_key("ops")
-    with TestClient(create_app(ApiSettings(API_KEYS=line), queue_settings, load_jobs())) as client:
+    with TestClient(create_app(ApiSettings(API_KEYS=line), queue_settings, TYPES)) as client:
         assert client.get("/v1/schedules").status_code == 401
         assert put(client).status_code == 401
         assert client.get("/v1/schedules", headers={"Authorization": f"Bearer {key}"}).status_code == 200

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from redis import Redis
 from schemathesis import checks
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
 from tests.services import wait_until
 
 CHECKS = [
@@ -24,7 +24,7 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
-DOCUMENT = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL="redis://nowhere"), load_jobs()).openapi()
+DOCUMENT = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL="redis://nowhere"), TYPES).openapi()
 # Streams last as long as their jobs: they have tests of their own.
 OPERATIONS = {
     f"{method.upper()} {path}": (path, method.upper())
@@ -37,7 +37,7 @@ OPERATIONS = {
 @pytest.fixture(scope="module")
 def url(valkey: EmbeddedValkey) -> Iterator[str]:
     """Where the application is served."""
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=valkey.url), load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=valkey.url), TYPES)
     port = find_free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)

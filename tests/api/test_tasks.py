@@ -8,17 +8,18 @@ from pydantic import ValidationError
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
+from errand import Depends, job
 from errand.api.settings import ApiSettings
 from errand.api.tasks import DurableTasks, Tasks
 from errand.store.settings import QueueSettings
-from jobs import item, log
+from jobs import log
 from service.app import create_app
+from tests.job_types import TYPES
 
 
 @pytest.fixture
 def app(queue_settings: QueueSettings) -> FastAPI:
-    return create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, load_jobs())
+    return create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES)
 
 
 @pytest.fixture
@@ -62,9 +63,16 @@ def test_a_wrong_payload_is_refused_where_it_is_added() -> None:
         DurableTasks().add_task(log.run, 7)  # type: ignore[arg-type]
 
 
+def connect() -> list[str]:
+    return []
+
+
 def test_what_the_worker_gives_can_not_be_added() -> None:
+    @job()
+    def run(number: int, db: list[str] = Depends(connect)) -> None: ...
+
     with pytest.raises(TypeError, match="db is given by the worker"):
-        DurableTasks().add_task(item.run, 7, db=None)  # type: ignore[arg-type]
+        DurableTasks().add_task(run, 7, db=None)  # type: ignore[arg-type]
 
 
 def test_the_id_is_known_before_the_job_is_stored() -> None:

@@ -1,13 +1,25 @@
 """The tutorial's calls, as the tutorial prints them."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from service.app import create_app
+from tests.job_types import WITH_TUTORIAL
 from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
+
+
+@pytest.fixture
+def client(queue_settings: QueueSettings) -> Iterator[TestClient]:
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, WITH_TUTORIAL)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client
 
 
 def test_the_root_says_hello(client: TestClient) -> None:

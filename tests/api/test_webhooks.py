@@ -7,10 +7,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand import load_jobs
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
+from tests.job_types import TYPES
 from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Received, Receiver, list_valid
 from tests.services import Services, wait_until
 
@@ -195,7 +195,7 @@ def test_neither_the_token_nor_the_secret_is_in_a_log(signed: Services) -> None:
 
 def build_client(settings: QueueSettings) -> TestClient:
     """Return the API in this process, with the settings of the environment as it now is."""
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), settings, load_jobs())
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), settings, TYPES)
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
 

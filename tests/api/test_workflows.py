@@ -15,9 +15,9 @@ from tests.worker.scripts import build_records, take, tell
 WORDS = ("cancel", "run", "wait")
 
 
-def post(client: TestClient, *parents: str, on_failure: str = "cancel", type: str = "item") -> str:
+def post(client: TestClient, *parents: str, on_failure: str = "cancel", type: str = "tally") -> str:
     query = "&".join([f"on_failure={on_failure}", *(f"after={parent}" for parent in parents)])
-    answer = client.post(f"/v1/jobs/{type}?{query}", json={"item_id": 1})
+    answer = client.post(f"/v1/jobs/{type}?{query}", json={"number": 1})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -319,7 +319,7 @@ def test_more_dependents_than_are_settled_in_one_step_are_refused(client: TestCl
     parent = post(client)
     redis.sadd(f"errand:dependents:{parent}", *range(4999))
     post(client, parent)
-    answer = client.post(f"/v1/jobs/item?after={parent}", json={"item_id": 1})
+    answer = client.post(f"/v1/jobs/tally?after={parent}", json={"number": 1})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
         {"parameter": "after", "detail": f"job {parent} has 5,000 dependents, the most there may be"}

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_readme import FILES
+
 GOOD = """
-from jobs import Depends, Progress, item, job, log
+from errand import Depends, Progress, job
+from jobs import log
 from errand.api.tasks import DurableTasks
 
 
@@ -19,19 +22,18 @@ def run(number: int, progress: Progress = Progress(), name: str = Depends(str)) 
 
 result: float = run(1)
 id: str = run.enqueue(1)
-task: str = DurableTasks().add_task(item.run, 7)
+task: str = DurableTasks().add_task(run, 7)
 """
 WRONG = {
     'run.enqueue("one")': "arg-type",
     "run.enqueue(1, colour=2)": "call-arg",
     "text: str = run(1)": "assignment",
-    'DurableTasks().add_task(item.run, "seven")': "arg-type",
+    'DurableTasks().add_task(run, "seven")': "arg-type",
 }
 
 
-def check(path: Path, source: str) -> str:
-    path.write_text(source)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary", str(path)]
+def check(*paths: Path) -> str:
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary", *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
@@ -40,10 +42,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "greeting.py"
 
 
-def test_a_job_file_is_clean(path: Path) -> None:
-    assert check(path, GOOD) == ""
+def test_a_job_file_is_clean_and_so_is_the_readmes(path: Path, tmp_path: Path) -> None:
+    path.write_text(GOOD)
+    readmes = tmp_path / "greet.py"
+    readmes.write_text(dict(FILES)["jobs/greet.py"])
+    assert check(path, readmes) == ""
 
 
 def test_wrong_arguments_are_found(path: Path) -> None:
-    found = check(path, GOOD + "\n".join(WRONG)).splitlines()
+    path.write_text(GOOD + "\n".join(WRONG))
+    found = check(path).splitlines()
     assert [line.rpartition("[")[2].rstrip("]") for line in found if "error" in line] == list(WRONG.values())

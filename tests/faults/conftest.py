@@ -22,21 +22,24 @@ from tests.faults.site import Site
 from tests.services import find_fast_folder
 from tests.sink import ScriptedSink
 
-FIXTURES = Path(__file__).parent.parent / "fixtures/jobs"
-
 
 @pytest.fixture(scope="session")
-def types() -> Iterator[dict[str, Job[..., Any]]]:
+def types(project: Path) -> dict[str, Job[..., Any]]:
     """The job types of the copied project, those of tests/fixtures/jobs among them, loaded into this process."""
-    known = set(sys.modules)
-    jobs.__path__.append(str(FIXTURES))
-    found = load_jobs()
-    jobs.__path__.remove(str(FIXTURES))
-    yield found
-    for name in {name for name in sys.modules if name.startswith("jobs.")} - known:
-        del sys.modules[name]
-        delattr(jobs, name.removeprefix("jobs."))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "__path__", [str(project / "jobs")])
+        _forget_job_files(patch)
+        importlib.invalidate_caches()
+        found = load_jobs()
+        _forget_job_files(pytest.MonkeyPatch())
     importlib.invalidate_caches()
+    return found
+
+
+def _forget_job_files(patch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("jobs.")]:
+        patch.delitem(sys.modules, name)
+        patch.delattr(jobs, name.removeprefix("jobs."), raising=False)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class Site(Services):
         self.ledger = Ledger(logs / "ledger")
         self.redis = Redis.from_url(environment["REDIS_URL"])
         queue = QueueSettings(REDIS_URL=environment["REDIS_URL"])
+        self.types = types
         app = create_app(ApiSettings(ERRAND_LOCAL=True), queue, types)
         self.client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 

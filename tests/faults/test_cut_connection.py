@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from errand import Job, load_jobs
+from errand import Job
 from errand.redis.connection import connect
 from errand.redis.lua.loader import assemble
 from errand.store.enqueue import Enqueuer
@@ -76,7 +76,7 @@ def assert_one_run(site: Site, job: str) -> None:
 
 def name_turn(site: Site) -> bytes:
     """Return what a request of a worker's turn holds: the name of its script."""
-    return str(site.redis.register_script(assemble("worker/turn", Webhooks(load_jobs()).values)).sha).encode()
+    return str(site.redis.register_script(assemble("worker/turn", Webhooks(site.types).values)).sha).encode()
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
-from errand import load_jobs
 from errand.local.valkey import EmbeddedValkey
 from errand.redis import keys
 from errand.redis.connection import connect
@@ -21,9 +20,9 @@ from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
+from tests.job_types import TYPES
 from tests.store.test_lost_reply import Proxy
 
-TYPES = load_jobs()
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 
 

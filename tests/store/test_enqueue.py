@@ -12,13 +12,13 @@ from rq import Queue, Retry
 from rq.job import Job as RQJob
 from rq.registry import ScheduledJobRegistry
 
-from errand import Job, load_jobs
+from errand import Job
 from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
+from tests.job_types import TYPES
 
-TYPES = load_jobs()
 EMAIL = {"message": {"to": ["ada@example.com"], "subject": "Hello", "text": "It works."}}
 TIMES = ("created_at", "enqueued_at")
 

@@ -10,15 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from errand import load_jobs
 from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.idempotency import Claim, Stored, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
+from tests.job_types import LOG, TYPES
 from tests.store.test_lost_reply import Proxy
 
-LOG = load_jobs()["log"]
 CLAIM = Claim("ops", "order-7", "f" * 64)
 BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
 
@@ -42,7 +41,7 @@ def use(queue_settings: QueueSettings) -> Callable[[Callable[[Enqueuer], Awaitab
     def run(call: Callable[[Enqueuer], Awaitable[Any]]) -> Any:
         async def main() -> Any:
             async with connect(queue_settings.redis_url) as redis:
-                return await call(Enqueuer(redis, queue_settings, load_jobs()))
+                return await call(Enqueuer(redis, queue_settings, TYPES))
 
         return asyncio.run(main())
 
@@ -131,7 +130,7 @@ def test_a_lost_reply_is_not_taken_for_an_earlier_request(
         proxy = Proxy(urlsplit(queue_settings.redis_url).path)
         server = await proxy.serve()
         async with server, connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-            statuses = await Enqueuer(client, queue_settings, load_jobs()).store([new], batch, CLAIM)
+            statuses = await Enqueuer(client, queue_settings, TYPES).store([new], batch, CLAIM)
         return statuses, proxy.cuts
 
     assert asyncio.run(main()) == (["queued"], 1)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from redis import Redis
 from rq import Queue
 
-from errand import load_jobs
 from errand.redis.connection import connect
 from errand.store import index
 from errand.store.enqueue import Enqueuer
@@ -22,6 +21,7 @@ from errand.store.index import Filter, ForeignCursorError, JobIndex, Page
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.sweep import Sweep
+from tests import job_types
 
 Use = Callable[[Callable[[JobIndex], Coroutine[Any, Any, Any]]], Any]
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -330,12 +330,11 @@ def test_large_jobs_make_a_short_page(redis: Redis, use: Use) -> None:
 
 
 def test_what_the_api_stores_is_listed(redis: Redis, queue_settings: QueueSettings) -> None:
-    types = load_jobs()
 
     async def main() -> tuple[list[NewJob], list[Page]]:
         async with connect(queue_settings.redis_url) as client:
-            enqueuer, jobs = Enqueuer(client, queue_settings, types), JobIndex(client, [])
-            new = [NewJob(types["log"], {"text": "x"}, tags=("red",)) for _ in range(3)]
+            enqueuer, jobs = Enqueuer(client, queue_settings, job_types.TYPES), JobIndex(client, [])
+            new = [NewJob(job_types.LOG, {"text": "x"}, tags=("red",)) for _ in range(3)]
             await enqueuer.store(new)
             wanted = (Filter(), Filter(type="log"), Filter(tag="red"), Filter(queue="log"), Filter(type="email"))
             return new, [await jobs.read(one, 10) for one in wanted]

@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 
-from errand import load_jobs
 from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
+from tests.job_types import LOG, TYPES
 
 
 class Proxy:
@@ -36,14 +36,14 @@ class Proxy:
 
 
 def test_it_is_sent_again_and_there_is_one_job(redis: Redis, queue_settings: QueueSettings) -> None:
-    new = NewJob(load_jobs()["log"], {"text": "x"})
+    new = NewJob(LOG, {"text": "x"})
 
     async def main() -> tuple[list[str], int]:
         proxy = Proxy(urlsplit(queue_settings.redis_url).path)
         server = await proxy.serve()
         client = connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         async with server:
-            statuses = await Enqueuer(client, queue_settings, load_jobs()).store([new])
+            statuses = await Enqueuer(client, queue_settings, TYPES).store([new])
             await client.aclose()
         return statuses, proxy.cuts
 

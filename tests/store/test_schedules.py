@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from errand import Job, load_jobs
+from errand import Job
 from errand import job as declare
 from errand.redis.connection import connect
 from errand.redis.lua.loader import read_script
@@ -22,8 +22,8 @@ from errand.store.schedules.schedule import RUNS_KEPT, Schedule, build_run, note
 from errand.store.schedules.schedules import HeldByFileError, Schedules, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
+from tests.job_types import TYPES
 
-TYPES = load_jobs()
 TICK = Schedule("tick", "log", {"text": "tick"}, every_seconds=3600)
 
 Use = Callable[..., Any]

@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 from redis.asyncio.client import PubSub
 
-from errand import load_jobs
 from errand.local.valkey import EmbeddedValkey
 from errand.redis import keys
 from errand.redis.connection import connect
@@ -20,6 +19,7 @@ from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, StatusReader
 from errand.store.watch import watcher as watch
 from errand.store.watch.watcher import Watcher
+from tests.job_types import LOG, TYPES
 from tests.services import Services
 
 Test = Callable[[Watcher, StatusReader, Enqueuer], Awaitable[None]]
@@ -31,7 +31,7 @@ def run(settings: QueueSettings, test: Test) -> None:
         jobs = StatusReader(redis)
         watcher = Watcher(redis, jobs, BatchReader(redis, settings))
         try:
-            await test(watcher, jobs, Enqueuer(redis, settings, load_jobs()))
+            await test(watcher, jobs, Enqueuer(redis, settings, TYPES))
         finally:
             await watcher.close()
             await redis.aclose()
@@ -40,7 +40,7 @@ def run(settings: QueueSettings, test: Test) -> None:
 
 
 async def store(enqueuer: Enqueuer, jobs: StatusReader) -> JobStatus:
-    new = NewJob(load_jobs()["log"], {"text": "x"})
+    new = NewJob(LOG, {"text": "x"})
     await enqueuer.store([new])
     job = await jobs.read(new.id)
     assert job is not None
@@ -170,7 +170,7 @@ def test_a_poll_counts_so_many_jobs_of_batches_and_each_batch_has_its_turn(
         batches = []
         for number in range(3):
             id = f"5f0c7d1e-0000-4000-8000-00000000000{number}"
-            new = NewJob(load_jobs()["log"], {"text": "x"}, batch=id)
+            new = NewJob(LOG, {"text": "x"}, batch=id)
             await enqueuer.store([new], (id, "log"))
             batches.append((new.id, await reader.read(id)))
         with ExitStack() as stack:

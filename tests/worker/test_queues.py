@@ -4,9 +4,10 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
+from errand.worker.execution import Queues, Task
 from tests.services import Services
 
-NAMES = ("default", "email", "log", "webhook")
+NAMES = ("default", "email", "log", "video")
 
 
 def fill(redis: Redis, count: int = 6) -> None:
@@ -30,6 +31,13 @@ def test_without_names_each_queue_has_its_turn(services: Services, redis: Redis)
     order = run(services, redis)
     assert len(order) == 24
     assert all(set(order[start : start + 4]) == set(NAMES) for start in range(0, 24, 4))
+
+
+def test_an_empty_queue_gives_the_one_after_it_no_second_turn() -> None:
+    queues = Queues(["a", "b", "c", "d"], in_turn=True)
+    for taken, first in (["b"], 3), ([], 3), (["d"], 1), (["a", "b", "d", "a"], 2), (["elsewhere"], 2):
+        queues.rotate([Task("id", "execution", name, b"", 1.0, "", "", "", 0, "", 0.0) for name in taken])
+        assert queues.first == first
 
 
 def test_named_queues_are_emptied_in_their_order(services: Services, redis: Redis) -> None:

@@ -10,10 +10,10 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
 
-from errand import load_jobs
 from errand.webhook.webhooks import Webhooks
 from errand.worker.execution import Queues, Word
 from errand.worker.records import Records
+from tests.job_types import TYPES, WEBHOOK
 from tests.receiver import SECRET
 from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
 
@@ -26,7 +26,7 @@ def build_told(redis: Redis, url: str = "") -> Records:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEBHOOK_SECRETS", SECRET)
         patch.setenv("WEBHOOK_URL", url)
-        return Records(redis, "one", LIFETIMES, Webhooks(load_jobs()).values)
+        return Records(redis, "one", LIFETIMES, Webhooks(TYPES).values)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queu
     assert redis.zscore("errand:indexes", "errand:index:webhook:webhook") == 0
     event = sent.kwargs["event"]
     assert (event["url"], event["type"], event["result_base64"]) == (URL, "job.finished", "MQ==")
-    load_jobs()["webhook"].payload.load(sent.kwargs)
+    WEBHOOK.payload.load(sent.kwargs)
 
 
 def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
@@ -86,7 +86,7 @@ def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
         tell(told, "finished", task)
     waits = [job.retry_intervals for job in Queue("webhook", connection=redis, serializer="json").jobs]
     assert len({tuple(one) for one in waits}) == 20
-    ceilings = load_jobs()["webhook"].retry.ceilings_seconds
+    ceilings = WEBHOOK.retry.ceilings_seconds
     for one in waits:
         assert all(1 <= wait <= ceiling for wait, ceiling in zip(one, ceilings, strict=True))
     assert max(one[-1] for one in waits) > 3600

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from redis import Redis
 
-from errand import list_queues, load_jobs
 from tests.services import Services, wait_until
 
 
@@ -92,12 +91,6 @@ def test_a_delayed_job_runs_when_it_is_due_and_not_before(services: Services) ->
     id = services.post("echo", {"value": 1}, "?delay_seconds=1.5")
     due = datetime.fromisoformat(services.read(id)["run_at"])
     assert datetime.fromisoformat(services.wait_for(id)["started_at"]) >= due
-
-
-def test_without_queue_names_every_queue_of_the_job_files_is_served(services: Services) -> None:
-    worker = services.start_worker()
-    log = wait_until(lambda: services.read_log(worker) if "Listening" in services.read_log(worker) else "")
-    assert ", ".join(queue.name for queue in list_queues(load_jobs())) in log
 
 
 def test_it_ends_cleanly_on_sigterm_when_idle(services: Services) -> None:
