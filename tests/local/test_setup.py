@@ -45,7 +45,8 @@ class Clone:
         shutil.copy(ROOT / ".ci/setup", self.folder / ".ci")
         for name in ("requirements.txt", "requirements-dev.txt"):
             (self.folder / name).write_text(f"{name}\n")
-        tools = "sh cat cksum cut tail rm mv ln readlink mkdir cp basename touch"
+        (self.folder / "pyproject.toml").write_text("[project]\nname = 'x'\n[dependency-groups]\n")
+        tools = "sh cat cksum cut sed tail rm mv ln readlink mkdir cp basename touch"
         for tool in tools.split():
             found = shutil.which(tool)
             assert found
@@ -107,6 +108,21 @@ def test_the_development_environment_does_for_both(clone: Clone) -> None:
     clone.add_python("python3.12")
     clone.run("requirements-dev.txt")
     assert clone.run() == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "builds"),
+    [("[project]\nname = 'y'\n", 2), ("[project]\nname = 'x'\n[dependency-groups]\n[tool.ruff]\n", 1)],
+)
+def test_what_the_library_installs_builds_anew_and_a_tools_setting_does_not(
+    clone: Clone, text: str, builds: int
+) -> None:
+    clone.add_python("python3.12")
+    clone.run()
+    first = os.readlink(clone.folder / ".venv")
+    (clone.folder / "pyproject.toml").write_text(text)
+    assert clone.run()[0] == 0
+    assert len({first, os.readlink(clone.folder / ".venv")}) == builds
 
 
 def test_another_lock_builds_anew_and_keeps_only_the_environment_before_it(clone: Clone) -> None:
