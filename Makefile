@@ -26,7 +26,7 @@ test: setup-dev ## Run the tests, against a real Valkey, real workers and real S
 	@$(PYTHON) -m pytest -m "not browser and not slow" -n auto --maxprocesses 4 --dist worksteal
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
-	@$(PYTHON) -m pytest tests/faults
+	@$(PYTHON) -m pytest tests/faults tests/upgrade
 
 coverage: setup-dev ## Run the tests once more under coverage, in every process they start; slow
 	@rm -rf .coverage && mkdir .coverage

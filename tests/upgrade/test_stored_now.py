@@ -1,0 +1,31 @@
+"""What is stored today has the keys, fields and formats of what the code of commit e6e9af9 stored."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.conftest import EmbeddedValkey, build_environment
+from tests.services import Services
+from tests.sink import ScriptedSink
+from tests.upgrade.fill import Fill
+from tests.upgrade.shape import Shaper
+from tests.upgrade.stored import export
+
+
+@pytest.mark.slow
+def test_the_same_work_leaves_the_same_keys_and_fields(
+    written: dict[str, Any], project: Path, valkey: EmbeddedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
+) -> None:
+    services = Services(project, build_environment(valkey.url, sink, tmp_path), tmp_path)
+    fill = Fill(services, redis, sink)
+    try:
+        fill.run()
+    finally:
+        services.stop()
+    now = Shaper(fill.names | fill.batches).shape(export(redis))
+    before = Shaper(written["jobs"] | written["batches"]).shape(written["keys"])
+    assert sorted(now) == sorted(before)
+    for key, shape in before.items():
+        assert (key, now[key]) == (key, shape)
