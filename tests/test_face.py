@@ -42,3 +42,10 @@ def test_jobs_still_has_the_names_of_the_release_before(name: str) -> None:
     import jobs
 
     assert getattr(jobs, name) is getattr(errand, name)
+
+
+def test_the_application_starts_under_its_name_of_the_release_before() -> None:
+    import service.api.app
+    import service.app
+
+    assert service.api.app.from_environment is service.app.from_environment
