@@ -12,6 +12,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from errand import PermanentError
 from errand.builtin.email import Message
 from errand.local.valkey import find_free_port
+from errand.mail import pool as _mail_pool
 from errand.mail.settings import MailSettings
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
@@ -68,6 +69,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
     monkeypatch.setenv("MAIL_FROM", "errand@example.com")
     yield serve
+    for pool in _mail_pool._pools.values():  # from Python 3.12 on a server's end waits for its connections
+        pool._close_kept()
     for server in servers:
         server.stop()
 
