@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test faults coverage test-browser chaos bench check lock clean
+.PHONY: help demo up setup setup-dev test test-valkey faults coverage test-browser chaos bench check lock clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -22,8 +22,17 @@ setup: ## Build .venv with what Errand needs to run
 setup-dev: ## Build .venv with what its tests need as well
 	@sh .ci/setup requirements-dev.txt
 
-test: setup-dev ## Run the tests, against a real Valkey, real workers and real SMTP
-	@$(PYTHON) -m pytest -m "not browser and not slow" -n auto --maxprocesses 4 --dist worksteal
+# Runs tests in some processes; prints the ten slowest, and how long all took.
+define run_tests
+	@started=$$(date +%s); $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal --durations 10 $(1); ended=$$?; \
+		echo "make $@: $$(($$(date +%s) - started)) s"; exit $$ended
+endef
+
+test: setup-dev ## Run the quick tests of everything (less than 4 minutes on 2 cores)
+	$(call run_tests,-m "not browser and not slow and not thorough")
+
+test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 10 minutes)
+	$(call run_tests,--valkey -m "not browser and not slow")
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults tests/upgrade

@@ -18,7 +18,7 @@ FLOORS = [
     {"errand.store"},
     {"errand.mail", "errand.log", "errand.webhook"},
     {"errand.worker", "errand.api", "errand.builtin"},
-    {"errand.local"},
+    {"errand.local", "errand.testing"},
     {"errand.cli"},
     {"jobs"},
     {"service", "worker"},
@@ -89,6 +89,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("sqlalchemy", {"jobs"}),
         ("rq_dashboard", {"errand.api"}),
         ("aiosmtpd", {"errand.local"}),
+        ("fakeredis", {"errand.testing"}),
     ],
 )
 def test_a_library_is_known_in_one_room(library: str, rooms: set[str]) -> None:

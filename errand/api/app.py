@@ -30,34 +30,24 @@ from errand.api.routes import (
     workers,
 )
 from errand.api.settings import ApiSettings
-from errand.api.state import Road
+from errand.api.state import build_road
 from errand.contract.job import Job
-from errand.contract.load import list_queues
-from errand.redis.connection import connect
-from errand.store.batch import BatchReader
-from errand.store.cancel import Canceller
-from errand.store.dead_letters import DeadLetters
-from errand.store.delete import Deleter
-from errand.store.enqueue import Enqueuer
-from errand.store.index import JobIndex
-from errand.store.queues import Queues
-from errand.store.requeue import Requeuer
-from errand.store.schedules.schedules import Schedules
+from errand.redis.connection import Connector, UrlConnector
 from errand.store.settings import QueueSettings
-from errand.store.status import StatusReader
-from errand.store.watch.watcher import Watcher
-from errand.store.workers import WorkerReader
-from errand.webhook.webhooks import Webhooks
 
 logger = logging.getLogger("errand.api")
 
 DESCRIPTION = "Post a job, a worker runs it, read its status. Each job type is a file in `jobs/`."
 
 
-def build_api(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> FastAPI:
-    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError."""
+def build_api(
+    settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]], connector: Connector | None = None
+) -> FastAPI:
+    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError.
+
+    `connector` makes its client, by default of the server at `REDIS_URL`.
+    """
     settings.check()
-    redis = connect(queue.redis_url)
     app = FastAPIOffline(  # /docs loads nothing from elsewhere
         title="Errand",
         version=_read_version(),
@@ -69,28 +59,7 @@ def build_api(settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
-    enqueuer = Enqueuer(redis, queue, types)
-    requeuer = Requeuer(redis, enqueuer.memory)
-    index = JobIndex(redis, (job.queue.name for job in types.values()))
-    webhooks = Webhooks(types)
-    schedule_store = Schedules(redis, enqueuer.builder, enqueuer.memory, types)
-    app.state.road = Road(
-        redis,
-        types,
-        enqueuer,
-        requeuer,
-        StatusReader(redis),
-        BatchReader(redis, queue),
-        Watcher(redis, StatusReader(redis), BatchReader(redis, queue)),
-        canceller=Canceller(redis, queue, webhooks.values),
-        deleter=(deleter := Deleter(redis, queue, webhooks.values)),
-        index=index,
-        dead_letters=DeadLetters(index, requeuer, deleter),
-        webhooks=webhooks,
-        schedules=schedule_store,
-        queues=Queues(redis, [one.name for one in list_queues(types)]),
-        workers=WorkerReader(redis),
-    )
+    app.state.road = build_road(connector or UrlConnector(queue.redis_url), queue, types)
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)

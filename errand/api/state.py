@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from errand.api.http.problems import Problem
 from errand.contract.job import Job
+from errand.contract.load import list_queues
+from errand.redis.connection import API, Connector
 from errand.store.batch import BatchReader
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
@@ -18,6 +20,7 @@ from errand.store.index import JobIndex
 from errand.store.queues import Queues
 from errand.store.requeue import Requeuer
 from errand.store.schedules.schedules import Schedules
+from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
 from errand.store.workers import WorkerReader
@@ -45,6 +48,33 @@ class Road:
     dead_letters: DeadLetters
     queues: Queues
     workers: WorkerReader
+
+
+def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
+    """Return the road to Redis; nothing is sent yet."""
+    redis = connector.connect_async(API)
+    enqueuer = Enqueuer(redis, queue, types)
+    requeuer = Requeuer(redis, enqueuer.memory)
+    index = JobIndex(redis, (job.queue.name for job in types.values()))
+    webhooks = Webhooks(types)
+    deleter = Deleter(redis, queue, webhooks.values)
+    return Road(
+        redis,
+        types,
+        enqueuer,
+        requeuer,
+        StatusReader(redis),
+        BatchReader(redis, queue),
+        Watcher(redis, StatusReader(redis), BatchReader(redis, queue)),
+        canceller=Canceller(redis, queue, webhooks.values),
+        deleter=deleter,
+        index=index,
+        dead_letters=DeadLetters(index, requeuer, deleter),
+        webhooks=webhooks,
+        schedules=Schedules(redis, enqueuer.builder, enqueuer.memory, types),
+        queues=Queues(redis, [one.name for one in list_queues(types)]),
+        workers=WorkerReader(redis),
+    )
 
 
 def get_road(request: Request) -> Road:

@@ -9,7 +9,7 @@ from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.redis.settings import SettingsError, read_settings
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 OPEN = ["/", "/livez", "/readyz", "/docs", "/openapi.json"]

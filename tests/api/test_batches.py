@@ -63,6 +63,7 @@ def test_an_unknown_batch_and_an_unknown_type_are_404s(client: TestClient) -> No
     assert client.post("/v1/batches/no_such_type", json={}).json()["type"].endswith("no-such-type")
 
 
+@pytest.mark.valkey
 def test_so_many_links_to_others_that_they_would_hold_up_redis_are_refused(client: TestClient, redis: Redis) -> None:
     parents = [client.post("/v1/jobs/log", json={"text": "x"}).json()["id"] for _ in range(6)]
     items = {"items": [{"text": "x"}] * 1000}

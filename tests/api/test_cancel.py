@@ -175,6 +175,7 @@ def start_long_job(
     return id
 
 
+@pytest.mark.quick("alone")
 @pytest.mark.parametrize("type", ["ledger", "alone"])
 def test_a_running_job_is_stopped_within_two_seconds(services: Services, tmp_path: Path, type: str) -> None:
     id = start_long_job(services, tmp_path, type)

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from errand.api.dashboard.patches import build_dashboard
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from service.app import create_app
 from tests.api.stored import Stored
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 KEYS = "ci:" + hashlib.sha256(b"secret").hexdigest()

@@ -160,6 +160,7 @@ def test_compacting_an_empty_queue_is_no_error(client: TestClient) -> None:
     assert press(client, "queue/default/compact") == {"status": "OK"}
 
 
+@pytest.mark.valkey
 def test_compacting_never_takes_a_live_job_out(client: TestClient, stored: Stored, redis: Redis) -> None:
     """RQ moves the whole list away first, and what it holds is lost if the process ends then."""
     stored.queued()

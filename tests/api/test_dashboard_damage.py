@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from errand.api.settings import ApiSettings
 from errand.local.valkey import find_free_port
 from errand.store.settings import QueueSettings
-from service.app import create_app
 from tests.api.stored import REGISTRIES, Stored
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 

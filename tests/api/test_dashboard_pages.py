@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
-from service.app import create_app
 from tests.api.stored import REGISTRIES, Stored
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 SCRIPT = "<script>window.pwned = 1</script>"
@@ -190,6 +190,7 @@ def test_every_answer_says_what_may_run_in_it(client: TestClient, path: str) -> 
     assert "script-src 'self'" in client.get(path).headers["Content-Security-Policy"]
 
 
+@pytest.mark.valkey
 def test_fifty_requests_take_few_connections(client: TestClient, stored: Stored, redis: Redis) -> None:
     job, before = stored.finished(), redis.info("stats")["total_connections_received"]
     for _ in range(10):

@@ -198,6 +198,7 @@ def test_one_that_fails_again_under_a_late_clock_is_taken_once(
     assert client.post("/v1/dead-letters/requeue?all=true").json()["ids"] == ids
 
 
+@pytest.mark.valkey
 def test_a_full_redis_requeues_nothing_and_deletes_all_the_same(client: TestClient, redis: Redis) -> None:
     fail(redis, post(client))
     used = redis.info("memory")["used_memory"]

@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand.redis.connection import connect
 from errand.store.delete import Deleter
 from errand.store.settings import QueueSettings
+from tests.connecting import connect
 from tests.services import Services, wait_until
 from tests.store.test_lost_reply import Proxy
 
@@ -185,6 +185,7 @@ def test_what_is_not_in_the_registry_is_left(client: TestClient, redis: Redis, q
     assert read_status(client, other) == "queued"
 
 
+@pytest.mark.valkey
 def test_a_reply_that_is_lost_changes_nothing(client: TestClient, queue_settings: QueueSettings) -> None:
     id = post(client)
 

@@ -13,13 +13,13 @@ from starlette.testclient import TestClient
 
 from errand.api.routes import events
 from errand.local.valkey import EmbeddedValkey
-from errand.redis.connection import connect
 from errand.store.batch import BatchReader
 from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
 from tests.api.sse import Event, Stream
 from tests.conftest import build_environment
+from tests.connecting import connect
 from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
 from tests.store.test_marks import FRESH
@@ -41,6 +41,7 @@ def count_clients(redis: Redis) -> int:
     return int(redis.pubsub_numsub("errand:events")[0][1])
 
 
+@pytest.mark.quick
 def test_a_jobs_life_is_told_from_queue_to_end(services: Services) -> None:
     services.start_api()
     id = services.post("sleep", {"seconds": 1})
@@ -130,6 +131,7 @@ def test_an_end_before_a_requeue_is_not_the_end(services: Services, tmp_path: Pa
     assert tell(watch(services, id, end.id)[-1]) == ("end", "failed")
 
 
+@pytest.mark.quick
 def test_a_deleted_job_ends_its_stream(services: Services, redis: Redis) -> None:
     services.start_api()
     id = services.post("echo", {"value": 1})
@@ -180,6 +182,7 @@ def test_a_gone_client_is_watched_for_no_longer(services: Services, redis: Redis
     wait_until(lambda: count_clients(redis) == 0)
 
 
+@pytest.mark.quick
 def test_a_stop_ends_streams_and_waits_at_once(services: Services) -> None:
     services.start_api()
     api = services.processes[-1]

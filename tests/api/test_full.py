@@ -10,8 +10,8 @@ from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.requeue import Requeuer
 from errand.store.settings import QueueSettings
-from service.app import create_app
 from tests.api.test_requeue import post_failed
+from tests.connecting import create_app
 from tests.job_types import WITH_TUTORIAL
 from tests.services import wait_until
 

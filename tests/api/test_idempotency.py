@@ -19,7 +19,7 @@ from errand import job
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 from tests.services import wait_until
 from tests.store.test_lost_reply import Proxy
@@ -301,6 +301,7 @@ def test_a_refused_request_leaves_its_key_free(
     assert (answer.status_code, is_replayed(answer)) == (202, False)
 
 
+@pytest.mark.valkey
 def test_a_full_redis_leaves_the_key_free(client: TestClient, redis: Redis) -> None:
     redis.config_set("maxmemory", 1)
     refused = post(client)
@@ -338,6 +339,7 @@ def test_of_fifty_requests_at_once_one_is_first(queue_settings: QueueSettings, r
     assert redis.lrange("rq:queue:log", 0, -1) == [answers[0].json()["id"].encode()]
 
 
+@pytest.mark.valkey
 def test_a_reply_of_redis_that_was_lost_makes_no_replay(redis: Redis, queue_settings: QueueSettings) -> None:
     async def main() -> tuple[Any, Any, int]:
         proxy = Proxy(urlsplit(queue_settings.redis_url).path)

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 

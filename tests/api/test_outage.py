@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import WITH_TUTORIAL
 from tests.services import find_fast_folder
 
@@ -62,6 +62,7 @@ def test_a_redis_that_is_away_is_a_503_that_says_when_to_come_back(
     assert answer.json()["type"] == "urn:problem-type:errand:redis-away"
 
 
+@pytest.mark.quick("POST-/v1/jobs/log-body0")
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
 def test_a_redis_that_is_stuck_is_a_503_within_2_seconds(
     client: TestClient, server: EmbeddedValkey, method: str, path: str, body: object

@@ -130,6 +130,7 @@ def test_head_works_where_get_does(client: TestClient, path: str) -> None:
     assert head.headers["content-length"] == get.headers["content-length"]
 
 
+@pytest.mark.quick
 def test_head_over_the_wire_has_no_body(services: Services) -> None:
     url = services.start_api().removeprefix("http://")
     with socket.create_connection(url.split(":"), timeout=10) as connection:

@@ -75,6 +75,7 @@ def test_an_unknown_queue_is_a_404_that_lists_the_queues(client: TestClient, red
     assert {"default", "email", "log", "video"} <= set(listed)
 
 
+@pytest.mark.quick("start_worker")
 @pytest.mark.parametrize("worker", ["start_worker", "start_plain_worker"])
 def test_a_requeued_job_runs(services: Services, tmp_path: Path, worker: str) -> None:
     services.start_api()

@@ -16,7 +16,7 @@ from errand.api.routes.schedules import ScheduleList, ScheduleView
 from errand.api.settings import ApiSettings
 from errand.api.views import JobView
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 DAILY = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * *", "timezone": "Europe/Paris"}

@@ -14,7 +14,7 @@ from schemathesis import checks
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 from tests.services import wait_until
 

@@ -13,7 +13,7 @@ from errand.api.settings import ApiSettings
 from errand.api.tasks import DurableTasks, Tasks
 from errand.store.settings import QueueSettings
 from jobs import log
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import WITH_TUTORIAL
 from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
@@ -55,6 +55,7 @@ def test_bad_parameters_are_named(client: TestClient, redis: Redis, path: str, p
     assert redis.keys() == []
 
 
+@pytest.mark.quick
 def test_the_notification_arrives_and_the_line_is_written(services: Services, sink: ScriptedSink) -> None:
     services.start_api()
     services.start_worker()

@@ -17,6 +17,7 @@ def wait(seconds: int) -> dict[str, str]:
     return {"Prefer": f"wait={seconds}"}
 
 
+@pytest.mark.quick
 def test_the_answer_comes_when_the_job_has_ended(services: Services) -> None:
     services.start_api()
     services.start_worker()

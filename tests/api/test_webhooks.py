@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from service.app import create_app
+from tests.connecting import create_app
 from tests.job_types import TYPES
 from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Received, Receiver, list_valid
 from tests.services import Services, wait_until
@@ -57,6 +57,7 @@ def quote(url: str) -> str:
     return url.replace("?", "%3F").replace("=", "%3D")
 
 
+@pytest.mark.quick
 def test_a_finished_job_is_told_with_its_result_signed_and_under_a_stable_id(
     signed: Services, receiver: Receiver
 ) -> None:

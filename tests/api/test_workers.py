@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from pydantic import TypeAdapter
 from redis import Redis
 from starlette.testclient import TestClient
@@ -39,6 +40,7 @@ def test_a_worker_is_shown_with_what_it_holds(services: Services, redis: Redis) 
     assert worker["working_seconds"] >= 4
 
 
+@pytest.mark.quick
 def test_a_plain_worker_is_shown_too(services: Services) -> None:
     services.start_api()
     services.start_plain_worker()

@@ -61,6 +61,7 @@ def test_one_that_waits_for_several_runs_after_all_of_them(services: Services) -
     assert all(services.read(id)["ended_at"] <= job["started_at"] for id in parents)
 
 
+@pytest.mark.quick
 def test_a_failure_lets_each_dependent_go_as_it_was_told(services: Services, tmp_path: Path) -> None:
     services.start_api()
     failed = services.post("fail", {"ledger": str(tmp_path / "ledger"), "permanent": True, "succeed_at": 2})
@@ -263,6 +264,7 @@ def drain(records: Records, ends: dict[str, str], reverse: bool) -> None:
             tell(records, "permanent" if ends[task.id] == "failed" else "finished", task)
 
 
+@pytest.mark.valkey
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes=graphs(), reverse=st.booleans(), early=st.integers(0, 7))
 def test_any_graph_comes_to_rest_as_a_naive_model_says_and_nothing_is_stuck(

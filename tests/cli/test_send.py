@@ -83,6 +83,7 @@ def test_a_waited_for_job_is_one_line_of_json(quick: Quick, scripted: ScriptedSe
     assert json.loads(found.stdout)["status"] == "failed"
 
 
+@pytest.mark.quick
 def test_a_chain_is_sent_waited_for_and_read(errand: Errand, services: Services) -> None:
     first = errand("send", "sleep", "-f", "seconds:=0.3", "--tag", "chain", "--quiet")
     assert (first.code, first.err) == (0, "")

@@ -109,6 +109,7 @@ def seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
+@pytest.mark.quick("Europe/Paris")
 @pytest.mark.parametrize("zone", CHANGES)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())

@@ -125,6 +125,7 @@ def test_an_error_in_a_job_that_another_imports_is_told_where_it_is(add_folder: 
     assert _load(tmp_path, add_folder) == "jobs/sms.py: line 3: KeyError: 'NO_SUCH_KEY'"
 
 
+@pytest.mark.quick
 def test_a_worker_with_a_broken_job_file_ends_with_that_one_line(services: Services, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(services.project, folder)

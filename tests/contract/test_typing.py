@@ -42,6 +42,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "greeting.py"
 
 
+@pytest.mark.thorough
 def test_a_job_file_is_clean_and_so_is_the_readmes(path: Path, tmp_path: Path) -> None:
     path.write_text(GOOD)
     readmes = tmp_path / "greet.py"

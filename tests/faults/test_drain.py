@@ -30,6 +30,7 @@ def test_a_job_that_ends_within_the_grace_ends_and_nothing_new_is_taken(site: Si
     assert ledger.starts(late) == []
 
 
+@pytest.mark.quick
 def test_idle_it_ends_at_once(site: Site) -> None:
     worker = site.start_ready_worker()
     family = find_descendants(worker.pid)
@@ -89,6 +90,7 @@ def test_what_hinders_the_interpreter_does_not_hinder_the_end(site: Site, ledger
     assert site.read_counts(job) == INTERRUPTED
 
 
+@pytest.mark.quick("alone")
 @pytest.mark.parametrize("type", [pytest.param("ledger", marks=pytest.mark.slow), "alone"])
 def test_a_process_of_a_jobs_own_that_got_the_signal_costs_no_try(site: Site, ledger: Ledger, type: str) -> None:
     worker = site.start_ready_worker(**BRIEF)

@@ -38,6 +38,7 @@ def test_a_worker_is_deaf_for_15_seconds_at_most(own_site: Site, proxy: Proxy) -
     assert worker.poll() is None
 
 
+@pytest.mark.quick
 def test_the_api_takes_jobs_again_within_15_seconds_each_once(
     own_site: Site, proxy: Proxy, types: dict[str, Job[..., Any]]
 ) -> None:

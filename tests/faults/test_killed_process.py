@@ -74,6 +74,7 @@ def test_a_killed_childs_job_runs_again_within_2_seconds_and_its_neighbours_neve
     assert find_runner(worker.pid) == runner
 
 
+@pytest.mark.quick("alone")
 @pytest.mark.parametrize("type", [pytest.param("ledger", marks=pytest.mark.slow), "alone"])
 def test_what_a_killed_process_had_started_is_gone_too(site: Site, ledger: Ledger, type: str) -> None:
     site.start_ready_worker()
@@ -85,6 +86,7 @@ def test_what_a_killed_process_had_started_is_gone_too(site: Site, ledger: Ledge
     assert not is_alive(spawned)
 
 
+@pytest.mark.quick("ledger-kill")
 @pytest.mark.parametrize("then", ["kill", pytest.param("exit", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("type", ["ledger", pytest.param("alone", marks=pytest.mark.slow)])
 def test_a_job_that_ends_its_process_each_time_fails_after_3_losses(site: Site, type: str, then: str) -> None:

@@ -65,6 +65,7 @@ def recover_all(records: Records) -> list[str]:
     return found
 
 
+@pytest.mark.quick
 def test_each_job_is_handed_back_once(site: Site) -> None:
     jobs = take(site, JOBS)
     end_leases(site)

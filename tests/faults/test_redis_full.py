@@ -84,6 +84,7 @@ def test_a_worker_stops_and_starts_without_room(own_site: Site) -> None:
     assert own_site.wait_for(job)["status"] == "finished"
 
 
+@pytest.mark.quick
 def test_the_api_takes_nothing_from_80_percent_on(own_site: Site, server: Server) -> None:
     def set_share(percent: int) -> None:
         used = own_site.redis.info("memory")["used_memory"]

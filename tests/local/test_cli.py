@@ -150,6 +150,7 @@ def test_without_keys_the_web_line_ends_and_says_why(platform: Services) -> None
     assert platform.read_log(web).startswith("errand: API_KEYS is not set: anyone could post jobs.")
 
 
+@pytest.mark.quick("web")
 @pytest.mark.parametrize("name", ["web", "worker", "release"])
 def test_without_a_mail_server_no_line_starts_and_each_names_the_line_to_set(platform: Services, name: str) -> None:
     del platform.environment["SMTP_URL"]

@@ -144,6 +144,7 @@ def test_ctrl_c_ends_it_with_0_and_leaves_no_process(demo: tuple[Terminal, Path,
     assert terminal.output.endswith("Stopped.\n")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_ends_make_demo_with_0_too(tmp_path: Path) -> None:
     folder = copy_with_environment(tmp_path / "clone")
     environment = {"PATH": os.environ["PATH"]}
@@ -158,6 +159,7 @@ def test_ctrl_c_ends_make_demo_with_0_too(tmp_path: Path) -> None:
         terminal.clean_up()
 
 
+@pytest.mark.thorough
 def test_without_a_terminal_it_prints_plain_lines(project: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "service", "demo", "--port", str(find_free_port())]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1"}

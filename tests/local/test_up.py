@@ -16,6 +16,7 @@ from tests.services import wait_until
 from tests.sink import ScriptedSink
 
 
+@pytest.mark.quick
 def test_it_says_where_everything_is(shared_up: Running) -> None:
     assert read_place(shared_up.output, "API") == shared_up.api.base_url
     assert read_place(shared_up.output, "Redis") == f"{shared_up.data}/valkey/ (Valkey, every write on disk)"
@@ -24,24 +25,28 @@ def test_it_says_where_everything_is(shared_up: Running) -> None:
     assert read_place(shared_up.output, "Workers") == "1"
 
 
+@pytest.mark.quick
 def test_a_job_runs_and_its_line_is_in_log_txt(shared_up: Running) -> None:
     api = shared_up.api
     assert api.wait_for(api.post("log", {"text": "under errand up"}))["status"] == "finished"
     assert "under errand up" in (shared_up.folder / "log.txt").read_text()
 
 
+@pytest.mark.quick
 def test_a_mail_lands_in_the_sink(shared_up: Running) -> None:
     api = shared_up.api
     api.wait_for(api.post("email", {"to": "ada@example.com", "subject": "Landed", "text": "It works."}))
     assert any("Subject: Landed" in mail.read_text() for mail in (shared_up.data / "mail").glob("*.eml"))
 
 
+@pytest.mark.quick
 def test_what_the_processes_say_is_on_the_screen_and_in_errand_log(shared_up: Running) -> None:
     shared_up.api.call("GET", "/livez")
     wait_until(lambda: '"GET /livez HTTP/1.1" 200' in shared_up.output)
     assert '"GET /livez HTTP/1.1" 200' in (shared_up.data / "errand.log").read_text()
 
 
+@pytest.mark.quick
 def test_a_taken_port_is_a_clear_error_that_names_the_next_one(shared_up: Running, start: Start) -> None:
     second = start("--port", str(shared_up.port))
     assert second.process.wait(20) == 1
@@ -121,6 +126,7 @@ def test_a_second_ctrl_c_leaves_nothing_behind(start: Start) -> None:
     up.assert_all_gone()
 
 
+@pytest.mark.quick
 def test_ctrl_c_while_it_starts_leaves_nothing_behind(start: Start) -> None:
     up = start()
     up.wait_for("Errand is starting")
@@ -171,6 +177,7 @@ def test_two_workers_are_two_processes_and_zero_are_none(start: Start) -> None:
         assert sum("worker.Worker" in command for command in commands) == count
 
 
+@pytest.mark.quick
 def test_an_address_beyond_this_machine_needs_keys(start: Start) -> None:
     up = start("--host", "0.0.0.0")
     assert up.process.wait(20) == 1
@@ -180,6 +187,7 @@ def test_an_address_beyond_this_machine_needs_keys(start: Start) -> None:
     assert not up.data.exists()
 
 
+@pytest.mark.quick
 def test_a_broken_job_file_is_one_clear_line(start: Start, project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     subprocess.run(["cp", "-r", project, folder], check=True)
@@ -198,6 +206,7 @@ def test_a_redis_url_that_is_set_is_used(start: Start, valkey: EmbeddedValkey) -
     assert up.api.wait_for(up.api.post("echo", {"value": 1}))["status"] == "finished"
 
 
+@pytest.mark.quick
 def test_a_redis_url_where_nothing_answers_is_told_at_once(start: Start) -> None:
     up = start(REDIS_URL=f"redis://127.0.0.1:{find_free_port()}/0")
     assert up.process.wait(20) == 1

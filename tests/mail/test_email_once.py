@@ -208,6 +208,7 @@ def list_descendants(pid: int) -> list[int]:
     return [pid, *(found for child in children for found in list_descendants(child))]
 
 
+@pytest.mark.quick("send")
 @pytest.mark.parametrize(
     ("setting", "status", "sent"), [("send", "finished", 2), ("fail", "failed", 1)], ids=["send", "fail"]
 )

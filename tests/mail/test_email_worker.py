@@ -1,11 +1,14 @@
 """The e-mail job through the API and a real worker process."""
 
+import pytest
+
 from tests.services import Services
 from tests.sink import ScriptedSink
 
 MAIL = {"to": ["ada@example.com", "bo@example.com"], "subject": "Hello", "text": "It works."}
 
 
+@pytest.mark.quick
 def test_a_posted_mail_is_delivered_by_a_worker(services: Services, sink: ScriptedSink) -> None:
     services.start_api()
     services.start_worker()

@@ -105,6 +105,7 @@ def test_a_server_that_is_away_is_a_redis_error(tmp_path: Path) -> None:
         check(f"redis://127.0.0.1:{find_free_port()}/0")
 
 
+@pytest.mark.quick
 def test_the_api_refuses_to_start_on_a_server_that_evicts(serve: Serve, services: Services) -> None:
     url = serve(AOF, "maxmemory-policy allkeys-lru")
     factory = ["--factory", "service.app:from_environment", "--port", str(find_free_port())]

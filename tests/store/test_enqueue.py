@@ -13,10 +13,10 @@ from rq.job import Job as RQJob
 from rq.registry import ScheduledJobRegistry
 
 from errand import Job
-from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
+from tests.connecting import connect
 from tests.job_types import TYPES
 
 EMAIL = {"message": {"to": ["ada@example.com"], "subject": "Hello", "text": "It works."}}

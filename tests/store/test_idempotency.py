@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.idempotency import Claim, Stored, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
+from tests.connecting import connect
 from tests.job_types import LOG, TYPES
 from tests.store.test_lost_reply import Proxy
 
@@ -63,6 +63,7 @@ def test_of_fifty_at_once_one_stores_and_the_others_find_what_it_stored(redis: R
     assert len(redis.keys("rq:job:*")) == 1
 
 
+@pytest.mark.valkey
 def test_the_record_is_small_and_kept_for_a_day(redis: Redis, use: Any) -> None:
     jobs = [new_job(batch=BATCH) for _ in range(1000)]
     use(lambda enqueuer: enqueuer.store(jobs, (BATCH, "log"), CLAIM))
@@ -102,6 +103,7 @@ def test_refused_jobs_leave_no_record(redis: Redis, use: Any) -> None:
     assert redis.keys() == []
 
 
+@pytest.mark.valkey
 def test_without_a_claim_there_is_no_record_and_none_is_looked_for(redis: Redis, use: Any) -> None:
     redis.config_resetstat()
     use(lambda enqueuer: enqueuer.store([new_job()]))
@@ -110,6 +112,7 @@ def test_without_a_claim_there_is_no_record_and_none_is_looked_for(redis: Redis,
     assert "cmdstat_get" not in redis.info("commandstats")
 
 
+@pytest.mark.valkey
 def test_a_claim_is_one_round_trip(redis: Redis, use: Any) -> None:
     async def count(enqueuer: Enqueuer) -> int:
         await enqueuer.store([new_job()])
@@ -120,6 +123,7 @@ def test_a_claim_is_one_round_trip(redis: Redis, use: Any) -> None:
     assert use(count) == 1
 
 
+@pytest.mark.valkey
 @pytest.mark.parametrize("batch", [None, (BATCH, "log")])
 def test_a_lost_reply_is_not_taken_for_an_earlier_request(
     redis: Redis, queue_settings: QueueSettings, batch: tuple[str, str] | None

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from redis import Redis
 from rq import Queue
 
-from errand.redis.connection import connect
 from errand.store import index
 from errand.store.enqueue import Enqueuer
 from errand.store.index import Filter, ForeignCursorError, JobIndex, Page
@@ -22,6 +21,7 @@ from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.sweep import Sweep
 from tests import job_types
+from tests.connecting import connect
 
 Use = Callable[[Callable[[JobIndex], Coroutine[Any, Any, Any]]], Any]
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -144,6 +144,7 @@ def change(world: World, step: tuple[Any, ...]) -> None:
             getattr(world, kind)(id)
 
 
+@pytest.mark.valkey
 @pytest.mark.parametrize(("budget", "small"), [(2000, 1000), (2000, 0), (3, 4)])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(

@@ -3,12 +3,13 @@
 import asyncio
 from urllib.parse import urlsplit
 
+import pytest
 from redis import Redis
 
-from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
+from tests.connecting import connect
 from tests.job_types import LOG, TYPES
 
 
@@ -35,6 +36,7 @@ class Proxy:
         behind_writer.close()
 
 
+@pytest.mark.valkey
 def test_it_is_sent_again_and_there_is_one_job(redis: Redis, queue_settings: QueueSettings) -> None:
     new = NewJob(LOG, {"text": "x"})
 

@@ -12,10 +12,10 @@ from rq.job import Job
 from rq.job_lifecycle import record_job_failure
 from rq.utils import now
 
-from errand.redis.connection import connect
 from errand.redis.memory import MemoryGuard
 from errand.store.requeue import Requeuer, RequeueRefusedError
 from errand.store.settings import QueueSettings
+from tests.connecting import connect
 from tests.store.test_enqueue import snapshot
 from tests.store.test_lost_reply import Proxy
 
@@ -208,6 +208,7 @@ def test_a_requeued_job_does_not_wait_for_a_slot_that_is_still_its_own(redis: Re
     assert redis.hget(f"rq:job:{id}", "status") == b"queued"
 
 
+@pytest.mark.valkey
 def test_a_reply_that_is_lost_changes_nothing(redis: Redis, use: Use, queue_settings: QueueSettings) -> None:
     id = fail(redis, store(redis))
 

@@ -14,7 +14,6 @@ from redis.exceptions import OutOfMemoryError
 
 from errand import Job
 from errand import job as declare
-from errand.redis.connection import connect
 from errand.redis.lua.loader import read_script
 from errand.store.enqueue import Enqueuer
 from errand.store.fields import CallBuilder
@@ -22,6 +21,7 @@ from errand.store.schedules.schedule import RUNS_KEPT, Schedule, build_run, note
 from errand.store.schedules.schedules import HeldByFileError, Schedules, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
+from tests.connecting import connect
 from tests.job_types import TYPES
 
 TICK = Schedule("tick", "log", {"text": "tick"}, every_seconds=3600)
@@ -104,6 +104,7 @@ def test_the_id_is_the_slots_whatever_the_schedule_says(redis: Redis) -> None:
     assert TICK.derive_id(7200) != replace(TICK, name="tock").derive_id(7200)
 
 
+@pytest.mark.valkey
 def test_twenty_workers_at_once_give_each_slot_one_job(redis: Redis, use: Use, queue_settings: QueueSettings) -> None:
     put(use, replace(TICK, every_seconds=1, catch_up="all"))
     first = make_due(redis, 30, seconds=1)
@@ -293,6 +294,7 @@ def test_a_deleted_schedule_leaves_its_jobs_and_no_key_of_its_own(redis: Redis, 
     assert redis.llen("rq:queue:log") == 1
 
 
+@pytest.mark.valkey
 def test_it_costs_one_command_a_look_while_nothing_is_due(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
     worker.run()
@@ -340,6 +342,7 @@ def test_a_type_without_a_job_file_waits_a_minute_and_is_refused(
     assert redis.llen("rq:queue:log") == 0
 
 
+@pytest.mark.valkey
 def test_a_full_redis_keeps_the_slot(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
     slot = make_due(redis)
@@ -400,6 +403,7 @@ def test_a_restart_keeps_its_slot_and_its_pause(
     assert read(use, "jobs.digest").paused
 
 
+@pytest.mark.valkey
 def test_memory_errors_of_the_server_are_the_callers(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
     make_due(redis)

@@ -10,9 +10,9 @@ from redis import Redis
 from rq import Queue
 from rq.results import Result
 
-from errand.redis.connection import connect
 from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, StatusReader
+from tests.connecting import connect
 
 
 @pytest.fixture
@@ -118,6 +118,7 @@ def test_a_job_that_runs_again_shows_no_result_of_the_last_time(
     assert again.result == "old"
 
 
+@pytest.mark.valkey
 def test_what_is_no_text_is_shown_as_far_as_it_can_be_read(
     queue_settings: QueueSettings, redis: Redis, job_id: str
 ) -> None:

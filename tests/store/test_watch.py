@@ -11,7 +11,6 @@ from redis.asyncio.client import PubSub
 
 from errand.local.valkey import EmbeddedValkey
 from errand.redis import keys
-from errand.redis.connection import connect
 from errand.store.batch import BatchReader
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
@@ -19,6 +18,7 @@ from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, StatusReader
 from errand.store.watch import watcher as watch
 from errand.store.watch.watcher import Watcher
+from tests.connecting import connect
 from tests.job_types import LOG, TYPES
 from tests.services import Services
 
@@ -101,6 +101,7 @@ def test_a_job_that_does_not_change_is_read_once(
     run(queue_settings, test)
 
 
+@pytest.mark.valkey
 def test_all_watches_share_one_subscription_which_ends_with_the_last(
     queue_settings: QueueSettings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def run(services: Services, *args: Any, **options: Any) -> dict[str, Any]:
     return services.wait_for(queue.enqueue(*args, **options).id)
 
 
+@pytest.mark.quick("os.system")
 @pytest.mark.parametrize("name", ["os.system", "eval", "jobs.echo.asyncio.run", "jobs.log.write_line"])
 def test_a_function_that_is_no_jobs_is_refused(services: Services, tmp_path: Path, name: str) -> None:
     job = run(services, name, f"touch {tmp_path}/pwned", retry=Retry(3, interval=60))

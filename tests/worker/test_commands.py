@@ -31,6 +31,7 @@ def assert_stopped(job: dict[str, Any]) -> None:
     assert job["error"] == {"type": "JobStopped", "message": "it was stopped on request"}
 
 
+@pytest.mark.quick("alone")
 @pytest.mark.parametrize("type", ["ledger", "alone"])
 def test_stop_job_ends_a_job_in_a_thread_and_in_a_process(
     services: Services, redis: Redis, tmp_path: Path, type: str
@@ -57,6 +58,7 @@ def test_a_stopped_jobs_neighbours_run_on(services: Services, redis: Redis, tmp_
     assert services.wait_for(neighbour)["attempts"] == 1
 
 
+@pytest.mark.quick
 def test_shutdown_ends_the_worker(services: Services, redis: Redis) -> None:
     process = services.start_worker()
     (worker,) = wait_until(lambda: Worker.all(connection=redis))

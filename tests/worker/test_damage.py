@@ -22,6 +22,7 @@ DELAYED = [damage for damage in DAMAGE if damage != "an unknown status"]  # movi
 CASES = [(damage, "") for damage in DAMAGE] + [(damage, "?delay_seconds=1") for damage in DELAYED]
 
 
+@pytest.mark.quick("no data-")
 @pytest.mark.parametrize(("damage", "query"), CASES)
 def test_the_worker_goes_on_behind_a_damaged_job(services: Services, redis: Redis, damage: str, query: str) -> None:
     services.start_api()

@@ -25,6 +25,7 @@ def drain(services: Services) -> None:
     assert services.start_worker("--burst").wait(20) == 0
 
 
+@pytest.mark.quick
 def test_a_failure_cancels_them_all_the_way_down(
     services: Services, queue: Queue, redis: Redis, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_one_that_waits_for_two_runs_after_both(services: Services, queue: Queue
     assert redis.zcard("rq:deferred:default") == 0
 
 
+@pytest.mark.quick
 def test_a_chain_over_two_queues_runs_in_order(services: Services, redis: Redis, queue: Queue) -> None:
     first = enqueue(queue, "echo", value=1)
     second = Queue("email", connection=redis, serializer="json").enqueue_call(

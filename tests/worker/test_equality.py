@@ -87,6 +87,7 @@ TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z")
 OURS = re.compile(rb"errand:|rq:clean_registries|rq:scheduler-lock|rq:maintenance|rq:groups:|rq:pubsub")
 
 
+@pytest.mark.quick("a wrong payload")
 @pytest.mark.parametrize("case", CASES)
 def test_the_records_are_the_same(services: Services, redis: Redis, tmp_path: Path, case: str) -> None:
     found = []

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from redis import Redis
 from rq import Queue
 
@@ -62,6 +63,7 @@ def test_workers_obey_and_running_jobs_finish(services: Services, redis: Redis) 
     assert all(services.wait_for(id, timeout_seconds=2)["status"] == "finished" for id in waiting)
 
 
+@pytest.mark.quick
 def test_a_pause_outlives_the_workers(services: Services, redis: Redis) -> None:
     services.start_api()
     services.call("POST", "/v1/queues/default/pause")

@@ -1,5 +1,6 @@
 """A plain `rq worker`, which knows nothing of Errand, drains the same jobs."""
 
+import pytest
 from redis import Redis
 from rq.job import Job
 
@@ -7,6 +8,7 @@ from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
 
 
+@pytest.mark.quick
 def test_it_runs_jobs_with_progress_and_results(services: Services) -> None:
     services.start_api()
     services.start_plain_worker()

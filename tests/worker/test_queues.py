@@ -1,5 +1,6 @@
 """Which queue's job comes next."""
 
+import pytest
 from redis import Redis
 from rq import Queue
 from rq.job import Job
@@ -26,6 +27,7 @@ def run(services: Services, redis: Redis, *options: str) -> list[str]:
     return [job.origin for job in sorted(jobs, key=lambda job: job.started_at) if job]
 
 
+@pytest.mark.quick
 def test_without_names_each_queue_has_its_turn(services: Services, redis: Redis) -> None:
     fill(redis)
     order = run(services, redis)
@@ -40,6 +42,7 @@ def test_an_empty_queue_gives_the_one_after_it_no_second_turn() -> None:
         assert queues.first == first
 
 
+@pytest.mark.quick
 def test_named_queues_are_emptied_in_their_order(services: Services, redis: Redis) -> None:
     fill(redis, 3)
     assert run(services, redis, "log", "default", "email") == ["log"] * 3 + ["default"] * 3 + ["email"] * 3
@@ -69,6 +72,7 @@ def test_no_more_jobs_are_taken_than_threads_are_free(services: Services, redis:
     assert all(services.wait_for(id)["status"] == "finished" for id in ids)
 
 
+@pytest.mark.quick
 def test_an_id_that_is_in_the_queue_twice_runs_once(services: Services, redis: Redis) -> None:
     fill(redis, 1)
     for _ in range(3):
@@ -78,6 +82,7 @@ def test_an_id_that_is_in_the_queue_twice_runs_once(services: Services, redis: R
     assert redis.hget("rq:job:log-0", "errand_attempts") == b"1"
 
 
+@pytest.mark.quick
 def test_max_jobs_ends_it_after_so_many(services: Services, redis: Redis) -> None:
     fill(redis, 3)
     assert services.start_worker("--max-jobs", "4").wait(30) == 0

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from tests.services import Services, wait_until
@@ -89,6 +90,7 @@ def test_killed_workers_leave_no_slot_out_and_give_none_twice(services: Services
     check_slots(read_runs(services))
 
 
+@pytest.mark.quick
 def test_slots_that_nobody_was_there_for_are_caught_up_by_the_last(
     services: Services, tmp_path: Path, redis: Redis
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_job_files_cron_is_shown_with_its_source_and_goes_with_its_line(servic
     wait_until(lambda: services.call("GET", path).status == 404)
 
 
+@pytest.mark.quick
 def test_a_flushed_server_gets_the_job_files_schedules_again(services: Services, tmp_path: Path, redis: Redis) -> None:
     folder = tmp_path / "project"
     shutil.copytree(services.project, folder)

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from errand.worker.attempt import JobStopped, build_timeout
 from errand.worker.execution import Task, Word
 from errand.worker.threads import Running, Threads
@@ -61,6 +63,7 @@ def test_a_task_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread
     assert [error for _, _, error in ends] == [None, None]
 
 
+@pytest.mark.thorough
 def test_interruptions_at_any_moment_hit_their_own_task_alone() -> None:
     threads, ends = build_threads(lambda task: time.sleep(0.0005))
     for number in range(300):

@@ -6,11 +6,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from tests.services import Services, wait_until
 
 
+@pytest.mark.quick
 def test_a_posted_job_runs_and_its_result_is_in_its_status(services: Services) -> None:
     services.start_api()
     services.start_worker()
@@ -55,6 +57,7 @@ def test_a_job_fails_when_its_tries_are_spent(services: Services, tmp_path: Path
     assert job["progress"]["percent"] == 50
 
 
+@pytest.mark.quick
 def test_a_permanent_error_spends_no_retries(services: Services, tmp_path: Path) -> None:
     services.start_api()
     services.start_worker()
@@ -93,6 +96,7 @@ def test_a_delayed_job_runs_when_it_is_due_and_not_before(services: Services) ->
     assert datetime.fromisoformat(services.wait_for(id)["started_at"]) >= due
 
 
+@pytest.mark.quick
 def test_it_ends_cleanly_on_sigterm_when_idle(services: Services) -> None:
     worker = services.start_worker()
     wait_until(lambda: "Listening" in services.read_log(worker))
@@ -100,6 +104,7 @@ def test_it_ends_cleanly_on_sigterm_when_idle(services: Services) -> None:
     assert worker.wait(10) == 0
 
 
+@pytest.mark.quick
 def test_its_process_never_loads_fastapi(services: Services) -> None:
     process = services.run(sys.executable, "-c", "import worker, sys; sys.exit('fastapi' in sys.modules)")
     assert process.wait(20) == 0

@@ -13,13 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.http.loopback import is_same_site
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
+from errand.redis.connection import Connector
 
 logger = logging.getLogger("errand.api")
 
 PATH = "/dashboard"
 
 
-def mount(app: FastAPI, settings: ApiSettings, redis_url: str) -> None:
+def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connector | None = None) -> None:
     """Add the dashboard where it may be shown: with a password, or under `errand up` on loopback.
 
     One that can't be built is logged, and the API serves on without it.
@@ -31,7 +32,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str) -> None:
 
         from errand.api.dashboard.patches import build_dashboard
 
-        dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, build_dashboard(redis_url))))
+        dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, build_dashboard(redis_url, connector))))
     except Exception:  # another project's code, which is not to stop this one's
         logger.exception("The dashboard can't be built; %s answers 404", PATH)
         return

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 
 from errand.api.dashboard.records import DAMAGE, JSONJob, JSONQueue, JSONWorker
 from errand.api.dashboard.views import REGISTRIES, delete, empty, read_page, requeue, requeue_all
-from errand.redis.connection import DASHBOARD, UrlConnector
+from errand.redis.connection import DASHBOARD, Connector, UrlConnector
 
 logger = logging.getLogger("errand.api")
 
@@ -34,7 +34,7 @@ POLICY = (
 )
 
 
-def build_dashboard(redis_url: str) -> Flask:
+def build_dashboard(redis_url: str, connector: Connector | None = None) -> Flask:
     """Return the dashboard as a WSGI application with one pool of connections."""
     app = DashboardApp("rq_dashboard")  # its static files are found by this name
     app.config.update(
@@ -42,7 +42,7 @@ def build_dashboard(redis_url: str) -> Flask:
         RQ_DASHBOARD_POLL_INTERVAL=2000,
         MAX_CONTENT_LENGTH=64 * 1024,
     )
-    app.redis_conn = UrlConnector(redis_url).connect(DASHBOARD)
+    app.redis_conn = (connector or UrlConnector(redis_url)).connect(DASHBOARD)
     web.config.serializer = JSONSerializer
     web.Job, web.Queue, web.Worker = JSONJob, JSONQueue, JSONWorker
     web.from_url = _reuse_connection

@@ -1,0 +1,76 @@
+"""A Redis without a server: fakeredis, made to run Errand's scripts.
+
+    connector = FakeConnector()
+    app = build_api(settings, queue, types, connector)
+    redis = connector.connect(WORKER)  # looks at what the application stored
+
+It is no Redis: it has no memory limit, no persistence, and no server that could go away; its scripts are slow, refuse
+text that is not UTF-8 and write an empty table as `[]`. What depends on these needs a real one.
+"""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from fakeredis import FakeRedis, FakeServer
+from fakeredis.aioredis import FakeRedis as AsyncFakeRedis
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from errand.redis.connection import Limits
+
+# What a server says of itself, as far as Errand asks: fakeredis has no answer of its own.
+INFO = {
+    "redis_version": "7.4.0",
+    "aof_enabled": 0,
+    "used_memory": 1_000_000,
+    "maxmemory": 0,
+    "maxmemory_policy": "noeviction",
+}
+_SENDS_SCRIPT = ("EVAL", "SCRIPT LOAD")
+
+
+class FakeConnector:
+    """Makes clients of one server in this process, empty at first; a `Connector` for whatever takes one."""
+
+    def __init__(self) -> None:
+        self._server = FakeServer(version=(7, 4))
+
+    def connect(self, limits: Limits) -> Redis:
+        """Return a client; nothing here takes long enough for a limit."""
+        return _Client(server=self._server)
+
+    def connect_async(self, limits: Limits) -> AsyncRedis:
+        """Return an asynchronous client."""
+        return _AsyncClient(server=self._server, client_name="errand-api")
+
+
+class _Adapting:
+    """Sends scripts without the line `#!lua flags=…`, which fakeredis can't read; their sha is that of what is sent."""
+
+    def register_script(self, script: Any) -> Any:
+        return super().register_script(_adapt(script))  # type: ignore[misc]
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] in _SENDS_SCRIPT:
+            args = (args[0], _adapt(args[1]), *args[2:])
+        return super().execute_command(*args, **options)  # type: ignore[misc]
+
+
+class _Client(_Adapting, FakeRedis):
+    def info(self, section: str | None = None, *args: str, **options: Any) -> Any:
+        return dict(INFO)
+
+
+class _AsyncClient(_Adapting, AsyncFakeRedis):  # type: ignore[misc]
+    async def _info(self) -> dict[str, Any]:
+        return dict(INFO)
+
+    def info(self, section: str | None = None, *args: str, **options: Any) -> Awaitable[Any]:
+        return self._info()
+
+
+def _adapt(script: str | bytes) -> str | bytes:
+    """Return the script with a comment in that line's place, so that errors name the right lines."""
+    if isinstance(script, str) and script.startswith("#!lua"):
+        return f"--{script}"
+    return script  # RQ's own are bytes
