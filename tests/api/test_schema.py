@@ -15,7 +15,7 @@ from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from errand.store.settings import QueueSettings
 from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.job_types import WITH_TUTORIAL
 from tests.services import wait_until
 
 CHECKS = [
@@ -24,7 +24,9 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
-DOCUMENT = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL="redis://nowhere"), TYPES).openapi()
+DOCUMENT = create_app(
+    ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL="redis://nowhere"), WITH_TUTORIAL
+).openapi()
 # Streams last as long as their jobs: they have tests of their own.
 OPERATIONS = {
     f"{method.upper()} {path}": (path, method.upper())
@@ -37,7 +39,7 @@ OPERATIONS = {
 @pytest.fixture(scope="module")
 def url(valkey: EmbeddedValkey) -> Iterator[str]:
     """Where the application is served."""
-    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=valkey.url), TYPES)
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=valkey.url), WITH_TUTORIAL)
     port = find_free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
