@@ -149,6 +149,16 @@ def test_a_failed_job_is_kept_for_one_that_is_posted_later(client: TestClient, r
     assert redis.ttl(f"rq:job:{failed}") == redis.ttl(f"rq:results:{failed}") == -1
 
 
+def test_a_job_that_is_kept_keeps_what_it_waited_for_itself(client: TestClient, redis: Redis, records: Records) -> None:
+    first = post(client)
+    failed = post(client, first)
+    run_one(records, first, "finished")
+    run_one(records, failed, "permanent")
+    assert redis.ttl(f"rq:job::{failed}:dependencies") > 0
+    post(client, failed, on_failure="wait")
+    assert redis.ttl(f"rq:job::{failed}:dependencies") == -1
+
+
 def test_a_canceled_job_is_kept_for_the_one_that_waits(client: TestClient, redis: Redis) -> None:
     first = post(client)
     middle = post(client, first)
