@@ -37,9 +37,9 @@ test-valkey: setup-dev ## Run the thorough tests, and those that `make test` run
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults tests/upgrade
 
-coverage: setup-dev ## Run the tests once more under coverage, in every process they start; slow
+coverage: setup-dev ## Run the quick tests under coverage, in every process they start
 	@rm -rf .coverage && mkdir .coverage
-	@$(PYTHON) -m coverage run -m pytest -m "not browser and not slow" -n 2 --dist worksteal
+	@$(PYTHON) -m coverage run -m pytest -m "not browser and not slow and not thorough" -n 2 --dist worksteal
 	@$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report --skip-covered --sort=cover
 
 test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium

@@ -47,11 +47,15 @@ DASHBOARD = Limits(5.0, 2.0)  # rq-dashboard reads whole lists, in threads of it
 GOODBYE = Limits(1.0, 0.5)  # a platform kills what has not ended some seconds after the grace
 
 
-class Connector(Protocol):
+class SyncConnector(Protocol):
     """Where Redis is, and how a client of it is made. Nothing is sent before a client's first command."""
 
     def connect(self, limits: Limits) -> Redis:
         """Return a client with a pool of its own."""
+
+
+class Connector(SyncConnector, Protocol):
+    """One that makes asynchronous clients as well: for all but the worker."""
 
     def connect_async(self, limits: Limits) -> AsyncRedis:
         """Return an asynchronous client with a pool of its own."""
@@ -75,7 +79,7 @@ class UrlConnector:
 
 
 class PoolConnector:
-    """Makes clients of the server that another client's pool leads to, with whatever that one was given."""
+    """Makes clients of the server that another client's pool leads to, with whatever that one was given: a worker's."""
 
     def __init__(self, redis: Redis) -> None:
         self._pool = redis.connection_pool

@@ -19,7 +19,7 @@ from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from errand.contract.load import list_queues, load_jobs
 from errand.redis import keys
-from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
+from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
 from errand.redis.settings import SettingsError, read_settings, tell
 from errand.store.settings import LifetimeSettings
 from errand.webhook.webhooks import Webhooks
@@ -59,7 +59,7 @@ class ErrandWorker(Worker):
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
         self._settings = _read_settings(WorkerSettings)
         self._ending = Webhooks(types).values
-        self._connector = PoolConnector(self.connection)
+        self._connector: SyncConnector = PoolConnector(self.connection)
         # RQ's serializer writes the function's path first.
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
         rates = [(job.type, job.rate.most, job.rate.period_seconds * 1_000_000) for job in types.values() if job.rate]
