@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test test-valkey faults coverage test-browser chaos bench check lock clean
+.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check lock clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -36,6 +36,9 @@ test-valkey: setup-dev ## Run the thorough tests, and those that `make test` run
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
 	@$(PYTHON) -m pytest tests/faults tests/upgrade
+
+test-newest: setup-dev ## Run the unit tests on the newest Python that is here and has all wheels
+	@sh .ci/newest
 
 coverage: setup-dev ## Run the quick tests under coverage, in every process they start
 	@rm -rf .coverage && mkdir .coverage
