@@ -31,7 +31,7 @@ endef
 test: setup-dev ## Run the quick tests of everything (less than 4 minutes on 2 cores)
 	$(call run_tests,-m "not browser and not slow and not thorough")
 
-test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 10 minutes)
+test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 8 minutes)
 	$(call run_tests,--valkey -m "not browser and not slow")
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)
