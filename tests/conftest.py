@@ -22,7 +22,7 @@ from errand.store.settings import QueueSettings
 from tests.connecting import FAKE, FAKE_URL, build_connector, create_app
 from tests.job_types import TYPES
 from tests.project import IGNORED, ROOT, copy_project
-from tests.services import Services, find_fast_folder
+from tests.services import Services, find_fast_folder, pass_coverage
 from tests.sink import ScriptedSink
 
 pytest_plugins = ["tests.performing", "tests.selection"]
@@ -148,6 +148,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build_environment(redis_url: str, sink: ScriptedSink, folder: Path) -> dict[str, str]:
     """Return the environment of real processes whose files lie in `folder`."""
     return {
+        **pass_coverage(),
         "PATH": os.environ["PATH"],
         "REDIS_URL": redis_url,
         "SMTP_URL": sink.url,

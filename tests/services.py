@@ -40,6 +40,11 @@ def find_fast_folder() -> str | None:
     return str(memory) if has_room else None
 
 
+def pass_coverage() -> dict[str, str]:
+    """Return what `make coverage` tells the processes that are to be measured, nothing elsewhere."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
+
 @dataclass
 class Answer:
     """An HTTP answer."""

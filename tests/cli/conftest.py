@@ -14,7 +14,7 @@ from errand.cli.client import follow, http
 from errand.cli.main import app
 from tests.cli.scripted import ScriptedService
 from tests.conftest import ROOT
-from tests.services import Services
+from tests.services import Services, pass_coverage
 
 KEY = "errand_" + "k" * 43
 
@@ -35,7 +35,7 @@ Quick = Callable[..., Result]
 def run_errand(*words: str, input: str = "", **environment: str) -> Ran:
     """Run the command as a person would; its output is a pipe."""
     command = [sys.executable, "-m", "service", *words]
-    given = {"PATH": os.environ["PATH"], **environment}
+    given = {"PATH": os.environ["PATH"], **pass_coverage(), **environment}
     done = subprocess.run(
         command, cwd=ROOT, env=given, input=input, capture_output=True, text=True, timeout=60, check=False
     )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from errand.local.valkey import find_free_port
-from tests.services import Services, wait_until
+from tests.services import Services, pass_coverage, wait_until
 
 
 def list_processes() -> dict[int, tuple[int, int]]:
@@ -59,7 +59,8 @@ class Running:
         given |= dict(zip(options[::2], options[1::2], strict=True))
         self.port = int(given["--port"])
         words = [word for pair in given.items() for word in pair]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1", **settings}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1"}
+        environment |= pass_coverage() | settings
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"{before}\nfrom errand.cli.main import main\nmain()", "up", *words],
