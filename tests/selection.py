@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def is_on_fake(request: pytest.FixtureRequest) -> bool:
-    """Tell whether this test's server is a fake one."""
+    """Return whether this test's server is a fake one."""
     return not request.config.getoption("valkey") and _may_be_faked(request.node)
 
 

@@ -2,7 +2,7 @@
 -- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 how many words follow, each of 10: kind, job, execution, queue, ended as
 --       text, started and ended in seconds, value, error (JSON), the least delay of a retry in seconds; then how many
---       jobs to take at most, whether this call was sent before (2: and shall take nothing new), whether the queues
+--       jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
 --       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
 --       taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
