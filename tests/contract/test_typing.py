@@ -50,6 +50,7 @@ def test_a_job_file_is_clean_and_so_is_the_readmes(path: Path, tmp_path: Path) -
     assert check(path, readmes) == ""
 
 
+@pytest.mark.thorough
 def test_wrong_arguments_are_found(path: Path) -> None:
     path.write_text(GOOD + "\n".join(WRONG))
     found = check(path).splitlines()
