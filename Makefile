@@ -28,7 +28,7 @@ define run_tests
 		echo "make $@: $$(($$(date +%s) - started)) s"; exit $$ended
 endef
 
-test: setup-dev ## Run the quick tests of everything (less than 4 minutes on 2 cores)
+test: setup-dev ## Run the quick tests of everything (about 4 minutes on 2 cores)
 	$(call run_tests,-m "not browser and not slow and not thorough")
 
 test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 8 minutes)
