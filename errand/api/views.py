@@ -9,11 +9,14 @@ from rq.utils import utcformat
 
 from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
-from errand.store.status import JobError, JobStatus, LinkedJob, Progress
+from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
 
 
 class JobView(BaseModel):
-    """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word."""
+    """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
+
+    `waiting` says why no worker takes a queued job: none knows its type, for example.
+    """
 
     id: str
     type: str
@@ -31,6 +34,7 @@ class JobView(BaseModel):
     ended_at: str | None
     result: Any
     error: JobError | None
+    waiting: Waiting | None
     tags: list[str]
     depends_on: list[str]
     dependents: list[LinkedJob]
@@ -94,6 +98,7 @@ def show_job(job: JobStatus) -> dict[str, Any]:
         **fields,
         "progress": vars(job.progress),
         "error": job.error and vars(job.error),
+        "waiting": job.waiting and vars(job.waiting),
         "dependents": [vars(child) for child in job.dependents],
         "links": _link(job),
     }
@@ -119,6 +124,7 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "ended_at": None,
         "result": None,
         "error": None,
+        "waiting": None,
         "tags": job.tags,
         "depends_on": job.after,
         "dependents": [],

@@ -115,4 +115,6 @@ def _show_wait(queue: dict[str, Any]) -> str:
 
 def _show_state(queue: dict[str, Any]) -> Text:
     running = ", draining" if queue.get("state") == "draining" else ""
-    return Text(f"paused{running}", STYLES["paused"]) if queue["paused"] else Text("")
+    words = [f"paused{running}"] if queue["paused"] else []
+    words += [make_plain(f"{one['jobs']:,} {one['type']}: {one['reason']}") for one in queue.get("waiting", [])]
+    return Text("; ".join(words), STYLES["paused"])

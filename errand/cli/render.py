@@ -99,6 +99,7 @@ def _list_job_fields(job: View) -> list[tuple[str, Cell]]:
     batch = str((job.get("links") or {}).get("batch", "")).rpartition("/")[2]
     return [
         ("status", Text.assemble(style_status(job["status"]), describe_progress(job))),
+        ("waits", make_plain((job.get("waiting") or {}).get("reason", ""))),
         ("queue", make_plain(job["queue"])),
         ("created", show_moment(job.get("created_at"))),
         ("runs", show_moment(job.get("run_at"))),

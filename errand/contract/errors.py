@@ -19,7 +19,12 @@ class PermanentError(Exception):
 
 
 class InvalidPayloadError(PermanentError):
-    """Raised when a stored payload no longer fits its job, after a deploy for example."""
+    """Raised when a stored payload no longer fits its job, after a deploy for example.
+
+    `is_stored` where it was found before the job began: a worker with other code of its type may still run it.
+    """
+
+    is_stored = False
 
 
 class ResultError(PermanentError):

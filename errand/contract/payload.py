@@ -53,9 +53,9 @@ class Payload:
         try:
             model = self._read(stored.get(self.whole) if self.whole else stored)
         except ValidationError as error:
-            raise InvalidPayloadError(
-                f"the stored payload does not fit this job any more: {tell_faults(error)}"
-            ) from None
+            refusal = InvalidPayloadError(f"the stored payload does not fit this job any more: {tell_faults(error)}")
+            refusal.is_stored = True
+            raise refusal from None
         if self.whole:
             return {self.whole: model}
         return {name: getattr(model, name) for name in type(model).model_fields}

@@ -58,9 +58,15 @@ SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
 PAUSED = "errand:paused"  # set of queues' names
 RATES = "errand:rates"  # hash: by type, when its next job may start, in microseconds
 STARTS = "errand:starts:"  # list, by type: its last starts, newest first
-PARKED = "errand:rated"  # set of the keys that begin with PARK
-PARK = "errand:rated:"  # sorted set, by queue:type: ids that wait for their type's rate
+RATED = "errand:rated"  # set of the keys that begin with RATED_JOBS
+RATED_JOBS = "errand:rated:"  # sorted set, by queue:type: ids that wait for their type's rate
+PARKED = "errand:parked"  # set of the keys that begin with PARKED_JOBS
+PARKED_JOBS = "errand:parked:"  # sorted set, by queue:type:codes: ids that wait for a worker that can run them
+PARKED_TOLD = "errand:parked-told"  # string: lasts until the log tells of them again
 TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lock is being taken over
+
+# Ours: workers
+TYPES = "errand:types:"  # hash, by worker: the types that it has, each with the hash of its code
 
 # Ours: schedules
 SCHEDULES = "errand:schedules"  # sorted set of names, by their next slot
@@ -81,6 +87,7 @@ NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_e
 # Limits. The server does nothing else while it runs a script.
 DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
 LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
+CODE_LENGTH = 12  # of the hash of a type's code
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.

@@ -20,14 +20,27 @@ class UnknownQueueError(Exception):
         self.names = names
 
 
+@dataclass(frozen=True, order=True)
+class WaitingJobs:
+    """Queued jobs of a type that wait for a worker that can run them."""
+
+    type: str
+    jobs: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class QueueStatus:
-    """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued."""
+    """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued.
+
+    `waiting` are those of the queued that wait for a worker that can run them.
+    """
 
     name: str
     paused: bool
     oldest_at: str | None
     jobs: dict[str, int]
+    waiting: list[WaitingJobs]
 
     @property
     def state(self) -> Literal["active", "draining", "drained"]:
@@ -75,5 +88,10 @@ class Queues:
         return list(names), [_build(*fields) for fields in found]
 
 
-def _build(name: str, paused: bool, oldest_at: Any, counts: dict[str, int]) -> QueueStatus:
-    return QueueStatus(name, paused, oldest_at or None, {status: max(0, count) for status, count in counts.items()})
+def _build(name: str, paused: bool, oldest_at: Any, counts: dict[str, int], waiting: Any) -> QueueStatus:
+    jobs = {status: max(0, count) for status, count in counts.items()}
+    return QueueStatus(name, paused, oldest_at or None, jobs, sorted(map(_build_waiting, waiting)))
+
+
+def _build_waiting(fields: list[Any]) -> WaitingJobs:
+    return WaitingJobs(*fields)

@@ -37,6 +37,14 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Why a queued job is in no worker's turn, and since when."""
+
+    reason: str
+    since: str
+
+
+@dataclass(frozen=True)
 class LinkedJob:
     """A job that waits for another one; `status` is None where it has expired."""
 
@@ -64,6 +72,7 @@ class JobStatus:
     ended_at: str | None
     result: Any
     error: JobError | None
+    waiting: Waiting | None
     batch: str | None
     tags: list[str]
     depends_on: list[str]
@@ -83,18 +92,18 @@ class StatusReader:
 
 def read_status(id: str, answer: bytes) -> JobStatus | None:
     """Return a job out of the script's answer, None where there is none. What can't be read of it is its error."""
-    found, last, due, children = json.loads(answer.decode(errors="replace"))
+    found, last, due, children, waiting = json.loads(answer.decode(errors="replace"))
     if "status" not in found:
         return None
     try:
-        return _build(id, found, last, due, children)
+        return _build(id, found, last, due, children, waiting)
     except (ValueError, TypeError, AttributeError, ArithmeticError):
         whole = {name: value for name, value in found.items() if name in PLAIN}
         error = json.dumps({"type": "DamagedJob", "message": "a part of its record can't be read"})
-        return _build(id, {**whole, "errand_error": error}, None, None, ())
+        return _build(id, {**whole, "errand_error": error}, None, None, (), None)
 
 
-def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
+def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any, waiting: Any) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
     error = _read_error(found.get("errand_error"), recorded, status)
@@ -116,6 +125,7 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         ended_at=found.get("ended_at") if status in ENDED else None,
         result=result,
         error=unreadable if status == "finished" else error,
+        waiting=Waiting(reason=waiting[1], since=waiting[0]) if waiting else None,
         batch=found.get("errand_batch"),
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),

@@ -3,6 +3,7 @@
 In RQ 3.0.0 a hash names code in five places: the function, three callbacks and an instance; and addresses in webhooks.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -13,9 +14,15 @@ from rq.serializers import JSONSerializer
 from errand.contract.errors import PermanentError
 from errand.worker.execution import Task
 
+_PATH = re.compile(r"jobs\.([a-z][a-z0-9_]*)\.run\.perform")
+
 
 class NotAllowedError(PermanentError):
     """Raised when a job's hash names something that is no job file's."""
+
+
+class UnknownTypeError(NotAllowedError):
+    """Raised when a job is of a type that this worker does not have; another may. The text is the type."""
 
 
 class DamagedJob(PermanentError):  # noqa: N818 - its name is what the status shows
@@ -60,7 +67,10 @@ class AllowedJob(Job):
         if any(names):
             raise NotAllowedError(f"the job names a callback, {next(filter(None, names))[:80]!r}; Errand runs none")
         if self.instance is not None or self.func_name not in self.functions:
-            raise NotAllowedError(f"{str(self.func_name)[:80]!r} is no function of a file in jobs/")
+            path = str(self.func_name)
+            if self.instance is None and (found := _PATH.fullmatch(path)):
+                raise UnknownTypeError(found[1])
+            raise NotAllowedError(f"{path[:80]!r} is no function of a file in jobs/")
 
     @property
     def func(self) -> Callable[..., Any]:

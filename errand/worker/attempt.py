@@ -11,8 +11,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
 from errand.contract.attempt import Attempt, NoAttempt, enter
-from errand.contract.errors import PermanentError, describe_error, write_json
-from errand.worker.allowed import AllowedJob
+from errand.contract.errors import InvalidPayloadError, PermanentError, describe_error, write_json
+from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
 from errand.worker.trace import format_trace, pack_trace
 
@@ -87,12 +87,17 @@ def perform(
 
 def describe_failure(task: Task, error: BaseException) -> Word:
     """Return the last word of a task that ended with `error`."""
-    kind = "failed"
+    return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=time.time())
+
+
+def _name_end(error: BaseException) -> str:
+    if isinstance(error, UnknownTypeError):
+        return f"unknown:{error}"
+    if isinstance(error, InvalidPayloadError) and error.is_stored:
+        return "refused"
     if isinstance(error, PermanentError):
-        kind = "permanent"
-    elif isinstance(error, JobStopped):
-        kind = "stopped"
-    return Word(kind, task, pack_trace(format_trace(error)), describe_error(error), ended=time.time())
+        return "permanent"
+    return "stopped" if isinstance(error, JobStopped) else "failed"
 
 
 def describe_timeout(task: Task, delay_seconds: float = 0.0) -> Word:

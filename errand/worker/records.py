@@ -45,19 +45,28 @@ class Lifetimes:
 class Records:
     """The scripts, as one process of the worker `name` calls them; `ending` are the values of those that end jobs.
 
-    Every method may raise RedisError.
+    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. Every
+    method may raise RedisError.
     """
 
     def __init__(
-        self, redis: Redis, name: str, lifetimes: Lifetimes, ending: Mapping[str, Value] | None = None
+        self,
+        redis: Redis,
+        name: str,
+        lifetimes: Lifetimes,
+        ending: Mapping[str, Value] | None = None,
+        codes: Mapping[str, str] | None = None,
     ) -> None:
         self.redis = redis
         self._name = name
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
-        steps = ("turn", "recover", "release", "orphans")
-        scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
-        self._turn, self._recover, self._release, self._orphans = scripts
+        known: dict[str, Value] = {} if codes is None else {"KNOWN_TYPES": _write_codes(codes)}
+        self._turn = redis.register_script(assemble("worker/turn", {**(ending or {}), **known}))
+        scripts = (
+            redis.register_script(assemble(f"worker/{step}", ending)) for step in ("recover", "release", "orphans")
+        )
+        self._recover, self._release, self._orphans = scripts
 
     def turn(
         self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
@@ -128,6 +137,11 @@ class Records:
 def format_time(seconds: float) -> str:
     """Return a time as RQ keeps it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+
+
+def _write_codes(codes: Mapping[str, str]) -> str:
+    """Return types with the hashes of their code, as the scripts look for them."""
+    return "".join(f" {type}={code}" for type, code in codes.items())
 
 
 def _write_word(word: Word) -> list[Any]:

@@ -11,7 +11,7 @@ AGAIN = {"scheduled": "will be tried again", "queued": "will be tried again", "i
 
 def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
     """Log one answer of Redis to one word; `resent` words may have been recorded the first time."""
-    if word.kind == "progress" and answer == "progress":
+    if answer in ("progress", "parked"):  # of those that are parked maintenance tells, all in one line
         return
     name = f"{word.task.description} {word.task.id}"
     if answer == "late":

@@ -17,6 +17,7 @@ from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
+from errand.contract.code import hash_codes
 from errand.contract.load import list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
@@ -29,6 +30,7 @@ from errand.worker.child import Child
 from errand.worker.execution import Queues, Task
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.orphans import Strays
+from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
@@ -38,6 +40,7 @@ from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records
 from errand.worker.runner import Plan, Runner
 from errand.worker.settings import WorkerSettings
+from errand.worker.types import WorkerTypes
 
 S = TypeVar("S", bound=BaseSettings)
 # Some three seconds of retries: what a job asks of Redis should not fail for a restart.
@@ -59,6 +62,7 @@ class ErrandWorker(Worker):
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
         self._settings = _read_settings(WorkerSettings)
         self._ending = Webhooks(types).values
+        self._types = WorkerTypes(self.connection, self.name, hash_codes(types), self.worker_ttl + 60)
         self._connector: SyncConnector = PoolConnector(self.connection)
         # RQ's serializer writes the function's path first.
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
@@ -68,6 +72,7 @@ class ErrandWorker(Worker):
         self._due = DueJobs(self.connection, self.queues)
         self._strays = Strays(self._build_records(), self.queue_names())
         self._sweep = Sweep(self.connection)
+        self._parked = ParkedJobs(self.connection)
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types)
 
     def _set_ip_address(self, connection: Redis) -> None:
@@ -110,6 +115,7 @@ class ErrandWorker(Worker):
             finally:
                 bound(self.connection, GOODBYE)
                 with suppress(RedisError):
+                    self._types.withdraw()
                     self.register_death()  # type: ignore[no-untyped-call]
                 self.log.info("Worker %s: stopped", self.name)
         return True
@@ -117,6 +123,7 @@ class ErrandWorker(Worker):
     def _begin(self, *log_options: Any) -> None:
         try:
             self.bootstrap(*log_options)
+            self._types.tell()
             self.set_state(WorkerStatus.IDLE)
             self._due.move()
         except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
@@ -140,6 +147,7 @@ class ErrandWorker(Worker):
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
         self._schedules.tell_files_again()
         with suppress(OutOfMemoryError):
+            self._types.tell()
             self.register_birth()  # type: ignore[no-untyped-call]
 
     def run_chores(self) -> None:
@@ -150,6 +158,7 @@ class ErrandWorker(Worker):
         self._due.move()
         self._schedules.run()
         self._sweep.run()
+        self._parked.run()
         if self.should_run_maintenance_tasks:
             try:
                 super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
@@ -162,7 +171,7 @@ class ErrandWorker(Worker):
     def _build_records(self) -> Records:
         results_seconds = int(self.default_result_ttl)
         lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
-        return Records(self._connector.connect(WORKER), self.name, lifetimes, self._ending)
+        return Records(self._connector.connect(WORKER), self.name, lifetimes, self._ending, self._types.codes)
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         connection = self._connector.connect(JOBS)

@@ -25,6 +25,7 @@ FRESH = JobStatus(
     ended_at=None,
     result=None,
     error=None,
+    waiting=None,
     batch=None,
     tags=[],
     depends_on=[],

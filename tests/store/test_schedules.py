@@ -325,21 +325,36 @@ def test_a_damaged_schedule_stops_alone(redis: Redis, use: Use, worker: DueSched
         assert read(use, name).next_runs
 
 
-def test_a_type_without_a_job_file_waits_a_minute_and_is_refused(
-    redis: Redis, use: Use, queue_settings: QueueSettings
+def test_a_slot_waits_for_a_worker_that_knows_its_type(
+    redis: Redis, use: Use, worker: DueSchedules, queue_settings: QueueSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(use, replace(TICK, every_seconds=10))
-    slot = make_due(redis, seconds=10)
+    put(use, replace(TICK, every_seconds=10, catch_up="all"))
     stranger = DueSchedules(redis, queue_settings, {"email": TYPES["email"]})
+    slot = make_due(redis, seconds=10)
     stranger.run()
     assert redis.zscore("errand:schedules", "tick") == slot
-    make_due(redis, 120, seconds=10)
-    stranger.run()
-    refused = read(use).runs[-1]
-    assert refused.status == "refused"
-    assert refused.detail
-    assert refused.detail.startswith("there is no job type 'log'")
-    assert redis.llen("rq:queue:log") == 0
+    assert not caplog.messages
+    slot = make_due(redis, 120, seconds=10)
+    for _ in range(3):
+        stranger.run()
+    assert redis.zscore("errand:schedules", "tick") == slot
+    assert caplog.messages == ["Schedule tick waits for a worker that knows its type, log"]
+    worker.run()
+    assert redis.llen("rq:queue:log") == 1
+
+
+def test_a_job_files_schedule_stays_while_another_worker_has_its_type(
+    redis: Redis, use: Use, with_file: DueSchedules, worker: DueSchedules
+) -> None:
+    with_file.run()
+    redis.sadd("rq:workers", "rq:worker:new")
+    redis.hset("errand:types:new", "digest", "0" * 12)
+    worker.run()
+    assert read(use, "jobs.digest").next_runs
+    redis.delete("errand:types:new")
+    worker.tell_files_again()
+    worker.run()
+    assert not redis.exists("errand:schedule:jobs.digest")
 
 
 @pytest.mark.valkey

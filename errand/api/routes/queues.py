@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
 from errand.api.state import get_road
 from errand.api.views import read_age
-from errand.store.queues import QueueStatus, UnknownQueueError
+from errand.store.queues import QueueStatus, UnknownQueueError, WaitingJobs
 
 router = APIRouter(prefix="/v1/queues", tags=["queues"], responses=PROBLEMS)
 
@@ -36,7 +37,8 @@ class JobCounts(BaseModel):
 class QueueView(BaseModel):
     """A queue. `state`: a paused one is `draining` while jobs of it run, then `drained`; any other is `active`.
 
-    `oldest_at` and `oldest_seconds` tell since when the oldest of its queued jobs has waited.
+    `oldest_at` and `oldest_seconds` tell since when the oldest of its queued jobs has waited. `waiting` lists those of
+    the queued that no worker can run now, by type, with the reason.
     """
 
     name: str
@@ -45,6 +47,7 @@ class QueueView(BaseModel):
     oldest_at: str | None
     oldest_seconds: float | None
     jobs: JobCounts
+    waiting: list[WaitingJobs]
     links: dict[str, str]
 
 
@@ -111,5 +114,6 @@ def _show(queue: QueueStatus) -> dict[str, Any]:
         "oldest_at": queue.oldest_at,
         "oldest_seconds": read_age(queue.oldest_at),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
+        "waiting": [asdict(one) for one in queue.waiting],
         "links": {"self": link},
     }

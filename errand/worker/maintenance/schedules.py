@@ -31,7 +31,7 @@ from errand.store.settings import LifetimeSettings
 
 MOST_AT_ONCE = 20
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
-STRANGE_SECONDS = 60  # so long a slot waits for a worker that has its job file, as while a new one is rolled out
+TELL_SECONDS = 60  # how late a slot is that no worker takes, before the log says so, and how often it does
 logger = logging.getLogger("rq.worker")
 
 
@@ -54,6 +54,7 @@ class DueSchedules:
         steps = ("due", "put", "run")
         self._look, self._put, self._run = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
         self._are_files_told = False
+        self._told_at: dict[str, float] = {}  # by the name of a schedule whose type this worker lacks
 
     def tell_files_again(self) -> None:
         """Let the next round begin with the job files' schedules: Redis may have lost them."""
@@ -75,10 +76,11 @@ class DueSchedules:
             is_moving = any(served) or len(served) == MOST_AT_ONCE
 
     def _tell_files(self) -> None:
-        """Store the schedules of the job files; those whose line has gone go, too."""
+        """Store the schedules of the job files; those whose line has gone go, too, but for types of other workers."""
         now = int(self._redis.time()[0])
         own = [schedule.describe(now) for job in self._types.values() if (schedule := schedule_file(job))]
         request = {"source": "file", "token": str(uuid4()), "now": write_time(now), "only": True, "schedules": own}
+        request["types"] = list(self._types)
         self._put(args=[json.dumps(request)])
         self._are_files_told = True
 
@@ -111,7 +113,8 @@ class DueSchedules:
 
     def _advance(self, due: Due, now: int) -> bool:
         type = self._types.get(due.schedule.type)
-        if type is None and now - due.slot < STRANGE_SECONDS:
+        if type is None:
+            self._leave(due, now)
             return False
         step = plan(due.schedule.rhythm, due.slot, now, due.schedule.catch_up)
         job, runs = self._decide(due, step, type)
@@ -119,20 +122,24 @@ class DueSchedules:
         answer = self._run(keys=keys, args=args)
         return not isinstance(answer, list)  # the job that it should wait for has just expired: once more, later
 
-    def _decide(self, due: Due, step: Step, type: Job[..., Any] | None) -> tuple[NewJob | None, list[str]]:
+    def _leave(self, due: Due, now: int) -> None:
+        """Leave a slot to a worker that has its type."""
+        name = due.schedule.name
+        if now - due.slot < TELL_SECONDS or time.monotonic() - self._told_at.get(name, float("-inf")) < TELL_SECONDS:
+            return
+        self._told_at[name] = time.monotonic()
+        self._are_files_told = False  # it may be a file's whose last worker has gone
+        logger.warning("Schedule %s waits for a worker that knows its type, %s", name, due.schedule.type)
+
+    def _decide(self, due: Due, step: Step, type: Job[..., Any]) -> tuple[NewJob | None, list[str]]:
         """Return the job to store, if any, and what is noted of the slots that pass now."""
-        status, why = "missed", "no worker was there in time"
-        if type is None:
-            status, why = "refused", f"there is no job type {due.schedule.type!r}"
         runs = []
         if step.missed:
             first, last = step.missed
             until = f", nor for those until {write_time(last)}" if last > first else ""
-            runs.append(note_run(status, first, detail=why + until))
+            runs.append(note_run("missed", first, detail="no worker was there in time" + until))
         if step.run is None:
             return None, runs
-        if type is None:
-            return None, [*runs, note_run(status, step.run, detail=why)]
         if due.last_job and due.schedule.overlap == "skip":
             detail = f"job {due.last_job} of an earlier slot had not ended"
             return None, [*runs, note_run("skipped", step.run, detail=detail)]

@@ -56,7 +56,11 @@ end
 function withdraw(id, job)
   if job.status == 'queued' then
     call('LREM', keys.QUEUE .. job.queue, 1, id)
-    call('ZREM', keys.PARK .. job.queue .. ':' .. job.type, id)
+    call('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id)
+    if job.park then
+      pcall_redis('ZREM', job.park, id)
+      call('HDEL', keys.JOB .. id, 'errand_parked')
+    end
   elseif REGISTRIES[job.status] then
     call('ZREM', REGISTRIES[job.status] .. job.queue, id)
   end

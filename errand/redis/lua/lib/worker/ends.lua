@@ -3,7 +3,7 @@
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
 -- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys
--- include worker/head, worker/release, worker/aside, worker/failure, worker/handback
+-- include parked, worker/head, worker/release, worker/aside, worker/failure, worker/handback, worker/types, worker/park
 
 aside = {} -- jobs set aside: {id, reason}
 local gone = {}
@@ -101,6 +101,43 @@ local function finish(word, hash, found)
   return 'finished'
 end
 
+-- Park a job that this worker can't run for one that can, as if it had not been taken.
+local function give_away(word, hash, job_type, codes)
+  release(word.id, word.execution, word.queue)
+  call('HSET', hash, 'status', 'queued', 'errand_refused', codes, 'errand_error', word.error)
+  call('HINCRBY', hash, 'errand_attempts', -1)
+  park(word.id, build_park(word.queue, job_type, codes))
+  return 'parked'
+end
+
+-- The payload does not fit this worker's code of the type: another's it may fit, while there is one.
+local function refuse(word, hash)
+  local found = call('HMGET', hash, 'description', 'errand_refused', 'errand_stop')
+  local job_type = name_type(found[1] or '')
+  local code = job_type and find_code(job_type)
+  if code and not is_to_stop(found[3], word.execution) then
+    local codes = {code}
+    for other in (found[2] or ''):gmatch('%w+') do
+      if other ~= code then codes[#codes + 1] = other end
+    end
+    table.sort(codes)
+    codes = table.concat(codes, '.')
+    if has_taker(word.queue, job_type, codes) then return give_away(word, hash, job_type, codes) end
+  end
+  call('HSET', hash, 'retries_left', 0)
+  return fail(word, hash, 'failed', false)
+end
+
+-- The payload names a function of a type that this worker has not, which the description did not tell.
+local function pass_by(word, hash)
+  local job_type = word.kind:match(':(.*)$')
+  if not find_code(job_type) and not is_to_stop(call('HGET', hash, 'errand_stop'), word.execution) then
+    return give_away(word, hash, job_type, call('HGET', hash, 'errand_refused') or '')
+  end
+  call('HSET', hash, 'retries_left', 0)
+  return fail(word, hash, 'failed', false)
+end
+
 local record = {
   progress = function(word, hash)
     call('HSET', hash, 'errand_progress', word.value)
@@ -112,6 +149,8 @@ local record = {
     call('HSET', hash, 'retries_left', 0)
     return fail(word, hash, 'failed', false)
   end,
+  refused = refuse,
+  unknown = pass_by,
   stopped = function(word, hash) return fail(word, hash, 'stopped', false) end,
   interrupted = function(word) return hand_back(word.member, false, '') end,
 }
@@ -134,7 +173,8 @@ local function hear(word)
     free_late_slot(word.id, found[1], found[3])
     return 'canceled'
   end
-  local answer = record[word.kind](word, hash, found)
+  local act = record[word.kind] or record[word.kind:match('^%l+')]
+  local answer = act(word, hash, found)
   if is_end and answer ~= 'odd' then -- RQ's own code counts an odd one
     counted.total_working_time = counted.total_working_time + word.ended - word.started
   end

@@ -1,7 +1,7 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again
 -- include base, clock, events, jobs, faults
--- include worker/head, worker/release, worker/aside, worker/rates, worker/ends
+-- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/park, worker/ends
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -64,8 +64,10 @@ local function take_one(id, queue, execution, place)
   elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', keys.JOB .. id) == 1) then
     local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
       or find_fault(found)
+    local unknown = not fault and name_unknown(found[9] or '', found[1])
+    if unknown then return park(id, build_park(queue, unknown, '')) end
     local is_rated = not fault and rates[found[9]]
-    if is_rated and find_start(found[9]) > clock_us then return park(id, queue, found[9]) end
+    if is_rated and not may_start(found[9]) then return park(id, build_rated(queue, found[9])) end
     if not fault then
       local ok, broken = pcall(start, id, execution, queue, found, place)
       if ok then

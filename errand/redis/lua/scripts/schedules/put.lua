@@ -1,11 +1,12 @@
 #!lua
 -- Stores schedules, each under its name, and forgets those of the same source that are not among them if it is told
--- to. One that is there already with the same content is left as it is, its next slot included. Sent twice it changes
+-- to, unless another worker has their type. One that is there already with the same content is left as it is, its next slot included. Sent twice it changes
 -- nothing.
--- ARGV  JSON {source, token, now, only: whether others of that source go, schedules: [{name, batch: the record of how
+-- ARGV  JSON {source, token, now, only: whether others of that source go, types: those of
+--       the worker that asks, schedules: [{name, batch: the record of how
 --       its runs ended, type, definition, payload, next: a slot or '+inf'}, …]}
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
--- include base
+-- include base, parked
 
 local request = cjson.decode(ARGV[1])
 local answers, kept = {}, {}
@@ -36,10 +37,14 @@ for i, one in ipairs(request.schedules) do
   answers[i] = put(one)
 end
 if request.only then
+  local own = {}
+  for _, job_type in ipairs(request.types) do own[job_type] = true end
   for _, name in ipairs(call('ZRANGE', keys.SCHEDULES, 0, -1)) do
     local key = keys.SCHEDULE .. name
     local found = call('TYPE', key).ok == 'hash' and call('HMGET', key, 'source', 'batch') or {}
-    if found[1] == request.source and not kept[name] then
+    local job_type = found[2] and pcall_redis('HGET', keys.BATCH .. found[2], 'type')
+    local is_others = type(job_type) == 'string' and not own[job_type] and has_type(job_type)
+    if found[1] == request.source and not kept[name] and not is_others then
       call('DEL', key, key .. keys.RUNS, keys.BATCH .. (found[2] or ''))
       call('ZREM', keys.SCHEDULES, name)
     end

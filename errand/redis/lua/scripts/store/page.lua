@@ -7,7 +7,7 @@
 --       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
 -- and its description of lib/status.lua; with ids_only '' for that unless its error is unknown here.
--- include base, status
+-- include base, status, parked
 
 local request = cjson.decode(ARGV[1])
 local CHUNK = 100
@@ -125,15 +125,15 @@ local function list_registries()
   if not registry then return nil end
   for i, name in ipairs(list_queues()) do names[i] = registry .. name end
   if request.status == 'queued' then
-    for _, key in ipairs(call('SMEMBERS', keys.PARKED)) do -- those that wait for their type's rate
-      if not request.queue or key:match('^' .. keys.PARK .. '(.*):[^:]*$') == request.queue then names[#names + 1] = key end
+    for _, park in ipairs(list_parked()) do
+      if not request.queue or park.queue == request.queue then names[#names + 1] = park.key end
     end
   end
   return names
 end
 
 local function is_list(key)
-  return request.status == 'queued' and key:sub(1, #keys.PARK) ~= keys.PARK
+  return request.status == 'queued' and key:sub(1, #keys.QUEUE) == keys.QUEUE
 end
 
 local function count(names)

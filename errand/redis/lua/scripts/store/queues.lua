@@ -2,8 +2,8 @@
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
 -- ARGV  the queue that is asked for, '' for all, now in seconds, then the queues that job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
--- job was queued or false, counts by status}.
--- include base
+-- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why}}.
+-- include base, parked
 
 local LOOKED_AT, COUNTED = 20, 1000
 local asked, now = ARGV[1], ARGV[2]
@@ -31,10 +31,9 @@ table.sort(names)
 
 local paused, parked = {}, {}
 for _, name in ipairs(call('SMEMBERS', keys.PAUSED)) do paused[name] = true end
-for _, key in ipairs(call('SMEMBERS', keys.PARKED)) do -- what waits for its type's rate
-  local queue = key:match('^' .. keys.PARK .. '(.*):[^:]*$')
-  parked[queue] = parked[queue] or {}
-  table.insert(parked[queue], key)
+for _, park in ipairs(list_parked()) do
+  parked[park.queue] = parked[park.queue] or {}
+  table.insert(parked[park.queue], park)
 end
 
 -- RQ keeps those that wait for a slot by their key; mostly all of one queue. Of a key that several use, so many are
@@ -62,7 +61,7 @@ end
 -- Those that were put at the front hide older ones: look at more than one.
 local function find_oldest(name)
   local ids, oldest = list('LRANGE', keys.QUEUE .. name, 0, LOOKED_AT - 1), false
-  for _, key in ipairs(parked[name] or {}) do ids[#ids + 1] = list('ZRANGE', key, 0, 0)[1] end
+  for _, park in ipairs(parked[name] or {}) do ids[#ids + 1] = list('ZRANGE', park.key, 0, 0)[1] end
   for _, id in ipairs(ids) do
     local at = pcall_redis('HGET', keys.JOB .. id, 'enqueued_at')
     local is_time = type(at) == 'string' and at:match('^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$')
@@ -77,8 +76,15 @@ local function describe(name)
     ready_to_enqueue = count('ZCARD', keys.READY .. name), rate_limited = limited[name] or 0,
     scheduled = count('ZCARD', keys.SCHEDULED .. name), deferred = count('ZCARD', keys.DEFERRED .. name),
     canceled = count('ZCARD', keys.CANCELED .. name)}
-  for _, key in ipairs(parked[name] or {}) do counts.queued = counts.queued + count('ZCARD', key) end
-  return {name, paused[name] or false, find_oldest(name), counts}
+  local waiting = {} -- by type: how many wait for a worker, and whether there is one
+  for _, park in ipairs(parked[name] or {}) do
+    local size = count('ZCARD', park.key)
+    counts.queued = counts.queued + size
+    if park.codes and size > 0 then
+      waiting[#waiting + 1] = {park.type, size, describe_park(park)}
+    end
+  end
+  return {name, paused[name] or false, find_oldest(name), counts, waiting}
 end
 
 local described = {}

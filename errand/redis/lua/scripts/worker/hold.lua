@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Keeps a worker and what it holds alive.
+-- Keeps a worker, what it holds and the list of its types alive.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list
 --       of what it holds: an outage must not end that
 -- Returns whether that record is there, and for each execution held its member and the job's timeout in seconds; one
@@ -17,6 +17,7 @@ for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
   end
 end
 call('EXPIRE', name_held(worker), ARGV[8])
+call('EXPIRE', keys.TYPES .. worker, ARGV[7])
 local known = call('EXISTS', worker_key)
 if known == 1 then
   call('HSET', worker_key, 'last_heartbeat', now_text)

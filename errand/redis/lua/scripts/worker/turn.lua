@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
--- ARGV  1 to 6 as lib/worker/head.lua, 7 how many words follow, each of 10: kind, job, execution, queue, ended as
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 how many words follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as
 --       text, started and ended in seconds, value, error (JSON), the least delay of a retry in seconds; then how many
 --       jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
 --       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
@@ -8,7 +8,7 @@
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, and in how many milliseconds
 -- there is one that its type's rate holds back now (-1: none).
--- include base, worker/head, worker/rates, worker/ends, worker/take, dependents
+-- include base, worker/head, worker/rates, worker/park, worker/ends, worker/take, dependents
 
 local at = 6
 local function read()
@@ -61,7 +61,7 @@ if want > 0 then
   for i = 1, #ARGV - at, 3 do
     rates[ARGV[at + i]] = {most = tonumber(ARGV[at + i + 1]), period_us = tonumber(ARGV[at + i + 2])}
   end
-  if call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.PARKED) > 0 then
+  if call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED) > 0 then
     queues, first = leave_paused(queues, first)
     read_parked()
   end
@@ -75,6 +75,7 @@ if call('EXISTS', worker_key) == 1 then
   if #taken > 0 then call('HSET', worker_key, 'state', 'busy')
   elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then call('HSET', worker_key, 'state', 'idle') end
 end
+wake_takers()
 finish_step()
 count_ends_of_worker()
 return {answers, taken, aside, wait_ms}

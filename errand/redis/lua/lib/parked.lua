@@ -1,0 +1,70 @@
+-- Queued jobs that are not in their queue's list, in sorted sets by queue and type: errand:rated:<queue>:<type> for
+-- those that wait for their type's rate, errand:parked:<queue>:<type>:<codes> for those that wait for a worker that can
+-- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' where none did.
+-- gives has_type, describe_park, list_parked, read_park, build_rated, build_park, has_taker
+-- include base
+
+local function list(key)
+  local members = pcall_redis('SMEMBERS', key)
+  return members.err and {} or members
+end
+
+-- The set of those that wait for their type's rate.
+function build_rated(queue, job_type)
+  return {key = keys.RATED_JOBS .. queue .. ':' .. job_type, names = keys.RATED, queue = queue, type = job_type}
+end
+
+-- The set of those that wait for a worker.
+function build_park(queue, job_type, codes)
+  local key = keys.PARKED_JOBS .. queue .. ':' .. job_type .. ':' .. codes
+  return {key = key, names = keys.PARKED, queue = queue, type = job_type, codes = codes}
+end
+
+-- The set under a key, nothing where it is none of those that wait for a worker.
+function read_park(key)
+  local queue, job_type, codes = key:match('^' .. keys.PARKED_JOBS .. '(.*):([^:]*):([^:]*)$')
+  return queue and build_park(queue, job_type, codes)
+end
+
+-- Each as {key, names: the set that lists the key, queue, type, codes: nil for those that wait for their rate}.
+function list_parked()
+  local parks = {}
+  for _, key in ipairs(list(keys.RATED)) do
+    local queue, job_type = key:match('^' .. keys.RATED_JOBS .. '(.*):([^:]*)$')
+    if queue then parks[#parks + 1] = build_rated(queue, job_type) end
+  end
+  for _, key in ipairs(list(keys.PARKED)) do
+    parks[#parks + 1] = read_park(key)
+  end
+  return parks
+end
+
+-- Whether a live worker has the type.
+function has_type(job_type)
+  for _, key in ipairs(list(keys.WORKERS)) do
+    if pcall_redis('HEXISTS', keys.TYPES .. key:sub(#keys.WORKER + 1), job_type) == 1 then return true end
+  end
+  return false
+end
+
+-- Whether a live worker of the queue has the type, in other code than `codes`.
+function has_taker(queue, job_type, codes)
+  for _, key in ipairs(list(keys.WORKERS)) do
+    local code = pcall_redis('HGET', keys.TYPES .. key:sub(#keys.WORKER + 1), job_type)
+    if type(code) == 'string' and not codes:find(code, 1, true) then
+      local served = pcall_redis('HGET', key, 'queues')
+      if type(served) == 'string' and (',' .. served .. ','):find(',' .. queue .. ',', 1, true) then return true end
+    end
+  end
+  return false
+end
+
+-- Why what is parked there waits.
+function describe_park(park)
+  if park.codes == '' then
+    if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type' end
+    return 'no live worker of this queue knows this type'
+  end
+  if has_taker(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end
+  return 'its payload does not fit the code of any live worker'
+end

@@ -1,0 +1,85 @@
+-- Parking jobs that may not start, and taking them from there: see lib/parked.lua.
+-- gives park, is_full, has_parked, read_parked, pop_parked, tell_wait, wake_takers
+-- include base, clock, events, parked, worker/rates, worker/types
+
+local PARK_LIMIT = 500
+local parked, front_scores, parked_count, takers = {}, {}, 0, {}
+
+local function remember(park)
+  parked[park.queue] = parked[park.queue] or {}
+  parked[park.queue][park.key] = park
+end
+
+-- The parks of all queues.
+function read_parked()
+  for _, park in ipairs(list_parked()) do remember(park) end
+end
+
+function has_parked(queue)
+  return parked[queue] ~= nil
+end
+
+-- Whether this step has parked as many as it may.
+function is_full()
+  return parked_count >= PARK_LIMIT
+end
+
+-- Park a job. One that was handed back, or asked for the front, goes before the others.
+function park(id, there)
+  local hash, key, score = keys.JOB .. id, there.key, clock_us
+  local found = call('HMGET', hash, 'enqueue_at_front', 'errand_interruptions', 'errand_losses')
+  if found[1] == '1' or found[2] or found[3] then
+    front_scores[key] = front_scores[key] or (call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or clock_us) - 1000000
+    score = front_scores[key]
+  end
+  call('ZADD', key, string.format('%.0f', score + parked_count), id)
+  call('SADD', there.names, key)
+  parked_count = parked_count + 1
+  remember(there)
+  if there.codes then
+    call('HSET', hash, 'errand_parked', now_text .. ' ' .. key)
+    touch(id)
+    takers[there.queue] = true
+  end
+end
+
+-- Whether this worker can run what is parked there.
+local function can_run(there)
+  local code = find_code(there.type)
+  return code and not (there.codes and there.codes:find(code, 1, true))
+end
+
+-- Return the next parked job of a queue that this worker may start.
+function pop_parked(queue)
+  for key, there in pairs(parked[queue] or {}) do
+    if can_run(there) and may_start(there.type) then
+      local id = call('ZPOPMIN', key)[1]
+      if id then
+        if there.codes then pcall_redis('HDEL', keys.JOB .. id, 'errand_parked') end
+        return {id}
+      end
+      call('SREM', there.names, key)
+      parked[queue][key] = nil
+    end
+  end
+end
+
+-- In how many milliseconds this worker may start one of the parked; -1 where there are none.
+function tell_wait(queues)
+  if is_full() then return 0 end -- there may be others behind them
+  local soonest
+  for _, queue in ipairs(queues) do
+    for _, there in pairs(parked[queue] or {}) do
+      if can_run(there) then
+        local at = rates[there.type] and find_start(there.type) or clock_us
+        soonest = math.min(soonest or at, at)
+      end
+    end
+  end
+  return soonest and math.max(0, math.ceil((soonest - clock_us) / 1000)) or -1
+end
+
+-- Tell idle workers of what was parked for them.
+function wake_takers()
+  for queue, _ in pairs(takers) do call('PUBLISH', keys.WORK, queue) end
+end

@@ -1,0 +1,35 @@
+-- The types that this worker has, and the type of a job. The payload is packed, so its description tells the type: the
+-- type's name in what Errand stores, the call's text in what others do.
+-- takes KNOWN_TYPES
+-- gives find_code, name_type, name_unknown
+-- include base
+
+local PACKED_BY_US = 72 -- the first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120
+local codes = {}
+
+-- The hash of the code in which this worker has a type, false where it has none. KNOWN_TYPES is « name=code name=code »;
+-- a worker that does not tell its types takes all.
+function find_code(job_type)
+  if not KNOWN_TYPES then return '-' end
+  local code = codes[job_type]
+  if code == nil then
+    local _, last = KNOWN_TYPES:find(' ' .. job_type .. '=', 1, true)
+    code = last and KNOWN_TYPES:sub(last + 1, last + keys.CODE_LENGTH) or false
+    codes[job_type] = code
+  end
+  return code
+end
+
+-- The type that a description tells, nothing where it tells none.
+function name_type(description)
+  return description:match('^[a-z][a-z0-9_]*$') or description:match('^jobs%.([a-z][a-z0-9_]*)%.run%.perform%(')
+end
+
+-- The type of a job if this worker has it not; nothing where it has it, or can't tell before it has read the payload:
+-- who stores jobs with RQ may describe them as he likes.
+function name_unknown(description, data)
+  if find_code(description) then return nil end
+  if data:byte() ~= PACKED_BY_US and not description:find('(', 1, true) then return nil end
+  local job_type = name_type(description)
+  return job_type and not find_code(job_type) and job_type or nil
+end

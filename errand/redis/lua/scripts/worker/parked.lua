@@ -1,0 +1,29 @@
+#!lua flags=allow-oom
+-- Looks after the jobs that wait for a worker that can run them. Those whose payload fits no live worker's code any more
+-- go back to the front of their queue: who takes one of them fails it.
+-- ARGV  how many of a kind may go back at most, for how many seconds the log needs no other word of those that wait
+-- Returns for each kind that waits {queue, type, how many, why}; nothing where the log has been told.
+-- include base, parked, push
+
+local waiting = {}
+
+local function put_back(park)
+  local ids = call('ZRANGE', park.key, 0, ARGV[1] - 1)
+  for i = #ids, 1, -1 do
+    pcall_redis('HDEL', keys.JOB .. ids[i], 'errand_parked')
+    push_job(park.queue, ids[i], true)
+  end
+  if #ids > 0 then call('ZREM', park.key, unpack(ids)) end
+end
+
+for _, park in ipairs(list_parked()) do
+  local size = park.codes and pcall_redis('ZCARD', park.key)
+  if size == 0 then
+    call('SREM', park.names, park.key)
+  elseif type(size) == 'number' then
+    if park.codes ~= '' and not has_taker(park.queue, park.type, park.codes) then put_back(park) end
+    waiting[#waiting + 1] = {park.queue, park.type, size, describe_park(park)}
+  end
+end
+wake_workers()
+return #waiting > 0 and call('SET', keys.PARKED_TOLD, '1', 'NX', 'EX', ARGV[2]) and waiting or {}

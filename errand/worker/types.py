@@ -1,0 +1,30 @@
+"""The job types that a worker has, as it tells them to the others: what it lacks waits for a worker that has it."""
+
+from collections.abc import Mapping
+
+from redis import Redis
+
+from errand.redis import keys
+
+
+class WorkerTypes:
+    """The types of the worker `name`, each with the hash of its code; they are forgotten with the worker's record."""
+
+    def __init__(self, redis: Redis, name: str, codes: Mapping[str, str], lifetime_seconds: int) -> None:
+        self._redis = redis
+        self._key = keys.TYPES + name
+        self.codes = codes
+        self._lifetime_seconds = lifetime_seconds
+
+    def tell(self) -> None:
+        """Tell them. Raises RedisError."""
+        with self._redis.pipeline() as pipe:
+            pipe.delete(self._key)
+            for type, code in self.codes.items():
+                pipe.hset(self._key, type, code)
+            pipe.expire(self._key, self._lifetime_seconds)
+            pipe.execute()
+
+    def withdraw(self) -> None:
+        """Take them back: this worker runs nothing any more. Raises RedisError."""
+        self._redis.delete(self._key)

@@ -1,0 +1,262 @@
+"""Jobs that a worker can't run and another may: their type is unknown to it, or their payload does not fit its code."""
+
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from errand.redis.lua.loader import read_script
+from errand.store.fields import CallBuilder
+from errand.store.new_job import NewJob
+from errand.store.settings import QueueSettings
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.maintenance.parked import ParkedJobs
+from errand.worker.records import Records, Turn
+from errand.worker.types import WorkerTypes
+from tests.job_types import TALLY
+from tests.worker.scripts import LIFETIMES, list_held, read
+
+OLD, NEW, THIRD = "0" * 12, "1" * 12, "2" * 12
+PARKED = "errand:parked:default:tally:"
+numbers = iter(range(10**9))
+
+
+class Worker:
+    """A worker's scripts, and what it has told of its types."""
+
+    def __init__(self, redis: Redis, name: str, queues: tuple[str, ...] = ("default",), **codes: str) -> None:
+        self._queues = queues
+        redis.sadd("rq:workers", f"rq:worker:{name}")
+        redis.hset(f"rq:worker:{name}", mapping={"state": "idle", "queues": ",".join(queues)})
+        self.types = WorkerTypes(redis, name, codes, 60)
+        self.types.tell()
+        self.records = Records(redis, name, LIFETIMES, codes=codes)
+
+    def turn(self, want: int = 4, rates: Any = ()) -> Turn:
+        executions = [f"e{next(numbers)}" for _ in range(want)]
+        return self.records.turn([], executions, Queues(list(self._queues), in_turn=False, rates=rates))
+
+    def take(self, want: int = 4, rates: Any = ()) -> list[Task]:
+        return self.turn(want, rates).tasks
+
+    def tell(self, kind: str, task: Task) -> str:
+        error = json.dumps({"type": "InvalidPayloadError", "message": "number: Field required"})
+        (answer,) = self.records.turn([Word(kind, task, "", error, 0.0, time.time())]).answers
+        return answer
+
+
+def store(redis: Redis, settings: QueueSettings, count: int = 1, **options: Any) -> list[str]:
+    """Store jobs of the type tally, as the API does; return their ids."""
+    builder = CallBuilder(settings, {"tally": TALLY})
+    jobs = [NewJob(TALLY, {"number": number}, **options) for number in range(count)]
+    keys, args = builder.build(jobs)
+    redis.register_script(read_script("store/enqueue"))(keys, args)
+    return [job.id for job in jobs]
+
+
+def store_with_rq(redis: Redis, function: str, **options: Any) -> str:
+    queue = Queue("default", connection=redis, serializer="json")
+    return str(queue.enqueue_call(function, kwargs={"number": 1}, **options).id)
+
+
+def test_a_type_that_a_worker_lacks_waits_for_one_that_has_it(redis: Redis, queue_settings: QueueSettings) -> None:
+    ids = store(redis, queue_settings, 6)
+    old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", log=OLD, tally=NEW)
+    assert old.turn() == Turn([], [], [], None)
+    assert redis.zrange(PARKED, 0, -1) == [id.encode() for id in ids]
+    assert read(redis, ids[0], "status", "errand_attempts") == [b"queued", None]
+    assert not list_held(redis)
+    assert [task.id for task in (*new.take(4), *new.take(4))] == ids
+    assert not redis.exists("errand:parked", PARKED)
+    assert read(redis, ids[0], "status", "errand_attempts", "errand_parked") == [b"started", b"1", None]
+
+
+def test_one_with_a_call_as_its_description_waits_as_well(redis: Redis) -> None:
+    id = store_with_rq(redis, "jobs.tally.run.perform")
+    assert not Worker(redis, "old", log=OLD).take()
+    assert [task.id for task in Worker(redis, "new", tally=NEW).take()] == [id]
+
+
+def test_what_is_no_job_types_is_taken_whatever_its_description(redis: Redis) -> None:
+    described = {"os.system": None, "jobs.log.run.perform": "nightly", "jobs.tally.run.perform": "nightly"}
+    ids = [store_with_rq(redis, function, description=text) for function, text in described.items()]
+    assert [task.id for task in Worker(redis, "old", log=OLD).take()] == ids
+
+
+def test_one_whose_type_is_seen_in_the_payload_alone_goes_on_to_a_worker_that_has_it(redis: Redis) -> None:
+    id = store_with_rq(redis, "jobs.tally.run.perform", description="nightly")
+    old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", tally=NEW)
+    (task,) = old.take()
+    assert old.tell("unknown:tally", task) == "parked"
+    assert not old.take()
+    assert not list_held(redis)
+    assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
+    assert [task.id for task in new.take()] == [id]
+
+
+def test_other_types_of_the_queue_do_not_wait(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings, 1200)
+    other = store_with_rq(redis, "jobs.log.run.perform", description="log")
+    old = Worker(redis, "old", log=OLD)
+    found = [task.id for _ in range(4) for task in old.take(16)]
+    assert found == [other]
+    assert redis.zcard(PARKED) == 1200
+    assert old.turn(16).wait_seconds is None
+
+
+def test_idle_workers_hear_of_what_is_parked_for_them(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings)
+    old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", tally=NEW)
+    with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe("errand:work")
+        channel.get_message(timeout=1)
+        old.take()
+        heard = channel.get_message(timeout=1)
+    assert heard is not None
+    assert heard["data"] == b"default"
+    assert new.take()
+
+
+def test_those_for_the_front_come_first(redis: Redis, queue_settings: QueueSettings) -> None:
+    ids = store(redis, queue_settings, 3)
+    old = Worker(redis, "old", log=OLD)
+    old.take()
+    front = store(redis, queue_settings, 2, at_front=True)
+    old.take()
+    assert [task.id for task in Worker(redis, "new", tally=NEW).take(5)] == [*front[::-1], *ids]
+
+
+def test_a_rate_holds_for_what_was_parked(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings, 3)
+    Worker(redis, "old", log=OLD).take()
+    new = Worker(redis, "new", tally=NEW)
+    found = new.turn(3, rates=("tally", 1, 60_000_000))
+    assert len(found.tasks) == 1
+    assert found.wait_seconds is not None
+    assert found.wait_seconds > 50
+
+
+def test_a_worker_leaves_rated_jobs_whose_type_it_lacks(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings, 3)
+    Worker(redis, "new", tally=NEW).take(3, rates=("tally", 1, 60_000_000))
+    old = Worker(redis, "old", log=OLD)
+    assert old.turn() == Turn([], [], [], None)
+    assert redis.zcard("errand:rated:default:tally") == 2
+
+
+def refuse(worker: Worker) -> str:
+    """Take one job and refuse its payload; return the answer."""
+    (task,) = worker.take(1)
+    return worker.tell("refused", task)
+
+
+def test_a_refused_payload_waits_for_other_code_and_costs_nothing(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    old, new = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
+    before = read(redis, id, "retries_left")
+    assert refuse(old) == "parked"
+    assert not old.take()
+    assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
+    assert read(redis, id, "retries_left") == before
+    (task,) = new.take()
+    assert new.tell("finished", task) == "finished"
+    assert not redis.keys("errand:parked*")
+
+
+def test_it_fails_once_every_live_code_has_refused_it(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    workers = [Worker(redis, code, tally=code) for code in (OLD, NEW, THIRD)]
+    assert [refuse(worker) for worker in workers] == ["parked", "parked", "failed"]
+    assert not any(worker.take() for worker in workers)
+    assert redis.zscore("rq:failed:default", id)
+    assert not redis.keys("errand:parked*")
+
+
+def test_another_worker_with_the_same_code_is_not_waited_for(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings)
+    one, _ = Worker(redis, "one", tally=OLD), Worker(redis, "other", tally=OLD)
+    assert refuse(one) == "failed"
+
+
+@pytest.mark.parametrize(
+    "other", [{"log": NEW}, {"queues": ("log",), "tally": NEW}], ids=["without the type", "of another queue"]
+)
+def test_a_worker_that_would_not_take_it_is_not_waited_for(
+    redis: Redis, queue_settings: QueueSettings, other: dict[str, Any]
+) -> None:
+    store(redis, queue_settings)
+    old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "other", **other)
+    assert refuse(old) == "failed"
+
+
+def test_it_fails_when_the_last_worker_with_other_code_has_gone(redis: Redis, queue_settings: QueueSettings) -> None:
+    ids = store(redis, queue_settings, 3)
+    old, new = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
+    assert [refuse(old) for _ in ids] == ["parked"] * 3
+    look(redis)
+    assert not old.take()
+    new.types.withdraw()
+    look(redis)
+    tasks = old.take()
+    assert [task.id for task in tasks] == ids
+    assert {old.tell("refused", task) for task in tasks} == {"failed"}
+
+
+def look(redis: Redis) -> None:
+    ParkedJobs(redis).run()
+
+
+def test_one_that_comes_back_from_its_taker_waits_for_it_again(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    old, new = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
+    refuse(old)
+    new.take()
+    new.records.release("interrupted")
+    assert refuse(old) == "parked"
+    assert [task.id for task in new.take()] == [id]
+
+
+def test_a_stop_that_was_asked_for_ends_one_that_is_refused(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
+    (task,) = old.take()
+    redis.hset(f"rq:job:{id}", "errand_stop", task.execution)
+    assert old.tell("refused", task) == "stopped"
+
+
+def test_the_log_tells_of_them_once_a_minute(
+    redis: Redis, queue_settings: QueueSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    store(redis, queue_settings, 3)
+    look(redis)
+    Worker(redis, "old", log=OLD).take()
+    look(redis)
+    look(redis)
+    assert caplog.messages == ["Queue default: 3 of tally wait: no live worker of this queue knows this type"]
+    assert 50 < redis.ttl("errand:parked-told") <= 60
+
+
+def test_a_renewed_worker_keeps_its_types(redis: Redis) -> None:
+    worker = Worker(redis, "old", log=OLD)
+    redis.expire("errand:types:old", 5)
+    worker.records.hold()
+    assert redis.ttl("errand:types:old") > 5
+
+
+def test_a_type_that_all_workers_have_costs_no_command_more(redis: Redis, queue_settings: QueueSettings) -> None:
+    def count(worker: Worker) -> int:
+        store(redis, queue_settings, 4)
+        before = redis.info("commandstats")
+        assert len(worker.take(4)) == 4
+        after = redis.info("commandstats")
+        return sum(after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after)
+
+    any_type, knowing = Worker(redis, "any"), Worker(redis, "knowing", tally=OLD)
+    any_type.records = Records(redis, "any", LIFETIMES)
+    count(any_type), count(knowing)  # the scripts are loaded
+    assert count(any_type) == count(knowing)
