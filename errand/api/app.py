@@ -1,5 +1,6 @@
 """The API, put together."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,6 +60,7 @@ def build_api(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
+    app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
     app.state.road = build_road(connector or UrlConnector(queue.redis_url), queue, types)
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
@@ -86,8 +88,11 @@ def build_api(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.settings.hashes:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
+    chores = [asyncio.create_task(chore()) for chore in app.state.chores]
     with tell_of_stop(app.state.road.watcher.stop):
         yield
+    for chore in chores:
+        chore.cancel()
     await app.state.road.watcher.close()
     await app.state.road.redis.aclose()
 

@@ -32,6 +32,7 @@ def start(create: Create) -> FastAPI:
         types = read_catalog()
         queue = read_settings(QueueSettings, "the API")
         app = create(read_settings(ApiSettings, "the API"), queue, types)
+        app.state.chores.append(app.state.road.posted.keep)
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
             thread.submit(asyncio.run, _check_redis(queue.redis_url)).result()
         gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms

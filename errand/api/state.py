@@ -8,6 +8,7 @@ from fastapi import Request
 from redis.asyncio import Redis
 
 from errand.api.http.problems import Problem
+from errand.contract.code import hash_codes
 from errand.contract.job import Job
 from errand.contract.load import list_queues
 from errand.redis.connection import API, Connector
@@ -17,6 +18,7 @@ from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
 from errand.store.index import JobIndex
+from errand.store.posted import PostedCodes
 from errand.store.queues import Queues
 from errand.store.requeue import Requeuer
 from errand.store.schedules.schedules import Schedules
@@ -48,6 +50,7 @@ class Road:
     dead_letters: DeadLetters
     queues: Queues
     workers: WorkerReader
+    posted: PostedCodes
 
 
 def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
@@ -74,6 +77,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         schedules=Schedules(redis, enqueuer.builder, enqueuer.memory, types),
         queues=Queues(redis, [one.name for one in list_queues(types)]),
         workers=WorkerReader(redis),
+        posted=PostedCodes(redis, hash_codes(types)),
     )
 
 

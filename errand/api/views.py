@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import SkipJsonSchema
 from rq.job import JobStatus as RQStatus
 from rq.utils import utcformat
 
@@ -15,7 +16,7 @@ from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waitin
 class JobView(BaseModel):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
 
-    `waiting` says why no worker takes a queued job: none knows its type, for example.
+    `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example.
     """
 
     id: str
@@ -34,11 +35,11 @@ class JobView(BaseModel):
     ended_at: str | None
     result: Any
     error: JobError | None
-    waiting: Waiting | None
     tags: list[str]
     depends_on: list[str]
     dependents: list[LinkedJob]
     links: dict[str, str]
+    waiting: Waiting | SkipJsonSchema[None] = None
 
 
 class BatchView(BaseModel):
@@ -93,12 +94,13 @@ def batch_link(id: str) -> str:
 
 def show_job(job: JobStatus) -> dict[str, Any]:
     """Return a job that was read."""
-    fields = {name: value for name, value in vars(job).items() if name != "batch"}
+    fields = {name: value for name, value in vars(job).items() if name not in ("batch", "waiting")}
+    waiting = {"waiting": vars(job.waiting)} if job.waiting else {}
     return {
         **fields,
+        **waiting,
         "progress": vars(job.progress),
         "error": job.error and vars(job.error),
-        "waiting": job.waiting and vars(job.waiting),
         "dependents": [vars(child) for child in job.dependents],
         "links": _link(job),
     }
@@ -124,7 +126,6 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "ended_at": None,
         "result": None,
         "error": None,
-        "waiting": None,
         "tags": job.tags,
         "depends_on": job.after,
         "dependents": [],

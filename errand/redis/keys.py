@@ -67,6 +67,7 @@ TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lo
 
 # Ours: workers
 TYPES = "errand:types:"  # hash, by worker: the types that it has, each with the hash of its code
+POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when they end unless an API tells them again
 
 # Ours: schedules
 SCHEDULES = "errand:schedules"  # sorted set of names, by their next slot

@@ -193,6 +193,31 @@ def test_a_worker_that_would_not_take_it_is_not_waited_for(
     assert refuse(old) == "failed"
 
 
+def test_a_payload_of_a_newer_api_waits_for_a_worker_like_it(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    old = Worker(redis, "old", tally=OLD)
+    tell_posted(redis, tally=OLD)
+    tell_posted(redis, tally=NEW)
+    assert refuse(old) == "parked"
+    look(redis)
+    assert not old.take()
+    assert [task.id for task in Worker(redis, "new", tally=NEW).take()] == [id]
+
+
+def tell_posted(redis: Redis, **codes: str) -> None:
+    script = redis.register_script(read_script("store/posted"))
+    script(args=[60, *(f"{type}={code}" for type, code in codes.items())])
+
+
+def test_an_api_that_has_gone_for_a_minute_is_not_waited_for(redis: Redis, queue_settings: QueueSettings) -> None:
+    store(redis, queue_settings)
+    old = Worker(redis, "old", tally=OLD)
+    redis.zadd("errand:posted", {f"tally={NEW}": time.time() - 1})
+    assert refuse(old) == "failed"
+    tell_posted(redis, tally=OLD)
+    assert redis.zrange("errand:posted", 0, -1) == [f"tally={OLD}".encode()]
+
+
 def test_it_fails_when_the_last_worker_with_other_code_has_gone(redis: Redis, queue_settings: QueueSettings) -> None:
     ids = store(redis, queue_settings, 3)
     old, new = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)

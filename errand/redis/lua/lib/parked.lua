@@ -1,7 +1,7 @@
 -- Queued jobs that are not in their queue's list, in sorted sets by queue and type: errand:rated:<queue>:<type> for
 -- those that wait for their type's rate, errand:parked:<queue>:<type>:<codes> for those that wait for a worker that can
 -- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' where none did.
--- gives has_type, describe_park, list_parked, read_park, build_rated, build_park, has_taker
+-- gives has_type, describe_park, list_parked, read_park, build_rated, build_park, has_taker, fits_other
 -- include base
 
 local function list(key)
@@ -59,12 +59,24 @@ function has_taker(queue, job_type, codes)
   return false
 end
 
+-- Whether there is other code of the type than `codes`, which refused a payload: in a worker, or in an API that posts
+-- it, whose worker may be on its way.
+function fits_other(queue, job_type, codes)
+  if has_taker(queue, job_type, codes) then return true end
+  local posted = pcall_redis('ZRANGE', keys.POSTED, call('TIME')[1], '+inf', 'BYSCORE')
+  for _, name in ipairs(posted.err and {} or posted) do
+    local other, code = name:match('^(.*)=(.*)$')
+    if other == job_type and not codes:find(code, 1, true) then return true end
+  end
+  return false
+end
+
 -- Why what is parked there waits.
 function describe_park(park)
   if park.codes == '' then
     if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type' end
     return 'no live worker of this queue knows this type'
   end
-  if has_taker(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end
+  if fits_other(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end
   return 'its payload does not fit the code of any live worker'
 end

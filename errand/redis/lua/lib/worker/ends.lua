@@ -122,7 +122,7 @@ local function refuse(word, hash)
     end
     table.sort(codes)
     codes = table.concat(codes, '.')
-    if has_taker(word.queue, job_type, codes) then return give_away(word, hash, job_type, codes) end
+    if fits_other(word.queue, job_type, codes) then return give_away(word, hash, job_type, codes) end
   end
   call('HSET', hash, 'retries_left', 0)
   return fail(word, hash, 'failed', false)

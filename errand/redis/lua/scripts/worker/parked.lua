@@ -21,7 +21,7 @@ for _, park in ipairs(list_parked()) do
   if size == 0 then
     call('SREM', park.names, park.key)
   elseif type(size) == 'number' then
-    if park.codes ~= '' and not has_taker(park.queue, park.type, park.codes) then put_back(park) end
+    if park.codes ~= '' and not fits_other(park.queue, park.type, park.codes) then put_back(park) end
     waiting[#waiting + 1] = {park.queue, park.type, size, describe_park(park)}
   end
 end
