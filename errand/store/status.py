@@ -92,18 +92,18 @@ class StatusReader:
 
 def read_status(id: str, answer: bytes) -> JobStatus | None:
     """Return a job out of the script's answer, None where there is none. What can't be read of it is its error."""
-    found, last, due, children, waiting = json.loads(answer.decode(errors="replace"))
+    found, last, due, children = json.loads(answer.decode(errors="replace"))
     if "status" not in found:
         return None
     try:
-        return _build(id, found, last, due, children, waiting)
+        return _build(id, found, last, due, children)
     except (ValueError, TypeError, AttributeError, ArithmeticError):
         whole = {name: value for name, value in found.items() if name in PLAIN}
         error = json.dumps({"type": "DamagedJob", "message": "a part of its record can't be read"})
-        return _build(id, {**whole, "errand_error": error}, None, None, (), None)
+        return _build(id, {**whole, "errand_error": error}, None, None, ())
 
 
-def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any, waiting: Any) -> JobStatus:
+def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
     error = _read_error(found.get("errand_error"), recorded, status)
@@ -125,7 +125,7 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         ended_at=found.get("ended_at") if status in ENDED else None,
         result=result,
         error=unreadable if status == "finished" else error,
-        waiting=Waiting(reason=waiting[1], since=waiting[0]) if waiting else None,
+        waiting=_read_waiting(found.get("errand_parked")) if status == "queued" else None,
         batch=found.get("errand_batch"),
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),
@@ -138,6 +138,13 @@ def _read_progress(stored: str | None, finished: bool) -> Progress:
     done, total = report.get("done"), report.get("total")
     percent = 100 if finished else min(99, int(100 * done / total)) if done is not None and total else None
     return Progress(done, total, percent, report.get("message", ""), report.get("updated_at"))
+
+
+def _read_waiting(stored: str | None) -> Waiting | None:
+    if not stored:
+        return None
+    found = json.loads(stored)
+    return Waiting(found["reason"], found["since"])
 
 
 def _read_count(stored: str | None) -> int:

@@ -20,7 +20,7 @@ from tests.sink import ScriptedSink
 FILE = '"""A job."""\n\nfrom errand import job\n\n\n@job(queue="default")\ndef run({}) -> int:\n    return number\n'
 OLD = {"steady": "number: int", "changed": "number: int", "retired": "number: int"}
 NEW = {"steady": "number: int", "changed": "number: int, label: str", "added": "number: int"}
-UNKNOWN = "no live worker of this queue knows this type"
+UNKNOWN = "no worker knows this type"
 
 
 class Release(Services):

@@ -262,7 +262,7 @@ def test_the_log_tells_of_them_once_a_minute(
     Worker(redis, "old", log=OLD).take()
     look(redis)
     look(redis)
-    assert caplog.messages == ["Queue default: 3 of tally wait: no live worker of this queue knows this type"]
+    assert caplog.messages == ["Queue default: 3 of tally wait: no worker knows this type"]
     assert 50 < redis.ttl("errand:parked-told") <= 60
 
 

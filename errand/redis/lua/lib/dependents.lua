@@ -57,8 +57,9 @@ function withdraw(id, job)
   if job.status == 'queued' then
     call('LREM', keys.QUEUE .. job.queue, 1, id)
     call('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id)
-    if job.park then
-      pcall_redis('ZREM', job.park, id)
+    if job.parked then
+      local readable, parked = pcall(cjson.decode, job.parked)
+      if readable and type(parked) == 'table' then pcall_redis('ZREM', tostring(parked.key), id) end
       call('HDEL', keys.JOB .. id, 'errand_parked')
     end
   elseif REGISTRIES[job.status] then

@@ -15,7 +15,7 @@ function read_job(id)
   return {status = found[1], queue = found[2], on_failure = found[3] or 'cancel', allows_failure = found[4] == '1',
     limit = found[5] and found[5] ~= '' and found[5] or nil, front = found[6] == '1',
     ttl = tonumber(found[7] or '') or failure_seconds, concurrency = found[8] or '1', type = found[9] or '',
-    webhook = found[10], park = found[11] and found[11]:match('^%S+ (.*)$')}
+    webhook = found[10], parked = found[11]}
 end
 
 function read_status(id)

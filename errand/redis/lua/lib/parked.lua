@@ -1,7 +1,7 @@
 -- Queued jobs that are not in their queue's list, in sorted sets by queue and type: errand:rated:<queue>:<type> for
 -- those that wait for their type's rate, errand:parked:<queue>:<type>:<codes> for those that wait for a worker that can
 -- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' where none did.
--- gives has_type, describe_park, list_parked, read_park, build_rated, build_park, has_taker, fits_other
+-- gives has_type, describe_park, list_parked, build_rated, build_park, has_taker, fits_other
 -- include base
 
 local function list(key)
@@ -20,12 +20,6 @@ function build_park(queue, job_type, codes)
   return {key = key, names = keys.PARKED, queue = queue, type = job_type, codes = codes}
 end
 
--- The set under a key, nothing where it is none of those that wait for a worker.
-function read_park(key)
-  local queue, job_type, codes = key:match('^' .. keys.PARKED_JOBS .. '(.*):([^:]*):([^:]*)$')
-  return queue and build_park(queue, job_type, codes)
-end
-
 -- Each as {key, names: the set that lists the key, queue, type, codes: nil for those that wait for their rate}.
 function list_parked()
   local parks = {}
@@ -34,7 +28,8 @@ function list_parked()
     if queue then parks[#parks + 1] = build_rated(queue, job_type) end
   end
   for _, key in ipairs(list(keys.PARKED)) do
-    parks[#parks + 1] = read_park(key)
+    local queue, job_type, codes = key:match('^' .. keys.PARKED_JOBS .. '(.*):([^:]*):([^:]*)$')
+    if queue then parks[#parks + 1] = build_park(queue, job_type, codes) end
   end
   return parks
 end
@@ -75,7 +70,7 @@ end
 function describe_park(park)
   if park.codes == '' then
     if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type' end
-    return 'no live worker of this queue knows this type'
+    return 'no worker knows this type'
   end
   if fits_other(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end
   return 'its payload does not fit the code of any live worker'

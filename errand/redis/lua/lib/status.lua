@@ -1,23 +1,15 @@
 -- A job as the API shows it.
 -- gives describe_status
--- include base, parked
+-- include base
 
 local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
   'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
   'dependency_ids', 'errand_parked'}
 local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
 
-local function describe_wait(found)
-  if found.status ~= 'queued' or not found.errand_parked then return false end
-  local since, key = found.errand_parked:match('^(%S+) (.*)$')
-  local park = key and read_park(key)
-  return park and {since, describe_park(park)} or false
-end
-
 -- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job
--- that has ended or false, the time it is scheduled for or false, a hundred of the jobs that depend on it (the first,
--- unless there are more than a thousand), each as {id, status or false}, and {since when, why} it waits for a
--- worker that can run it, or false. Given are the job's hash and its stream of results.
+-- that has ended or false, the time it is scheduled for or false, and a hundred of the jobs that depend on it (the first,
+-- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash and its stream of results.
 function describe_status(hash, results)
   local found, values, last, due = {}, call('HMGET', hash, unpack(FIELDS)), false, false
   local id = hash:match('[^:]+$')
@@ -36,5 +28,5 @@ function describe_status(hash, results)
   for i = 1, math.min(#children, LISTED) do
     linked[i] = {children[i], call('HGET', keys.JOB .. children[i], 'status')}
   end
-  return cjson.encode({found, last, due, linked, describe_wait(found)})
+  return cjson.encode({found, last, due, linked})
 end

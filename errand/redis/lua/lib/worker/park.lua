@@ -3,7 +3,7 @@
 -- include base, clock, events, parked, worker/rates, worker/types
 
 local PARK_LIMIT = 500
-local parked, front_scores, parked_count, takers = {}, {}, 0, {}
+local parked, front_scores, parked_count, takers, reasons = {}, {}, 0, {}, {}
 
 local function remember(park)
   parked[park.queue] = parked[park.queue] or {}
@@ -37,7 +37,8 @@ function park(id, there)
   parked_count = parked_count + 1
   remember(there)
   if there.codes then
-    call('HSET', hash, 'errand_parked', now_text .. ' ' .. key)
+    reasons[key] = reasons[key] or describe_park(there)
+    call('HSET', hash, 'errand_parked', cjson.encode({key = key, reason = reasons[key], since = now_text}))
     touch(id)
     takers[there.queue] = true
   end
