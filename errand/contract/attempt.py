@@ -5,11 +5,10 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from uuid import uuid4
 
 from redis import RedisError
 
-from errand.contract.errors import describe_error, write_json
+from errand.contract.errors import OutsideJobError, describe_error, write_json
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
 
@@ -47,6 +46,8 @@ class Attempt(Protocol):
         """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
 
 
+# The id of what stands for a job in a test.
+stand_in: ContextVar[str | None] = ContextVar("stand_in", default=None)
 _current: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
 
@@ -71,9 +72,16 @@ def current_job() -> "RQJob | None":
 
 
 def job_id() -> str:
-    """Return the id of the job that runs here; outside a job a new one, so that a plain call works too."""
-    current = current_job()
-    return current.id if current else str(uuid4())
+    """Return the id of the job that runs here, or that of the `recording()` block, which stands for a job in tests.
+
+    Raises OutsideJobError, which is a RuntimeError, where there is neither: also in a thread that a job has started
+    without a copy of its context.
+    """
+    if (current := current_job()) is not None:
+        return current.id
+    if (id := stand_in.get()) is not None:
+        return id
+    raise OutsideJobError("job_id()", "in a test, call it inside errand.recording()")
 
 
 class NoAttempt:

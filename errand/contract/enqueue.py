@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from redis import RedisError
 
-from errand.contract.attempt import current_job
+from errand.contract.attempt import current_job, stand_in
+from errand.contract.errors import OutsideJobError
 from errand.contract.queue import Queue
 from errand.contract.retry import Backoff
 from errand.redis.lua.loader import read_script
@@ -30,20 +31,24 @@ _recorded: ContextVar[list[Sent] | None] = ContextVar("recorded", default=None)
 
 @contextmanager
 def recording() -> Iterator[list[Sent]]:
-    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests."""
+    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests.
+
+    `job_id()` is one id throughout the block.
+    """
     sent: list[Sent] = []
-    token = _recorded.set(sent)
+    recorded, standing_in = _recorded.set(sent), stand_in.set(str(uuid4()))
     try:
         yield sent
     finally:
-        _recorded.reset(token)
+        _recorded.reset(recorded)
+        stand_in.reset(standing_in)
 
 
 def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     """Store a job over the running job's own connection, with its lifetimes; return the new id.
 
-    Raises RuntimeError outside a job. RQ's `unique` is a guarded script: should a lost reply make redis-py send it
-    twice, the second answer is DuplicateJobError, and the job is there once.
+    Raises OutsideJobError where no job runs. RQ's `unique` is a guarded script: should a lost reply make redis-py send
+    it twice, the second answer is DuplicateJobError, and the job is there once.
     """
     new_id = str(uuid4())
     recorded = _recorded.get()
@@ -52,9 +57,9 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
         return new_id
     current = current_job()
     if current is None:
-        raise RuntimeError(
-            f"{job.path.removesuffix('.perform')}.enqueue() was called outside a job; "
-            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test"
+        raise OutsideJobError(
+            f"{job.path.removesuffix('.perform')}.enqueue()",
+            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test",
         )
     from rq import Queue as RQQueue  # inside a job all of RQ is loaded already; `import errand` need not pay for it
     from rq import Retry

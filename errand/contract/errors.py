@@ -10,6 +10,20 @@ class ContractError(Exception):
     """Raised when a job file breaks the contract; the text names the file, the parameter and the fix."""
 
 
+class OutsideJobError(RuntimeError):
+    """Raised by what only a running job has, where none is found: outside a job, or in a thread that one started.
+
+    RQ's note of the running job is a context variable, and a new thread begins without those of the one that starts it.
+    """
+
+    def __init__(self, called: str, elsewhere: str) -> None:
+        super().__init__(
+            f"{called} was called outside a job; {elsewhere}. In a thread that a job starts, run the function in a "
+            "copy of the job's context: asyncio.to_thread(function) does it; elsewhere give the thread or the executor "
+            "contextvars.copy_context().run and the function"
+        )
+
+
 class NotFiniteError(ValueError):
     """Raised when a payload holds a number that JSON has no form for."""
 
