@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from errand.contract.attempt import job_id
     from errand.contract.enqueue import recording
     from errand.contract.errors import ContractError, InvalidPayloadError, NotFiniteError, PermanentError
+    from errand.contract.hooks import on_worker_start, on_worker_stop
     from errand.contract.job import Job, job
     from errand.contract.load import list_queues, load_jobs
     from errand.contract.progress import Progress
@@ -36,6 +37,8 @@ __all__ = [
     "job_id",
     "list_queues",
     "load_jobs",
+    "on_worker_start",
+    "on_worker_stop",
     "recording",
 ]
 
@@ -54,6 +57,8 @@ _HOMES = {
     "job_id": "errand.contract.attempt",
     "list_queues": "errand.contract.load",
     "load_jobs": "errand.contract.load",
+    "on_worker_start": "errand.contract.hooks",
+    "on_worker_stop": "errand.contract.hooks",
     "recording": "errand.contract.enqueue",
 }
 

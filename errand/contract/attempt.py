@@ -1,7 +1,8 @@
 """The running attempt of a job, and what it writes: the seam between a job's code and the worker that runs it."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -36,8 +37,8 @@ class Attempt(Protocol):
     def check_stop(self) -> None:
         """Raise what ends the job, once somebody has stopped it."""
 
-    async def run(self, coroutine: Awaitable[T]) -> T:
-        """Return what `coroutine` does; while it waits, the worker may cancel it."""
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what `coroutine` does, on the loop that the worker has for it."""
 
     def succeed(self) -> None:
         """Note that the work is done; it must not fail for that."""
@@ -96,9 +97,9 @@ class NoAttempt:
     def check_stop(self) -> None:
         """Do nothing."""
 
-    async def run(self, coroutine: Awaitable[T]) -> T:
-        """Return what `coroutine` does."""
-        return await coroutine
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what `coroutine` does, on a loop of its own."""
+        return asyncio.run(coroutine)
 
     def succeed(self) -> None:
         """Do nothing."""

@@ -1,6 +1,5 @@
 """`@job()`: a function becomes something to call, to enqueue, and to perform."""
 
-import asyncio
 import inspect
 import json
 from collections.abc import Callable
@@ -91,7 +90,7 @@ class Job(Generic[P, R]):
                 arguments[self.payload.progress] = progress
             result = self._inject(**arguments)
             if inspect.iscoroutine(result):
-                result = asyncio.run(attempt.run(result))
+                result = attempt.run(result)
             kept = self._dump(result)
             progress.flush()
             attempt.succeed()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -41,18 +41,18 @@ class LiveAttempt(NoAttempt):
     """An attempt whose worker writes everything, with the rest of what it records.
 
     `report` takes a report as JSON. `check_stop` is called before each; what it raises is raised in the job.
-    `take_cancel` is given what cancels the job from another thread, where the job is a coroutine.
+    `run_coroutine` runs what an async job does, by default on a loop of its own.
     """
 
     def __init__(
         self,
         report: Callable[[str], None],
         check_stop: Callable[[], None] | None = None,
-        take_cancel: Callable[[Callable[[], object]], None] | None = None,
+        run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
     ) -> None:
         self._report = report
         self._check_stop = check_stop
-        self._take_cancel = take_cancel
+        self._run_coroutine = run_coroutine
 
     def report(self, progress: dict[str, Any]) -> None:
         """Hand a progress report to the worker."""
@@ -63,12 +63,10 @@ class LiveAttempt(NoAttempt):
         if self._check_stop is not None:
             self._check_stop()
 
-    async def run(self, coroutine: Awaitable[T]) -> T:
-        """Return what `coroutine` does; tell the worker how to cancel it from another thread, while it waits."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if self._take_cancel is not None and task is not None:
-            self._take_cancel(lambda: loop.call_soon_threadsafe(task.cancel))
-        return await coroutine
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what `coroutine` does, on the worker's loop."""
+        result: T = self._run_coroutine(coroutine)
+        return result
 
 
 def perform(

@@ -15,45 +15,63 @@ from errand.worker.execution import Task, Word
 from errand.worker.odd import Odd
 from errand.worker.processes.fork import handle_stops
 from errand.worker.records import Records
+from errand.worker.shared.surroundings import LoneSurroundings
 from errand.worker.tell import tell_end
 
 RETRY_SECONDS = 0.5
+HAND_BACK_SECONDS = 5.0
 logger = logging.getLogger("rq.worker")
 
 
 class Child:
     """Runs one task to its recorded end."""
 
-    def __init__(self, task: Task, records: Records, connection: Redis, job_class: type[AllowedJob], odd: Odd) -> None:
+    def __init__(
+        self,
+        task: Task,
+        records: Records,
+        connection: Redis,
+        job_class: type[AllowedJob],
+        odd: Odd,
+        surroundings: LoneSurroundings | None = None,
+    ) -> None:
         self._task = task
         self._records = records
         self._connection = connection
         self._job_class = job_class
         self._odd = odd
         self._draining = False
+        self._surroundings = surroundings or LoneSurroundings()
 
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
         os.environ["RQ_JOB_ID"] = self._task.id
         handle_stops(self._drain)
-        word, error = self._perform()
+        word, error = self._perform() if self._surroundings.open() else self._hand_back()
         if self._draining and word.kind == "failed" and not isinstance(error, JobTimeoutException):
             word = Word("interrupted", self._task, ended=word.ended)
+        self._surroundings.mend()
         self._record(word, error)
+        self._surroundings.close()
 
     def _drain(self, *_: object) -> None:
         self._draining = True
 
     def _perform(self) -> tuple[Word, BaseException | None]:
-        seconds = self._task.timeout_seconds
-        attempt = LiveAttempt(self._report)
+        seconds, run = self._task.timeout_seconds, self._surroundings.context.run
+        attempt = LiveAttempt(self._report, run_coroutine=self._surroundings.loop.run)
         if math.isinf(seconds):
-            return perform(self._task, self._job_class, self._connection, attempt)
+            return run(perform, self._task, self._job_class, self._connection, attempt)
         try:
             with UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
-                return perform(self._task, self._job_class, self._connection, attempt)
+                return run(perform, self._task, self._job_class, self._connection, attempt)
         except JobTimeoutException as error:  # it came just as the job had ended
             return describe_failure(self._task, error), error
+
+    def _hand_back(self) -> tuple[Word, None]:
+        """Return the word of a job that can't begin here, after a while: it is taken again at once."""
+        time.sleep(min(HAND_BACK_SECONDS, self._task.timeout_seconds / 2))
+        return Word("interrupted", self._task, ended=time.time()), None
 
     def _report(self, text: str) -> None:
         with suppress(RedisError):  # the work matters more

@@ -7,6 +7,7 @@ import time
 from asyncio import CancelledError
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from secrets import token_hex
 
@@ -21,6 +22,7 @@ from errand.worker.odd import Odd
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Pulse
 from errand.worker.records import Records, Turn
+from errand.worker.shared.surroundings import Surroundings
 from errand.worker.tell import tell_end
 from errand.worker.threads import Running, Threads
 
@@ -58,6 +60,7 @@ class Runner:
         connection: Redis,
         job_class: type[AllowedJob],
         odd: Odd,
+        surroundings: Surroundings,
     ) -> None:
         self._plan = plan
         self._orders = orders
@@ -67,7 +70,8 @@ class Runner:
         self._odd = odd
         self._pulse = pulse
         self._channel = Channel(records.redis, keys.WORK)
-        self._threads = Threads(self._perform, self._take_end)
+        self._surroundings = surroundings
+        self._threads = Threads(lambda task: surroundings.context.run(self._perform, task), self._take_end)
         self._running: dict[str, tuple[Running, float]] = {}
         self._alone = set(plan.busy)
         self._outbox: deque[Word] = deque()
@@ -92,6 +96,7 @@ class Runner:
         # A handler, for what is ignored here would be ignored by the processes that jobs start. A platform that stops
         # us signals every process, those too, and what they make fail is no failure.
         handle_stops(self._drain)
+        self._surroundings.open(self._wake)
         while not self._is_over():
             self._pulse.beat()
             self._wait()
@@ -101,6 +106,7 @@ class Runner:
                 self._channel.read()
                 self._is_called = False
         self._orders.send(("done", not self._draining))
+        self._surroundings.close()
 
     def _drain(self, *_: object) -> None:
         self._draining = True
@@ -116,7 +122,8 @@ class Runner:
             if running.is_stopped:  # it was interrupted, and has swallowed that
                 raise JobStopped
 
-        attempt = LiveAttempt(report, check_stop, running.take_cancel)
+        run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
+        attempt = LiveAttempt(report, check_stop, run_coroutine)
         word, error = perform(task, self._job_class, self._connection, attempt)
         if isinstance(error, CancelledError) and running.error is not None:
             error = running.error()
@@ -244,11 +251,13 @@ class Runner:
                 word = word._replace(kind="interrupted")  # what a stop does to a job is not its failure
             self._errors[word.task.member] = error
             self._outbox.append(word)
+            if not self._ends:
+                self._surroundings.look(self._running)
         while self._outbox:
             self._words.append(self._outbox.popleft())
 
     def _count_free(self) -> int:
-        if self._draining:
+        if self._draining or not self._surroundings.is_open:
             return 0
         free = max(0, self._plan.threads - len(self._running) - len(self._alone))
         return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self._taken)
@@ -278,7 +287,7 @@ class Runner:
             return False
         if self._draining:
             return True
-        if self._alone:
+        if self._alone or not self._surroundings.is_open:
             return False
         idle_seconds = time.monotonic() - self._idle_since
         return (

@@ -21,7 +21,7 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
     elif answer in ("canceled", "deleted"):
         logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind)
     elif word.kind == "interrupted":
-        logger.warning("%s: interrupted by the stop; it goes back to the front of its queue", name)
+        logger.warning("%s: interrupted; it goes back to the front of its queue", name)
     elif error is not None:
         fate = AGAIN.get(answer, "failed for good") if word.kind != "stopped" else "stopped"
         logger.error("%s: %s: %s", name, fate, type(error).__name__, exc_info=error)

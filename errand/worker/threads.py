@@ -29,9 +29,10 @@ class Running:
         """Note the thread."""
         self._thread = threading.get_ident()
 
-    def take_cancel(self, cancel: Callable[[], object]) -> None:
-        """Note what cancels the task, which is a coroutine."""
-        self._cancel = cancel
+    def take_cancel(self, cancel: Callable[[], object] | None) -> None:
+        """Note what cancels the task while its thread waits for a coroutine, None when it doesn't any more."""
+        with self._lock:
+            self._cancel = cancel
 
     def end(self) -> None:
         """Note that nothing of the task runs any more."""
@@ -41,16 +42,16 @@ class Running:
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns.
 
-        A coroutine is canceled as well: its loop may wait long for something else, or keep the error to itself.
+        A coroutine is canceled instead. What is raised in the thread of its loop could hit another one.
         """
         with self._lock:
             if not self._ended and not self.interrupted and self._thread is not None:
                 self.interrupted = True
                 self.error = error
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
                 if self._cancel is not None:
-                    with suppress(RuntimeError):  # its loop has just ended
-                        self._cancel()
+                    self._cancel()
+                else:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
 
 
 class Threads:

@@ -18,7 +18,8 @@ from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAUL
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from errand.contract.code import hash_codes
-from errand.contract.load import list_queues, load_jobs
+from errand.contract.hooks import find_hooks
+from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
 from errand.redis.settings import SettingsError, read_settings, tell
@@ -40,6 +41,8 @@ from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records
 from errand.worker.runner import Plan, Runner
 from errand.worker.settings import WorkerSettings
+from errand.worker.shared.streams import Streams
+from errand.worker.shared.surroundings import LoneSurroundings, Surroundings
 from errand.worker.types import WorkerTypes
 
 S = TypeVar("S", bound=BaseSettings)
@@ -53,6 +56,7 @@ class ErrandWorker(Worker):
     def __init__(self, queues: list[Queue | str], name: str | None = None, *args: Any, **options: Any) -> None:
         # The rq command passes its own serializer and classes, even where the user named none.
         types = load_jobs()
+        self._hooks = find_hooks(PACKAGE)
         functions = {job.path: job.perform for job in types.values()}
         self._job_class = type("ErrandJob", (AllowedJob,), {"functions": functions})
         options["job_class"] = self._job_class
@@ -175,11 +179,13 @@ class ErrandWorker(Worker):
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         connection = self._connector.connect(JOBS)
-        Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self)).run()
+        surroundings = Surroundings(self._hooks, Streams())
+        Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
 
     def _run_child(self, task: Task) -> None:
         connection = self._connector.connect(JOBS)
-        Child(task, self._build_records(), connection, self._job_class, Odd(self)).run()
+        surroundings = LoneSurroundings(self._hooks, Streams())
+        Child(task, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
 
 
 def _read_settings(kind: type[S]) -> S:

@@ -15,7 +15,7 @@ CASES = [
     pytest.param(type, then, marks=() if (type, then) in QUICK else pytest.mark.slow)
     for type in ("brief", "brief_alone")
     for then in ("", "swallow", "block", "hold")
-]
+] + [pytest.param("brief_async", then, marks=pytest.mark.slow) for then in ("", "swallow", "block")]
 
 
 def watch_until_it_starts_again(site: Site, job: str, pid: int) -> float:
@@ -79,6 +79,25 @@ def test_the_neighbours_of_a_stuck_thread_end_or_are_interrupted(site: Site, the
         assert ledger.count(soon) == (1, 1)
     assert site.wait_for(alone)["status"] == "finished"
     assert ledger.count(alone) == (1, 1)
+
+
+@pytest.mark.slow
+def test_the_neighbours_of_a_job_that_blocks_the_loop_spend_no_try(site: Site) -> None:
+    ledger = site.ledger
+    on_loop, in_thread = site.post_noted("brief_async", seconds=6), site.post_noted(seconds=3.5)
+    site.give_time(on_loop, 60)
+    site.start_ready_worker(WORKER_GRACE_SECONDS="3")
+    for job in (on_loop, in_thread):
+        ledger.wait_for_start(job)
+    stuck = site.post_noted("brief_async", seconds=60, then="block")
+    held = ledger.wait_for_start(stuck).pid
+    assert watch_until_it_starts_again(site, stuck, held) < ledger.starts(stuck)[1].at
+    assert site.wait_for(in_thread)["status"] == "finished"
+    assert ledger.count(in_thread) == (1, 1)
+    again = ledger.wait_for_start(on_loop, 2)
+    assert again.pid != held
+    counts = site.read_counts(on_loop)
+    assert (counts["attempts"], counts["interruptions"], counts["losses"], counts["retries_left"]) == (2, 1, 0, 1)
 
 
 @pytest.mark.slow

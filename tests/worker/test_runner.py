@@ -20,6 +20,7 @@ from errand.worker.odd import Odd
 from errand.worker.processes.handles import Pulse
 from errand.worker.records import Records, Turn
 from errand.worker.runner import Plan, Runner
+from errand.worker.shared.surroundings import Surroundings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, read
 
@@ -90,6 +91,7 @@ def run(
     supervise: Supervise = lambda orders: None,
     records: Records | None = None,
     odd: Odd | None = None,
+    surroundings: Surroundings | None = None,
     **plan: Any,
 ) -> list[Any]:
     """Run a burst to its end; return what the runner said that `supervise` has not received."""
@@ -109,7 +111,8 @@ def run(
     )
     supervisor = threading.Thread(target=play)
     supervisor.start()
-    Runner(built, theirs, Pulse(), records, redis, Job, odd or ScriptedOdd(Queue(connection=redis))).run()
+    odd = odd or ScriptedOdd(Queue(connection=redis))
+    Runner(built, theirs, Pulse(), records, redis, Job, odd, surroundings or Surroundings()).run()
     supervisor.join()
     assert errors == []
     said = []

@@ -1,0 +1,1 @@
+"""What the jobs of one process share: a context to begin in, the standard streams."""

@@ -1,0 +1,75 @@
+"""A runner in this process, over a real server: it runs what is queued, and ends."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job as RQJob
+
+from errand import Job
+from errand.worker.allowed import AllowedJob
+from errand.worker.execution import Queues
+from errand.worker.odd import Odd
+from errand.worker.processes.handles import Pulse
+from errand.worker.runner import Plan, Runner
+from errand.worker.shared.surroundings import Surroundings
+from tests.worker.scripts import build_records
+
+
+class NothingOdd(Odd):
+    """No job repeats."""
+
+    def __init__(self) -> None:
+        pass
+
+    def settle(self, *_: Any) -> bool:
+        return False
+
+
+def build_class(types: list[Job[..., Any]]) -> type[AllowedJob]:
+    """Return RQ's job limited to these types."""
+    return type("ListedJob", (AllowedJob,), {"functions": {one.path: one.perform for one in types}})
+
+
+def enqueue(queue: Queue, job: Job[..., Any], timeout_seconds: int = 60, **payload: Any) -> RQJob:
+    """Enqueue a job as RQ does."""
+    return queue.enqueue_call(job.path, kwargs=payload, timeout=timeout_seconds, description=job.type)
+
+
+def drain(
+    redis: Redis,
+    types: list[Job[..., Any]],
+    surroundings: Surroundings | None = None,
+    threads: int = 4,
+    orders: Callable[[Any], None] = lambda orders: None,
+    **plan: Any,
+) -> None:
+    """Run what is queued; `orders` is given the supervisor's end of the runner's pipe first."""
+    ours, theirs = Pipe()
+    built = Plan("p", threads, Queues(["default"], False), (), **{"burst": True} | plan)
+    orders(ours)
+    with keeping_handlers():
+        Runner(
+            built,
+            theirs,
+            Pulse(),
+            build_records(redis),
+            redis,
+            build_class(types),
+            NothingOdd(),
+            surroundings or Surroundings(),
+        ).run()
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Put the handlers of signals back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
