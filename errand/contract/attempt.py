@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import uuid4
 
 from redis import RedisError
 
@@ -47,9 +48,8 @@ class Attempt(Protocol):
         """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
 
 
-# The id of what stands for a job in a test.
-stand_in: ContextVar[str | None] = ContextVar("stand_in", default=None)
 _current: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+_running: set[object] = set()  # what runs jobs in this process: each attempt of a plain worker, or our worker
 
 
 def enter(attempt: Attempt) -> None:
@@ -72,17 +72,28 @@ def current_job() -> "RQJob | None":
     return get_current_job()
 
 
-def job_id() -> str:
-    """Return the id of the job that runs here, or that of the `recording()` block, which stands for a job in tests.
+def run_jobs_here() -> None:
+    """Note that this process is a worker's: whatever runs in it from now on belongs to some job."""
+    _running.add("worker")
 
-    Raises OutsideJobError, which is a RuntimeError, where there is neither: also in a thread that a job has started
-    without a copy of its context.
+
+def is_beside_job() -> bool:
+    """Return whether this process runs jobs, so that who finds none here has lost its context."""
+    return bool(_running)
+
+
+def job_id() -> str:
+    """Return the id of the job that runs here.
+
+    In a process that runs no jobs it is a new one at each call, so that a plain call of a job works. Raises
+    OutsideJobError, which is a RuntimeError, in one that does: in a thread that a job has started without a copy of its
+    context.
     """
     if (current := current_job()) is not None:
         return current.id
-    if (id := stand_in.get()) is not None:
-        return id
-    raise OutsideJobError("job_id()", "in a test, call it inside errand.recording()")
+    if is_beside_job():
+        raise OutsideJobError("job_id() found no job here")
+    return str(uuid4())
 
 
 class NoAttempt:
@@ -121,6 +132,7 @@ class PlainAttempt(NoAttempt):
 
     def begin(self) -> None:
         """Count the attempt and forget the last one's progress and error."""
+        _running.add(self)
         batch = self._eval("attempt/begin", self._job.key)
         self._batch = batch.decode() if batch else None
 
@@ -133,12 +145,14 @@ class PlainAttempt(NoAttempt):
 
     def succeed(self) -> None:
         """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""
+        _running.discard(self)
         if self._batch:
             with suppress(RedisError):  # reading the batch notes it as well, while the job is there
                 self._eval("attempt/count", keys.BATCH + self._batch, self._job.id, "finished")
 
     def fail(self, error: BaseException, permanent: bool) -> None:
         """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
+        _running.discard(self)
         if permanent:
             self._job.retries_left = 0
         with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well

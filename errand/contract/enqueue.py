@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from redis import RedisError
 
-from errand.contract.attempt import current_job, stand_in
+from errand.contract.attempt import current_job, is_beside_job
 from errand.contract.errors import OutsideJobError
 from errand.contract.queue import Queue
 from errand.contract.retry import Backoff
@@ -31,24 +31,21 @@ _recorded: ContextVar[list[Sent] | None] = ContextVar("recorded", default=None)
 
 @contextmanager
 def recording() -> Iterator[list[Sent]]:
-    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests.
-
-    `job_id()` is one id throughout the block.
-    """
+    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests."""
     sent: list[Sent] = []
-    recorded, standing_in = _recorded.set(sent), stand_in.set(str(uuid4()))
+    token = _recorded.set(sent)
     try:
         yield sent
     finally:
-        _recorded.reset(recorded)
-        stand_in.reset(standing_in)
+        _recorded.reset(token)
 
 
 def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     """Store a job over the running job's own connection, with its lifetimes; return the new id.
 
-    Raises OutsideJobError where no job runs. RQ's `unique` is a guarded script: should a lost reply make redis-py send
-    it twice, the second answer is DuplicateJobError, and the job is there once.
+    Raises RuntimeError outside a job, OutsideJobError in a thread of one that lost its context. RQ's `unique` is a
+    guarded script: should a lost reply make redis-py send it twice, the second answer is DuplicateJobError, and the job
+    is there once.
     """
     new_id = str(uuid4())
     recorded = _recorded.get()
@@ -57,9 +54,12 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
         return new_id
     current = current_job()
     if current is None:
-        raise OutsideJobError(
-            f"{job.path.removesuffix('.perform')}.enqueue()",
-            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test",
+        called = f"{job.path.removesuffix('.perform')}.enqueue()"
+        if is_beside_job():
+            raise OutsideJobError(f"{called} found no job here")
+        raise RuntimeError(
+            f"{called} was called outside a job; "
+            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test"
         )
     from rq import Queue as RQQueue  # inside a job all of RQ is loaded already; `import errand` need not pay for it
     from rq import Retry

@@ -11,15 +11,15 @@ class ContractError(Exception):
 
 
 class OutsideJobError(RuntimeError):
-    """Raised by what only a running job has, where none is found: outside a job, or in a thread that one started.
+    """Raised by what only a running job has, in a process that runs jobs, where none is found: in a thread of one.
 
     RQ's note of the running job is a context variable, and a new thread begins without those of the one that starts it.
     """
 
-    def __init__(self, called: str, elsewhere: str) -> None:
+    def __init__(self, what: str) -> None:
         super().__init__(
-            f"{called} was called outside a job; {elsewhere}. In a thread that a job starts, run the function in a "
-            "copy of the job's context: asyncio.to_thread(function) does it; elsewhere give the thread or the executor "
+            f"{what}; in a thread that a job starts, run the function in a copy of the job's context: "
+            "asyncio.to_thread(function) does it; elsewhere give the thread or the executor "
             "contextvars.copy_context().run and the function"
         )
 

@@ -17,6 +17,7 @@ from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
+from errand.contract.attempt import run_jobs_here
 from errand.contract.code import hash_codes
 from errand.contract.hooks import find_hooks
 from errand.contract.load import PACKAGE, list_queues, load_jobs
@@ -180,11 +181,13 @@ class ErrandWorker(Worker):
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         connection = self._connector.connect(JOBS)
         surroundings = Surroundings(self._hooks, Streams())
+        run_jobs_here()
         Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
 
     def _run_child(self, task: Task) -> None:
         connection = self._connector.connect(JOBS)
         surroundings = LoneSurroundings(self._hooks, Streams())
+        run_jobs_here()
         Child(task, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from errand import Depends, InvalidPayloadError, Job, PermanentError, Progress, job, recording
+from errand import Depends, InvalidPayloadError, Job, PermanentError, Progress, job, job_id, recording
 from tests.performing import FIXTURES, Add
 
 calls: list[str] = []
@@ -158,6 +158,10 @@ def test_enqueue_of_a_wrong_payload_is_refused_at_the_call() -> None:
 def test_enqueue_of_what_the_worker_gives_is_refused_at_the_call() -> None:
     with pytest.raises(TypeError, match="progress is given by the worker"):
         run.enqueue("ada", progress=Progress())
+
+
+def test_outside_a_job_each_call_for_the_jobs_id_gives_a_new_one() -> None:
+    assert job_id() != job_id()
 
 
 def test_an_adopted_job_is_stored_as_the_one_of_the_file_that_adopts_it() -> None:

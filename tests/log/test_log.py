@@ -106,11 +106,9 @@ def test_any_text_is_one_json_line_that_gives_it_back(open_log: Open, text: str,
 
 WRITE = """
 import sys
-from errand import recording
 from jobs import log
-with recording():
-    for number in range(500):
-        log.run(f"{sys.argv[1]} {number} " + sys.argv[1] * (number * 20))
+for number in range(500):
+    log.run(f"{sys.argv[1]} {number} " + sys.argv[1] * (number * 20))
 """
 
 
