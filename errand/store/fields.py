@@ -37,8 +37,8 @@ class CallBuilder:
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
     ) -> tuple[list[str], list[str | bytes | int]]:
         """Return the script's keys and arguments for a call that stores all of the jobs or none, from now on."""
-        record = keys.BATCH + batch[0] if batch else "-"
-        names = [keys.QUEUES, record, claim.record if claim else "-"]
+        record = keys.BATCH + batch[0] if batch else keys.QUEUES
+        names = [keys.QUEUES, record, claim.record if claim else keys.QUEUES]
         return names + [keys.JOB + job.id for job in jobs], self._build_args(jobs, batch, claim)
 
     def _build_args(

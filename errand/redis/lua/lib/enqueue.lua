@@ -5,8 +5,8 @@
 local ENDED_BADLY = keys.ENDED_BADLY
 
 -- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
--- KEYS  rq:queues, the batch's record, the record under the claim's key (either '-' where there is none), then each
---       job's hash
+-- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none, for a key
+--       must be one that the server's user may use), then each job's hash
 -- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}} or less, then for
 --       each group of jobs, alike but for their data: JSON {queue, type, fields: [field, value, …], score: when they are
 --       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none}, created_at,
