@@ -89,10 +89,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.settings.hashes:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
     chores = [asyncio.create_task(chore()) for chore in app.state.chores]
+    app.state.road.failover.start()
     with tell_of_stop(app.state.road.watcher.stop):
         yield
     for chore in chores:
         chore.cancel()
+    await app.state.road.failover.close()
     await app.state.road.watcher.close()
     await app.state.road.redis.aclose()
 

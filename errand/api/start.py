@@ -42,10 +42,10 @@ def start(create: Create) -> FastAPI:
 
 
 async def _check_redis(url: str) -> None:
-    """Warn of a server that may lose jobs; one that is away may come later. Raises EvictingServerError."""
+    """Warn of a server that may lose jobs; one that is away or a replica may come later. Raises EvictingServerError."""
     try:
         found = await check_url(url)
         if not found.survives_power_cut:
             logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
     except RedisError as error:
-        logger.warning("Redis is away (%s); /readyz tells when it is back", error)
+        logger.warning("Redis is away, or not ready (%s); /readyz tells when it is", error)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -11,7 +12,9 @@ from errand.api.http.problems import Problem
 from errand.contract.code import hash_codes
 from errand.contract.job import Job
 from errand.contract.load import list_queues
-from errand.redis.connection import API, Connector
+from errand.redis.connection import API, LOOK, Connector
+from errand.redis.failover import Failover, renew_async
+from errand.redis.server import WriteProbe
 from errand.store.batch import BatchReader
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
@@ -33,9 +36,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Road:
-    """The road to Redis: one client and what stores and reads over it."""
+    """The road to Redis: one client, what stores and reads over it, and what finds that it leads elsewhere."""
 
     redis: Redis
+    failover: Failover
+    probe: WriteProbe
     types: dict[str, Job[..., Any]]
     enqueuer: Enqueuer
     requeuer: Requeuer
@@ -61,14 +66,19 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     index = JobIndex(redis, (job.queue.name for job in types.values()))
     webhooks = Webhooks(types)
     deleter = Deleter(redis, queue, webhooks.values)
+    watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue))
+    failover = Failover(connector.connect_async(LOOK))
+    failover.leaves += [partial(renew_async, redis), watcher.listen_anew]
     return Road(
         redis,
+        failover,
+        WriteProbe(redis),
         types,
         enqueuer,
         requeuer,
         StatusReader(redis),
         BatchReader(redis, queue),
-        Watcher(redis, StatusReader(redis), BatchReader(redis, queue)),
+        watcher,
         canceller=Canceller(redis, queue, webhooks.values),
         deleter=deleter,
         index=index,

@@ -6,25 +6,34 @@ and hands it to the worker's class, which bounds it and makes its further client
 
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from redis import ConnectionPool, Redis, RedisError
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff, ExponentialBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+from redis.exceptions import AuthenticationError, ConnectionError, OutOfMemoryError, TimeoutError
 from redis.retry import Retry
 
 from errand.redis import keys
+from errand.redis.failover import WRONG_SERVER, RoleWatch
+from errand.redis.lua.loader import read_script
+from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError
 
+T = TypeVar("T")
 WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a client waits for an answer and for a connection, and how often it sends a command again."""
+    """How long a client waits for an answer and for a connection, and how often it sends a command again.
+
+    It does so over a new connection: the old one has broken, or leads to a server that is no primary (any more).
+    """
 
     answer_seconds: float
     connect_seconds: float
@@ -32,10 +41,12 @@ class Limits:
 
     def describe(self) -> dict[str, Any]:
         """Return them as redis-py's connections take them; the waits before retries are 0.1 s, 0.2 s, and so on."""
+        retry = Retry(ExponentialBackoff(cap=2.0, base=0.1), self.retries)
+        retry.update_supported_errors(WRONG_SERVER)
         return {
             "socket_timeout": self.answer_seconds,
             "socket_connect_timeout": self.connect_seconds,
-            "retry": Retry(ExponentialBackoff(cap=2.0, base=0.1), self.retries),
+            "retry": retry,
         }
 
 
@@ -43,8 +54,53 @@ class Limits:
 # script of ours allows.
 API = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS, retries=1)
 WORKER = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS)
+LOOK = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS)  # a connection that broke shall not go unseen
 DASHBOARD = Limits(5.0, 2.0)  # rq-dashboard reads whole lists, in threads of its own
 GOODBYE = Limits(1.0, 0.5)  # a platform kills what has not ended some seconds after the grace
+
+
+class HonestRetry(AsyncRetry):
+    """Tells a refusal that follows on a lost reply as a lost reply: what was sent first may have been done."""
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[T]], fail: Callable[..., Awaitable[Any]], *args: Any, **options: Any
+    ) -> T:
+        """Do as redis-py's does."""
+        try:
+            return await do()
+        except self._supported_errors as error:
+            return await self._go_on(error, do, fail, *args, **options)
+
+    async def _go_on(
+        self,
+        first: Exception,
+        do: Callable[[], Awaitable[T]],
+        fail: Callable[..., Awaitable[Any]],
+        *args: Any,
+        **options: Any,
+    ) -> T:
+        ends: list[Exception] = [first]
+        lost: list[Exception] = []
+
+        async def try_again() -> T:
+            if ends:
+                raise ends.pop()
+            return await do()
+
+        async def note(error: Exception, *count: int) -> None:
+            if find_refusal(error) is None:
+                lost.append(error)
+            await fail(error, *count)
+
+        try:
+            found = await super().call_with_retry(try_again, note, *args, **options)
+        except RedisError as error:
+            if lost and find_refusal(error):
+                raise lost[0] from None
+            raise
+        if lost and isinstance(found, list):  # a pipeline's answers, its errors among them
+            return [lost[0] if isinstance(one, RedisError) and find_refusal(one) else one for one in found]  # type: ignore[return-value]
+        return found
 
 
 class SyncConnector(Protocol):
@@ -73,7 +129,8 @@ class UrlConnector:
 
     def connect_async(self, limits: Limits) -> AsyncRedis:
         """Return an asynchronous client with a pool of its own."""
-        retry = AsyncRetry(ConstantBackoff(0.05), limits.retries)
+        retry = HonestRetry(ConstantBackoff(0.05), limits.retries)
+        retry.update_supported_errors(WRONG_SERVER)
         described = {**limits.describe(), "retry": retry, "client_name": "errand-api"}
         return AsyncRedis.from_url(self._url, **described)
 
@@ -103,22 +160,35 @@ def bound(redis: Redis, limits: Limits = WORKER) -> None:
 
 
 def wait_for_redis(url: str) -> None:
-    """Return when the server answers, however long that takes; say once that it does not.
+    """Return when the server answers, is a primary and takes writes, however long that takes; say once what is missing.
 
-    Raises SettingsError for a server that will never take us: a wrong password, a URL that can't be read.
+    One that is full will do, for ends make room. Raises SettingsError for a server that will never take us: a wrong
+    password, a missing permission, a URL that can't be read.
     """
-    is_told = False
+    told = ""
     while True:
         try:
             with UrlConnector(url).connect(WORKER) as redis:
                 redis.ping()
+                RoleWatch(redis).look()
+                with suppress(OutOfMemoryError):
+                    redis.register_script(read_script("store/probe"))()
             return
         except AuthenticationError as error:
             raise SettingsError(f"REDIS_URL: the server refuses us: {error}") from error
-        except (ConnectionError, TimeoutError) as error:  # one that loads its data is a ConnectionError, too
-            if not is_told:
-                print(f"errand: Redis is away ({error}); the worker waits for it", file=sys.stderr, flush=True)
-                is_told = True
-            time.sleep(WAIT_SECONDS)
         except (RedisError, ValueError) as error:
-            raise SettingsError(f"REDIS_URL: {error}") from error
+            fault = _describe_absence(error)
+            if fault != told:
+                print(f"errand: {fault}; the worker waits for it", file=sys.stderr, flush=True)
+                told = fault
+            time.sleep(WAIT_SECONDS)
+
+
+def _describe_absence(error: Exception) -> str:
+    """Return why a server is not ready. Raises SettingsError where it will never be."""
+    if isinstance(error, ConnectionError | TimeoutError):  # one that loads its data is a ConnectionError, too
+        return f"Redis is away ({error})"
+    refusal = find_refusal(error)
+    if refusal is None or not refusal.passes:
+        raise SettingsError(f"REDIS_URL: {refusal.describe(error) if refusal else error}") from error
+    return f"Redis is not ready ({error})"

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from errand.redis import keys
+from errand.redis.failover import leads_elsewhere, renew_async
 from errand.redis.lua.loader import read_script
 
 KEY_LIMIT = 400  # of one flight, some 100 jobs: the server does nothing else while it reads them
@@ -70,6 +71,9 @@ class Flights:
 
     async def _send(self, calls: Sequence[Call]) -> None:
         answers = await self._exchange(calls)
+        if leads_elsewhere(answers):
+            await renew_async(self._redis)
+            answers = await self._exchange(calls)
         if any(isinstance(answer, NoScriptError) for answer in answers):
             await self._redis.script_load(self._script.script)
             answers = await self._exchange(calls)  # those that had run change nothing and answer the same

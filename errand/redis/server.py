@@ -1,11 +1,30 @@
-"""Whether a Redis server keeps what it acknowledges."""
+"""Whether a Redis server keeps what it acknowledges, and whether it takes anything."""
 
+import time
 from dataclasses import dataclass
 
 from redis import RedisError
 from redis.asyncio import Redis
 
 from errand.redis.connection import connect
+from errand.redis.failover import ReplicaError
+from errand.redis.lua.loader import read_script
+
+PROBE_SECONDS = 1.0
+
+
+class WriteProbe:
+    """Tries a write that changes nothing, over one asynchronous client and once a second at most."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(read_script("store/probe"))
+        self._taken_at = float("-inf")
+
+    async def check(self) -> None:
+        """Return where the server takes writes. Raises RedisError where it refuses or does not answer."""
+        if time.monotonic() - self._taken_at >= PROBE_SECONDS:
+            await self._script()
+            self._taken_at = time.monotonic()
 
 
 class EvictingServerError(Exception):
@@ -27,11 +46,15 @@ async def check_url(url: str) -> Durability:
 
 
 async def check_server(redis: Redis) -> Durability:
-    """Read the server's persistence and eviction policy. Raises EvictingServerError and RedisError.
+    """Read the server's role, persistence and eviction policy.
+
+    Raises EvictingServerError, ReplicaError and RedisError.
 
     From INFO, for managed servers forbid CONFIG; `appendfsync` alone is not in it.
     """
     info = await redis.info()
+    if info.get("role") == "slave":
+        raise ReplicaError(f"{info.get('master_host')}:{info.get('master_port')}")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise EvictingServerError(

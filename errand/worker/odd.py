@@ -10,6 +10,7 @@ from rq.executions import Execution
 from rq.job import Job
 
 from errand.redis import keys
+from errand.redis.failover import renew
 from errand.worker.execution import Word
 from errand.worker.records import Turn
 
@@ -19,6 +20,10 @@ class Odd:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+
+    def reconnect(self) -> None:
+        """Let that worker's client connect anew."""
+        renew(self._worker.connection)
 
     def settle(self, words: Sequence[Word], turn: Turn) -> bool:
         """Finish repeating jobs; tell if there were any. Raises RedisError."""

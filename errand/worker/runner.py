@@ -14,6 +14,8 @@ from secrets import token_hex
 from redis import Redis, RedisError
 
 from errand.redis import keys
+from errand.redis.connection import WORKER, PoolConnector
+from errand.redis.failover import RoleWatch, renew
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import JobStopped, LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.channel import Channel
@@ -21,6 +23,7 @@ from errand.worker.execution import Queues, Task, Word
 from errand.worker.odd import Odd
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Pulse
+from errand.worker.processes.outage import Pause
 from errand.worker.records import Records, Turn
 from errand.worker.shared.surroundings import Surroundings
 from errand.worker.tell import tell_end
@@ -30,7 +33,6 @@ LOOK_SECONDS = 0.25
 LOOK_AFTER_ORDERS_SECONDS = 0.02
 CLOCK_SECONDS = 0.1
 RATE_SECONDS = 0.005  # a rate makes good what comes 50 ms late
-LONGEST_WAIT_SECONDS = 1.0
 logger = logging.getLogger("rq.worker")
 
 
@@ -69,7 +71,8 @@ class Runner:
         self._job_class = job_class
         self._odd = odd
         self._pulse = pulse
-        self._channel = Channel(records.redis, keys.WORK)
+        self._channel = Channel(PoolConnector(records.redis).connect(WORKER), keys.WORK)
+        self._role = RoleWatch(records.redis, self._channel.close, partial(renew, connection), odd.reconnect)
         self._surroundings = surroundings
         self._threads = Threads(lambda task: surroundings.context.run(self._perform, task), self._take_end)
         self._running: dict[str, tuple[Running, float]] = {}
@@ -80,7 +83,8 @@ class Runner:
         self._errors: dict[str, BaseException | None] = {}
         self._executions: list[str] = []
         self._again = self._resent = False
-        self._wait_until = self._wait_seconds = self._kept_at = self._clock_at = 0.0
+        self._kept_at = self._clock_at = 0.0
+        self._pause = Pause()
         self._draining = False
         self._abandoned: set[str] = set()
         self._taken = 0
@@ -152,8 +156,8 @@ class Runner:
         seconds = 0.0 if busy else LOOK_SECONDS
         if self._rated_at is not None and self._count_free() > 0:
             seconds = max(0.0, min(seconds, self._rated_at - now))
-        if now < self._wait_until:
-            seconds = min(LOOK_SECONDS, self._wait_until - now)
+        if now < self._pause.until:
+            seconds = min(LOOK_SECONDS, self._pause.until - now)
         channel = self._channel.fileno()
         poll = select.poll()
         for descriptor in (self._wake_out, self._orders.fileno(), channel):
@@ -170,7 +174,7 @@ class Runner:
     def _is_busy(self, now: float) -> bool:
         """Tell whether there is something to tell Redis, or to take from it."""
         has_more = not self._dry and self._count_free() > 0
-        return now >= self._wait_until and bool(self._ends or self._outbox or has_more)
+        return now >= self._pause.until and bool(self._ends or self._outbox or has_more)
 
     def _obey(self) -> None:
         while self._orders.poll():
@@ -197,12 +201,16 @@ class Runner:
                 running.interrupt(build_timeout(running.task.timeout_seconds))
         if now - self._kept_at > 1:
             self._kept_at = now
+            try:
+                self._role.look()
+            except RedisError as error:
+                self._pause.prolong(error)
             self._channel.keep()
 
     def _turn(self) -> None:
         """Tell Redis what there is to tell, and take a job for each free thread; after a fault the same again."""
         self._collect()
-        if time.monotonic() < self._wait_until:
+        if time.monotonic() < self._pause.until:
             return
         if not self._again:
             # Half of them a call at most, so that one half runs while the other one's ends are told.
@@ -217,10 +225,11 @@ class Runner:
         except RedisError as error:
             self._again = bool(self._executions)
             self._resent = True
-            self._back_off(error)
+            self._pause.prolong(error)
             return
+        self._pause.end()
         words, self._words = self._words, []
-        resent, self._resent, self._again, self._wait_seconds = self._resent, False, False, 0.0
+        resent, self._resent, self._again = self._resent, False, False
         self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
         self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
         self._plan.queues.rotate(turn.tasks)
@@ -240,7 +249,7 @@ class Runner:
                 self._dry = False
         except RedisError as error:
             self._words = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
-            self._back_off(error)
+            self._pause.prolong(error)
 
     def _collect(self) -> None:
         while self._ends:
@@ -272,14 +281,6 @@ class Runner:
 
     def _is_isolated(self, task: Task) -> bool:
         return bool(self._plan.isolated) and task.data.startswith(self._plan.isolated)
-
-    def _back_off(self, error: RedisError) -> None:
-        if not self._wait_seconds:
-            logger.warning(
-                "Redis is away (%s: %s); what has ended is kept and told when it is back", type(error).__name__, error
-            )
-        self._wait_seconds = min(max(0.1, self._wait_seconds * 2), LONGEST_WAIT_SECONDS)
-        self._wait_until = time.monotonic() + self._wait_seconds
 
     def _is_over(self) -> bool:
         plan = self._plan

@@ -23,6 +23,8 @@ from errand.contract.hooks import find_hooks
 from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
+from errand.redis.failover import renew
+from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError, read_settings, tell
 from errand.store.settings import LifetimeSettings
 from errand.webhook.webhooks import Webhooks
@@ -133,8 +135,10 @@ class ErrandWorker(Worker):
             self._due.move()
         except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
             self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
-        except (ConnectionError, TimeoutError) as error:  # the supervisor goes on trying
-            self.log.warning("Worker %s: Redis is away (%s)", self.name, error)
+        except RedisError as error:  # the supervisor goes on trying
+            if not (isinstance(error, ConnectionError | TimeoutError) or find_refusal(error)):
+                raise
+            self.log.warning("Worker %s: Redis is away, or refuses (%s)", self.name, error)
 
     def _build_supervisor(self, plan: Plan, signals: Signals) -> Supervisor:
         commands = Channel(self._connector.connect(WORKER), PUBSUB_CHANNEL_TEMPLATE % self.name)
@@ -154,6 +158,11 @@ class ErrandWorker(Worker):
         with suppress(OutOfMemoryError):
             self._types.tell()
             self.register_birth()  # type: ignore[no-untyped-call]
+
+    def reconnect(self) -> None:
+        """Let what the chores use connect anew."""
+        renew(self.connection)
+        self._strays.reconnect()
 
     def run_chores(self) -> None:
         """Move due jobs, serve the schedules, sweep the indexes; clean RQ's registries every ten minutes.

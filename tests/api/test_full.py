@@ -117,7 +117,7 @@ def test_a_sweep_that_is_stopped_half_way_says_how_many_it_took(
     monkeypatch.setattr("errand.store.requeue.PAGE", 1)
     answer = client.post("/v1/queues/log/requeue")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-full")
-    assert answer.json()["detail"].startswith("1 jobs were requeued, then: Redis takes no writes")
+    assert answer.json()["detail"].startswith("1 jobs were requeued, then: Redis is full and takes nothing new")
     assert sorted(client.get(link).json()["status"] for link in links) == ["failed", "queued"]
 
 
@@ -136,8 +136,11 @@ def test_reading_costs_the_server_no_info(client: TestClient, redis: Redis) -> N
     assert "cmdstat_info" not in redis.info("commandstats")
 
 
-def test_a_redis_that_does_not_tell_is_away_and_not_full(own_valkey: EmbeddedValkey, redis: Redis) -> None:
+def test_a_redis_that_does_not_tell_is_not_full_and_lacks_a_permission(
+    own_valkey: EmbeddedValkey, redis: Redis
+) -> None:
     redis.acl_setuser("mute", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-info"])
     with build_client(f"{own_valkey.url}?username=mute&password=x") as client:
         answer = client.post("/v1/jobs/log", json={"text": "x"})
-    assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-away")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-permission")
+    assert "'info' command" in answer.json()["detail"]

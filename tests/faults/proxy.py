@@ -63,6 +63,10 @@ class Proxy:
         """Take no connection any more, and reset those that there are."""
         self._call(self._close())
 
+    def send_to(self, socket: Path) -> None:
+        """Lead new connections to another server; those that there are stay where they are."""
+        self.socket = socket
+
     def deafen(self) -> int:
         """Let the connections that there are hear nothing and never end, as behind a router that forgot them.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from redis import Redis
 
-from errand.local.valkey import EmbeddedValkey
+from errand.local.valkey import EmbeddedValkey, find_free_port
+from tests.services import wait_until
 
 _CACHESTAT = 451  # cachestat(2), Linux 6.5
 
@@ -29,6 +30,22 @@ class Server(EmbeddedValkey):
     def connect(self) -> Redis:
         """Return a client of it."""
         return Redis.from_url(self.url)
+
+    def follow(self, primary: "Server") -> None:
+        """Become a replica of another one, and wait until its link is up."""
+        with primary.connect() as theirs, self.connect() as redis:
+            if not theirs.info("server")["tcp_port"]:
+                theirs.config_set("port", find_free_port())  # replicas come over TCP
+            theirs.config_set("repl-diskless-sync-delay", 0)
+            redis.replicaof("127.0.0.1", theirs.info("server")["tcp_port"])
+            wait_until(lambda: redis.info("replication").get("master_link_status") == "up")
+
+    def promote(self, primary: "Server") -> None:
+        """Become the primary in another one's place, once that has nothing more to give: no write is lost."""
+        with primary.connect() as theirs, self.connect() as redis:
+            theirs.client_pause(5000, all=False)
+            wait_until(lambda: read_offset(redis, "slave_repl_offset") >= read_offset(theirs, "master_repl_offset"))
+            redis.replicaof("NO", "ONE")
 
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
@@ -66,6 +83,11 @@ class Server(EmbeddedValkey):
     def _find_log(self) -> Path:
         (log,) = (self.folder / "appendonlydir").glob("*.incr.aof")
         return log
+
+
+def read_offset(redis: Redis, name: str) -> int:
+    """Return how far a server's replication has come."""
+    return int(redis.info("replication")[name])
 
 
 def count_unsynced_pages(descriptor: int) -> int:

@@ -95,10 +95,18 @@ def _told() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_told")
-def test_each_outage_and_each_refusal_is_told_once(watched: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_outage_and_each_refusal_is_told_once_and_so_is_its_end(
+    watched: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(3):
         watched.note_silence(OSError("no route"))
         watched.note_refusal(OSError("no room"))
-    watched.note_answer()
+    for _ in range(3):
+        watched.note_answer()
+        watched.note_consent()
     watched.note_silence(OSError("no route"))
-    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "WARNING"]
+    watched.note_refusal(OSError("no room"))
+    away, refuses = "Redis is away (OSError: no route)", "Redis refuses: OSError: no room"
+    over = ["Redis answers again", "Redis refuses nothing any more"]
+    assert [record.message for record in caplog.records] == [away, refuses, *over, away, refuses]
+    assert [record.levelname for record in caplog.records[:2]] == ["WARNING", "ERROR"]

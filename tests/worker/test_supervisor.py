@@ -49,6 +49,9 @@ class Duties:
     def register_again(self) -> None:
         self.registered += 1
 
+    def reconnect(self) -> None:
+        pass
+
     def run_chores(self) -> None:
         self.chores += 1
         self._chore()

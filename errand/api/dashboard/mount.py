@@ -3,6 +3,7 @@
 import base64
 import hmac
 import logging
+from functools import partial
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from errand.api.http.loopback import is_same_site
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
 from errand.redis.connection import Connector
+from errand.redis.failover import renew
 
 logger = logging.getLogger("errand.api")
 
@@ -32,7 +34,9 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
 
         from errand.api.dashboard.patches import build_dashboard
 
-        dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, build_dashboard(redis_url, connector))))
+        built = build_dashboard(redis_url, connector)
+        app.state.road.failover.leaves.append(partial(renew, built.redis_conn))
+        dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, built)))
     except Exception:  # another project's code, which is not to stop this one's
         logger.exception("The dashboard can't be built; %s answers 404", PATH)
         return

@@ -34,7 +34,7 @@ POLICY = (
 )
 
 
-def build_dashboard(redis_url: str, connector: Connector | None = None) -> Flask:
+def build_dashboard(redis_url: str, connector: Connector | None = None) -> "DashboardApp":
     """Return the dashboard as a WSGI application with one pool of connections."""
     app = DashboardApp("rq_dashboard")  # its static files are found by this name
     app.config.update(

@@ -1,4 +1,4 @@
-"""A Redis that is away becomes a 503 within 2 seconds."""
+"""A Redis that is away, or refuses, becomes a 503 within 2 seconds."""
 
 import asyncio
 import logging
@@ -6,24 +6,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis import exceptions
+from redis import RedisError, exceptions
 
 from errand.api.http.problems import Problem
 from errand.redis import keys
 from errand.redis.memory import FullRedisError
+from errand.redis.refusals import Refusal, find_refusal
 
 logger = logging.getLogger("errand.api")
 
 RETRY_AFTER = {"Retry-After": "2"}
-# Without permission for INFO nobody knows whether there is room.
-AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, exceptions.NoPermissionError)
+AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError)
 
 
 @asynccontextmanager
 async def redis_deadline(
     detail: str = "Redis can't be reached at the moment; try again", **extra: Any
 ) -> AsyncIterator[None]:
-    """Bound the Redis calls inside the block. Raises Problem 503 with `detail` and `extra` members."""
+    """Bound the Redis calls inside the block.
+
+    Raises Problem 503: with `detail` and `extra` members where Redis is away, with what is to be done where it refuses.
+    """
     try:
         async with asyncio.timeout(keys.API_SECONDS):
             yield
@@ -31,10 +34,19 @@ async def redis_deadline(
         logger.warning("Redis is nearly full: %s", error)
         full = f"Redis is nearly full ({error}). Try again when jobs have ended"
         raise Problem(503, "redis-full", full, RETRY_AFTER) from error
-    except (exceptions.OutOfMemoryError, exceptions.ReadOnlyError) as error:
-        logger.warning("Redis takes nothing: %s", error)
-        full = "Redis takes no writes at the moment (full, or a replica); nothing was stored. Try again"
-        raise Problem(503, "redis-full", full, RETRY_AFTER) from error
-    except AWAY as error:
+    except (RedisError, TimeoutError) as error:
+        refusal = find_refusal(error)
+        if refusal is not None:
+            raise _tell_refusal(refusal, error, extra) from error
+        if not isinstance(error, AWAY):
+            raise
         logger.warning("Redis is away: %s: %s", type(error).__name__, error)
         raise Problem(503, "redis-away", detail, RETRY_AFTER, **extra) from error
+
+
+def _tell_refusal(refusal: Refusal, error: Exception, extra: dict[str, Any]) -> Problem:
+    logger.warning("Redis refuses: %s: %s", type(error).__name__, error)
+    said = refusal.describe(error)
+    if refusal.is_whole:
+        return Problem(503, refusal.name, f"{said}. Nothing was stored", RETRY_AFTER)
+    return Problem(503, refusal.name, said, RETRY_AFTER, **extra)

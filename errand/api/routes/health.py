@@ -21,7 +21,10 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", summary="Can jobs be taken?")
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
-    """Ask Redis, and tell whether what is acknowledged would survive a power cut (`null`: the server does not say)."""
+    """Ask Redis, try a write, and tell whether what is acknowledged would survive a power cut.
+
+    `null`: the server does not say.
+    """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
         try:
@@ -35,4 +38,5 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
         except FullRedisError as error:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
+        await road.probe.check()
     return {"status": "ok", "redis": redis}

@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from errand.cli.client.problem import AwayError, RefusedError
 from errand.cli.client.settings import ClientSettings
+from errand.redis.refusals import REFUSALS
 
 TIMEOUT_SECONDS = 15.0  # for each wait on the connection; the API itself answers within 2 s or says why not
 STREAM_TIMEOUT_SECONDS = 40.0  # a stream says something every 15 s
@@ -116,9 +117,7 @@ class Service:
             target = error.headers.get("Location", "elsewhere")
             raise AwayError(f"{self.url} sends on to {target}; set ERRAND_URL to where it is", True, False)
         detail = str(problem.get("detail") or error.reason)
-        raise AwayError(
-            f"{self.url} answered {error.code}: {detail}", arrived="redis-full" not in problem.get("type", "")
-        )
+        raise AwayError(f"{self.url} answered {error.code}: {detail}", arrived=_may_have_stored(problem))
 
     def _tell_absence(self, error: Exception) -> AwayError:
         reason = error.reason if isinstance(error, URLError) else error
@@ -143,6 +142,12 @@ class _NoRedirect(HTTPRedirectHandler):
 def _build_opener(settings: ClientSettings) -> OpenerDirector:
     # A proxy that the environment names is not asked for this machine's own addresses.
     return build_opener(_NoRedirect, *([ProxyHandler({})] if settings.is_local else []))
+
+
+def _may_have_stored(problem: dict[str, Any]) -> bool:
+    """Tell whether a request that ended with this problem may have changed something."""
+    name = str(problem.get("type", "")).rpartition(":")[2]
+    return not any(refusal.name == name and refusal.is_whole for refusal in REFUSALS.values())
 
 
 def _read_problem(error: HTTPError) -> dict[str, Any]:

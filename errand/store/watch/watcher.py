@@ -112,6 +112,12 @@ class Watcher:
             for watch in watched.watches:
                 watch.ring()
 
+    async def listen_anew(self) -> None:
+        """Let the subscription go over a new connection: this one may lead to a server that nobody publishes at."""
+        if self._tasks:
+            old, self._tasks[1] = self._tasks[1], asyncio.create_task(self._listen())
+            await _end(old)
+
     async def close(self) -> None:
         """End the subscription and the poll."""
         await _end(*self._tasks)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from errand.redis.failover import renew
 from errand.worker.records import Records
 
 INTERVAL_SECONDS = 60.0
@@ -17,6 +18,10 @@ class Strays:
         self._records = records
         self._first = dict.fromkeys(queues, 0)
         self._swept_at = float("-inf")
+
+    def reconnect(self) -> None:
+        """Let its client connect anew."""
+        renew(self._records.redis)
 
     def run(self) -> None:
         """Do what is due. Raises RedisError."""

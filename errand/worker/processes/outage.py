@@ -4,6 +4,7 @@ import logging
 import time
 
 STEADY_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 1.0
 logger = logging.getLogger("rq.worker")
 
 
@@ -23,7 +24,9 @@ class Outage:
         self._complaint = ""
 
     def note_answer(self) -> None:
-        """Note that Redis has answered."""
+        """Note that Redis has answered; say so after an outage."""
+        if self._is_away:
+            logger.warning("Redis answers again")
         pause_seconds = max(0.0, time.time() - self._answered_at)
         if pause_seconds < STEADY_SECONDS:
             self.clock_seconds += pause_seconds
@@ -38,6 +41,12 @@ class Outage:
             logger.warning("Redis is away (%s: %s)", type(error).__name__, error)
         self._is_away = True
 
+    def note_consent(self) -> None:
+        """Note that it has refused nothing; say so after it did."""
+        if self._complaint:
+            logger.warning("Redis refuses nothing any more")
+        self._complaint = ""
+
     def note_refusal(self, error: Exception) -> None:
         """Say once what it refuses."""
         if str(error) != self._complaint:
@@ -48,3 +57,25 @@ class Outage:
     def is_over(self) -> bool:
         """Tell whether Redis has been there for a whole lease."""
         return time.monotonic() - self._steady_since > self._lease_seconds
+
+
+class Pause:
+    """How long a loop waits after a fault of Redis before it asks again: a tenth of a second at first, one at most."""
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        self._seconds = 0.0
+
+    def prolong(self, error: Exception) -> None:
+        """Begin it, or double it; say so once."""
+        if not self._seconds:
+            name = type(error).__name__
+            logger.warning("Redis is away, or refuses (%s: %s); what has ended is kept until it takes it", name, error)
+        self._seconds = min(max(0.1, self._seconds * 2), LONGEST_WAIT_SECONDS)
+        self.until = time.monotonic() + self._seconds
+
+    def end(self) -> None:
+        """Note that Redis has answered; say so after a fault."""
+        if self._seconds:
+            logger.warning("Redis answers again")
+        self._seconds = 0.0

@@ -15,9 +15,9 @@ from secrets import token_hex
 from typing import Protocol
 
 from redis import RedisError
-from redis.exceptions import ConnectionError, TimeoutError
 
 from errand.redis.connection import GOODBYE, bound
+from errand.redis.failover import AWAY, RoleWatch
 from errand.worker.attempt import JobStopped, describe_failure, describe_timeout
 from errand.worker.channel import Channel
 from errand.worker.command import Command, read_command
@@ -49,6 +49,9 @@ class Duties(Protocol):
     def run_chores(self) -> None:
         """Move due jobs, clean RQ's registries."""
 
+    def reconnect(self) -> None:
+        """Let its clients connect anew."""
+
 
 class Supervisor:
     """Keeps a runner going, renews its leases, ends what overruns, recovers what died; stops when it is told to."""
@@ -78,6 +81,7 @@ class Supervisor:
         self._held: dict[str, float] = {}
         self._seen_at: dict[str, float] = {}
         self._outage = Outage(settings.lease_seconds)
+        self._role = RoleWatch(records.redis, commands.close, duties.reconnect)
         self._stop_by: float | None = None
         self._stop_asked_at = 0.0
         self._start_at = 0.0
@@ -206,6 +210,7 @@ class Supervisor:
         if self._stop_by is None:
             self._commands.keep()
         try:
+            self._role.look()
             known, held = self._records.hold()
             self._outage.note_answer()
             if not known:
@@ -217,8 +222,10 @@ class Supervisor:
                 tell_fates(self._records.recover())
             if self._stop_by is None:
                 self._duties.run_chores()
-        except (ConnectionError, TimeoutError) as error:
+            self._outage.note_consent()
+        except AWAY as error:
             self._outage.note_silence(error)
+            self._role.leave()  # now, for what one connection says each of the others would say, too
         except RedisError as error:
             self._outage.note_refusal(error)
         self._watch_times()
