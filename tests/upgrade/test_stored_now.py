@@ -13,6 +13,8 @@ from tests.upgrade.fill import Fill
 from tests.upgrade.shape import Shaper
 from tests.upgrade.stored import export
 
+ENDLESS = ("rq:wip:", "rq:executions:")  # whose members had an end, which whoever had a wrong clock took for theirs
+
 
 @pytest.mark.slow
 def test_the_same_work_leaves_the_same_keys_and_fields(
@@ -27,5 +29,6 @@ def test_the_same_work_leaves_the_same_keys_and_fields(
     now = Shaper(fill.names | fill.batches).shape(export(redis))
     before = Shaper(written["jobs"] | written["batches"]).shape(written["keys"])
     assert sorted(now) == sorted(before)
-    for key, shape in before.items():
-        assert (key, now[key]) == (key, shape)
+    for key, (kind, lasts, held) in before.items():
+        held = dict.fromkeys(held, "inf") if key.startswith(ENDLESS) else held
+        assert (key, now[key]) == (key, (kind, lasts, held))

@@ -5,11 +5,13 @@ import time
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Queue, Retry, executions, rate_limit, registry
+from rq.job import Job
 from rq.registry import StartedJobRegistry
+from rq.utils import current_timestamp
 
 from errand.worker.records import Records
-from tests.worker.scripts import ask, enqueue, read, take, tell
+from tests.worker.scripts import ask, enqueue, list_held, read, take, tell
 
 
 def test_a_taken_job_is_held_in_every_record(redis: Redis, queue: Queue, records: Records) -> None:
@@ -23,15 +25,33 @@ def test_a_taken_job_is_held_in_every_record(redis: Redis, queue: Queue, records
     assert 9000 < redis.zscore("errand:leases", task.member) - time.time() * 1000 < 11000
 
 
-@pytest.mark.parametrize(("timeout", "longer_than"), [(60, 3600), (-1, 7 * 86400)])
-def test_rqs_own_records_outlast_the_job_for_rq_fails_what_is_past_its_score(
-    redis: Redis, queue: Queue, records: Records, timeout: int, longer_than: int
+@pytest.mark.parametrize("timeout", [60, -1])
+def test_rqs_own_records_have_no_end_for_rq_fails_what_is_past_its_score(
+    redis: Redis, queue: Queue, records: Records, timeout: int
 ) -> None:
     (id,) = enqueue(queue, timeout=timeout)
     (task,) = take(records)
-    assert redis.zscore("rq:wip:default", task.member) - time.time() > longer_than
-    assert redis.ttl(f"rq:execution:{task.member}") > longer_than
-    assert redis.ttl(f"rq:executions:{id}") > longer_than
+    assert redis.zscore("rq:wip:default", task.member) == float("inf")
+    assert redis.zscore(f"rq:executions:{id}", "e0") == float("inf")
+    assert redis.ttl(f"rq:execution:{task.member}") > 365 * 86400
+    assert redis.ttl(f"rq:executions:{id}") > 365 * 86400
+
+
+@pytest.mark.parametrize("ahead_seconds", [2 * 3600, 366 * 86400])
+def test_no_clock_however_wrong_takes_a_running_job(
+    redis: Redis, queue: Queue, records: Records, monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    (id,) = enqueue(queue, timeout=60, retry=Retry(3))
+    (task,) = take(records)
+    stamp = current_timestamp() + ahead_seconds
+    for module in (registry, executions, rate_limit):
+        monkeypatch.setattr(module, "current_timestamp", lambda: stamp)
+    registry.clean_registries(queue)
+    job = Job.fetch(id, redis, "json")
+    assert [execution.id for execution in job.get_executions()] == ["e0"]
+    assert queue.started_job_registry.get_job_ids() == [id]
+    assert tell(records, "finished", task) == "finished"
+    assert list_held(redis) == []
 
 
 def test_a_job_without_end_has_no_time_out(redis: Redis, queue: Queue, records: Records) -> None:

@@ -109,3 +109,53 @@ def test_a_job_that_has_another_status_is_let_go_but_not_queued(
     assert build_records(redis, "two").recover() == [(task.member, status)]
     assert redis.llen("rq:queue:default") == 0
     assert list_held(redis) == []
+
+
+def test_what_a_worker_of_the_version_before_started_is_recovered_the_same(
+    redis: Redis, queue: Queue, records: Records
+) -> None:
+    (id,) = enqueue(queue)
+    (task,) = take(records)
+    # Its registries had an end, an hour after the job's time-out.
+    redis.zadd("rq:wip:default", {task.member: time.time() + 3660})
+    redis.zadd(f"rq:executions:{id}", {"e0": time.time() + 3720})
+    redis.expire(f"rq:execution:{task.member}", 3660)
+    redis.expire(f"rq:executions:{id}", 3720)
+    assert build_records(redis, "two").recover() == []
+    end_leases(redis)
+    assert build_records(redis, "two").recover() == [(task.member, "queued")]
+    assert list_held(redis) == []
+
+
+def test_a_deleted_job_leaves_no_member_in_rqs_registry(redis: Redis, queue: Queue, records: Records) -> None:
+    (id,) = enqueue(queue)
+    (task,) = take(records)
+    redis.delete(f"rq:job:{id}")
+    end_leases(redis)
+    assert build_records(redis, "two").recover() == [(task.member, "deleted")]
+    assert list_held(redis) == []
+
+
+def test_what_has_lost_its_lease_otherwise_is_found_and_recovered(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue, 2)
+    lost, held = take(records, 2)
+    redis.zrem("errand:leases", lost.member)
+    assert records.hold()[1].keys() == {held.member}
+    two = build_records(redis, "two")
+    assert two.recover() == []
+    two.settle_strays("default", 0, 10)
+    assert two.recover() == [(lost.member, "queued")]
+    assert redis.zrange("rq:wip:default", 0, -1) == [held.member.encode()]
+
+
+def test_an_execution_of_somebody_elses_without_an_end_is_left_to_its_worker(redis: Redis, records: Records) -> None:
+    redis.sadd("rq:queues", "rq:queue:default")
+    redis.zadd("rq:wip:default", {"job:execution": "+inf"})
+    redis.hset("rq:execution:job:execution", "worker_name", "theirs")
+    redis.hset("rq:worker:theirs", "state", "busy")
+    redis.sadd("rq:worker:theirs:executions", "job:execution")
+    records.settle_strays("default", 0, 10)
+    assert not redis.exists("errand:leases")
+    redis.delete("rq:worker:theirs")
+    records.settle_strays("default", 0, 10)
+    assert records.recover() == [("job:execution", "deleted")]

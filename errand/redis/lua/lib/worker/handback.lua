@@ -5,11 +5,11 @@
 local function give_back(id, execution, is_loss, trace)
   local hash = keys.JOB .. id
   if not is_hash(hash) then
-    release(id, execution, '')
+    release(id, execution)
     return 'deleted'
   end
   local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key')
-  release(id, execution, found[1] or '')
+  release(id, execution, found[1] or nil)
   if not found[1] then error('it names no queue') end
   if found[2] ~= 'started' then
     free_late_slot(id, found[2], found[4])

@@ -2,14 +2,21 @@
 -- gives release, free_late_slot
 -- include base, slots, worker/head
 
--- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first.
+-- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first. Without
+-- a queue it is looked for in all of them.
 function release(id, execution, queue)
   local member = id .. ':' .. execution
   call('ZREM', keys.LEASES, member)
   local owner = pcall_redis('HGET', keys.EXECUTION .. member, 'worker_name')
   call('DEL', keys.EXECUTION .. member)
   pcall_redis('ZREM', keys.EXECUTIONS .. id, execution)
-  pcall_redis('ZREM', keys.WIP .. queue, member)
+  if queue then
+    pcall_redis('ZREM', keys.WIP .. queue, member)
+  else -- the job's record is gone, and nothing but this would ever take its member out
+    for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do
+      pcall_redis('ZREM', keys.WIP .. key:sub(#keys.QUEUE + 1), member)
+    end
+  end
   pcall_redis('SREM', name_held(type(owner) == 'string' and owner or worker), member)
 end
 

@@ -22,15 +22,13 @@ local function find_fault(found)
   return false
 end
 
--- Execution and registry are kept longer than the job may run: an `rq info` or a plain worker beside us fails whatever
--- has passed its score there. Our own judgement is the lease.
-local MARGIN_SECONDS = 3600
-local WHOLE_NOW = math.floor(now)
+-- An `rq info`, the dashboard or a plain worker beside us fails whatever has passed its score, by its own host's clock:
+-- the registries hold what is ours under RQ's form of a lifetime of -1. The lease alone judges; what has lost it is let
+-- go with all of these (worker/release, scripts/worker/orphans). Should all that fail, the server forgets the keys.
+local NO_END, KEPT_SECONDS = '+inf', 366 * 86400
 
 local function start(id, execution, queue, found, place)
   local hash, member = keys.JOB .. id, id .. ':' .. execution
-  local timeout = tonumber(found[5] or '') or 180
-  local ttl = math.ceil(math.max(timeout, 0) + MARGIN_SECONDS + (timeout < 0 and 7 * 86400 or 0))
   local key, executions = keys.EXECUTION .. member, keys.EXECUTIONS .. id
   local attempts = (tonumber(found[14] or '') or 0) + 1
   touch(id)
@@ -41,10 +39,10 @@ local function start(id, execution, queue, found, place)
   if found[15] or found[16] then call('HDEL', hash, 'errand_progress', 'errand_error') end
   call('HSET', key, 'id', execution, 'job_id', id, 'created_at', string.format('%.6f', now + place / 1000000),
     'last_heartbeat', ARGV[4], 'worker_name', worker)
-  call('EXPIRE', key, ttl)
-  call('ZADD', executions, now + ttl + 60, execution)
-  call('EXPIRE', executions, ttl + 60)
-  return {id = id, execution = execution, member = member, queue = queue, score = WHOLE_NOW + ttl}
+  call('EXPIRE', key, KEPT_SECONDS)
+  call('ZADD', executions, NO_END, execution)
+  call('EXPIRE', executions, KEPT_SECONDS)
+  return {id = id, execution = execution, member = member, queue = queue}
 end
 
 local function describe(id, execution, queue, found)
@@ -89,7 +87,7 @@ local function hold_started()
     leases[2 * i - 1], leases[2 * i], members[i] = lease_ends_ms, job.member, job.member
     local wip = queues[job.queue] or {}
     queues[job.queue] = wip
-    wip[#wip + 1] = job.score
+    wip[#wip + 1] = NO_END
     wip[#wip + 1] = job.member
   end
   call('ZADD', keys.LEASES, unpack(leases))
@@ -135,7 +133,7 @@ function take_again(executions)
       if found and found[1] and found[3] then
         taken[#taken + 1] = describe(id, execution, found[3], found)
       else -- somebody deleted it meanwhile
-        release(id, execution, '')
+        release(id, execution)
       end
     end
   end

@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of
--- what fails, RQ's own tools those of what they cancel or delete.
+-- what fails, RQ's own tools those of what they cancel or delete. And after what stands in RQ's registry of started jobs
+-- without an end, as we put it there, and has no lease: nobody would ever take it out.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
 -- Returns how many were looked at, and how many of them no longer wait.
 -- include base, jobs, keep, dependents, worker/head
 
 local ENDED_BADLY = keys.ENDED_BADLY
+local LOOKED_AT = 200 -- at random, so that each has its turn
 
 local function find_parents(id)
   local found = {}
@@ -38,6 +40,21 @@ local function settle(id, job)
   end
 end
 
+-- Leases may go where somebody deletes them; what has none gets one that is over, and is recovered with the next beat.
+local function find_unheld(wip)
+  local found = pcall_redis('ZRANDMEMBER', wip, LOOKED_AT, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local member = found[i]
+    if found[i + 1] == 'inf' and member:find(':', 1, true) and not call('ZSCORE', keys.LEASES, member) then
+      local owner = pcall_redis('HGET', keys.EXECUTION .. member, 'worker_name')
+      local is_held = type(owner) == 'string' and call('EXISTS', keys.WORKER .. owner) == 1
+        and pcall_redis('SISMEMBER', name_held(owner), member) == 1
+      if not is_held then call('ZADD', keys.LEASES, 0, member) end
+    end
+  end
+end
+
+find_unheld(keys.WIP .. ARGV[7])
 local key, gone = keys.DEFERRED .. ARGV[7], 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do
