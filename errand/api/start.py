@@ -15,6 +15,7 @@ from errand.api.http.access_log import log_access
 from errand.api.settings import ApiSettings
 from errand.contract.catalog import read_catalog
 from errand.contract.job import Job
+from errand.redis.clock import Clock
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, read_settings, tell
 from errand.store.settings import QueueSettings
@@ -34,17 +35,17 @@ def start(create: Create) -> FastAPI:
         app = create(read_settings(ApiSettings, "the API"), queue, types)
         app.state.chores.append(app.state.road.posted.keep)
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
-            thread.submit(asyncio.run, _check_redis(queue.redis_url)).result()
+            thread.submit(asyncio.run, _check_redis(queue.redis_url, app.state.road.clock)).result()
         gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms
         return app
     except (SettingsError, EvictingServerError) as error:
         sys.exit(tell(error))
 
 
-async def _check_redis(url: str) -> None:
+async def _check_redis(url: str, clock: Clock) -> None:
     """Warn of a server that may lose jobs; one that is away or a replica may come later. Raises EvictingServerError."""
     try:
-        found = await check_url(url)
+        found = await check_url(url, clock)
         if not found.survives_power_cut:
             logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
     except RedisError as error:

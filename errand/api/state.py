@@ -1,5 +1,6 @@
 """What the application holds for its routes, built once by `build_api`."""
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from errand.api.http.problems import Problem
 from errand.contract.code import hash_codes
 from errand.contract.job import Job
 from errand.contract.load import list_queues
+from errand.redis.clock import Clock
 from errand.redis.connection import API, LOOK, Connector
 from errand.redis.failover import Failover, renew_async
 from errand.redis.server import WriteProbe
@@ -31,14 +33,19 @@ from errand.store.watch.watcher import Watcher
 from errand.store.workers import WorkerReader
 from errand.webhook.webhooks import Webhooks
 
+logger = logging.getLogger("errand.api")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
 class Road:
-    """The road to Redis: one client, what stores and reads over it, and what finds that it leads elsewhere."""
+    """The road to Redis: one client, what stores and reads over it, and what finds that it leads elsewhere.
+
+    `clock` tells Redis' time.
+    """
 
     redis: Redis
+    clock: Clock
     failover: Failover
     probe: WriteProbe
     types: dict[str, Job[..., Any]]
@@ -61,7 +68,8 @@ class Road:
 def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
     """Return the road to Redis; nothing is sent yet."""
     redis = connector.connect_async(API)
-    enqueuer = Enqueuer(redis, queue, types)
+    clock = Clock(logger.warning)
+    enqueuer = Enqueuer(redis, queue, types, clock)
     requeuer = Requeuer(redis, enqueuer.memory)
     index = JobIndex(redis, (job.queue.name for job in types.values()))
     webhooks = Webhooks(types)
@@ -71,6 +79,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     failover.leaves += [partial(renew_async, redis), watcher.listen_anew]
     return Road(
         redis,
+        clock,
         failover,
         WriteProbe(redis),
         types,
@@ -82,11 +91,11 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         canceller=Canceller(redis, queue, webhooks.values),
         deleter=deleter,
         index=index,
-        dead_letters=DeadLetters(index, requeuer, deleter),
+        dead_letters=DeadLetters(index, requeuer, deleter, clock),
         webhooks=webhooks,
         schedules=Schedules(redis, enqueuer.builder, enqueuer.memory, types),
-        queues=Queues(redis, [one.name for one in list_queues(types)]),
-        workers=WorkerReader(redis),
+        queues=Queues(redis, [one.name for one in list_queues(types)], clock),
+        workers=WorkerReader(redis, clock),
         posted=PostedCodes(redis, hash_codes(types)),
     )
 

@@ -1,6 +1,7 @@
 """Storing a request's jobs once, whatever happens to the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import HEADER, REPLAYED, refuse_reuse
@@ -12,18 +13,26 @@ from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentEr
 
 
 async def store_once(
-    road: Road, jobs: Sequence[NewJob], claim: Claim | None, batch: tuple[str, str] | None = None
+    road: Road,
+    id: str,
+    build: Callable[[datetime], Sequence[NewJob]],
+    claim: Claim | None,
+    batch_type: str | None = None,
 ) -> tuple[Sequence[NewJob], list[str], dict[str, str]]:
     """Store the jobs, or find those that the first request under the claim's key stored.
 
-    Returns the jobs, their statuses as first answered, and the answer's further headers. Raises Problem (422, 503).
+    `id` is the job's, or the batch's where there is a `batch_type`; `build` returns the jobs for the time at which they
+    are stored. Returns them, their statuses as first answered, and the answer's further headers. Raises Problem (422,
+    503).
     """
-    kind, id = ("batch", batch[0]) if batch else ("job", jobs[0].id)
+    kind, batch = ("batch", (id, batch_type)) if batch_type else ("job", None)
     detail = f"Redis did not answer; the {kind} may have been stored, under this id"
     if claim:
         detail += f" or an earlier request's. Send it again under the same {HEADER}"
     try:
         async with redis_deadline(detail, id=id):
+            await road.enqueuer.memory.check()  # which sets the clock
+            jobs = build(road.clock.moment())
             return jobs, await road.enqueuer.store(jobs, batch, claim), {}
     except UnknownParentError as error:
         fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}

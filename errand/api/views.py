@@ -108,6 +108,7 @@ def show_job(job: JobStatus) -> dict[str, Any]:
 
 def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
     """Return a job that was just stored, as `show_job` would, without reading it back."""
+    assert job.created_at is not None
     created_at = utcformat(job.created_at)
     return {
         "id": job.id,
@@ -133,13 +134,13 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
     }
 
 
-def read_age(stored: str | None) -> float | None:
-    """Return how many seconds ago a time was that Redis keeps; None where there is none, or a damaged one."""
+def read_age(stored: str | None, now: float) -> float | None:
+    """Return how many seconds before `now` a time was that Redis keeps; None where there is none, or a damaged one."""
     try:
         moment = datetime.fromisoformat(stored or "")
     except ValueError:
         return None
-    return round(max(0.0, (datetime.now(UTC) - moment.replace(tzinfo=UTC)).total_seconds()), 3)
+    return round(max(0.0, now - moment.replace(tzinfo=UTC).timestamp()), 3)
 
 
 def show_batch(batch: BatchStatus) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from redis import RedisError
 
 from errand.contract.errors import OutsideJobError, describe_error, write_json
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class Attempt(Protocol):
 
     def report(self, progress: dict[str, Any]) -> None:
         """Store a progress report. What Redis does not take is dropped: the work matters more."""
+
+    def now(self) -> float:
+        """Return the time in seconds since 1970: Redis', where it is known."""
 
     def check_stop(self) -> None:
         """Raise what ends the job, once somebody has stopped it."""
@@ -105,6 +110,10 @@ class NoAttempt:
     def report(self, progress: dict[str, Any]) -> None:
         """Do nothing."""
 
+    def now(self) -> float:
+        """Return this host's time."""
+        return time.time()
+
     def check_stop(self) -> None:
         """Do nothing."""
 
@@ -129,12 +138,19 @@ class PlainAttempt(NoAttempt):
     def __init__(self, job: "RQJob") -> None:
         self._job = job
         self._batch: str | None = None
+        self._clock = Clock()
 
     def begin(self) -> None:
         """Count the attempt and forget the last one's progress and error."""
         _running.add(self)
-        batch = self._eval("attempt/begin", self._job.key)
+        asked_at = time.monotonic()
+        batch, microseconds = self._eval("attempt/begin", self._job.key)
+        self._clock.note(microseconds, asked_at)
         self._batch = batch.decode() if batch else None
+
+    def now(self) -> float:
+        """Return the time by Redis' clock."""
+        return self._clock.now()
 
     def report(self, progress: dict[str, Any]) -> None:
         """Store a progress report; one that Redis does not take is dropped, for the work matters more."""

@@ -80,8 +80,7 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     )
     with suppress(DuplicateJobError):
         queue.enqueue_job(new, unique=True)
-    created_us = round(new.created_at.timestamp() * 1_000_000)
     announce = current.connection.register_script(read_script("attempt/announce"))
     with suppress(RedisError):  # the job is stored; a worker that does not hear of it looks four times a second
-        announce(args=[job.queue.name, job.type, new_id, created_us])
+        announce(args=[job.queue.name, job.type, new_id])
     return new_id

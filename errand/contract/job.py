@@ -83,7 +83,7 @@ class Job(Generic[P, R]):
         """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""
         attempt = current_attempt()
         attempt.begin()
-        progress = LiveProgress(attempt.report, attempt.check_stop)
+        progress = LiveProgress(attempt.report, attempt.check_stop, attempt.now)
         try:
             arguments = self.payload.load(stored)
             if self.payload.progress:

@@ -36,13 +36,20 @@ class Progress:
 class LiveProgress(Progress):
     """Hands reports to `write` at most 4 times a second; one that came too soon follows when its time has come.
 
-    `check` comes before each report and may raise, in a job that somebody stopped.
+    `check` comes before each report and may raise, in a job that somebody stopped. `now` tells the time, in seconds
+    since 1970.
     """
 
-    def __init__(self, write: Callable[[dict[str, Any]], None], check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[dict[str, Any]], None],
+        check: Callable[[], None] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._write = write
         self._check = check
+        self._now = now
         self._lock = Lock()
         self._held: dict[str, Any] | None = None
         self._written_at = float("-inf")
@@ -64,7 +71,7 @@ class LiveProgress(Progress):
 
     def _stamp(self) -> str:
         """Return now, or a millisecond later where the last written report is of now: those who watch compare them."""
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(self._now(), UTC)
         stamp = _write_time(now)
         return stamp if stamp != self._last_stamp else _write_time(now + timedelta(milliseconds=1))
 

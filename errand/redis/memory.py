@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from errand.redis.clock import Clock
+
 FULL_AT = 0.8  # of maxmemory; the rest is for the jobs that are there to end in
 FRESH_SECONDS = 1.0
 MB = 1024 * 1024  # as Redis counts them in maxmemory
@@ -31,10 +33,14 @@ class Memory:
 
 
 class MemoryGuard:
-    """Asks a server, over one asynchronous client, at most once a second, and only when something is to be stored."""
+    """Asks a server, over one asynchronous client, at most once a second, and only when something is to be stored.
 
-    def __init__(self, redis: Redis) -> None:
+    The answer tells the time as well, so that whatever is stored has a `clock` that was set a second ago at most.
+    """
+
+    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
         self._redis = redis
+        self.clock = clock or Clock()
         self._memory = Memory(0, 0)
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
@@ -54,7 +60,11 @@ class MemoryGuard:
     async def _read(self) -> None:
         """Read INFO, for managed servers forbid CONFIG."""
         try:
-            info = await self._redis.info("memory")
+            asked_at = time.monotonic()
+            info = await self._redis.info("memory", "server")
+            if not self.clock.note_info(info, asked_at):
+                seconds, microseconds = await self._redis.time()
+                self.clock.note(seconds * 1_000_000 + microseconds, asked_at)
             # Redis itself leaves its buffers for replicas and for the append-only file out of account.
             used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
             self._memory = Memory(used, info.get("maxmemory", 0))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from redis import RedisError
 from redis.asyncio import Redis
 
+from errand.redis.clock import Clock
 from errand.redis.connection import connect
 from errand.redis.failover import ReplicaError
 from errand.redis.lua.loader import read_script
@@ -39,22 +40,25 @@ class Durability:
     reason: str
 
 
-async def check_url(url: str) -> Durability:
+async def check_url(url: str, clock: Clock | None = None) -> Durability:
     """Do as `check_server` over a connection of its own. Raises ValueError for a URL that can't be read, too."""
     async with connect(url) as redis:
-        return await check_server(redis)
+        return await check_server(redis, clock)
 
 
-async def check_server(redis: Redis) -> Durability:
-    """Read the server's role, persistence and eviction policy.
+async def check_server(redis: Redis, clock: Clock | None = None) -> Durability:
+    """Read the server's role, persistence and eviction policy, and set `clock`.
 
     Raises EvictingServerError, ReplicaError and RedisError.
 
     From INFO, for managed servers forbid CONFIG; `appendfsync` alone is not in it.
     """
+    asked_at = time.monotonic()
     info = await redis.info()
     if info.get("role") == "slave":
         raise ReplicaError(f"{info.get('master_host')}:{info.get('master_port')}")
+    if clock is not None:
+        clock.note_info(info, asked_at)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise EvictingServerError(

@@ -1,10 +1,8 @@
 """Canceling jobs that wait and stopping jobs that run: one guarded script."""
 
-import time
 from collections.abc import Mapping
 
 from redis.asyncio import Redis
-from rq.utils import now, utcformat
 
 from errand.redis.lua.loader import Value, assemble
 from errand.store.settings import QueueSettings
@@ -28,7 +26,7 @@ class Canceller:
         with the same `token` to learn whether it has stopped: it may be tried again meanwhile and is canceled then.
         Raises CancelRefusedError for one that has ended, RedisError and TimeoutError.
         """
-        answer = await self._script(args=[repr(time.time()), utcformat(now()), self._ttl_seconds, token, id])
+        answer = await self._script(args=[self._ttl_seconds, token, id])
         word = None if answer is None else answer.decode(errors="replace")
         if word and word.startswith(" "):
             raise CancelRefusedError(word.strip())

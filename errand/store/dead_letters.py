@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 from uuid import uuid4
 
+from errand.redis.clock import Clock
 from errand.store.delete import Deleter
 from errand.store.index import Filter, JobIndex, Place, close_at
 from errand.store.requeue import PAGE, Requeuer
@@ -24,7 +24,8 @@ class Step:
 class DeadLetters:
     """Does one thing to all failed jobs that a filter finds, some at a time, the oldest failure first."""
 
-    def __init__(self, index: JobIndex, requeuer: Requeuer, deleter: Deleter) -> None:
+    def __init__(self, index: JobIndex, requeuer: Requeuer, deleter: Deleter, clock: Clock) -> None:
+        self._clock = clock
         self._index = index
         self._requeuer = requeuer
         self._deleter = deleter
@@ -35,7 +36,7 @@ class DeadLetters:
         What fails in the meantime is left, as what was requeued and has failed again. Raises FullRedisError and
         RedisError; what the steps before took stays as it is.
         """
-        wanted, token = close_at(wanted, datetime.now(UTC)), str(uuid4())
+        wanted, token = close_at(wanted, self._clock.moment()), str(uuid4())
         place: Place | None = None
         while True:
             ids, place = await self._index.select(wanted, PAGE, place, token)

@@ -1,13 +1,11 @@
 """Deleting jobs with all their keys: one guarded script."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from rq.utils import now, utcformat
 
 from errand.redis.lua.loader import Value, assemble
 from errand.store.settings import QueueSettings
@@ -45,8 +43,6 @@ class Deleter:
         """
         request: dict[str, Any] = {
             "token": str(uuid4()),
-            "now": time.time(),
-            "now_text": utcformat(now()),
             "failure_seconds": self._ttl_seconds,
         }
         if statuses:

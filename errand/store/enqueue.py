@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from errand.contract.job import Job
+from errand.redis.clock import Clock
 from errand.redis.flights import Flights
 from errand.redis.memory import MemoryGuard
 from errand.store.fields import CallBuilder
@@ -15,11 +16,17 @@ from errand.store.settings import LifetimeSettings
 
 
 class Enqueuer:
-    """Stores jobs over one asynchronous client."""
+    """Stores jobs over one asynchronous client; they bear the time of `clock`, which is set before."""
 
-    def __init__(self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
-        self.memory = MemoryGuard(redis)
-        self.builder = CallBuilder(settings, types)
+    def __init__(
+        self,
+        redis: Redis,
+        settings: LifetimeSettings,
+        types: dict[str, Job[..., Any]],
+        clock: Clock | None = None,
+    ) -> None:
+        self.memory = MemoryGuard(redis, clock)
+        self.builder = CallBuilder(settings, types, self.memory.clock)
         self._flights = Flights(redis, "store/enqueue")
 
     async def store(

@@ -4,7 +4,6 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +16,7 @@ from rq.utils import utcformat
 
 from errand.contract.job import Job
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.store.idempotency import Claim
 from errand.store.new_job import NewJob
 from errand.store.settings import LifetimeSettings
@@ -27,8 +27,9 @@ OWN = ("status", "created_at", "data", "retry_intervals")  # what differs betwee
 class CallBuilder:
     """Builds what the script is called with; sends nothing."""
 
-    def __init__(self, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
+    def __init__(self, settings: LifetimeSettings, types: dict[str, Job[..., Any]], clock: Clock | None = None) -> None:
         self._settings = settings
+        self.clock = clock or Clock()
         # RQ's classes only build fields here; they ask for a connection and must never use it.
         self._queues = {name: offline_queue(name) for name in {job.queue.name for job in types.values()}}
         self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}))) for job in types.values()}
@@ -44,7 +45,7 @@ class CallBuilder:
     def _build_args(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None
     ) -> list[str | bytes | int]:
-        now = datetime.now(UTC)
+        now = self.clock.moment()
         seconds = max((job.run_at.timestamp() - now.timestamp() for job in jobs if job.run_at), default=0)
         ttl_seconds = self._settings.failure_ttl_seconds + math.ceil(max(0, seconds))
         more: dict[str, Any] = {}
@@ -52,11 +53,11 @@ class CallBuilder:
             more["batch"] = ["type", batch[1], "created_at", utcformat(now)]
             more["batch"] += ["webhook", jobs[0].webhook] if jobs[0].webhook else []
         if claim:
-            more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at, jobs[0].due_at)
+            more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at or now, jobs[0].due_at)
         args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]
         for _, alike in groupby(jobs, NewJob.tell_shared):
             group = list(alike)
-            created_at = group[0].created_at
+            created_at = group[0].created_at or now
             created_us = round(created_at.timestamp() * 1_000_000)
             args += [self._tell_shared(group[0]), utcformat(created_at), created_us, len(group)]
             for job in group:

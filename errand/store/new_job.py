@@ -24,7 +24,7 @@ class NewJob:
 
     `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
     them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
-    queued or run at once.
+    queued or run at once. `created_at` None is when it is stored.
     """
 
     type: Job[..., Any]
@@ -38,7 +38,7 @@ class NewJob:
     limit: tuple[str, int] | None = None
     webhook: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created_at: datetime | None = None
 
     @property
     def due_at(self) -> datetime | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 
 
@@ -51,10 +52,14 @@ class QueueStatus:
 
 
 class Queues:
-    """Reads and pauses queues over one asynchronous client: those in Redis and `named`, those of the job types."""
+    """Reads and pauses queues over one asynchronous client: those in Redis and `named`, those of the job types.
 
-    def __init__(self, redis: Redis, named: Iterable[str]) -> None:
+    `clock` hears the time.
+    """
+
+    def __init__(self, redis: Redis, named: Iterable[str], clock: Clock | None = None) -> None:
         self._redis = redis
+        self._clock = clock or Clock()
         self._named = sorted(named)
         self._script = redis.register_script(read_script("store/queues"))
 
@@ -83,8 +88,10 @@ class Queues:
         return await self.read(name)
 
     async def _read(self, name: str) -> tuple[list[str], list[QueueStatus]]:
-        answer = await self._script(args=[name, int(time.time()), *self._named])
-        names, found = json.loads(answer.decode(errors="replace"))
+        asked_at = time.monotonic()
+        answer = await self._script(args=[name, *self._named])
+        names, found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
+        self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
         return list(names), [_build(*fields) for fields in found]
 
 

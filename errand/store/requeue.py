@@ -1,13 +1,11 @@
 """Queueing ended jobs again: one guarded script."""
 
 import json
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from rq.utils import now, utcformat
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
@@ -82,8 +80,6 @@ def build_args(
     request: dict[str, Any] = {
         "statuses": dict.fromkeys(statuses, True),
         "token": token or str(uuid4()),
-        "now": int(time.time()),
-        "enqueued_at": utcformat(now()),
     }
     if registry:
         request["registry"] = registry

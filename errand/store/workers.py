@@ -1,6 +1,7 @@
 """Workers as RQ lists them: ours and plain ones."""
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 from rq.utils import utcformat
 
+from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 
 LISTED = 100  # of a worker's jobs
@@ -44,15 +46,18 @@ class WorkerStatus:
 
 
 class WorkerReader:
-    """Reads workers over one asynchronous client."""
+    """Reads workers over one asynchronous client; `clock` hears the time."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
         self._script = redis.register_script(read_script("store/workers"))
 
     async def read_all(self) -> list[WorkerStatus]:
         """Return the workers whose record has not expired, by name. Raises RedisError."""
+        asked_at = time.monotonic()
         answer = await self._script(args=[LISTED])
-        found = json.loads(answer.decode(errors="replace"))
+        found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
+        self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
         return sorted((_build(*worker) for worker in found), key=lambda worker: worker.name)
 
 

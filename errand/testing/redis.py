@@ -8,6 +8,7 @@ It is no Redis: it has no memory limit, no persistence, and no server that could
 text that is not UTF-8 and write an empty table as `[]`. What depends on these needs a real one.
 """
 
+import time
 from collections.abc import Awaitable
 from typing import Any
 
@@ -44,6 +45,10 @@ class FakeConnector:
         return _AsyncClient(server=self._server, client_name="errand-api")
 
 
+def _describe_server() -> dict[str, Any]:
+    return {**INFO, "server_time_usec": time.time_ns() // 1000}
+
+
 class _Adapting:
     """Sends scripts without the line `#!lua flags=…`, which fakeredis can't read; their sha is that of what is sent."""
 
@@ -58,12 +63,12 @@ class _Adapting:
 
 class _Client(_Adapting, FakeRedis):
     def info(self, section: str | None = None, *args: str, **options: Any) -> Any:
-        return dict(INFO)
+        return _describe_server()
 
 
 class _AsyncClient(_Adapting, AsyncFakeRedis):  # type: ignore[misc]
     async def _info(self) -> dict[str, Any]:
-        return dict(INFO)
+        return _describe_server()
 
     def info(self, section: str | None = None, *args: str, **options: Any) -> Awaitable[Any]:
         return self._info()

@@ -1,7 +1,6 @@
 """One attempt of a job, in a thread or in a process of its own: from a task to its last word."""
 
 import asyncio
-import time
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -40,23 +39,29 @@ def build_timeout(seconds: float) -> type[JobTimeoutException]:
 class LiveAttempt(NoAttempt):
     """An attempt whose worker writes everything, with the rest of what it records.
 
-    `report` takes a report as JSON. `check_stop` is called before each; what it raises is raised in the job.
-    `run_coroutine` runs what an async job does, by default on a loop of its own.
+    `report` takes a report as JSON, `now` tells the time. `check_stop` is called before each report; what it raises is
+    raised in the job. `run_coroutine` runs what an async job does, by default on a loop of its own.
     """
 
     def __init__(
         self,
         report: Callable[[str], None],
+        now: Callable[[], float],
         check_stop: Callable[[], None] | None = None,
         run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
     ) -> None:
         self._report = report
+        self._now = now
         self._check_stop = check_stop
         self._run_coroutine = run_coroutine
 
     def report(self, progress: dict[str, Any]) -> None:
         """Hand a progress report to the worker."""
         self._report(write_json(progress))
+
+    def now(self) -> float:
+        """Return the time in seconds since 1970, by Redis' clock."""
+        return self._now()
 
     def check_stop(self) -> None:
         """Raise what ends the job, once somebody has stopped it."""
@@ -78,14 +83,14 @@ def perform(
         enter(attempt)
         result = job.perform()
         value = "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
-        return Word("finished", task, value, ended=time.time()), None
+        return Word("finished", task, value, ended=task.now()), None
     except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
         return describe_failure(task, error), error
 
 
 def describe_failure(task: Task, error: BaseException) -> Word:
     """Return the last word of a task that ended with `error`."""
-    return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=time.time())
+    return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=task.now())
 
 
 def _name_end(error: BaseException) -> str:

@@ -59,7 +59,7 @@ class Child:
 
     def _perform(self) -> tuple[Word, BaseException | None]:
         seconds, run = self._task.timeout_seconds, self._surroundings.context.run
-        attempt = LiveAttempt(self._report, run_coroutine=self._surroundings.loop.run)
+        attempt = LiveAttempt(self._report, self._task.now, run_coroutine=self._surroundings.loop.run)
         if math.isinf(seconds):
             return run(perform, self._task, self._job_class, self._connection, attempt)
         try:

@@ -1,11 +1,15 @@
 """An execution of a job as it was taken, and what it has to say."""
 
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Task(NamedTuple):
-    """One execution of a job; `started` is in seconds since the epoch, the lifetimes are RQ's, '' where it has none."""
+    """One execution of a job; the lifetimes are RQ's, '' where it has none.
+
+    It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
+    """
 
     id: str
     execution: str
@@ -18,11 +22,16 @@ class Task(NamedTuple):
     losses: int
     callback: str
     started: float
+    taken_at: float = 0.0
 
     @property
     def member(self) -> str:
         """How RQ's registries and our leases name it."""
         return f"{self.id}:{self.execution}"
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch: when it started, and monotonic time since."""
+        return self.started + time.monotonic() - self.taken_at
 
 
 class Word(NamedTuple):

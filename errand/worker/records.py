@@ -11,6 +11,7 @@ from redis import Redis
 from rq.utils import as_text
 
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.worker.execution import Queues, Task, Word
 from errand.worker.trace import LOST_TRACE
@@ -45,8 +46,8 @@ class Lifetimes:
 class Records:
     """The scripts, as one process of the worker `name` calls them; `ending` are the values of those that end jobs.
 
-    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. Every
-    method may raise RedisError.
+    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `clock` is the
+    process', which hears the time from here. Every method may raise RedisError.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Records:
         lifetimes: Lifetimes,
         ending: Mapping[str, Value] | None = None,
         codes: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.redis = redis
+        self.clock = clock or Clock()
         self._name = name
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
@@ -75,23 +78,27 @@ class Records:
 
         `again` is 1 where the same was asked before and the reply did not come, 2 if then nothing new shall be taken.
         """
-        now = time.time()
-        args: list[Any] = [*self._head(now), len(words)]
+        head = self._head()
+        now, asked_at = float(head[3]), time.monotonic()
+        args: list[Any] = [*head, len(words)]
         for word in words:
             args += _write_word(word)
         served = queues or Queues([], in_turn=False)
         args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
-        answers, tasks, aside, wait_ms = self._turn(args=[*args, *served.names, *executions, *served.rates])
+        answers, tasks, aside, wait_ms, at_us = self._turn(args=[*args, *served.names, *executions, *served.rates])
+        self.clock.note(at_us, asked_at)
         return Turn(
             [answer.decode() for answer in answers],
-            [_read_task(fields, now) for fields in tasks],
+            [_read_task(fields, now, asked_at) for fields in tasks],
             _read_pairs([text for pair in aside for text in pair]),
             None if wait_ms < 0 else wait_ms / 1000,
         )
 
     def hold(self) -> tuple[bool, dict[str, float]]:
         """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""
-        known, held = self._hold(args=[*self._head(), self._lifetimes.worker_seconds, HELD_SECONDS])
+        head, asked_at = self._head(), time.monotonic()
+        known, held, at_us = self._hold(args=[*head, self._lifetimes.worker_seconds, HELD_SECONDS])
+        self.clock.note(at_us, asked_at)
         return bool(known), {_read_text(held[i]): _read_timeout(held[i + 1]) for i in range(0, len(held), 2)}
 
     def recover(self) -> list[tuple[str, str]]:
@@ -118,12 +125,14 @@ class Records:
         id, _, execution = member.rpartition(":")
         queue = self.redis.hget(keys.JOB + id, "origin")
         started = self.redis.hget(keys.EXECUTION + member, "created_at")
-        started_at = float(started or time.time())
-        return Task(id, execution, as_text(queue or b""), b"", timeout_seconds, "", "", "", 0, "", started_at)
+        now = self.clock.now()
+        started_at = float(started or now)
+        taken_at = time.monotonic() - max(0.0, now - started_at)
+        return Task(id, execution, as_text(queue or b""), b"", timeout_seconds, "", "", "", 0, "", started_at, taken_at)
 
-    def _head(self, now: float | None = None) -> list[Any]:
-        now = now or time.time()
-        times = self._lifetimes
+    def _head(self) -> list[Any]:
+        self.clock.ask(self.redis)
+        now, times = self.clock.now(), self._lifetimes
         return [
             self._name,
             int(times.lease_seconds * 1000),
@@ -160,7 +169,7 @@ def _write_word(word: Word) -> list[Any]:
     ]
 
 
-def _read_task(fields: list[bytes], started: float) -> Task:
+def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
     id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields
     return Task(
         id.decode(),
@@ -174,6 +183,7 @@ def _read_task(fields: list[bytes], started: float) -> Task:
         int(losses),
         callback.decode(errors="replace"),
         started,
+        taken_at,
     )
 
 

@@ -127,7 +127,7 @@ class Runner:
                 raise JobStopped
 
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
-        attempt = LiveAttempt(report, check_stop, run_coroutine)
+        attempt = LiveAttempt(report, task.now, check_stop, run_coroutine)
         word, error = perform(task, self._job_class, self._connection, attempt)
         if isinstance(error, CancelledError) and running.error is not None:
             error = running.error()

@@ -22,6 +22,7 @@ from errand.contract.code import hash_codes
 from errand.contract.hooks import find_hooks
 from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
 from errand.redis.failover import renew
 from errand.redis.refusals import find_refusal
@@ -35,13 +36,14 @@ from errand.worker.execution import Queues, Task
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
+from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
 from errand.worker.processes.handles import Pulse
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
-from errand.worker.records import Lifetimes, Records
+from errand.worker.records import Lifetimes, Records, format_time
 from errand.worker.runner import Plan, Runner
 from errand.worker.settings import WorkerSettings
 from errand.worker.shared.streams import Streams
@@ -68,6 +70,7 @@ class ErrandWorker(Worker):
         names = [queue if isinstance(queue, str) else queue.name for queue in queues]
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
         self._settings = _read_settings(WorkerSettings)
+        self._clock = Clock(self.log.warning)
         self._ending = Webhooks(types).values
         self._types = WorkerTypes(self.connection, self.name, hash_codes(types), self.worker_ttl + 60)
         self._connector: SyncConnector = PoolConnector(self.connection)
@@ -80,7 +83,8 @@ class ErrandWorker(Worker):
         self._strays = Strays(self._build_records(), self.queue_names())
         self._sweep = Sweep(self.connection)
         self._parked = ParkedJobs(self.connection)
-        self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types)
+        self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
+        self._registries = Registries(self, self._clock)
 
     def _set_ip_address(self, connection: Redis) -> None:
         try:
@@ -152,12 +156,19 @@ class ErrandWorker(Worker):
     def subscribe(self) -> None:
         """Leave RQ's commands to the supervisor; RQ starts a thread, which must not be there before a fork."""
 
+    def register_birth(self) -> None:
+        """Make the worker known to RQ, with Redis' time in the place of this host's."""
+        super().register_birth()  # type: ignore[no-untyped-call]
+        self._clock.ask(self.connection)
+        now = format_time(self._clock.now())
+        self.connection.hset(self.key, mapping={"birth": now, "last_heartbeat": now})
+
     def register_again(self) -> None:
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
         self._schedules.tell_files_again()
         with suppress(OutOfMemoryError):
             self._types.tell()
-            self.register_birth()  # type: ignore[no-untyped-call]
+            self.register_birth()
 
     def reconnect(self) -> None:
         """Let what the chores use connect anew."""
@@ -173,27 +184,30 @@ class ErrandWorker(Worker):
         self._schedules.run()
         self._sweep.run()
         self._parked.run()
-        if self.should_run_maintenance_tasks:
-            try:
-                super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
-            except RedisError:
-                raise
-            except Exception:
-                self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
+        try:
+            self._registries.run()
+        except RedisError:
+            raise
+        except Exception:
+            self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
         self._strays.run()
 
     def _build_records(self) -> Records:
         results_seconds = int(self.default_result_ttl)
         lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
-        return Records(self._connector.connect(WORKER), self.name, lifetimes, self._ending, self._types.codes)
+        return Records(
+            self._connector.connect(WORKER), self.name, lifetimes, self._ending, self._types.codes, self._clock
+        )
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
+        self._clock.silence()  # the supervisor tells
         connection = self._connector.connect(JOBS)
         surroundings = Surroundings(self._hooks, Streams())
         run_jobs_here()
         Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
 
     def _run_child(self, task: Task) -> None:
+        self._clock.silence()
         connection = self._connector.connect(JOBS)
         surroundings = LoneSurroundings(self._hooks, Streams())
         run_jobs_here()

@@ -23,7 +23,7 @@ BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
 
 
 def new_job(**options: Any) -> NewJob:
-    return NewJob(LOG, {"text": "x"}, **options)
+    return NewJob(LOG, {"text": "x"}, **{"created_at": datetime.now(UTC), **options})
 
 
 async def try_store(enqueuer: Enqueuer, job: NewJob, claim: Claim = CLAIM) -> Stored | list[str]:

@@ -133,7 +133,7 @@ def test_a_step_that_is_sent_twice_is_done_once(
     put(use)
     slot = None if by_hand else make_due(redis)
     job = TICK.build_job(TYPES["log"], slot)
-    runs, token = [note_run("", slot, job.id)], read(use).token
+    runs, token = [note_run(0, "", slot, job.id)], read(use).token
     keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, runs, slot, slot and slot + 3600)
     script = redis.register_script(read_script("schedules/run"))
     assert script(keys=keys, args=args) == b"queued"
@@ -146,7 +146,7 @@ def test_a_run_by_hand_of_a_schedule_deleted_meanwhile_stores_nothing(
 ) -> None:
     put(use)
     job, token = TICK.build_job(TYPES["log"]), read(use).token
-    keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, [note_run("", None, job.id)])
+    keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, [note_run(0, "", None, job.id)])
     use(lambda schedules: schedules.delete("tick"))
     assert redis.register_script(read_script("schedules/run"))(keys=keys, args=args) is None
     assert redis.keys("rq:*") == []

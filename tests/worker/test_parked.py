@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -52,7 +53,9 @@ class Worker:
 def store(redis: Redis, settings: QueueSettings, count: int = 1, **options: Any) -> list[str]:
     """Store jobs of the type tally, as the API does; return their ids."""
     builder = CallBuilder(settings, {"tally": TALLY})
-    jobs = [NewJob(TALLY, {"number": number}, **options) for number in range(count)]
+    jobs = [
+        NewJob(TALLY, {"number": number}, created_at=datetime.now(UTC), **options) for number in range(count)
+    ]  # each with a time of its own, as if it were posted alone
     keys, args = builder.build(jobs)
     redis.register_script(read_script("store/enqueue"))(keys, args)
     return [job.id for job in jobs]

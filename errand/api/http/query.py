@@ -44,7 +44,24 @@ def _list_names(dependant: Dependant) -> set[str]:
     return own.union(*map(_list_names, dependant.dependencies))
 
 
-async def read_run_at(
+@dataclass(frozen=True)
+class Due:
+    """When a job may run, as it was asked for: so long from when it is stored, or then; neither is at once."""
+
+    delay_seconds: float | None = None
+    run_at: datetime | None = None
+
+    def find(self, now: datetime) -> datetime | None:
+        """Return when that is for a job that is stored `now`, None for at once. Raises Problem 422."""
+        if self.delay_seconds:
+            return now + timedelta(seconds=self.delay_seconds)
+        moment = self.run_at or now
+        if moment - now > FARTHEST:
+            raise _refuse("run_at", f"it is more than {FARTHEST.days} days away")
+        return moment if moment > now else None
+
+
+async def read_due(
     delay_seconds: Annotated[
         float | None,
         Query(ge=0, le=FARTHEST.total_seconds(), allow_inf_nan=False, description="Run it this many seconds from now."),
@@ -56,24 +73,18 @@ async def read_run_at(
             description="Run it then: RFC 3339 with offset, `2026-12-24T18:00:00+01:00`. A past time means now.",
         ),
     ] = None,
-) -> datetime | None:
-    """Return when the job may run, None for now. Raises Problem 422."""
-    now = datetime.now(UTC)
+) -> Due:
+    """Return when the job may run; what that means, Redis' clock says when it is stored. Raises Problem 422."""
     if delay_seconds is not None and run_at is not None:
         raise _refuse("run_at", "give delay_seconds or run_at, not both")
-    if delay_seconds:
-        return now + timedelta(seconds=delay_seconds)
-    moment = read_moment(run_at, "run_at") if run_at is not None else now
-    if moment - now > FARTHEST:
-        raise _refuse("run_at", f"it is more than {FARTHEST.days} days away")
-    return moment if moment > now else None
+    return Due(delay_seconds, None if run_at is None else read_moment(run_at, "run_at"))
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of a new job beside its payload, by the names that `NewJob` has."""
+    """What is asked of a new job beside its payload, but for `due` by the names that `NewJob` has."""
 
-    run_at: datetime | None = None
+    due: Due = Due()
     after: tuple[str, ...] = ()
     on_failure: Literal["cancel", "run", "wait"] = "cancel"
     at_front: bool = False
@@ -81,10 +92,13 @@ class Options:
     limit: tuple[str, int] | None = None
     webhook: str | None = None
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """They as arguments of `NewJob`."""
-        return vars(self)
+    def give(self, now: datetime) -> dict[str, Any]:
+        """Return them as arguments of `NewJob`, for a job that is stored `now`. Raises Problem 422."""
+        given = {**vars(self), "created_at": now, "run_at": self.due.find(now)}
+        del given["due"]
+        if self.after and given["run_at"]:
+            raise _refuse("after", "a job waits for others or for a time, not for both")
+        return given
 
 
 PLAIN = Options()
@@ -92,7 +106,7 @@ PLAIN = Options()
 
 async def read_options(
     request: Request,
-    run_at: Annotated[datetime | None, Depends(read_run_at)],
+    due: Annotated[Due, Depends(read_due)],
     after: Annotated[
         list[UUID], Query(max_length=PARENT_LIMIT, description="Run it after this job has finished; may repeat.")
     ] = [],  # noqa: B006 - FastAPI's form
@@ -120,8 +134,6 @@ async def read_options(
         raise _refuse("concurrency", "give concurrency_key and concurrency together")
     if concurrency_key and concurrency_key.endswith((":allowed", ":rate_limited")):
         raise _refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
-    if after and run_at:
-        raise _refuse("after", "a job waits for others or for a time, not for both")
     if webhook is not None:
         try:
             get_road(request).webhooks.check(webhook)
@@ -129,7 +141,7 @@ async def read_options(
             raise _refuse("webhook", str(error)) from None
     limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
     parents = tuple(dict.fromkeys(map(str, after)))
-    return Options(run_at, parents, on_failure, at_front, tuple(dict.fromkeys(tag)), limit, webhook)
+    return Options(due, parents, on_failure, at_front, tuple(dict.fromkeys(tag)), limit, webhook)
 
 
 def read_moment(text: str, parameter: str) -> datetime:

@@ -1,7 +1,7 @@
 """`/v1/batches`: many jobs of one type, stored all or none, counted together."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -69,9 +69,14 @@ def _build_model(job: Job[..., Any]) -> type[BaseModel]:
 def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[Response]]:
     async def enqueue_batch(request: Request, options: Given = PLAIN) -> Response:
         body: Any = await read_body(request, model)
-        new = _build_jobs(job, body.items, options)
+        _check_links(body.items, options)
+        batch = str(uuid4())
+
+        def build(now: datetime) -> list[NewJob]:
+            return _build_jobs(job, body.items, batch, options.give(now))
+
         claim = await read_claim(request, body)
-        new, statuses, headers = await store_once(get_road(request), new, claim, (str(new[0].batch), job.type))
+        new, statuses, headers = await store_once(get_road(request), batch, build, claim, job.type)
         link = batch_link(id := str(new[0].batch))
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
         answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
@@ -81,14 +86,17 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
     return enqueue_batch
 
 
-def _build_jobs(job: Job[..., Any], items: list[BaseModel], options: Options) -> Sequence[NewJob]:
-    """Return the jobs of a new batch: they share its time, and their ids follow from its own. Raises Problem 422."""
+def _check_links(items: list[BaseModel], options: Options) -> None:
+    """Raise Problem 422 where the items would wait for too many jobs, all together."""
     if len(items) * len(options.after) > keys.LINKS_LIMIT:
         detail = f"{len(items):,} items times {len(options.after)} jobs are too many; {keys.LINKS_LIMIT:,} at most"
         raise refuse_input([{"loc": ("after",), "msg": detail}], in_body=False)
-    batch, now = str(uuid4()), datetime.now(UTC)
+
+
+def _build_jobs(job: Job[..., Any], items: list[BaseModel], batch: str, given: dict[str, Any]) -> list[NewJob]:
+    """Return the jobs of a new batch: they share its time, and their ids follow from its own."""
     return [
-        NewJob(job, job.payload.dump(item), batch=batch, id=id, created_at=now, **options.given)
+        NewJob(job, job.payload.dump(item), batch=batch, id=id, **given)
         for id, item in zip(derive_ids(batch, len(items)), items, strict=True)
     ]
 

@@ -23,12 +23,12 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, try a write, and tell whether what is acknowledged would survive a power cut.
 
-    `null`: the server does not say.
+    `null`: the server does not say. `clock` is there where this host's is off.
     """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
         try:
-            found = await check_server(road.redis)
+            found = await check_server(road.redis, road.clock)
         except EvictingServerError as error:
             response.status_code = 503
             return {"status": "refused", "redis": {"detail": str(error)}}
@@ -39,4 +39,5 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
         await road.probe.check()
-    return {"status": "ok", "redis": redis}
+    clock = {"offset_seconds": round(road.clock.offset_seconds, 1), "detail": road.clock.complaint}
+    return {"status": "ok", "redis": redis, **({"clock": clock} if road.clock.complaint else {})}

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
@@ -68,8 +69,12 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
     async def enqueue(request: Request, options: Given = PLAIN) -> JSONResponse:
         body = await read_body(request, job.payload.model)
-        new = NewJob(job, job.payload.dump(body), **options.given)
-        (new,), (status,), headers = await store_once(get_road(request), [new], await read_claim(request, body))
+        payload, id = job.payload.dump(body), str(uuid4())
+
+        def build(now: datetime) -> list[NewJob]:
+            return [NewJob(job, payload, id=id, **options.give(now))]
+
+        (new,), (status,), headers = await store_once(get_road(request), id, build, await read_claim(request, body))
         headers = {"Location": job_link(new.id), **headers}
         seconds = wait.read_wait(request)
         waited = None if seconds is None else await wait.wait_for_new(get_road(request), new.id, seconds)
@@ -103,12 +108,12 @@ async def read_job(request: Request, id: str) -> Response:
         applied = wait.tell_applied(seconds)
     if job is None:
         raise missing(id, "job")
-    return conditional.answer_with_tag(request, show_job(job), _advise(job) | applied)
+    return conditional.answer_with_tag(request, show_job(job), _advise(job, get_road(request).clock.now()) | applied)
 
 
-def _advise(job: JobStatus) -> dict[str, str]:
+def _advise(job: JobStatus, now: float) -> dict[str, str]:
     """Return `Retry-After` for a job that has not ended: one second, or until it is due."""
     if job.status in ENDED:
         return {}
-    due = datetime.fromisoformat(job.run_at) if job.run_at else datetime.now(UTC)
-    return {"Retry-After": str(max(1, math.ceil((due - datetime.now(UTC)).total_seconds())))}
+    due = datetime.fromisoformat(job.run_at).timestamp() if job.run_at else now
+    return {"Retry-After": str(max(1, math.ceil(due - now)))}

@@ -62,7 +62,7 @@ async def read_queues(request: Request) -> JSONResponse:
     """Return the queues that the job types name and those that Redis knows, with their jobs by status."""
     async with redis_deadline():
         queues = await get_road(request).queues.read_all()
-    return JSONResponse({"items": [_show(queue) for queue in queues]})
+    return JSONResponse({"items": [_show(request, queue) for queue in queues]})
 
 
 @router.get("/{name}", response_model=QueueView, summary="Read a queue")
@@ -70,7 +70,7 @@ async def read_queue(request: Request, name: str) -> JSONResponse:
     """Return a queue with its jobs by status."""
     async with _known(name):
         queue = await get_road(request).queues.read(name)
-    return JSONResponse(_show(queue))
+    return JSONResponse(_show(request, queue))
 
 
 @router.post("/{name}/pause", response_model=QueueView, summary="Pause a queue")
@@ -78,7 +78,7 @@ async def pause_queue(request: Request, name: str) -> JSONResponse:
     """Let Errand's workers take no more jobs from a queue; those that run end, and what is posted waits."""
     async with _known(name, "Redis did not answer; the queue may have been paused"):
         queue = await get_road(request).queues.pause(name)
-    return JSONResponse(_show(queue))
+    return JSONResponse(_show(request, queue))
 
 
 @router.post("/{name}/resume", response_model=QueueView, summary="Resume a queue")
@@ -86,7 +86,7 @@ async def resume_queue(request: Request, name: str) -> JSONResponse:
     """Let workers take the jobs of a paused queue again."""
     async with _known(name, "Redis did not answer; the queue may have been resumed"):
         queue = await get_road(request).queues.resume(name)
-    return JSONResponse(_show(queue))
+    return JSONResponse(_show(request, queue))
 
 
 async def check_queue(request: Request, name: str) -> None:
@@ -105,14 +105,14 @@ async def _known(name: str, *detail: str) -> AsyncIterator[None]:
             raise Problem(404, "no-such-queue", f"There is no queue {name[:64]!r}; there are {listed}") from None
 
 
-def _show(queue: QueueStatus) -> dict[str, Any]:
+def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
     link = f"/v1/queues/{quote(queue.name, safe='')}"
     return {
         "name": queue.name,
         "paused": queue.paused,
         "state": queue.state,
         "oldest_at": queue.oldest_at,
-        "oldest_seconds": read_age(queue.oldest_at),
+        "oldest_seconds": read_age(queue.oldest_at, get_road(request).clock.now()),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
         "waiting": [asdict(one) for one in queue.waiting],
         "links": {"self": link},

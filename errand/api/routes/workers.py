@@ -58,9 +58,10 @@ async def read_workers(request: Request) -> JSONResponse:
     """Return the workers with what they hold; `heartbeat_seconds` tells how long ago each was last heard."""
     async with redis_deadline():
         workers = await get_road(request).workers.read_all()
-    return JSONResponse({"items": [_show(worker) for worker in workers]})
+    now = get_road(request).clock.now()
+    return JSONResponse({"items": [_show(worker, now) for worker in workers]})
 
 
-def _show(worker: WorkerStatus) -> dict[str, Any]:
+def _show(worker: WorkerStatus, now: float) -> dict[str, Any]:
     jobs = [{**asdict(job), "links": {"self": job_link(job.id)}} for job in worker.jobs]
-    return {**asdict(worker), "heartbeat_seconds": read_age(worker.heartbeat_at), "jobs": jobs}
+    return {**asdict(worker), "heartbeat_seconds": read_age(worker.heartbeat_at, now), "jobs": jobs}

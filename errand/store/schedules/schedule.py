@@ -84,9 +84,9 @@ def schedule_file(job: Job[..., Any]) -> Schedule | None:
     return Schedule(FILE_PREFIX + job.type, job.type, job.payload.bind(), cron.expression, timezone=cron.timezone)
 
 
-def note_run(status: str, slot: int | None, job: str | None = None, detail: str | None = None) -> str:
+def note_run(now: float, status: str, slot: int | None, job: str | None = None, detail: str | None = None) -> str:
     """Return a run as it is kept; `status` is what became of the slot where there is no job to tell."""
-    noted = {"slot": slot, "at": write_time(datetime.now(UTC).timestamp()), "job": job, "detail": detail}
+    noted = {"slot": slot, "at": write_time(now), "job": job, "detail": detail}
     noted["status"] = None if job else status
     return json.dumps({name: value for name, value in noted.items() if value is not None})
 

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -147,8 +147,9 @@ class Schedules:
             schedule = found.schedule
             if schedule.type not in self._types:
                 raise UnknownTypeError(schedule.type)
-            job = schedule.build_job(self._types[schedule.type])
-            runs = [note_run("", None, job.id)]
+            now = self._builder.clock.moment()
+            job = replace(schedule.build_job(self._types[schedule.type]), created_at=now)
+            runs = [note_run(now.timestamp(), "", None, job.id)]
             keys, args = build_run(self._builder, schedule, found.token, job, runs)
             if answer := await self._run(keys=keys, args=args):
                 return job, answer.decode()

@@ -3,7 +3,6 @@
 from redis import Redis
 from rq import Queue
 from rq.scheduler import RQScheduler
-from rq.utils import now, utcformat
 
 from errand.redis.lua.loader import read_script
 
@@ -35,7 +34,5 @@ class DueJobs:
 
     def _move(self, queue: Queue) -> int:
         lock = RQScheduler.get_locking_key(queue.name)
-        moved: int = self._script(
-            keys=[lock], args=[queue.name, MOST_AT_ONCE, LOCK_SECONDS, utcformat(now()), TAKE_OVER_MS]
-        )
+        moved: int = self._script(keys=[lock], args=[queue.name, MOST_AT_ONCE, LOCK_SECONDS, TAKE_OVER_MS])
         return moved

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from errand.contract.job import Job
 from errand.redis import keys
+from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.redis.memory import FullRedisError, Memory
 from errand.store.fields import CallBuilder
@@ -48,9 +49,11 @@ class Due:
 class DueSchedules:
     """Gives the jobs of the slots that are due, and tells Redis the job files' own schedules."""
 
-    def __init__(self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]]) -> None:
+    def __init__(
+        self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]], clock: Clock | None = None
+    ) -> None:
         self._redis, self._types = redis, types
-        self._builder = CallBuilder(settings, types)
+        self._builder = CallBuilder(settings, types, clock)
         steps = ("due", "put", "run")
         self._look, self._put, self._run = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
         self._are_files_told = False
@@ -117,7 +120,7 @@ class DueSchedules:
             self._leave(due, now)
             return False
         step = plan(due.schedule.rhythm, due.slot, now, due.schedule.catch_up)
-        job, runs = self._decide(due, step, type)
+        job, runs = self._decide(due, step, type, now)
         keys, args = build_run(self._builder, due.schedule, due.token, job, runs, due.slot, step.next)
         answer = self._run(keys=keys, args=args)
         return not isinstance(answer, list)  # the job that it should wait for has just expired: once more, later
@@ -131,20 +134,20 @@ class DueSchedules:
         self._are_files_told = False  # it may be a file's whose last worker has gone
         logger.warning("Schedule %s waits for a worker that knows its type, %s", name, due.schedule.type)
 
-    def _decide(self, due: Due, step: Step, type: Job[..., Any]) -> tuple[NewJob | None, list[str]]:
+    def _decide(self, due: Due, step: Step, type: Job[..., Any], now: int) -> tuple[NewJob | None, list[str]]:
         """Return the job to store, if any, and what is noted of the slots that pass now."""
         runs = []
         if step.missed:
             first, last = step.missed
             until = f", nor for those until {write_time(last)}" if last > first else ""
-            runs.append(note_run("missed", first, detail="no worker was there in time" + until))
+            runs.append(note_run(now, "missed", first, detail="no worker was there in time" + until))
         if step.run is None:
             return None, runs
         if due.last_job and due.schedule.overlap == "skip":
             detail = f"job {due.last_job} of an earlier slot had not ended"
-            return None, [*runs, note_run("skipped", step.run, detail=detail)]
+            return None, [*runs, note_run(now, "skipped", step.run, detail=detail)]
         job = due.schedule.build_job(type, step.run, due.last_job)
-        return job, [*runs, note_run("", step.run, job.id)]
+        return job, [*runs, note_run(now, "", step.run, job.id)]
 
 
 def _read_due(found: list[bytes]) -> Due:

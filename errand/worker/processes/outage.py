@@ -13,24 +13,28 @@ class Outage:
 
     `clock_seconds` stands still while it does not: a job's end can't be told then, so the time must not count against
     it. After a pause the leases of others may have ended, their owners alive: they get a whole lease's time to come
-    first. Pauses are measured by the clock on the wall, for the other one stands still while a machine sleeps.
+    first, and so where Redis' clock has jumped, as at a failover to a server whose own differs. Pauses are measured by
+    the clock on the wall, for the other one stands still while a machine sleeps.
     """
 
     def __init__(self, lease_seconds: float) -> None:
         self._lease_seconds = lease_seconds
         self.clock_seconds = 0.0
         self._answered_at = self._steady_since = 0.0
+        self._epoch: float | None = None
         self._is_away = False
         self._complaint = ""
 
-    def note_answer(self) -> None:
-        """Note that Redis has answered; say so after an outage."""
+    def note_answer(self, epoch: float = 0.0) -> None:
+        """Note that Redis has answered; say so after an outage. `epoch` is what `Clock.epoch` says since."""
         if self._is_away:
             logger.warning("Redis answers again")
         pause_seconds = max(0.0, time.time() - self._answered_at)
         if pause_seconds < STEADY_SECONDS:
             self.clock_seconds += pause_seconds
-        if pause_seconds > self._lease_seconds / 2:
+        jump_seconds = 0.0 if self._epoch is None else abs(epoch - self._epoch)
+        self._epoch = epoch
+        if max(pause_seconds, jump_seconds) > self._lease_seconds / 2:
             self._steady_since = time.monotonic()
         self._answered_at = time.time()
         self._is_away = False

@@ -212,7 +212,7 @@ class Supervisor:
         try:
             self._role.look()
             known, held = self._records.hold()
-            self._outage.note_answer()
+            self._outage.note_answer(self._records.clock.epoch)
             if not known:
                 self._duties.register_again()
             self._held = held

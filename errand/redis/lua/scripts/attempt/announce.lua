@@ -1,7 +1,12 @@
 #!lua flags=allow-oom
--- Lists a job that another job has stored with RQ's own means, and wakes the idle; both may be done twice.
--- ARGV  its queue, its type, its id, when it was created in microseconds
--- include base, index
+-- Lists a job that another job has stored with RQ's own means, and wakes the idle; both may be done twice. RQ has given it
+-- the times of its host.
+-- ARGV  its queue, its type, its id
+-- include base, clock, time, index
 
-add_to_indexes(ARGV[1], ARGV[2], {}, {ARGV[4], ARGV[3]})
+local microseconds, hash = read_time(), keys.JOB .. ARGV[3]
+if call('EXISTS', hash) == 1 then
+  call('HSET', hash, 'created_at', now_text, 'enqueued_at', now_text)
+end
+add_to_indexes(ARGV[1], ARGV[2], {}, {string.format('%.0f', microseconds), ARGV[3]})
 call('PUBLISH', keys.WORK, ARGV[1])

@@ -2,11 +2,13 @@
 -- it ran must not come back as half a hash. (Like all that plain workers send, it is no script that may write in a
 -- full Redis.)
 -- KEYS  the job's hash
--- Returns the job's batch, false where it has none or is gone.
+-- Returns the job's batch, false where it has none or is gone, and the time in microseconds.
 -- include base
 
-if call('EXISTS', KEYS[1]) == 0 then return false end
+local clock = call('TIME')
+local microseconds = clock[1] * 1000000 + clock[2]
+if call('EXISTS', KEYS[1]) == 0 then return {false, microseconds} end
 call('HINCRBY', KEYS[1], 'errand_attempts', 1)
 call('HDEL', KEYS[1], 'errand_progress', 'errand_error')
 call('PUBLISH', keys.EVENTS, KEYS[1]:match('[^:]+$')) -- for those who watch the job
-return call('HGET', KEYS[1], 'errand_batch')
+return {call('HGET', KEYS[1], 'errand_batch'), microseconds}

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- Cancels a job that has not begun, asks for the stop of one that runs. Sent twice, because a reply was lost, it
 -- changes nothing and answers the same: the job keeps the token of the call.
--- ARGV  now in seconds, now in RQ's format, how many seconds canceled jobs are kept that don't say so themselves, the
---       call's token, the job's id
+-- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the job's id
 -- Returns false (it is not there), 'canceled', 'stopped', 'started' (its workers have been told: ask again), or why
 -- it can't be with a space before it.
--- include base, clock, jobs, keep, dependents
+-- include base, clock, time, jobs, keep, dependents
 
-now, now_text, failure_seconds = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local token, id = ARGV[4], ARGV[5]
+read_time()
+failure_seconds = tonumber(ARGV[1])
+local token, id = ARGV[2], ARGV[3]
 local hash = keys.JOB .. id
 local UNSTARTED = keys.UNSTARTED
 

@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- Deletes jobs that don't run, with all their keys; one that has not begun is canceled first. Sent twice, because a
 -- reply was lost, it answers the same: what it did is kept for a minute under the token of the call.
--- ARGV  JSON {token, now in seconds, now_text in RQ's format, failure_seconds, statuses: {status: true, …} that they
+-- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they
 --       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
 -- Returns for each job '' (it is deleted), false (it is not there) or why it can't be.
--- include base, clock, jobs, slots, batch, dependents, job_keys
+-- include base, clock, time, jobs, slots, batch, dependents, job_keys
 
 local request = cjson.decode(ARGV[1])
-now, now_text, failure_seconds = request.now, request.now_text, request.failure_seconds
+read_time()
+failure_seconds = request.failure_seconds
 local memory = keys.DELETED .. request.token
 local KEPT_SECONDS = 60
 local ENDED = keys.ENDED

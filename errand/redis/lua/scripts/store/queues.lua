@@ -1,12 +1,14 @@
 #!lua flags=no-writes
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
--- ARGV  the queue that is asked for, '' for all, now in seconds, then the queues that job types name
+-- ARGV  the queue that is asked for, '' for all, then the queues that job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
--- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why}}.
+-- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why}}, and the time as
+-- TIME tells it.
 -- include base, parked
 
 local LOOKED_AT, COUNTED = 20, 1000
-local asked, now = ARGV[1], ARGV[2]
+local asked, clock = ARGV[1], call('TIME')
+local now = clock[1]
 
 -- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
 local function count(...)
@@ -25,7 +27,7 @@ local function note(name)
     known[name], names[#names + 1] = true, name
   end
 end
-for i = 3, #ARGV do note(ARGV[i]) end
+for i = 2, #ARGV do note(ARGV[i]) end
 for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do note(key:sub(#keys.QUEUE + 1)) end
 table.sort(names)
 
@@ -91,4 +93,4 @@ local described = {}
 for _, name in ipairs(names) do
   if asked == '' or asked == name then described[#described + 1] = describe(name) end
 end
-return cjson.encode({names, described})
+return cjson.encode({names, described, clock})

@@ -1,16 +1,17 @@
 #!lua
 -- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions. Sent twice,
 -- because a reply was lost, it changes nothing and answers the same: each job keeps the token of the call.
--- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token, now, enqueued_at},
+-- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token},
 --       then the jobs' ids
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
--- include base, clock, events, push, jobs, keep, slots
+-- include base, clock, time, events, push, jobs, keep, slots
 
 local request = cjson.decode(ARGV[1])
 local ENDED_BADLY = keys.ENDED_BADLY
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
   'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure'}
-now, now_text = request.now, request.enqueued_at
+read_time()
+now = math.floor(now) -- as RQ scores what is deferred
 
 local function read(hash)
   local found, values = {}, call('HMGET', hash, unpack(FIELDS))

@@ -2,7 +2,7 @@
 -- Reads the workers that RQ lists, ours and others, and what they hold. One whose record has expired is left out.
 -- ARGV  how many of a worker's jobs are described at most
 -- Returns JSON: for each {name, its fields, how many jobs it holds, some of them: {id, type, when it started: in
--- seconds or as text}}.
+-- seconds or as text}}, then the time as TIME tells it.
 -- include base
 
 local FIELDS = {'state', 'queues', 'hostname', 'pid', 'birth', 'last_heartbeat', 'successful_job_count', 'failed_job_count',
@@ -38,4 +38,4 @@ for _, key in ipairs(call('SMEMBERS', keys.WORKERS)) do
     workers[#workers + 1] = {name, found, count, jobs}
   end
 end
-return cjson.encode(workers)
+return cjson.encode({workers, call('TIME')})

@@ -3,18 +3,17 @@
 -- together as `errand`. A plain `rq worker --with-scheduler` that held it finds at its next heartbeat, after a second
 -- at most, that it lost it; until then nothing is moved, so that no job is moved twice.
 -- KEYS  the lock
--- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, now in RQ's format, how long taking over
---       lasts in milliseconds
+-- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, how long taking over lasts in milliseconds
 -- Returns how many were moved.
--- include base, clock, events, push, slots
+-- include base, clock, time, events, push, slots
 
 local queue, taking_over = ARGV[1], keys.TAKEOVER .. ARGV[1]
 local owner = call('GET', KEYS[1])
 call('SET', KEYS[1], 'errand', 'EX', ARGV[3])
-if owner and owner ~= 'errand' then call('SET', taking_over, owner, 'PX', ARGV[5]) end
+if owner and owner ~= 'errand' then call('SET', taking_over, owner, 'PX', ARGV[4]) end
 if call('EXISTS', taking_over) == 1 then return 0 end
-now, now_text = call('TIME')[1], ARGV[4]
-local due = call('ZRANGE', keys.SCHEDULED .. queue, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+local due = call('ZRANGE', keys.SCHEDULED .. queue, '-inf', call('TIME')[1], 'BYSCORE', 'LIMIT', 0, ARGV[2])
+if #due > 0 then read_time() end
 local limits = {}
 for _, id in ipairs(due) do
   local hash = keys.JOB .. id

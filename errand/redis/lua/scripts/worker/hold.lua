@@ -2,8 +2,8 @@
 -- Keeps a worker, what it holds and the list of its types alive.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list
 --       of what it holds: an outage must not end that
--- Returns whether that record is there, and for each execution held its member and the job's timeout in seconds; one
--- whose lease somebody else has ended is let go, and not returned.
+-- Returns whether that record is there, for each execution held its member and the job's timeout in seconds, and the time
+-- in microseconds; an execution whose lease somebody else has ended is let go, and not returned.
 -- include base, clock, worker/head
 
 local held = {}
@@ -23,4 +23,4 @@ if known == 1 then
   call('HSET', worker_key, 'last_heartbeat', now_text)
   call('EXPIRE', worker_key, ARGV[7])
 end
-return {known, held}
+return {known, held, clock[1] * 1000000 + clock[2]}

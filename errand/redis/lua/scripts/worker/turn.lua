@@ -6,8 +6,8 @@
 --       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
 --       taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
--- Returns what became of each word, the jobs taken, those set aside with the reason, and in how many milliseconds
--- there is one that its type's rate holds back now (-1: none).
+-- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
+-- one that its type's rate holds back now (-1: none), and the time in microseconds.
 -- include base, worker/head, worker/rates, worker/park, worker/ends, worker/take, dependents
 
 local at = 6
@@ -78,4 +78,4 @@ end
 wake_takers()
 finish_step()
 count_ends_of_worker()
-return {answers, taken, aside, wait_ms}
+return {answers, taken, aside, wait_ms, clock_us}

@@ -1,0 +1,111 @@
+"""The process' clock: Redis' time at its last answer, and monotonic time since."""
+
+import pytest
+
+from errand.redis import clock as module
+from errand.redis.clock import Clock
+
+START = 1_800_000_000.0
+
+
+class Times:
+    """Both clocks of the `time` module."""
+
+    def __init__(self) -> None:
+        self.host = START
+        self.machine = 50.0
+
+    def time(self) -> float:
+        return self.host
+
+    def monotonic(self) -> float:
+        return self.machine
+
+    def pass_time(self, seconds: float) -> None:
+        self.host += seconds
+        self.machine += seconds
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> Times:
+    times = Times()
+    monkeypatch.setattr(module, "time", times)
+    return times
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def clock(times: Times, told: list[str]) -> Clock:
+    return Clock(told.append)
+
+
+def note(clock: Clock, times: Times, seconds: float, took_seconds: float = 0.0) -> None:
+    """Let an answer come that Redis gave at that time, as its clock says, just before the answer came."""
+    asked_at = times.machine
+    times.pass_time(took_seconds)
+    clock.note(round(seconds * 1_000_000), asked_at)
+
+
+def test_before_the_first_answer_it_is_the_hosts(clock: Clock, times: Times) -> None:
+    assert clock.now() == START
+    assert clock.offset_seconds == 0
+    assert clock.complaint is None
+
+
+def test_it_goes_on_from_the_last_answer_whatever_the_host_says(clock: Clock, times: Times) -> None:
+    note(clock, times, START - 600)
+    times.pass_time(5)
+    times.host += 3 * 3600
+    assert clock.now() == START - 595
+    assert clock.moment().timestamp() == START - 595
+
+
+@pytest.mark.parametrize("jump_seconds", [-7200, 7200])
+def test_it_follows_redis_own_clock_where_that_jumps(clock: Clock, times: Times, jump_seconds: float) -> None:
+    note(clock, times, START)
+    times.pass_time(1)
+    note(clock, times, START + 1 + jump_seconds)
+    assert clock.now() == START + 1 + jump_seconds
+
+
+def test_a_slow_answer_does_not_set_it_back(clock: Clock, times: Times) -> None:
+    note(clock, times, START)
+    note(clock, times, START + 0.1, took_seconds=1.5)  # Redis read its clock early on, and the answer took its time
+    assert clock.now() == START + 1.5
+    note(clock, times, START + 2.9, took_seconds=1.5)
+    assert clock.now() == START + 3
+
+
+def test_a_wrong_host_is_told_once_and_again_when_it_changes(clock: Clock, times: Times, told: list[str]) -> None:
+    for _ in range(3):
+        note(clock, times, times.host - 600)
+        times.pass_time(1)
+    assert told == ["this host's clock is 600.0 s ahead of Redis'; Errand goes by Redis'. Set one of them right"]
+    note(clock, times, times.host + 5)
+    assert told[1:] == ["this host's clock is 5.0 s behind Redis'; Errand goes by Redis'. Set one of them right"]
+    for _ in range(2):
+        note(clock, times, times.host)
+    assert told[2:] == ["this host's clock agrees with Redis' again"]
+
+
+@pytest.mark.parametrize("offset_seconds", [-1.9, 0, 1.9])
+def test_two_seconds_are_nothing_to_tell(clock: Clock, times: Times, told: list[str], offset_seconds: float) -> None:
+    note(clock, times, times.host - offset_seconds)
+    assert (told, clock.complaint) == ([], None)
+    assert clock.offset_seconds == pytest.approx(offset_seconds, abs=1e-5)
+
+
+def test_in_a_forked_process_it_tells_nothing_more(clock: Clock, times: Times, told: list[str]) -> None:
+    clock.silence()
+    note(clock, times, START - 600)
+    assert told == []
+    assert clock.complaint is not None
+
+
+def test_an_info_without_the_time_is_no_answer(clock: Clock) -> None:
+    assert not clock.note_info({"used_memory": 1}, 0.0)
+    assert clock.now() == START
