@@ -75,12 +75,12 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
         failure_ttl=current.failure_ttl,
         description=job.type,
         status=JobStatus.QUEUED,
-        retry=Retry(len(waits), waits) if (waits := job.retry.draw_seconds()) else None,
+        retry=Retry(job.retry.retries, waits) if (waits := job.retry.draw_seconds()) else None,
         job_id=new_id,
     )
     with suppress(DuplicateJobError):
         queue.enqueue_job(new, unique=True)
     announce = current.connection.register_script(read_script("attempt/announce"))
     with suppress(RedisError):  # the job is stored; a worker that does not hear of it looks four times a second
-        announce(args=[job.queue.name, job.type, new_id])
+        announce(args=[job.queue.name, job.type, new_id, job.retry.policy])
     return new_id

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -121,7 +122,9 @@ class Job(Generic[P, R]):
             raise ContractError(f"{self.where}: run() is a generator; return instead of yield")
         if self.timeout_seconds < 1:
             raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
-        if self.retry.tries < 1:
+        if self.retry.hours is not None and not 0 < self.retry.hours < math.inf:
+            raise ContractError(f"{self.where}: Backoff(hours={self.retry.hours}); give more than 0")
+        if self.retry.retries < 0:
             raise ContractError(
                 f"{self.where}: Backoff(tries={self.retry.tries}); the first attempt counts: at least 1"
             )

@@ -72,14 +72,13 @@ class CallBuilder:
 
     def _describe(self, job: NewJob) -> dict[str, Any]:
         """Return the hash that RQ's `Queue.create_job` would save, less what is a job's own or the script decides."""
-        tries = job.type.retry.tries
         built = self._queues[job.type.queue.name].create_job(
             job.type.path,
             timeout=job.type.timeout_seconds,
             result_ttl=self._settings.result_ttl_seconds,
             failure_ttl=self._settings.failure_ttl_seconds,
             description=job.type.type,
-            retry=Retry(tries - 1) if tries > 1 else None,
+            retry=Retry(job.type.retry.retries) if job.type.retry.retries else None,
             depends_on=_describe_parents(job),
             rate_limit=RateLimit(*job.limit) if job.limit else None,
         )
@@ -107,6 +106,7 @@ def _describe_own(job: NewJob) -> dict[str, str]:
         "errand_batch": job.batch,
         "errand_tags": json.dumps(job.tags) if job.tags else None,
         "errand_on_failure": job.on_failure if job.after and job.on_failure != "cancel" else None,
+        "errand_backoff": job.type.retry.policy,
         "errand_webhook": None if job.batch else job.webhook,  # a batch is told of as a whole
     }
     return {name: value for name, value in own.items() if value}

@@ -40,10 +40,13 @@ class Webhooks:
 
 def _describe(job: Job[..., Any]) -> dict[str, Any]:
     """Return the hash that RQ's `Queue.create_job` would save, less what is a job's own or its parent's."""
-    tries = job.retry.tries
-    retry = Retry(tries - 1) if tries > 1 else None
+    retry = Retry(job.retry.retries) if job.retry.retries else None
     queue = offline_queue(job.queue.name)
     built = queue.create_job(job.path, timeout=job.timeout_seconds, description=job.type, retry=retry)
     fields = [str(part) for pair in built.to_dict().items() if pair[0] not in OWN for part in pair]
+    if job.retry.policy:
+        fields += ["errand_backoff", job.retry.policy]
+    if job.retry.retries and not job.retry.ceilings_seconds:  # too many to list: the script draws none
+        fields += ["retry_intervals", json.dumps(job.retry.draw_seconds())]
     described = {"queue": job.queue.name, "type": job.type, "path": job.path, "parameter": job.payload.whole}
     return {**described, "fields": fields, "ceilings": job.retry.ceilings_seconds}

@@ -1,5 +1,6 @@
 """run.enqueue(…) over a real connection."""
 
+import importlib
 from contextvars import Context
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from redis import Redis
 from rq.job import Job as RqJob
 
+from errand import Backoff
 from jobs import log
 from tests.performing import Perform
 
@@ -91,3 +93,13 @@ def test_a_job_whose_reply_was_lost_is_there_once(
     assert sent_twice
     assert redis.lrange("rq:queue:default", 0, -1) == [id.encode()]
     assert fetch(id, redis).get_status() == "queued"
+
+
+def test_inside_a_job_it_carries_what_no_list_of_waits_can_say(
+    redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = importlib.import_module("jobs.echo")
+    monkeypatch.setattr(echo.run, "retry", Backoff(tries=100_000, hours=1))
+    child = fetch(perform("parent", {"value": "Hi"}).return_value(), redis)
+    assert (child.retries_left, child.retry_intervals) == (99_999, [3600])
+    assert redis.hget(child.key, "errand_backoff") == echo.run.retry.policy.encode()

@@ -38,6 +38,7 @@ BROKEN = {
     "bad_queue": "jobs/bad_queue.py: queue 'Text Messages': use lower-case letters, digits, - and _",
     "no_time": "jobs/no_time.py: timeout_seconds is 0; give at least 1",
     "no_tries": "jobs/no_tries.py: Backoff(tries=0); the first attempt counts: at least 1",
+    "no_hours": "jobs/no_hours.py: Backoff(hours=0); give more than 0",
     "bad_cron": "jobs/bad_cron.py: cron: hour '25' can't be read: write 0 to 23, *, lists (1,2), ranges (1-5) "
     "and steps (*/5)",
     "bad_zone": "jobs/bad_zone.py: timezone: there is no time zone 'Europe/Pariss' in the IANA database; "

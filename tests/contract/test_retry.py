@@ -38,3 +38,13 @@ def test_one_try_has_no_wait() -> None:
 
 def test_thousands_of_tries_are_no_overflow() -> None:
     assert max(Backoff(tries=3000, cap_seconds=60).draw_seconds()) <= 60
+
+
+def test_without_tries_hours_leave_room_for_one_a_second() -> None:
+    assert (Backoff().retries, Backoff(hours=0.5).retries, Backoff(tries=3, hours=0.5).retries) == (4, 1800, 2)
+
+
+def test_what_the_list_says_needs_no_policy() -> None:
+    assert (Backoff().policy, Backoff(tries=51).policy) == ("", "")
+    assert Backoff(tries=52).policy
+    assert Backoff(tries=2, hours=1).policy

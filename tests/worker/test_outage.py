@@ -110,3 +110,15 @@ def test_each_outage_and_each_refusal_is_told_once_and_so_is_its_end(
     over = ["Redis answers again", "Redis refuses nothing any more"]
     assert [record.message for record in caplog.records] == [away, refuses, *over, away, refuses]
     assert [record.levelname for record in caplog.records[:2]] == ["WARNING", "ERROR"]
+
+
+@pytest.mark.parametrize("jump_seconds", [-7200, 7200])
+def test_a_jump_of_redis_own_clock_lets_the_owners_come_first(
+    clock: Clock, watched: Outage, jump_seconds: float
+) -> None:
+    watched.note_answer(jump_seconds)
+    assert not watched.is_over
+    for _ in range(22):
+        clock.pass_time(0.5)
+        watched.note_answer(jump_seconds + 0.1)
+    assert watched.is_over

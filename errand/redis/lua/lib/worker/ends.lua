@@ -2,7 +2,7 @@
 -- Most jobs finish, and nobody waits for them: what these have in common is written in one command for all of them.
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
--- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys
+-- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys, backoff
 -- include parked, worker/head, worker/release, worker/aside, worker/failure, worker/handback, worker/types, worker/park
 
 aside = {} -- jobs set aside: {id, reason}
@@ -10,13 +10,34 @@ local gone = {}
 local counted = {successful_job_count = 0, failed_job_count = 0, total_working_time = 0}
 local finished = {members = {}, executions = {}, queues = {}}
 
+-- The next wait of a job that carries a policy, nothing where its hours are over. The last try comes as they end.
+local function find_wait(word, hash, policy, left, first_start)
+  local wait = draw_wait(policy, left, word.member)
+  if policy.seconds then
+    if not first_start then call('HSET', hash, 'errand_first_start', word.started) end
+    local seconds_left = (tonumber(first_start or '') or word.started) + policy.seconds - clock[1]
+    if seconds_left < 1 then return nil end
+    wait = math.min(wait, math.floor(seconds_left))
+  end
+  return wait
+end
+
 local function retry(word, hash)
   local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry', 'errand_stop',
-    'rate_limit_key')
+    'rate_limit_key', 'errand_backoff', 'errand_first_start')
   local left = tonumber(found[1] or '') or 0
   if left <= 0 or is_to_stop(found[4], word.execution) then return false end
-  local readable, waits = pcall(cjson.decode, found[2] or '[]')
-  local wait = readable and type(waits) == 'table' and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
+  local policy, wait = found[6] and read_backoff(found[6]), nil
+  if policy then
+    wait = find_wait(word, hash, policy, left, found[7])
+    if not wait then
+      call('HSET', hash, 'retries_left', 0)
+      return false
+    end
+  else
+    local waits = read_list(found[2])
+    wait = waits and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
+  end
   wait = math.max(tonumber(wait) or 0, tonumber(word.delay))
   call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
   if wait == 0 then

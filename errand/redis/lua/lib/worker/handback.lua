@@ -8,7 +8,9 @@ local function give_back(id, execution, is_loss, trace)
     release(id, execution)
     return 'deleted'
   end
-  local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key')
+  local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key', 'errand_backoff')
+  local start = found[5] and pcall_redis('HGET', keys.EXECUTION .. id .. ':' .. execution, 'created_at')
+  if type(start) == 'string' then call('HSETNX', hash, 'errand_first_start', start) end
   release(id, execution, found[1] or nil)
   if not found[1] then error('it names no queue') end
   if found[2] ~= 'started' then

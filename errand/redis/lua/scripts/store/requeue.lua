@@ -4,12 +4,13 @@
 -- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token},
 --       then the jobs' ids
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
--- include base, clock, time, events, push, jobs, keep, slots
+-- include base, clock, time, events, push, jobs, keep, slots, backoff
 
 local request = cjson.decode(ARGV[1])
 local ENDED_BADLY = keys.ENDED_BADLY
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
-  'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure'}
+  'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure',
+  'errand_backoff'}
 read_time()
 now = math.floor(now) -- as RQ scores what is deferred
 
@@ -51,9 +52,11 @@ local function refresh(id, hash, job, place)
     call('PERSIST', key)
   end
   call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
-    'errand_cancel')
+    'errand_cancel', 'errand_first_start')
   call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
-  if job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
+  local policy = job.errand_backoff and read_backoff(job.errand_backoff)
+  if policy then call('HSET', hash, 'retries_left', policy.retries)
+  elseif job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
   call('ZREM', keys.FAILED .. job.origin, id)
   call('ZREM', keys.CANCELED .. job.origin, id)
   local record = keys.BATCH .. (job.errand_batch or '')
