@@ -47,7 +47,37 @@ class ResultError(PermanentError):
 
 def describe_error(error: BaseException) -> str:
     """Return an error as the status shows it: JSON of its type and the beginning of its message."""
-    return write_json({"type": type(error).__name__, "message": str(error)[:MESSAGE_LIMIT]})
+    return write_json({"type": name_type(error), "message": read_message(error)})
+
+
+def name_type(error: BaseException) -> str:
+    """Return the name of an error's class, as it was written: a metaclass may have another word for it, or raise."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name
+
+
+def read_message(error: BaseException) -> str:
+    """Return the beginning of an error's text; one that can't be had (`__str__` is a job's code) is told in words."""
+    try:
+        return str.__getitem__(str(error), slice(MESSAGE_LIMIT))
+    except BaseException as fault:  # whatever it is, the job has ended with `error`
+        return f"(it has no text: its __str__() raised {name_type(fault)})"
+
+
+def holds(error: BaseException, kind: type[BaseException]) -> bool:
+    """Return whether an error is of a kind, or a group that holds one: what a task of an `asyncio.TaskGroup` raises."""
+    if not issubclass(type(error), BaseExceptionGroup):
+        return issubclass(type(error), kind)  # isinstance() asks `__class__`, which may be a job's code
+    seen: set[int] = set()
+    groups = [error]
+    while groups:
+        for held in BaseExceptionGroup.exceptions.__get__(groups.pop()):
+            if issubclass(type(held), kind):
+                return True
+            if issubclass(type(held), BaseExceptionGroup) and id(held) not in seen:
+                seen.add(id(held))
+                groups.append(held)
+    return False
 
 
 def write_json(shown: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from errand.contract.attempt import current_attempt
 from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.enqueue import enqueue
-from errand.contract.errors import ContractError, PermanentError, ResultError
+from errand.contract.errors import ContractError, PermanentError, ResultError, holds
 from errand.contract.payload import Payload, read_payload, tell_faults
 from errand.contract.progress import LiveProgress
 from errand.contract.queue import DEFAULT, Queue
@@ -97,7 +97,7 @@ class Job(Generic[P, R]):
             attempt.succeed()
         except BaseException as error:
             progress.flush()
-            attempt.fail(error, permanent=isinstance(error, PermanentError))
+            attempt.fail(error, permanent=holds(error, PermanentError))
             raise
         return kept
 

@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
 from errand.contract.attempt import Attempt, NoAttempt, enter
-from errand.contract.errors import InvalidPayloadError, PermanentError, describe_error, write_json
+from errand.contract.errors import InvalidPayloadError, PermanentError, describe_error, holds, write_json
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
 from errand.worker.trace import format_trace, pack_trace
@@ -89,18 +89,19 @@ def perform(
 
 
 def describe_failure(task: Task, error: BaseException) -> Word:
-    """Return the last word of a task that ended with `error`."""
+    """Return the last word of a task that ended with `error`, whatever its own methods do."""
     return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=task.now())
 
 
 def _name_end(error: BaseException) -> str:
-    if isinstance(error, UnknownTypeError):
+    kind = type(error)  # isinstance() asks `__class__` as well, which may be a job's code
+    if issubclass(kind, UnknownTypeError):
         return f"unknown:{error}"
-    if isinstance(error, InvalidPayloadError) and error.is_stored:
+    if issubclass(kind, InvalidPayloadError) and getattr(error, "is_stored", False):
         return "refused"
-    if isinstance(error, PermanentError):
+    if holds(error, PermanentError):
         return "permanent"
-    return "stopped" if isinstance(error, JobStopped) else "failed"
+    return "stopped" if holds(error, JobStopped) else "failed"
 
 
 def describe_timeout(task: Task, delay_seconds: float = 0.0) -> Word:

@@ -48,7 +48,7 @@ class Child:
         os.environ["RQ_JOB_ID"] = self._task.id
         handle_stops(self._drain)
         word, error = self._perform() if self._surroundings.open() else self._hand_back()
-        if self._draining and word.kind == "failed" and not isinstance(error, JobTimeoutException):
+        if self._draining and word.kind == "failed" and not issubclass(type(error), JobTimeoutException):
             word = Word("interrupted", self._task, ended=word.ended)
         self._surroundings.mend()
         self._record(word, error)

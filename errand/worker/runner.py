@@ -129,7 +129,7 @@ class Runner:
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
         attempt = LiveAttempt(report, task.now, check_stop, run_coroutine)
         word, error = perform(task, self._job_class, self._connection, attempt)
-        if isinstance(error, CancelledError) and running.error is not None:
+        if issubclass(type(error), CancelledError) and running.error is not None:
             error = running.error()
             word = describe_failure(task, error)
         return word, error

@@ -2,7 +2,9 @@
 
 import logging
 
+from errand.contract.errors import name_type
 from errand.worker.execution import Word
+from errand.worker.trace import unpack_trace
 
 logger = logging.getLogger("rq.worker")
 
@@ -24,9 +26,18 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
         logger.warning("%s: interrupted; it goes back to the front of its queue", name)
     elif error is not None:
         fate = AGAIN.get(answer, "failed for good") if word.kind != "stopped" else "stopped"
-        logger.error("%s: %s: %s", name, fate, type(error).__name__, exc_info=error)
+        _log_failure(f"{name}: {fate}: {name_type(error)}", error, unpack_trace(word.value))
     else:
         logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started)
+
+
+def _log_failure(text: str, error: BaseException, trace: str) -> None:
+    """Log an error with its traceback as it is stored: to format it again may run a job's code, and raise."""
+    if logger.isEnabledFor(logging.ERROR):
+        about = (type(error), error, BaseException.__traceback__.__get__(error))
+        record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, "%s", (text,), about)
+        record.exc_text = trace.rstrip()
+        logger.handle(record)
 
 
 def tell_fates(fates: list[tuple[str, str]]) -> None:

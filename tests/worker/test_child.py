@@ -16,6 +16,7 @@ from errand.worker.allowed import AllowedJob
 from errand.worker.child import Child
 from errand.worker.odd import Odd
 from errand.worker.records import Records, Turn
+from tests.worker.odd_errors import ERRORS
 from tests.worker.scripts import LIFETIMES, build_records, read, take
 
 
@@ -76,6 +77,22 @@ def test_what_comes_of_it_when_it_ends_badly_while_draining(
     records = build_records(redis)
     Child(take(records)[0], records, redis, Job, NothingOdd()).run()
     assert read(redis, job.id, "status", "errand_interruptions", "retries_left") == found
+
+
+@pytest.mark.parametrize("which", ["text is None", "text raises", "class raises", "notes raise"])
+def test_an_error_whose_own_methods_raise_ends_the_job_and_not_the_process(
+    redis: Redis, queue: Queue, which: str
+) -> None:
+    def fail() -> None:
+        raise ERRORS[which]()
+
+    class Failing(AllowedJob):
+        functions = {"fail": fail}
+
+    job = queue.enqueue_call("fail", retry=Retry(3))
+    records = build_records(redis)
+    Child(take(records)[0], records, redis, Failing, NothingOdd()).run()
+    assert read(redis, job.id, "status", "errand_losses") == [b"failed", None]
 
 
 def test_a_lost_reply_to_its_end_is_no_dropped_end(

@@ -1,0 +1,101 @@
+"""Errors whose own methods are faulty: a job's end is told all the same, and by the error that ended it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue, Retry
+
+from errand.contract.errors import PermanentError
+from errand.worker.allowed import AllowedJob
+from errand.worker.attempt import LiveAttempt, describe_failure, perform
+from errand.worker.execution import Task
+from errand.worker.records import Records
+from errand.worker.tell import tell_end
+from errand.worker.trace import format_trace
+from tests.worker import odd_errors
+from tests.worker.odd_errors import ERRORS
+from tests.worker.scripts import build_records, read, take
+
+
+def build_task() -> Task:
+    return Task("job", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
+
+
+@pytest.fixture
+def _told() -> Iterator[None]:
+    logger = logging.getLogger("rq.worker")
+    propagates, logger.propagate = logger.propagate, True
+    yield
+    logger.propagate = propagates
+
+
+@pytest.mark.parametrize("which", ERRORS)
+def test_it_is_described_by_its_type_and_stays_permanent(which: str) -> None:
+    error = ERRORS[which]()
+    word = describe_failure(build_task(), error)
+    told = json.loads(word.error)
+    assert word.kind == "permanent"
+    assert told["type"] == type.__dict__["__name__"].__get__(type(error))
+    assert isinstance(told["message"], str)
+
+
+@pytest.mark.usefixtures("_told")
+@pytest.mark.parametrize("which", ERRORS)
+def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest.LogCaptureFixture) -> None:
+    error = ERRORS[which]()
+
+    def run_here() -> None:
+        raise error
+
+    class Job(AllowedJob):
+        def perform(self) -> Any:
+            run_here()
+
+    word, raised = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None))
+    tell_end(word, "failed", raised, False)
+    assert type.__dict__["__name__"].__get__(type(error)) in caplog.text
+    assert "in run_here" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["NothingError", "RaisesError", "CauseError", "NotesError"])
+def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, records: Records, name: str) -> None:
+    def fail() -> None:
+        raise getattr(odd_errors, name)()
+
+    class Job(AllowedJob):
+        functions = {"fail": fail}
+
+    job = queue.enqueue_call("fail", retry=Retry(3))
+    word, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None))
+    assert build_records(redis).turn([word]).answers == ["failed"]
+    assert read(redis, job.id, "status", "retries_left") == [b"failed", b"0"]
+    assert json.loads(read(redis, job.id, "errand_error")[0] or b"")["type"] == name
+
+
+def test_a_text_that_can_not_be_had_says_why() -> None:
+    told = json.loads(describe_failure(build_task(), odd_errors.NothingError()).error)
+    assert told["message"] == "(it has no text: its __str__() raised TypeError)"
+
+
+def test_one_permanent_error_in_a_group_ends_the_retries_and_an_ordinary_group_does_not() -> None:
+    mixed = ExceptionGroup("two tasks", [ValueError("once more"), PermanentError("no use")])
+    assert describe_failure(build_task(), mixed).kind == "permanent"
+    assert describe_failure(build_task(), ExceptionGroup("two tasks", [ValueError("once more")])).kind == "failed"
+
+
+def test_a_cause_that_was_permanent_does_not_make_what_was_raised_from_it_permanent() -> None:
+    error = ValueError("once more")
+    error.__cause__ = PermanentError("no use")
+    assert describe_failure(build_task(), error).kind == "failed"
+
+
+def test_the_trace_of_a_long_chain_ends_with_the_error_itself() -> None:
+    error = ValueError("first")
+    for _ in range(3000):
+        later = ValueError("later")
+        later.__cause__, error = error, later
+    assert format_trace(error).endswith("ValueError: later\n")
