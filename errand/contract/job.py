@@ -17,6 +17,7 @@ from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.enqueue import enqueue
 from errand.contract.errors import ContractError, PermanentError, ResultError, holds
 from errand.contract.payload import Payload, read_payload, tell_faults
+from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress
 from errand.contract.queue import DEFAULT, Queue
 from errand.contract.rate import Rate, read_rate
@@ -89,9 +90,10 @@ class Job(Generic[P, R]):
             arguments = self.payload.load(stored)
             if self.payload.progress:
                 arguments[self.payload.progress] = progress
-            result = self._inject(**arguments)
-            if inspect.iscoroutine(result):
-                result = attempt.run(result)
+            with OneProcess():
+                result = self._inject(**arguments)
+                if inspect.iscoroutine(result):
+                    result = attempt.run(result)
             kept = self._dump(result)
             progress.flush()
             attempt.succeed()

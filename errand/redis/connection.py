@@ -140,11 +140,24 @@ class PoolConnector:
 
     def __init__(self, redis: Redis) -> None:
         self._pool = redis.connection_pool
+        self._pools = [self._pool]
 
     def connect(self, limits: Limits) -> Redis:
         """Return a client with a pool of its own."""
         kwargs = {**self._pool.connection_kwargs, **limits.describe()}
-        return Redis(connection_pool=ConnectionPool(connection_class=self._pool.connection_class, **kwargs))
+        self._pools.append(ConnectionPool(connection_class=self._pool.connection_class, **kwargs))
+        return Redis(connection_pool=self._pools[-1])
+
+    def close_inherited(self) -> None:
+        """Close all sockets, in a process that was just forked: the connections are its parent's, and stay open there.
+
+        Without a lock, which another thread of the parent may hold for ever here. A client that this process uses then
+        makes connections of its own, as redis-py does after any fork.
+        """
+        for pool in self._pools:
+            for connection in (*pool._available_connections, *pool._in_use_connections):
+                if (socket := getattr(connection, "_sock", None)) is not None:
+                    socket.close()
 
 
 def connect(url: str) -> AsyncRedis:

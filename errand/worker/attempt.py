@@ -1,6 +1,7 @@
 """One attempt of a job, in a thread or in a process of its own: from a task to its last word."""
 
 import asyncio
+import os
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -50,14 +51,16 @@ class LiveAttempt(NoAttempt):
         check_stop: Callable[[], None] | None = None,
         run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
     ) -> None:
+        self._pid = os.getpid()
         self._report = report
         self._now = now
         self._check_stop = check_stop
         self._run_coroutine = run_coroutine
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Hand a progress report to the worker."""
-        self._report(write_json(progress))
+        """Hand a progress report to the worker; a process that the job forked has no way to it."""
+        if os.getpid() == self._pid:
+            self._report(write_json(progress))
 
     def now(self) -> float:
         """Return the time in seconds since 1970, by Redis' clock."""

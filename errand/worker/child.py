@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import signal
 import time
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.execution import Task, Word
 from errand.worker.odd import Odd
-from errand.worker.processes.fork import handle_stops
+from errand.worker.processes.fork import handle_stops, owning
 from errand.worker.records import Records
 from errand.worker.shared.surroundings import LoneSurroundings
 from errand.worker.tell import tell_end
@@ -63,7 +64,7 @@ class Child:
         if math.isinf(seconds):
             return run(perform, self._task, self._job_class, self._connection, attempt)
         try:
-            with UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
+            with owning(_forget_alarm), UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
                 return run(perform, self._task, self._job_class, self._connection, attempt)
         except JobTimeoutException as error:  # it came just as the job had ended
             return describe_failure(self._task, error), error
@@ -88,3 +89,9 @@ class Child:
             except RedisError:
                 resent = True
                 time.sleep(RETRY_SECONDS)
+
+
+def _forget_alarm() -> None:
+    """Take RQ's handler out of a process that the job has forked; a handler of the job's own stays."""
+    if isinstance(getattr(signal.getsignal(signal.SIGALRM), "__self__", None), UnixSignalDeathPenalty):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)

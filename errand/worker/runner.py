@@ -112,6 +112,13 @@ class Runner:
         self._orders.send(("done", not self._draining))
         self._surroundings.close()
 
+    def close(self) -> None:
+        """Close the pipes and stop the loop, in a process that a job has forked."""
+        self._surroundings.loop.stop_inherited()
+        self._orders.close()
+        os.close(self._wake_out)
+        os.close(self._wake_in)
+
     def _drain(self, *_: object) -> None:
         self._draining = True
 

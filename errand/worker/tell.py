@@ -1,10 +1,11 @@
 """What the worker's log says of a job's end."""
 
 import logging
+import signal
 
 from errand.contract.errors import name_type
-from errand.worker.execution import Word
-from errand.worker.trace import unpack_trace
+from errand.worker.execution import Task, Word
+from errand.worker.trace import read_frames, unpack_trace
 
 logger = logging.getLogger("rq.worker")
 
@@ -34,7 +35,7 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
 def _log_failure(text: str, error: BaseException, trace: str) -> None:
     """Log an error with its traceback as it is stored: to format it again may run a job's code, and raise."""
     if logger.isEnabledFor(logging.ERROR):
-        about = (type(error), error, BaseException.__traceback__.__get__(error))
+        about = (type(error), error, read_frames(error))
         record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, "%s", (text,), about)
         record.exc_text = trace.rstrip()
         logger.handle(record)
@@ -50,6 +51,13 @@ def tell_fates(fates: list[tuple[str, str]]) -> None:
             logger.error("Job %s was left by its process too often; it has failed", id)
         elif fate == "set aside":
             logger.error("Job %s was left by its process; its record can't be read, and it is set aside", id)
+
+
+def tell_late_exit(task: Task, code: int, seconds: float) -> None:
+    """Log that an isolated process had to be killed after its job's end: a thread or an `atexit` callback goes on."""
+    if code == -signal.SIGALRM:
+        name = f"{task.description} {task.id}"
+        logger.warning("%s: its process had not ended %g s after its job and is killed", name, seconds)
 
 
 def describe_end(code: int) -> str:

@@ -3,6 +3,7 @@
 import traceback
 import zlib
 from base64 import b64decode, b64encode
+from types import TracebackType
 
 from errand.contract.errors import name_type, read_message
 
@@ -19,9 +20,15 @@ def _format(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error))
     except BaseException:  # what is read there may be a job's code: __cause__, __notes__, a SyntaxError's fields
-        frames = traceback.format_tb(BaseException.__traceback__.__get__(error))
+        frames = traceback.format_tb(read_frames(error))
         head = "Traceback (most recent call last):\n" if frames else ""
         return f"{head}{''.join(frames)}{name_type(error)}: {read_message(error)}\n"
+
+
+def read_frames(error: BaseException) -> TracebackType | None:
+    """Return an error's frames as the interpreter has noted them: its class may have another `__traceback__`."""
+    frames: TracebackType | None = vars(BaseException)["__traceback__"].__get__(error)
+    return frames
 
 
 def pack_trace(text: str) -> str:

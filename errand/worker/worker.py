@@ -23,7 +23,7 @@ from errand.contract.hooks import find_hooks
 from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.clock import Clock
-from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, SyncConnector, bound
+from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
 from errand.redis.failover import renew
 from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError, read_settings, tell
@@ -40,6 +40,7 @@ from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
+from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import Pulse
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
@@ -73,7 +74,7 @@ class ErrandWorker(Worker):
         self._clock = Clock(self.log.warning)
         self._ending = Webhooks(types).values
         self._types = WorkerTypes(self.connection, self.name, hash_codes(types), self.worker_ttl + 60)
-        self._connector: SyncConnector = PoolConnector(self.connection)
+        self._connector = PoolConnector(self.connection)
         # RQ's serializer writes the function's path first.
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
         rates = [(job.type, job.rate.most, job.rate.period_seconds * 1_000_000) for job in types.values() if job.rate]
@@ -119,7 +120,7 @@ class ErrandWorker(Worker):
         in_turn = self._serves_all or dequeue_strategy != DequeueStrategy.DEFAULT
         queues = Queues(self.queue_names(), in_turn, rates=self._rates)
         plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
-        with Signals() as signals:
+        with Signals() as signals, owning(self._connector.close_inherited):
             self._begin(logging_level, date_format, log_format)
             try:
                 self._build_supervisor(plan, signals).run()
@@ -202,16 +203,19 @@ class ErrandWorker(Worker):
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         self._clock.silence()  # the supervisor tells
         connection = self._connector.connect(JOBS)
-        surroundings = Surroundings(self._hooks, Streams())
+        records, surroundings = self._build_records(), Surroundings(self._hooks, Streams())
         run_jobs_here()
-        Runner(plan, orders, pulse, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
+        runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings)
+        with owning(self._connector.close_inherited), owning(runner.close):
+            runner.run()
 
     def _run_child(self, task: Task) -> None:
         self._clock.silence()
         connection = self._connector.connect(JOBS)
-        surroundings = LoneSurroundings(self._hooks, Streams())
+        records, surroundings = self._build_records(), LoneSurroundings(self._hooks, Streams())
         run_jobs_here()
-        Child(task, self._build_records(), connection, self._job_class, Odd(self), surroundings).run()
+        with owning(self._connector.close_inherited):
+            Child(task, records, connection, self._job_class, Odd(self), surroundings).run()
 
 
 def _read_settings(kind: type[S]) -> S:

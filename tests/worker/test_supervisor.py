@@ -200,7 +200,7 @@ def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runner
 def test_a_killed_childs_first_reason_counts(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
     (task,) = take(build_records(redis))
-    child = ChildProcess(task, lambda task: time.sleep(30))
+    child = ChildProcess(task, lambda task: time.sleep(30), 5.0)
     child.kill("timeout")
     child.kill("interrupted")
     os.waitpid(child.pid, 0)

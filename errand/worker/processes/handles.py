@@ -38,7 +38,7 @@ class Pulse:
 class RunnerProcess:
     """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan."""
 
-    def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None]) -> None:
+    def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None], end_seconds: float) -> None:
         self.prefix = prefix
         self.started_at = time.monotonic()
         self.retires_by: float | None = None
@@ -51,7 +51,7 @@ class RunnerProcess:
             self.orders.close()
             main(theirs, self.pulse)
 
-        self.pid = fork("errand-runner", run)
+        self.pid = fork("errand-runner", run, end_seconds)
         theirs.close()
 
     def holds(self, member: str) -> bool:
@@ -84,10 +84,10 @@ class RunnerProcess:
 class ChildProcess:
     """A process that runs one task alone."""
 
-    def __init__(self, task: Task, main: Callable[[Task], None]) -> None:
+    def __init__(self, task: Task, main: Callable[[Task], None], end_seconds: float) -> None:
         self.task = task
         self.why: str | None = None
-        self.pid = fork("errand-job", lambda: main(task))
+        self.pid = fork("errand-job", lambda: main(task), end_seconds)
 
     def tell_to_drain(self) -> None:
         """Let what it raises from now on count as an interruption."""

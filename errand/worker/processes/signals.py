@@ -28,6 +28,10 @@ class Signals:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipe alone: in a process that was forked inside the block."""
         os.close(self._out)
         os.close(self._in)
 

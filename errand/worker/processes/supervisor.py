@@ -22,13 +22,14 @@ from errand.worker.attempt import JobStopped, describe_failure, describe_timeout
 from errand.worker.channel import Channel
 from errand.worker.command import Command, read_command
 from errand.worker.execution import Task
+from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import ChildProcess, Pulse, RunnerProcess, reap
 from errand.worker.processes.outage import Outage
 from errand.worker.processes.signals import Signals
 from errand.worker.records import Records
 from errand.worker.runner import Plan
 from errand.worker.settings import WorkerSettings
-from errand.worker.tell import describe_end, tell_fates
+from errand.worker.tell import describe_end, tell_fates, tell_late_exit
 
 BEAT_SECONDS = 0.5
 OVERTIME_SECONDS = 2.0
@@ -93,18 +94,24 @@ class Supervisor:
         with suppress(RedisError):  # what one before us held under the same name
             tell_fates(self._records.release("lost"))
         next_beat = 0.0
-        while not self._is_over:
-            self._heed_signals()
-            self._start_runner()
-            self._wait(next_beat)
-            self._hear()
-            self._bury()
-            self._settle()
-            if time.monotonic() >= next_beat:
-                next_beat = time.monotonic() + BEAT_SECONDS
-                self._beat()
-            self._watch_stop()
+        with owning(self._close):
+            while not self._is_over:
+                self._heed_signals()
+                self._start_runner()
+                self._wait(next_beat)
+                self._hear()
+                self._bury()
+                self._settle()
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + BEAT_SECONDS
+                    self._beat()
+                self._watch_stop()
         self._say_goodbye()
+
+    def _close(self) -> None:
+        self._signals.close()
+        for runner in self._runners:
+            runner.orders.close()
 
     def _start_runner(self) -> None:
         now = time.monotonic()
@@ -112,7 +119,7 @@ class Supervisor:
             return
         busy = tuple(child.task.member for child in self._children)
         plan = replace(self._plan, prefix=token_hex(4), busy=busy)
-        self._runners.append(RunnerProcess(plan.prefix, partial(self._run_runner, plan)))
+        self._runners.append(RunnerProcess(plan.prefix, partial(self._run_runner, plan), self._settings.grace_seconds))
 
     def _wait(self, until: float) -> None:
         poll = select.poll()
@@ -153,15 +160,17 @@ class Supervisor:
 
     def _start_alone(self, runner: RunnerProcess) -> None:
         for task in runner.hear():
-            self._children.append(ChildProcess(task, self._run_child))
+            self._children.append(ChildProcess(task, self._run_child, self._settings.grace_seconds))
             if self._stop_by is not None:
                 self._children[-1].tell_to_drain()
 
     def _bury(self) -> None:
         """Look which children have ended, and what that means for what they held."""
         for child in list(self._children):
-            if reap(child.pid) is not None:
+            code = reap(child.pid)
+            if code is not None:
                 self._children.remove(child)
+                tell_late_exit(child.task, code, self._settings.grace_seconds)
                 self._bereaved.append(partial(self._settle_child, child))
                 for runner in self._runners:
                     runner.tell("free", child.task.member)

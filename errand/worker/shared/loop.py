@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +11,8 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
+
+from errand.contract.process import OneProcess, leave
 
 END_SECONDS = 2.0
 MOST_HELPERS = 64  # threads of asyncio.to_thread and of name look-ups, for all async jobs together
@@ -57,6 +61,15 @@ class LoopThread:
             self._is_closed = True
             loop.call_soon_threadsafe(loop.stop)
 
+    def stop_inherited(self) -> None:
+        """Let nothing more run on the loop, in a process that was just forked: its other coroutines are the parent's.
+
+        The step that forked goes on; what comes after it, at an `await`, ends the process.
+        """
+        if self._loop is not None:
+            self._loop._ready.clear()  # type: ignore[attr-defined]
+            self._loop.stop()
+
     def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
@@ -66,11 +79,16 @@ class LoopThread:
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        while not self._is_closed:
+        pid = os.getpid()
+        while not self._is_closed and os.getpid() == pid:
             try:
                 loop.run_forever()
             except BaseException as error:  # SystemExit of a task that a job left behind
-                logger.error("A task that a job started: %s: %s", type(error).__name__, error, exc_info=error)
+                if os.getpid() == pid:
+                    logger.error("A task that a job started: %s: %s", type(error).__name__, error, exc_info=error)
+        if os.getpid() != pid:
+            print("a process that an async job forks has no loop; end it before the next await", file=sys.stderr)
+            leave(1)
         loop.close()
 
 
@@ -147,6 +165,8 @@ class _Call:
             if self._is_canceled:
                 self._coroutine.close()
                 raise asyncio.CancelledError
-            self.ended.put((await self._coroutine, None))
+            with OneProcess():  # here already: what comes out would go on with the loop
+                result = await self._coroutine
+            self.ended.put((result, None))
         except BaseException as error:  # SystemExit and KeyboardInterrupt would end the loop, for all
             self.ended.put((None, error))
