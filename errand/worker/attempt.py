@@ -4,13 +4,14 @@ import asyncio
 import os
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from redis import Redis
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
-from errand.contract.attempt import Attempt, NoAttempt, enter
+from errand.contract.attempt import NoAttempt, enter
 from errand.contract.errors import InvalidPayloadError, PermanentError, describe_error, holds, write_json
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
@@ -37,11 +38,17 @@ def build_timeout(seconds: float) -> type[JobTimeoutException]:
     return TimedOut
 
 
+def run_alone(coroutine: Coroutine[Any, Any, T], context: Context) -> T:
+    """Return what `coroutine` does, on a loop of its own and in a copy of `context`."""
+    return context.copy().run(asyncio.run, coroutine)
+
+
 class LiveAttempt(NoAttempt):
     """An attempt whose worker writes everything, with the rest of what it records.
 
     `report` takes a report as JSON, `now` tells the time. `check_stop` is called before each report; what it raises is
-    raised in the job. `run_coroutine` runs what an async job does, by default on a loop of its own.
+    raised in the job. `run_coroutine` runs what an async job does, in a context that it is given. `context` is the one
+    in which the attempt failed: there is what the job has told of itself to those who watch (Sentry's tags, say).
     """
 
     def __init__(
@@ -49,13 +56,14 @@ class LiveAttempt(NoAttempt):
         report: Callable[[str], None],
         now: Callable[[], float],
         check_stop: Callable[[], None] | None = None,
-        run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
+        run_coroutine: Callable[..., Any] = run_alone,
     ) -> None:
         self._pid = os.getpid()
         self._report = report
         self._now = now
         self._check_stop = check_stop
         self._run_coroutine = run_coroutine
+        self.context: Context | None = None
 
     def report(self, progress: dict[str, Any]) -> None:
         """Hand a progress report to the worker; a process that the job forked has no way to it."""
@@ -73,12 +81,17 @@ class LiveAttempt(NoAttempt):
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what `coroutine` does, on the worker's loop."""
-        result: T = self._run_coroutine(coroutine)
+        self.context = copy_context()
+        result: T = self._run_coroutine(coroutine, context=self.context)
         return result
+
+    def keep_context(self) -> None:
+        """Keep the context as the attempt leaves it: the caller's, or the one in which its coroutine ran."""
+        self.context = self.context or copy_context()
 
 
 def perform(
-    task: Task, job_class: type[AllowedJob], connection: Redis, attempt: Attempt
+    task: Task, job_class: type[AllowedJob], connection: Redis, attempt: LiveAttempt
 ) -> tuple[Word, BaseException | None]:
     """Run a task as `attempt`; return its last word, and the error if it ended with one. Raises nothing."""
     try:
@@ -88,6 +101,7 @@ def perform(
         value = "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
         return Word("finished", task, value, ended=task.now()), None
     except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
+        attempt.keep_context()
         return describe_failure(task, error), error
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from contextvars import Context
 
 from redis import Redis, RedisError
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
@@ -17,11 +18,11 @@ from errand.worker.odd import Odd
 from errand.worker.processes.fork import handle_stops, owning
 from errand.worker.records import Records
 from errand.worker.shared.surroundings import LoneSurroundings
-from errand.worker.tell import tell_end
+from errand.worker.tell import Tell, tell_end
 
 RETRY_SECONDS = 0.5
 HAND_BACK_SECONDS = 5.0
-logger = logging.getLogger("rq.worker")
+logger = logging.getLogger("errand.worker")
 
 
 class Child:
@@ -35,7 +36,9 @@ class Child:
         job_class: type[AllowedJob],
         odd: Odd,
         surroundings: LoneSurroundings | None = None,
+        tell: Tell = tell_end,
     ) -> None:
+        self._tell = tell
         self._task = task
         self._records = records
         self._connection = connection
@@ -43,6 +46,7 @@ class Child:
         self._odd = odd
         self._draining = False
         self._surroundings = surroundings or LoneSurroundings()
+        self._attempt = LiveAttempt(self._report, task.now, run_coroutine=self._surroundings.loop.run)
 
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
@@ -60,12 +64,11 @@ class Child:
 
     def _perform(self) -> tuple[Word, BaseException | None]:
         seconds, run = self._task.timeout_seconds, self._surroundings.context.run
-        attempt = LiveAttempt(self._report, self._task.now, run_coroutine=self._surroundings.loop.run)
         if math.isinf(seconds):
-            return run(perform, self._task, self._job_class, self._connection, attempt)
+            return run(perform, self._task, self._job_class, self._connection, self._attempt)
         try:
             with owning(_forget_alarm), UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
-                return run(perform, self._task, self._job_class, self._connection, attempt)
+                return run(perform, self._task, self._job_class, self._connection, self._attempt)
         except JobTimeoutException as error:  # it came just as the job had ended
             return describe_failure(self._task, error), error
 
@@ -83,7 +86,8 @@ class Child:
         while True:
             try:
                 turn = self._records.turn([word])
-                tell_end(word, turn.answers[0], error, resent)
+                context = self._attempt.context or Context()
+                context.run(self._tell, word, turn.answers[0], error, resent)
                 self._odd.settle([word], turn)
                 return
             except RedisError:

@@ -123,12 +123,13 @@ class Records:
     def find(self, member: str, timeout_seconds: float) -> Task:
         """Return a task that is held, without its payload."""
         id, _, execution = member.rpartition(":")
-        queue = self.redis.hget(keys.JOB + id, "origin")
+        found: list[Any] = self.redis.hmget(keys.JOB + id, "origin", "description")
         started = self.redis.hget(keys.EXECUTION + member, "created_at")
         now = self.clock.now()
         started_at = float(started or now)
         taken_at = time.monotonic() - max(0.0, now - started_at)
-        return Task(id, execution, as_text(queue or b""), b"", timeout_seconds, "", "", "", 0, "", started_at, taken_at)
+        queue, name = as_text(found[0] or b""), _read_text(found[1] or b"")
+        return Task(id, execution, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
 
     def _head(self) -> list[Any]:
         self.clock.ask(self.redis)

@@ -6,7 +6,7 @@ import select
 import time
 from asyncio import CancelledError
 from collections import deque
-from dataclasses import dataclass
+from contextvars import Context
 from functools import partial
 from multiprocessing.connection import Connection
 from secrets import token_hex
@@ -19,35 +19,22 @@ from errand.redis.failover import RoleWatch, renew
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import JobStopped, LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.channel import Channel
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Task, Word
 from errand.worker.odd import Odd
+from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Pulse
 from errand.worker.processes.outage import Pause
 from errand.worker.records import Records, Turn
 from errand.worker.shared.surroundings import Surroundings
-from errand.worker.tell import tell_end
+from errand.worker.tell import Tell, tell_end
 from errand.worker.threads import Running, Threads
 
 LOOK_SECONDS = 0.25
 LOOK_AFTER_ORDERS_SECONDS = 0.02
 CLOCK_SECONDS = 0.1
 RATE_SECONDS = 0.005  # a rate makes good what comes 50 ms late
-logger = logging.getLogger("rq.worker")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end."""
-
-    prefix: str
-    threads: int
-    queues: Queues
-    isolated: tuple[bytes, ...]
-    busy: tuple[str, ...] = ()
-    burst: bool = False
-    most_jobs: int | None = None
-    most_idle_seconds: float | None = None
+logger = logging.getLogger("errand.worker")
 
 
 class Runner:
@@ -63,7 +50,9 @@ class Runner:
         job_class: type[AllowedJob],
         odd: Odd,
         surroundings: Surroundings,
+        tell: Tell = tell_end,
     ) -> None:
+        self._tell = tell
         self._plan = plan
         self._orders = orders
         self._records = records
@@ -80,7 +69,8 @@ class Runner:
         self._outbox: deque[Word] = deque()
         self._ends: deque[tuple[Running, Word, BaseException | None]] = deque()
         self._words: list[Word] = []
-        self._errors: dict[str, BaseException | None] = {}
+        self._errors: dict[str, tuple[BaseException | None, Context]] = {}
+        self._no_error = None, Context()
         self._executions: list[str] = []
         self._again = self._resent = False
         self._kept_at = self._clock_at = 0.0
@@ -136,6 +126,7 @@ class Runner:
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
         attempt = LiveAttempt(report, task.now, check_stop, run_coroutine)
         word, error = perform(task, self._job_class, self._connection, attempt)
+        running.context = attempt.context or running.context
         if issubclass(type(error), CancelledError) and running.error is not None:
             error = running.error()
             word = describe_failure(task, error)
@@ -245,7 +236,8 @@ class Runner:
         for task in turn.tasks:
             self._start(task)
         for word, answer in zip(words, turn.answers, strict=True):
-            tell_end(word, answer, self._errors.pop(word.task.member, None), resent)
+            raised, context = self._errors.pop(word.task.member, self._no_error)
+            context.copy().run(self._tell, word, answer, raised, resent)
         self._settle_odd(words, turn)
         if turn.tasks or words:
             self._idle_since = time.monotonic()
@@ -265,7 +257,8 @@ class Runner:
             self._threads.take_back(running)
             if self._draining and word.kind == "failed" and not running.interrupted:
                 word = word._replace(kind="interrupted")  # what a stop does to a job is not its failure
-            self._errors[word.task.member] = error
+            if error is not None:
+                self._errors[word.task.member] = error, running.context
             self._outbox.append(word)
             if not self._ends:
                 self._surroundings.look(self._running)

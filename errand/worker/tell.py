@@ -1,23 +1,37 @@
 """What the worker's log says of a job's end."""
 
+import json
 import logging
 import signal
+from collections.abc import Callable
 
-from errand.contract.errors import name_type
 from errand.worker.execution import Task, Word
-from errand.worker.trace import read_frames, unpack_trace
+from errand.worker.logs import log_error
+from errand.worker.trace import unpack_trace
 
-logger = logging.getLogger("rq.worker")
+Tell = Callable[[Word, str, BaseException | None, bool], None]
+logger = logging.getLogger("errand.worker")
 
 AGAIN = {"scheduled": "will be tried again", "queued": "will be tried again", "interrupted": "goes back to its queue"}
+FAILURES = ("failed", "permanent")
+
+
+def has_failed(word: Word) -> bool:
+    """Return whether a word tells of a failure, where it was recorded as what it says and not parked."""
+    return word.kind in FAILURES or word.kind == "refused" or word.kind.startswith("unknown:")
 
 
 def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
-    """Log one answer of Redis to one word; `resent` words may have been recorded the first time."""
+    """Log one answer of Redis to one word; `resent` words may have been recorded the first time.
+
+    A job that has failed is an error, once; an attempt that is followed by another one is a warning.
+    """
     if answer in ("progress", "parked"):  # of those that are parked maintenance tells, all in one line
         return
     name = f"{word.task.description} {word.task.id}"
-    if answer == "late":
+    if answer == "late" and resent and word.kind in FAILURES and error is not None:
+        _log_failure(word, "failed, as far as could be told", error)
+    elif answer == "late":
         if not resent:
             what = "progress" if word.kind == "progress" else "end"
             logger.warning("%s: its lease was over and it went elsewhere; its %s is dropped", name, what)
@@ -25,20 +39,25 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
         logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind)
     elif word.kind == "interrupted":
         logger.warning("%s: interrupted; it goes back to the front of its queue", name)
-    elif error is not None:
-        fate = AGAIN.get(answer, "failed for good") if word.kind != "stopped" else "stopped"
-        _log_failure(f"{name}: {fate}: {name_type(error)}", error, unpack_trace(word.value))
+    elif has_failed(word):
+        _log_failure(word, AGAIN.get(answer, "failed for good"), error)
+    elif word.kind == "stopped":
+        logger.info("%s: stopped on request", name)
     else:
         logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started)
 
 
-def _log_failure(text: str, error: BaseException, trace: str) -> None:
-    """Log an error with its traceback as it is stored: to format it again may run a job's code, and raise."""
-    if logger.isEnabledFor(logging.ERROR):
-        about = (type(error), error, read_frames(error))
-        record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, "%s", (text,), about)
-        record.exc_text = trace.rstrip()
-        logger.handle(record)
+def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:
+    """Log a failure with its traceback as it is stored, and with the job's id, type and queue on the record."""
+    task = word.task
+    log_error(
+        error,
+        "%s %s: %s: %s",
+        *(task.description, task.id, fate, json.loads(word.error)["type"]),
+        level=logging.WARNING if fate in AGAIN.values() else logging.ERROR,
+        trace=unpack_trace(word.value),
+        extra={"job_id": task.id, "job_type": task.description, "queue": task.queue},
+    )
 
 
 def tell_fates(fates: list[tuple[str, str]]) -> None:
@@ -53,11 +72,10 @@ def tell_fates(fates: list[tuple[str, str]]) -> None:
             logger.error("Job %s was left by its process; its record can't be read, and it is set aside", id)
 
 
-def tell_late_exit(task: Task, code: int, seconds: float) -> None:
+def tell_late_exit(task: Task, code: int) -> None:
     """Log that an isolated process had to be killed after its job's end: a thread or an `atexit` callback goes on."""
     if code == -signal.SIGALRM:
-        name = f"{task.description} {task.id}"
-        logger.warning("%s: its process had not ended %g s after its job and is killed", name, seconds)
+        logger.warning("%s %s: its process did not end after its job, and was killed", task.description, task.id)
 
 
 def describe_end(code: int) -> str:

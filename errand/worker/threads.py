@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from queue import SimpleQueue
 
 from errand.worker.attempt import describe_failure
@@ -14,12 +15,16 @@ Run = Callable[[Task], tuple[Word, BaseException | None]]
 
 
 class Running:
-    """A task in its thread; `end` and `interrupt` exclude each other, so no other task is hit."""
+    """A task in its thread; `end` and `interrupt` exclude each other, so no other task is hit.
+
+    `context` is the one in which it failed.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.interrupted = self.is_stopped = False
         self.error: type[BaseException] | None = None
+        self.context = Context()
         self._cancel: Callable[[], object] | None = None
         self._ended = False
         self._lock = threading.Lock()

@@ -1,6 +1,7 @@
 """The worker: a class for the `rq worker` command, whose work a supervisor and its processes do."""
 
 import gc
+import logging
 import os
 import socket
 import sys
@@ -15,6 +16,7 @@ from redis.exceptions import ConnectionError, OutOfMemoryError, TimeoutError
 from rq import Queue, Worker
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.logutils import setup_loghandlers
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from errand.contract.attempt import run_jobs_here
@@ -33,6 +35,9 @@ from errand.worker.allowed import AllowedJob
 from errand.worker.channel import Channel
 from errand.worker.child import Child
 from errand.worker.execution import Queues, Task
+from errand.worker.handlers import Handlers
+from errand.worker.logs import WORKER as WORKER_LOG
+from errand.worker.logs import share_log_of_rq
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
@@ -40,12 +45,13 @@ from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
+from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import Pulse
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records, format_time
-from errand.worker.runner import Plan, Runner
+from errand.worker.runner import Runner
 from errand.worker.settings import WorkerSettings
 from errand.worker.shared.streams import Streams
 from errand.worker.shared.surroundings import LoneSurroundings, Surroundings
@@ -70,6 +76,7 @@ class ErrandWorker(Worker):
         options["serializer"] = "json"
         names = [queue if isinstance(queue, str) else queue.name for queue in queues]
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
+        self.log = logging.getLogger(WORKER_LOG)
         self._settings = _read_settings(WorkerSettings)
         self._clock = Clock(self.log.warning)
         self._ending = Webhooks(types).values
@@ -133,6 +140,8 @@ class ErrandWorker(Worker):
         return True
 
     def _begin(self, *log_options: Any) -> None:
+        setup_loghandlers(*log_options)
+        share_log_of_rq(is_level_given=log_options[0] is not None)
         try:
             self.bootstrap(*log_options)
             self._types.tell()
@@ -205,7 +214,8 @@ class ErrandWorker(Worker):
         connection = self._connector.connect(JOBS)
         records, surroundings = self._build_records(), Surroundings(self._hooks, Streams())
         run_jobs_here()
-        runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings)
+        tell = Handlers(self._exc_handlers, self._job_class, connection).tell
+        runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings, tell)
         with owning(self._connector.close_inherited), owning(runner.close):
             runner.run()
 
@@ -214,8 +224,9 @@ class ErrandWorker(Worker):
         connection = self._connector.connect(JOBS)
         records, surroundings = self._build_records(), LoneSurroundings(self._hooks, Streams())
         run_jobs_here()
+        tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         with owning(self._connector.close_inherited):
-            Child(task, records, connection, self._job_class, Odd(self), surroundings).run()
+            Child(task, records, connection, self._job_class, Odd(self), surroundings, tell).run()
 
 
 def _read_settings(kind: type[S]) -> S:

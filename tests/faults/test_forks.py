@@ -96,7 +96,7 @@ def test_an_isolated_process_that_does_not_end_after_its_job_is_killed_after_the
     pid = int(end["result"])
     assert (end["status"], is_alive(pid)) == ("finished", True)
     wait_until(lambda: not is_alive(pid), timeout_seconds=3)
-    wait_until(lambda: "had not ended 1 s after its job" in site.read_log(worker))
+    wait_until(lambda: "did not end after its job, and was killed" in site.read_log(worker))
     assert site.wait_for(site.post("forker_alone", {"how": "subprocess"}))["status"] == "finished"
 
 

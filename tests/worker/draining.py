@@ -14,8 +14,9 @@ from errand import Job
 from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Queues
 from errand.worker.odd import Odd
+from errand.worker.plan import Plan
 from errand.worker.processes.handles import Pulse
-from errand.worker.runner import Plan, Runner
+from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.scripts import build_records
 

@@ -58,7 +58,7 @@ class LossyRecords(Records):
 @pytest.fixture(autouse=True)
 def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("RQ_JOB_ID", "")
-    monkeypatch.setattr(logging.getLogger("rq.worker"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("errand.worker"), "propagate", True)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():

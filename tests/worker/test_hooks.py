@@ -33,7 +33,7 @@ def _quick_and_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     said.clear()
     monkeypatch.setattr(module, "FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setattr("errand.worker.child.HAND_BACK_SECONDS", 0.05)
-    monkeypatch.setattr(logging.getLogger("rq.worker"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("errand.worker"), "propagate", True)
 
 
 @job()

@@ -27,7 +27,7 @@ def build_task() -> Task:
 
 @pytest.fixture
 def _told() -> Iterator[None]:
-    logger = logging.getLogger("rq.worker")
+    logger = logging.getLogger("errand.worker")
     propagates, logger.propagate = logger.propagate, True
     yield
     logger.propagate = propagates

@@ -88,7 +88,7 @@ def test_a_clock_put_back_counts_for_nothing(clock: Clock, watched: Outage) -> N
 
 @pytest.fixture
 def _told() -> Iterator[None]:
-    logger = logging.getLogger("rq.worker")
+    logger = logging.getLogger("errand.worker")
     propagates, logger.propagate = logger.propagate, True
     yield
     logger.propagate = propagates

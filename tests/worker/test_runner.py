@@ -17,9 +17,10 @@ from rq import Queue, Retry
 from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Queues, Word
 from errand.worker.odd import Odd
+from errand.worker.plan import Plan
 from errand.worker.processes.handles import Pulse
 from errand.worker.records import Records, Turn
-from errand.worker.runner import Plan, Runner
+from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, read
@@ -216,7 +217,7 @@ def test_a_lost_reply_costs_nothing_and_is_no_dropped_end(
             return True
         return False
 
-    logging.getLogger("rq.worker").propagate = True
+    logging.getLogger("errand.worker").propagate = True
     run(redis, records=LossyRecords(redis, is_lost), threads=1)
     assert lost
     for job in jobs:

@@ -13,12 +13,12 @@ from rq import Queue, Retry
 
 from errand.worker.channel import Channel
 from errand.worker.execution import Queues, Task
+from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import ChildProcess, Pulse
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Records
-from errand.worker.runner import Plan
 from errand.worker.settings import WorkerSettings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take

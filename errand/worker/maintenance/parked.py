@@ -10,7 +10,7 @@ from errand.redis.lua.loader import read_script
 INTERVAL_SECONDS = 5.0
 TELL_SECONDS = 60  # one worker of all says it, once in this time
 MOST_AT_ONCE = 500  # a script holds up everybody else
-logger = logging.getLogger("rq.worker")
+logger = logging.getLogger("errand.worker")
 
 
 class ParkedJobs:

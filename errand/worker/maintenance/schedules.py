@@ -33,7 +33,7 @@ from errand.store.settings import LifetimeSettings
 MOST_AT_ONCE = 20
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
 TELL_SECONDS = 60  # how late a slot is that no worker takes, before the log says so, and how often it does
-logger = logging.getLogger("rq.worker")
+logger = logging.getLogger("errand.worker")
 
 
 @dataclass(frozen=True)

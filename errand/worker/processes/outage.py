@@ -5,7 +5,7 @@ import time
 
 STEADY_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 1.0
-logger = logging.getLogger("rq.worker")
+logger = logging.getLogger("errand.worker")
 
 
 class Outage:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from secrets import token_hex
-from typing import Protocol
 
 from redis import RedisError
 
@@ -21,15 +20,16 @@ from errand.redis.failover import AWAY, RoleWatch
 from errand.worker.attempt import JobStopped, describe_failure, describe_timeout
 from errand.worker.channel import Channel
 from errand.worker.command import Command, read_command
-from errand.worker.execution import Task
+from errand.worker.execution import Task, Word
+from errand.worker.plan import Plan
+from errand.worker.processes.duties import Duties
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import ChildProcess, Pulse, RunnerProcess, reap
 from errand.worker.processes.outage import Outage
 from errand.worker.processes.signals import Signals
 from errand.worker.records import Records
-from errand.worker.runner import Plan
 from errand.worker.settings import WorkerSettings
-from errand.worker.tell import describe_end, tell_fates, tell_late_exit
+from errand.worker.tell import describe_end, tell_end, tell_fates, tell_late_exit
 
 BEAT_SECONDS = 0.5
 OVERTIME_SECONDS = 2.0
@@ -38,20 +38,7 @@ BRIEF_SECONDS = 5.0
 YOUNG_SECONDS = 5.0
 SILENT_SECONDS = 20.0
 LONGEST_WAIT_SECONDS = 30.0
-logger = logging.getLogger("rq.worker")
-
-
-class Duties(Protocol):
-    """What else a beat of the supervisor does, in RQ's own classes. Every method may raise RedisError."""
-
-    def register_again(self) -> None:
-        """Make the worker known to RQ again, where its record has gone."""
-
-    def run_chores(self) -> None:
-        """Move due jobs, clean RQ's registries."""
-
-    def reconnect(self) -> None:
-        """Let its clients connect anew."""
+logger = logging.getLogger("errand.worker")
 
 
 class Supervisor:
@@ -170,7 +157,7 @@ class Supervisor:
             code = reap(child.pid)
             if code is not None:
                 self._children.remove(child)
-                tell_late_exit(child.task, code, self._settings.grace_seconds)
+                tell_late_exit(child.task, code)
                 self._bereaved.append(partial(self._settle_child, child))
                 for runner in self._runners:
                     runner.tell("free", child.task.member)
@@ -202,12 +189,14 @@ class Supervisor:
 
     def _settle_child(self, child: ChildProcess) -> None:
         if child.why == "timeout":
-            self._records.turn([describe_timeout(child.task)])
+            self._record(describe_timeout(child.task))
         elif child.why == "stopped":
-            self._records.turn([describe_failure(child.task, JobStopped())])
+            self._record(describe_failure(child.task, JobStopped()))
         else:
-            execution = child.task.execution
-            tell_fates(self._records.release(child.why or "lost", execution))
+            tell_fates(self._records.release(child.why or "lost", child.task.execution))
+
+    def _record(self, word: Word) -> None:
+        tell_end(word, self._records.turn([word]).answers[0], None, resent=True)
 
     def _settle_runner(self, runner: RunnerProcess) -> None:
         alone = [child.task.member for child in self._children]
@@ -257,16 +246,16 @@ class Supervisor:
         """Record a time-out that the job did not obey; what runs it goes."""
         for child in self._children:
             if child.task.member == member:
-                logger.error("%s %s is past its time; its process is killed", child.task.description, child.task.id)
+                logger.warning("%s %s is past its time; its process is killed", child.task.description, child.task.id)
                 child.kill("timeout")
                 return
         for runner in self._runners:
             if runner.holds(member):
                 task = self._records.find(member, timeout_seconds)
-                logger.error("Job %s is past its time and does not end; the runner is replaced", task.id)
+                logger.warning("Job %s is past its time and does not end; the runner is replaced", task.id)
                 grace = self._settings.grace_seconds
                 # Its thread lives as long as the runner: the retry must not start before that has gone.
-                self._records.turn([describe_timeout(task, delay_seconds=grace + OVERTIME_SECONDS)])
+                self._record(describe_timeout(task, delay_seconds=grace + OVERTIME_SECONDS))
                 runner.retires_by = runner.retires_by or time.monotonic() + grace
                 runner.tell("retire", [member])
 

@@ -23,25 +23,30 @@ class BaseContext:
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what `function` does in a copy."""
-        base, arithmetic = self._start
+        base, arithmetic, forked = self._start
         context = base.copy()
+        for variable, value in forked:
+            context.run(_set, variable, value.fork())
         if arithmetic is not None:
             context.run(decimal.setcontext, arithmetic.copy())
         return context.run(function, *args, **kwargs)
 
     @cached_property
-    def _start(self) -> tuple[Context, decimal.Context | None]:
-        """What is copied, and what `decimal` works by, where that is not Python's own.
+    def _start(self) -> tuple[Context, decimal.Context | None, list[tuple[Any, Any]]]:
+        """What is copied; what `decimal` works by, where that is not Python's own; and what is forked.
 
-        The latter is an object that `getcontext().prec = 9` changes for all who have it, so each gets one of its own.
+        What `decimal` works by is an object that `getcontext().prec = 9` changes for all who have it, so each gets one
+        of its own. So are Sentry's scopes, which `set_tag` changes; these have a method for it.
         """
-        base, arithmetic = Context(), None
+        base, arithmetic, forked = Context(), None, []
         for variable, value in self.context.items():
-            if not isinstance(value, decimal.Context):
+            if callable(getattr(value, "fork", None)):
+                forked.append((variable, value))
+            elif not isinstance(value, decimal.Context):
                 base.run(_set, variable, value)
             elif _read_settings(value) != _read_settings(decimal.DefaultContext):
                 arithmetic = value
-        return base, arithmetic
+        return base, arithmetic, forked
 
 
 def _set(variable: Any, value: Any) -> None:

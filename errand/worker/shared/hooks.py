@@ -7,12 +7,14 @@ from contextvars import Context
 from threading import Event, Timer
 from typing import Any
 
+from errand.contract.errors import name_type, read_message
 from errand.contract.hooks import Hook, Hooks, name_hook
+from errand.worker.logs import log_error
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 LATE_SECONDS = 10.0
-logger = logging.getLogger("rq.worker")
+logger = logging.getLogger("errand.worker")
 
 
 class HookCaller:
@@ -58,7 +60,8 @@ class HookCaller:
             if inspect.iscoroutine(result):
                 self._run_coroutine(result, context=self._context)
         except BaseException as error:  # whatever it is, SystemExit too: no job may be lost for it
-            logger.error("%s: %s: %s; %s", name_hook(hook), type(error).__name__, error, consequence, exc_info=error)
+            about = name_hook(hook), name_type(error), read_message(error), consequence
+            log_error(error, "%s: %s: %s; %s", *about)
             return False
         finally:
             reminder.cancel()

@@ -1,7 +1,6 @@
 """The one event loop of a process that runs jobs: async jobs share it, so a client made once serves them all."""
 
 import asyncio
-import logging
 import os
 import sys
 import threading
@@ -12,11 +11,12 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
+from errand.contract.errors import name_type, read_message
 from errand.contract.process import OneProcess, leave
+from errand.worker.logs import log_error
 
 END_SECONDS = 2.0
 MOST_HELPERS = 64  # threads of asyncio.to_thread and of name look-ups, for all async jobs together
-logger = logging.getLogger("rq.worker")
 
 Coro = Coroutine[Any, Any, Any]
 TakeCancel = Callable[[Callable[[], object] | None], None]
@@ -85,7 +85,7 @@ class LoopThread:
                 loop.run_forever()
             except BaseException as error:  # SystemExit of a task that a job left behind
                 if os.getpid() == pid:
-                    logger.error("A task that a job started: %s: %s", type(error).__name__, error, exc_info=error)
+                    log_error(error, "A task that a job started: %s: %s", name_type(error), read_message(error))
         if os.getpid() != pid:
             print("a process that an async job forks has no loop; end it before the next await", file=sys.stderr)
             leave(1)

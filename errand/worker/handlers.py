@@ -1,0 +1,63 @@
+"""RQ's exception handlers (`rq worker --exception-handler`), called in the process that ran the job."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any
+
+from redis import Redis
+from rq.job import JobStatus
+
+from errand.worker.allowed import AllowedJob
+from errand.worker.execution import Word
+from errand.worker.logs import log_error
+from errand.worker.tell import AGAIN, has_failed, tell_end
+from errand.worker.trace import read_frames
+
+MOST_AT_ONCE = 4
+
+
+class Handlers:
+    """Tells the log and then the handlers how an attempt ended, once that is recorded.
+
+    Each handler gets what RQ 3.0.0 gives it (`call_exception_handlers`): job, type, error, traceback; each time that an
+    attempt fails, with retries left or not. The first that returns something false, and not None, is the last. They
+    run in threads of their own: a slow one holds up no job, and the process waits for them at its end.
+    """
+
+    def __init__(self, handlers: Sequence[Callable[..., Any]], job_class: type[AllowedJob], connection: Redis) -> None:
+        self._handlers = tuple(handlers)
+        self._job_class = job_class
+        self._connection = connection
+        self._threads: ThreadPoolExecutor | None = None
+
+    def tell(self, word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
+        """Tell one answer of Redis to one word, as `tell_end`."""
+        tell_end(word, answer, error, resent)
+        is_recorded = answer not in ("canceled", "deleted", "parked") and (answer != "late" or resent)
+        if self._handlers and error is not None and has_failed(word) and is_recorded:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "errand-handler")
+            self._threads.submit(copy_context().run, self._call, word, answer, error)
+
+    def _call(self, word: Word, answer: str, error: BaseException) -> None:
+        job = self._read(word, answer)
+        for handler in self._handlers:
+            try:
+                told = handler(job, type(error), error, read_frames(error))
+                if told is not None and not told:
+                    return
+            except BaseException as fault:  # it must not keep the others from hearing
+                name = getattr(handler, "__qualname__", type(handler).__qualname__)
+                log_error(fault, "%s %s: the exception handler %s raised", word.task.description, word.task.id, name)
+
+    def _read(self, word: Word, answer: str) -> AllowedJob:
+        """Return RQ's job as handlers see it: failed, and with the try that it now spends still counted."""
+        job = self._job_class.build(word.task, self._connection)
+        with suppress(Exception):  # without Redis, or where its record is gone or damaged, they see what was taken
+            job.refresh()  # type: ignore[no-untyped-call]
+        if answer in AGAIN:
+            job.retries_left = (job.retries_left or 0) + 1
+        job._status = JobStatus.FAILED
+        return job

@@ -1,0 +1,47 @@
+"""Where the worker's log goes, and how an error gets there."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from errand.worker.trace import format_trace, read_frames
+
+ROOT, WORKER, RQ = "errand", "errand.worker", "rq.worker"
+
+
+def share_log_of_rq(is_level_given: bool) -> None:
+    """Let what Errand logs come out where RQ's own worker logs, in the same form and from the same level on.
+
+    RQ's command sets up a logger of its own name alone (rq.logutils, 3.0.0). Handlers that were given to ours or to the
+    root stay the only ones, and so does a level that was given to ours, unless the command was told one.
+    """
+    ours, theirs = logging.getLogger(ROOT), logging.getLogger(RQ)
+    logging.getLogger(WORKER).disabled = theirs.disabled  # a dictConfig that does not name it disables it
+    if not ours.hasHandlers():
+        for handler in theirs.handlers:
+            ours.addHandler(handler)
+        ours.propagate = False
+    if is_level_given or ours.level == logging.NOTSET:
+        ours.setLevel(theirs.level)
+
+
+def log_error(
+    error: BaseException | None,
+    text: str,
+    *args: object,
+    level: int = logging.ERROR,
+    trace: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Log a text with the traceback of a job's error, made by `format_trace`: to format it may run a job's code.
+
+    The record has the error itself as well, for those who take records elsewhere.
+    """
+    logger = logging.getLogger(WORKER)
+    if logger.isEnabledFor(level):
+        about = None if error is None else (type(error), error, read_frames(error))
+        record = logger.makeRecord(logger.name, level, __file__, 0, text, args, about, extra=extra)
+        if trace is None and error is not None:
+            trace = format_trace(error)
+        record.exc_text = (trace or "").rstrip() or None
+        logger.handle(record)

@@ -1,0 +1,19 @@
+"""What the supervisor wants a runner to do."""
+
+from dataclasses import dataclass
+
+from errand.worker.execution import Queues
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end."""
+
+    prefix: str
+    threads: int
+    queues: Queues
+    isolated: tuple[bytes, ...]
+    busy: tuple[str, ...] = ()
+    burst: bool = False
+    most_jobs: int | None = None
+    most_idle_seconds: float | None = None
