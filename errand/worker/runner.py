@@ -60,7 +60,8 @@ class Runner:
         self._job_class = job_class
         self._odd = odd
         self._pulse = pulse
-        self._channel = Channel(PoolConnector(records.redis).connect(WORKER), keys.WORK)
+        self._connector = PoolConnector(records.redis)
+        self._channel = Channel(self._connector.connect(WORKER), keys.WORK)
         self._role = RoleWatch(records.redis, self._channel.close, partial(renew, connection), odd.reconnect)
         self._surroundings = surroundings
         self._threads = Threads(lambda task: surroundings.context.run(self._perform, task), self._take_end)
@@ -103,7 +104,8 @@ class Runner:
         self._surroundings.close()
 
     def close(self) -> None:
-        """Close the pipes and stop the loop, in a process that a job has forked."""
+        """Close the pipes and the subscription and stop the loop, in a process that a job has forked."""
+        self._connector.close_inherited()
         self._surroundings.loop.stop_inherited()
         self._orders.close()
         os.close(self._wake_out)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest
         def perform(self) -> Any:
             run_here()
 
-    word, raised = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None))
+    word, raised = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
     tell_end(word, "failed", raised, False)
     assert type.__dict__["__name__"].__get__(type(error)) in caplog.text
     assert "in run_here" in caplog.text
@@ -70,7 +71,7 @@ def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, recor
         functions = {"fail": fail}
 
     job = queue.enqueue_call("fail", retry=Retry(3))
-    word, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None))
+    word, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None, time.time))
     assert build_records(redis).turn([word]).answers == ["failed"]
     assert read(redis, job.id, "status", "retries_left") == [b"failed", b"0"]
     assert json.loads(read(redis, job.id, "errand_error")[0] or b"")["type"] == name
