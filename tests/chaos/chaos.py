@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
-from tests.chaos.account import account_for, account_for_mails
+from tests.chaos.account import account_for, account_for_mails, is_excused
 from tests.chaos.effects import read_effects
 from tests.chaos.faults import Faults
 from tests.chaos.house import House
@@ -64,7 +64,8 @@ class Chaos:
         began = time.monotonic()
         self._stream.stop()
         self._watching = False
-        redis = Redis.from_url(self._house.valkey.url, socket_timeout=30)
+        self._house.let_all_end()
+        redis = Redis.from_url(self._house.url, socket_timeout=30)
         self._drain(redis, is_over)
         drain_seconds = time.monotonic() - began
         leftovers = self._wait_for_calm(redis)
@@ -81,23 +82,24 @@ class Chaos:
         """Hold the stream back while too much waits, so that a run can drain; tell once a minute how it goes."""
         told = time.monotonic()
         waiting = 0
-        with Redis.from_url(self._house.valkey.url, socket_timeout=5) as redis:
-            while self._watching:
-                with suppress(RedisError, OSError):
-                    waiting = count_waiting(redis)
-                    self._most_waiting = max(waiting, self._most_waiting)
-                    self._stream.hold_back(waiting > WAITING_LIMIT)
-                time.sleep(1)
-                if time.monotonic() - told > 60:
-                    told = time.monotonic()
-                    acknowledged, faults = len(self._stream.acknowledged), self._faults.counts.total()
-                    print(f"{acknowledged} jobs acknowledged, {waiting} waiting, {faults} faults", flush=True)
+        while self._watching:
+            with suppress(RedisError, OSError), Redis.from_url(self._house.url, socket_timeout=5) as redis:
+                waiting = count_waiting(redis)
+                self._most_waiting = max(waiting, self._most_waiting)
+                self._stream.hold_back(waiting > WAITING_LIMIT)
+            time.sleep(1)
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                acknowledged, faults = len(self._stream.acknowledged), self._faults.counts.total()
+                print(f"{acknowledged} jobs acknowledged, {waiting} waiting, {faults} faults", flush=True)
 
     def _drain(self, redis: Redis, is_over: Callable[[], bool]) -> None:
         unended = {job.id for job in self._stream.acknowledged}
+        excused = {job.id for job in self._stream.acknowledged if is_excused(job, self._faults.unpaused)}
         deadline = time.monotonic() + DRAIN_SECONDS
         while unended and time.monotonic() < deadline and not is_over():
             unended = find_unended(redis, unended)
+            unended -= {id for id in unended & excused if not redis.exists(f"rq:job:{id}")}
             time.sleep(0.5)
 
     def _wait_for_calm(self, redis: Redis) -> dict[str, int]:
@@ -120,7 +122,9 @@ class Chaos:
             faults=self._faults.counts,
             missed=self._faults.missed,
             fault_times=self._faults.times,
-            account=account_for(stream.acknowledged, stored, runs, effects, self._faults.disturbances),
+            account=account_for(
+                stream.acknowledged, stored, runs, effects, self._faults.disturbances, self._faults.unpaused
+            ),
             mails=account_for_mails(stored, self._sink.taken),
             answers=stream.answers,
             resent=stream.resent,

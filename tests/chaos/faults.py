@@ -33,10 +33,16 @@ WEIGHTS = {
     "every connection cut": 5,
     "connection cut at a byte": 10,
     "worker cut off": 3,
+    "failover": 4,
+    "failover without a pause": 1,
+    "rolling deploy": 3,
+    "clock jump": 5,
     "job kills its process": 1.5,
     "job stuck in C": 1.5,
     "job swallows its timeout": 1.0,
 }
+JUMPS = ("-3h", "-30m", "-10s", "+0", "+10s", "+30m", "+3h")
+DEPLOY_SECONDS = 20.0  # how long one process may take to be there again
 LOOK_SECONDS = 1.0  # how long a fault waits for its victim
 
 
@@ -61,11 +67,12 @@ class Faults:
         self._house, self._stream, self._mean_seconds = house, stream, mean_seconds
         self._weights = {kind: weight for kind, weight in WEIGHTS.items() if only in kind}
         self._dice = random.Random(seed)
-        self._valkey = threading.Lock()
+        self._deploying = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.counts: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self.disturbances: list[Disturbance] = []
+        self.unpaused: list[float] = []  # when a failover may have lost what the replica had not yet
         self.errors: list[str] = []
         self.times: list[float] = []
         self.log = (house.folder / "faults").open("a", buffering=1)
@@ -124,6 +131,10 @@ class Faults:
             "every connection cut": self._cut_all,
             "connection cut at a byte": self._cut_at_a_byte,
             "worker cut off": self._cut_off,
+            "failover": lambda draw: self._fail_over(is_paused=True),
+            "failover without a pause": lambda draw: self._fail_over(is_paused=False),
+            "rolling deploy": self._deploy,
+            "clock jump": self._jump,
             "job kills its process": lambda draw: self._order("poison"),
             "job stuck in C": lambda draw: self._order("stuck in C"),
             "job swallows its timeout": lambda draw: self._order("swallowing"),
@@ -173,28 +184,65 @@ class Faults:
         return True
 
     def _end_valkey(self, draw: Draw, kill: bool) -> bool:
-        if not self._valkey.acquire(blocking=False):
+        servers = self._house.servers
+        if not servers.busy.acquire(blocking=False):
             return False
         try:
             if kill:
-                send([self._house.read_valkey_pid()], SIGKILL)
-            self._house.valkey.stop()
+                send([servers.primary.read_pid()], SIGKILL)
+            servers.primary.stop()
             time.sleep(draw.take_seconds(0.5, 15))
-            self._house.start_valkey()
+            servers.start_primary()
         finally:
-            self._valkey.release()
+            servers.busy.release()
         return True
 
     def _freeze_valkey(self, draw: Draw) -> bool:
-        if not self._valkey.acquire(blocking=False):
+        servers = self._house.servers
+        if not servers.busy.acquire(blocking=False):
             return False
         try:
-            pid = self._house.read_valkey_pid()
+            pid = servers.primary.read_pid()
             send([pid], SIGSTOP)
             time.sleep(draw.take_seconds(0.5, 8))
             send([pid], SIGCONT)
         finally:
-            self._valkey.release()
+            servers.busy.release()
+        return True
+
+    def _fail_over(self, is_paused: bool) -> bool:
+        servers = self._house.servers
+        if not servers.busy.acquire(blocking=False):
+            return False
+        try:
+            if not is_paused:
+                self.unpaused.append(time.time())
+            return servers.fail_over(is_paused)
+        finally:
+            servers.busy.release()
+
+    def _deploy(self, draw: Draw) -> bool:
+        """Replace workers and API one by one, in any order, by those of the other release."""
+        if not self._deploying.acquire(blocking=False):
+            return False
+        try:
+            house = self._house
+            release = 1 - house.api.release
+            processes = [house.workers[(draw.worker + nth) % WORKERS] for nth in range(WORKERS)]
+            processes.insert(int(draw.coin * (WORKERS + 1)), house.api)
+            for kept in processes:
+                house.deploy(kept, release)
+                deadline = time.monotonic() + DEPLOY_SECONDS
+                while not kept.is_ready() and time.monotonic() < deadline:
+                    time.sleep(0.1)
+        finally:
+            self._deploying.release()
+        return True
+
+    def _jump(self, draw: Draw) -> bool:
+        """Set the clock of a worker's host, or of the API's."""
+        kept = self._house.kept[int(draw.coin * len(self._house.kept))]
+        kept.clock.write_text(f"{JUMPS[int(draw.severity * len(JUMPS))]}\n")
         return True
 
     def _kill_api(self, draw: Draw) -> bool:

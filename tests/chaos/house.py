@@ -1,23 +1,22 @@
-"""What runs: Valkey, the API, three workers, each with its own road to Redis; and the keeper that restarts them."""
+"""What runs: two Valkeys, the API, three workers, each with its own road to Redis; the keeper that restarts them."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 
 from errand.local.child import die_with_parent
-from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
+from errand.local.valkey import find_free_port
 from tests.chaos.processes import RUNNER, Lives, find_named, read_tree, send
 from tests.chaos.proxy import Background, Proxy
+from tests.chaos.releases import NEW, OLD, write_releases
+from tests.chaos.servers import Servers
+from tests.faketime import fake_by
 
-ROOT = Path(__file__).parent.parent.parent
 WORKERS = 3
 GRACE_SECONDS = 5
 LOOK_SECONDS = 0.1
@@ -36,12 +35,14 @@ class Exit:
 
 @dataclass
 class Kept:
-    """A process that the keeper restarts when it has ended."""
+    """A process that the keeper restarts when it has ended, from its `release`'s folder; `clock` moves its clock."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
     log: Path
+    clock: Path
+    release: int = OLD
     process: subprocess.Popen[bytes] | None = None
     told: list[str] = field(default_factory=list)
     told_at: float = 0.0
@@ -55,8 +56,11 @@ class Kept:
     def tell(self, fault: str) -> None:
         """Note what is about to end it."""
         self.told_at = self.told_at if self.told else time.monotonic()
-        is_ready = self.name == "api" or find_named(self.pid, RUNNER)
-        self.told.append(fault if is_ready else f"{fault} while starting")
+        self.told.append(fault if self.is_ready() else f"{fault} while starting")
+
+    def is_ready(self) -> bool:
+        """Tell whether it can do something, as far as that can be seen."""
+        return bool(self.pid and (self.name == "api" or find_named(self.pid, RUNNER)))
 
 
 class House:
@@ -67,21 +71,20 @@ class House:
         self.lives = Lives()
         self.exits: list[Exit] = []
         self.orphans: set[int] = set()
-        self.valkey = EmbeddedValkey(folder / "v")
+        self.proxies: list[Proxy] = []
+        self.servers = Servers(folder, self._lead)
         self.ledger, self.log_file = folder / "ledger", folder / "log.jsonl"
         self.port = find_free_port()
         self._smtp_url = smtp_url
         self._background = background
         self._restarting = self._keeping = True
         self.kept: list[Kept] = []
-        # Valkey ends with the thread that starts it, so this one lives as long as the house.
-        self._starter = ThreadPoolExecutor(1)
 
     def start(self) -> None:
         """Start everything. Raises ServerMissingError."""
-        copy_project(self.folder / "project")
-        self.start_valkey()
-        self.proxies = [Proxy(self._background, self.valkey.url) for _ in range(WORKERS + 1)]
+        self._folders = write_releases(self.folder)
+        self.servers.start()
+        self.proxies = [Proxy(self._background, self.url) for _ in range(WORKERS + 1)]
         rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
         self.workers = [self._keep(f"worker-{n}", rq, self.proxies[n]) for n in range(WORKERS)]
         factory = "service.app:from_environment"
@@ -91,13 +94,22 @@ class House:
         self._keeper = threading.Thread(target=self._run_keeper, name="keeper", daemon=True)
         self._keeper.start()
 
-    def start_valkey(self) -> None:
-        """Start Valkey, again after an end."""
-        self._starter.submit(self._start_valkey).result()
+    @property
+    def url(self) -> str:
+        """How to reach the primary, past the proxies."""
+        return self.servers.primary.url
 
-    def read_valkey_pid(self) -> int:
-        """Return the server's process id."""
-        return int((self.folder / "v/pid").read_text())
+    def let_all_end(self) -> None:
+        """Let both releases have workers, so that no job has none."""
+        for number, kept in enumerate(self.workers):
+            self.deploy(kept, OLD if number == 0 else NEW)
+
+    def deploy(self, kept: Kept, release: int) -> None:
+        """Stop a process in order if it is of another release, and let the keeper start that one."""
+        if kept.release != release:
+            kept.release = release
+            kept.tell("SIGTERM of a deploy")
+            send(read_tree(kept.pid)[:1], SIGTERM)
 
     def stop(self) -> None:
         """End the workers in order, then the rest; what does not end within its time is killed."""
@@ -120,20 +132,19 @@ class House:
         send([*self.lives.list_alive()], SIGKILL)
         for kept in self.kept:
             send(read_tree(kept.pid), SIGKILL)
-        with suppress(OSError, ValueError):
-            send([self.read_valkey_pid()], SIGCONT)
-        self.valkey.stop()
-        self._starter.shutdown()
+        self.servers.stop()
         self._keeping = False
 
-    def _start_valkey(self) -> None:
-        try:
-            self.valkey.start()
-        except ServerMissingError:  # it had more to load than it has time for; what it reads again is cached
-            self.valkey.start()
+    def _lead(self, url: str) -> None:
+        for proxy in self.proxies:
+            proxy.lead_to(url)
 
     def _keep(self, name: str, command: list[str], road: Proxy) -> Kept:
+        clock = self.folder / f"{name}.clock"
+        clock.write_text("+0\n")
         environment = {
+            **fake_by(clock),
+            "CHAOS_EPOCH": repr(time.time() - time.monotonic()),
             "PATH": os.environ["PATH"],
             "REDIS_URL": road.url,
             "SMTP_URL": self._smtp_url,
@@ -145,7 +156,7 @@ class House:
             "WORKER_GRACE_SECONDS": str(GRACE_SECONDS),
             "WORKER_THREADS": "8",
         }
-        return Kept(name, command, environment, self.folder / f"{name}.log")
+        return Kept(name, command, environment, self.folder / f"{name}.log", clock)
 
     def _run_keeper(self) -> None:
         """Watch everything, to the end: what this thread has started ends with it."""
@@ -170,7 +181,7 @@ class House:
             with kept.log.open("ab") as log:
                 kept.process = subprocess.Popen(
                     kept.command,
-                    cwd=self.folder / "project",
+                    cwd=self._folders[kept.release],
                     env=kept.environment,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -184,13 +195,3 @@ class House:
             code = kept.process.poll()
             seconds = time.monotonic() - kept.told_at if kept.told else 0.0
             self.exits.append(Exit(kept.name, tuple(kept.told), code if code is not None else -SIGKILL, seconds))
-
-
-def copy_project(folder: Path) -> None:
-    """Make a copy of the project with the job files of the tests added, as a user would add them."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("service", "jobs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "worker.py", folder)
-    for jobs in ("tests/fixtures/jobs", "tests/chaos/job_files"):
-        shutil.copytree(ROOT / jobs, folder / "jobs", dirs_exist_ok=True, ignore=ignored)

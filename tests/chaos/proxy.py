@@ -48,6 +48,10 @@ class Proxy:
         account, at, _ = self._upstream.netloc.rpartition("@")
         return f"redis://{account}{at}127.0.0.1:{self.port}/0"
 
+    def lead_to(self, url: str) -> None:
+        """Lead new connections to another server; those that there are stay where they are."""
+        self._upstream = urlsplit(url)
+
     def cut(self) -> None:
         """Reset every connection."""
         self._loop.call_soon_threadsafe(self._cut)

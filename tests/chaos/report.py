@@ -56,6 +56,7 @@ def build_rows(found: Findings) -> list[Row]:
         Row("acknowledged jobs", str(account.acknowledged)),
         Row("ended", _tell_counts(account.ended)),
         _row("lost", account.lost),
+        Row("lost in a failover without a pause, told apart", str(len(account.lost_unpaused))),
         _row("with two recorded ends", account.ended_twice),
         _row("recorded as finished, not done", account.without_effect),
         _row("ended in another way than they should", account.surprising),

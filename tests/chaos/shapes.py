@@ -104,6 +104,20 @@ def _process(dice: random.Random, numbers: Numbers) -> tuple[str, Any, tuple[int
     return f"/items/{number}/process", None, (number,)
 
 
+def _changed(dice: random.Random, numbers: Numbers) -> tuple[str, Any, tuple[int, ...]]:
+    """A payload for the one release or the other; an API of the other one refuses it."""
+    path, body, taken = _plain("changed")(dice, numbers)
+    return path, {**body, "label": "x"} if dice.random() < 0.5 else body, taken
+
+
+def _plain(type: str) -> Callable[..., tuple[str, Any, tuple[int, ...]]]:
+    def build(dice: random.Random, numbers: Numbers) -> tuple[str, Any, tuple[int, ...]]:
+        number = numbers.take()
+        return f"/v1/jobs/{type}", {"ledger": numbers.ledger, "number": number}, (number,)
+
+    return build
+
+
 def _failed(error: str) -> Ends:
     return frozenset({("failed", error)})
 
@@ -128,6 +142,10 @@ SHAPES = {
     "item": Shape(2, _item),
     "chain": Shape(4, _chain, FINISHED | {("canceled", "")}),
     "process": Shape(1, _process),
+    # Of one release only; the others' API answers 404 or 422. A payload whose release has gone, workers and API, fails.
+    "added": Shape(2, _plain("added")),
+    "retired": Shape(2, _plain("retired")),
+    "changed": Shape(4, _changed, FINISHED | _failed("InvalidPayloadError")),
     # These come as faults only: each costs its runner, and its neighbours a run.
     "poison": Shape(0, _task(then="kill"), frozenset({LOST})),
     "stuck in C": Shape(0, _task("task_brief", then="hold", seconds=8), _TIMEOUT),

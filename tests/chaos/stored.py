@@ -61,6 +61,7 @@ def find_leftovers(redis: Any) -> dict[str, int]:
             sizes[key.decode()] = redis.zcard(key)
     for key in redis.smembers("rq:queues"):
         sizes[key.decode()] = redis.llen(key)
+    sizes["errand:parked"] = redis.scard("errand:parked")
     sizes["rq:execution:*"] = sum(1 for _ in redis.scan_iter("rq:execution:*", 1000))
     return {key: size for key, size in sizes.items() if size}
 

@@ -38,5 +38,6 @@ def noted(ledger: str, number: int) -> Iterator[None]:
 def _note(ledger: str, word: str, number: int) -> None:
     """Append «word job pid time number» in one write, which no other writer can part."""
     descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-    os.write(descriptor, f"{word} {job_id()} {os.getpid()} {time.time():.3f} {number}\n".encode())
+    now = float(os.environ["CHAOS_EPOCH"]) + time.monotonic()  # the process's own clock may be wrong
+    os.write(descriptor, f"{word} {job_id()} {os.getpid()} {now:.3f} {number}\n".encode())
     os.close(descriptor)
