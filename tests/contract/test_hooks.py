@@ -1,11 +1,12 @@
 """Which functions of job files run when a worker starts and stops."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from errand import ContractError, load_jobs, on_worker_start, on_worker_stop
+from errand import ContractError, on_worker_start, on_worker_stop
 from errand.contract.hooks import find_hooks
 from tests.performing import Add
 
@@ -41,7 +42,8 @@ def test_they_are_found_in_job_files_and_helpers_once_and_in_order(add_folder: A
     for name in ("zebra", "aardvark"):
         (tmp_path / f"{name}.py").write_text(JOB.format(name=name))
     add_folder(tmp_path)
-    load_jobs()
+    for name in ("zebra", "aardvark"):
+        importlib.import_module(f"jobs.{name}")
     hooks = find_hooks("jobs")
     names = ["open_first", "open_second", "open_aardvark", "open_zebra"]
     assert [hook.__name__ for hook in hooks.start] == names
