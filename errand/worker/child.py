@@ -75,7 +75,7 @@ class Child:
     def _hand_back(self) -> tuple[Word, None]:
         """Return the word of a job that can't begin here, after a while: it is taken again at once."""
         time.sleep(min(HAND_BACK_SECONDS, self._task.timeout_seconds / 2))
-        return Word("interrupted", self._task, ended=time.time()), None
+        return Word("interrupted", self._task, ended=self._task.now()), None
 
     def _report(self, text: str) -> None:
         with suppress(RedisError):  # the work matters more

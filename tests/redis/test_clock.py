@@ -1,9 +1,12 @@
 """The process' clock: Redis' time at its last answer, and monotonic time since."""
 
+import re
+
 import pytest
 
 from errand.redis import clock as module
 from errand.redis.clock import Clock
+from tests.project import ROOT
 
 START = 1_800_000_000.0
 
@@ -109,3 +112,25 @@ def test_in_a_forked_process_it_tells_nothing_more(clock: Clock, times: Times, t
 def test_an_info_without_the_time_is_no_answer(clock: Clock) -> None:
     assert not clock.note_info({"used_memory": 1}, 0.0)
     assert clock.now() == START
+
+
+# What they tell goes to people or to other servers, or measures pauses; nothing of it is stored.
+FREE = {
+    "builtin/webhook.py",
+    "cli/moment.py",
+    "contract/attempt.py",
+    "contract/progress.py",
+    "local/processes.py",
+    "local/sink.py",
+    "log/sink.py",
+    "redis/clock.py",
+    "testing/redis.py",
+    "worker/processes/outage.py",
+}
+HOST = re.compile(r"\b(time\.time|time_ns|datetime\.now|utcnow)\b|from rq\.utils import .*\b(now|current_timestamp)\b")
+
+
+def test_no_other_file_reads_the_hosts_clock() -> None:
+    library = ROOT / "errand"
+    found = {str(path.relative_to(library)) for path in library.rglob("*.py") if HOST.search(path.read_text())}
+    assert found == FREE
