@@ -18,6 +18,7 @@ from errand.worker.execution import Task, Word
 from errand.worker.trace import format_trace, pack_trace
 
 T = TypeVar("T")
+LOCK_FAULTS = ("release unlocked lock", "cannot release un-acquired lock", "cannot notify on un-acquired lock")
 
 
 class JobStopped(BaseException):
@@ -102,12 +103,25 @@ def perform(
         return Word("finished", task, value, ended=task.now()), None
     except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
         attempt.keep_context()
-        return describe_failure(task, error), error
+        cause = unmask(error)
+        return describe_failure(task, cause), cause
 
 
 def describe_failure(task: Task, error: BaseException) -> Word:
     """Return the last word of a task that ended with `error`, whatever its own methods do."""
     return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=task.now())
+
+
+def unmask(error: BaseException) -> BaseException:
+    """Return a time-out or a stop that came while a lock was being let go, for what is raised then instead of it.
+
+    An interruption may come between any two steps of Python, those of `threading` too (3.11: `Condition.__exit__`).
+    """
+    if type(error) is RuntimeError and error.args and error.args[0] in LOCK_FAULTS:
+        cause = error.__context__
+        if isinstance(cause, JobTimeoutException | JobStopped):
+            return cause
+    return error
 
 
 def _name_end(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 from redis import Redis
 from rq import Queue, Retry
+from rq.timeouts import JobTimeoutException
 
 from errand.contract.errors import PermanentError
 from errand.worker.allowed import AllowedJob
-from errand.worker.attempt import LiveAttempt, describe_failure, perform
+from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.execution import Task
 from errand.worker.records import Records
 from errand.worker.tell import tell_end
@@ -100,3 +102,16 @@ def test_the_trace_of_a_long_chain_ends_with_the_error_itself() -> None:
         later = ValueError("later")
         later.__cause__, error = error, later
     assert format_trace(error).endswith("ValueError: later\n")
+
+
+def test_a_time_out_that_comes_while_a_lock_is_let_go_is_a_time_out() -> None:
+    class Job(AllowedJob):
+        def perform(self) -> Any:
+            try:
+                raise build_timeout(1)
+            finally:
+                threading.Lock().release()
+
+    word, error = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
+    assert json.loads(word.error)["type"] == "JobTimeoutException"
+    assert isinstance(error, JobTimeoutException)
