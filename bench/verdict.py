@@ -25,7 +25,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Tell whether it holds."""
+        """Return whether it holds."""
         return self.ratio <= self.bar.factor if self.bar.at_most else self.ratio >= self.bar.factor
 
     def describe(self) -> str:

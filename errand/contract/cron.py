@@ -133,7 +133,7 @@ def _shorten(stepped: re.Match[str]) -> str:
 
 
 def _is_readable(place: int, part: str) -> bool:
-    """Tell whether a field can be read, by itself."""
+    """Return whether a field can be read, by itself."""
     if any(int(step) > _LONGEST[place] for step in re.findall(r"/(\d{1,9})(?=,|$)", part)):
         return False  # cronsim takes */90 for */60
     parts = ["*"] * len(FIELDS)

@@ -67,7 +67,7 @@ class EmbeddedValkey:
         self._wait_until_ready()
 
     def is_running(self) -> bool:
-        """Tell whether the process is alive."""
+        """Return whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -170,7 +170,7 @@ def _prepare(held: IO[str]) -> None:
 
 
 def _runs(path: str) -> bool:
-    """Tell whether the bundled program runs here: it needs glibc 2.28."""
+    """Return whether the bundled program runs here: it needs glibc 2.28."""
     try:
         return subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0
     except OSError:

@@ -80,7 +80,7 @@ class Connection:
         self.rests_since = time.monotonic()
 
     def resume(self) -> bool:
-        """End the rest; tell whether the server still takes commands, which it is asked after some seconds."""
+        """End the rest; return whether the server still takes commands, which it is asked after some seconds."""
         assert self.rests_since is not None
         seconds, self.rests_since = time.monotonic() - self.rests_since, None
         if seconds > IDLE_SECONDS:
@@ -108,7 +108,7 @@ class Connection:
         self._smtp.close()
 
     def _try(self, command: Callable[[smtplib.SMTP], Reply], seconds: float) -> bool:
-        """Tell whether the server says yes within some seconds; close where it does not."""
+        """Return whether the server says yes within some seconds; close where it does not."""
         with suppress(OSError):
             if self._smtp.sock is not None:
                 self._smtp.sock.settimeout(seconds)

@@ -63,7 +63,7 @@ class Clock:
             self._tell(complaint or "this host's clock agrees with Redis' again")
 
     def note_info(self, info: Mapping[str, Any], asked_at: float) -> bool:
-        """Note it out of INFO's section `server`; tell whether that has it."""
+        """Note it out of INFO's section `server`; return whether that has it."""
         if "server_time_usec" not in info:
             return False
         self.note(int(info["server_time_usec"]), asked_at)

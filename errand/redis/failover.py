@@ -52,7 +52,7 @@ class Sight:
         self.is_blind = False  # where the server does not tell its role, what it refuses has to do
 
     def judge(self, role: Any, id: Any) -> bool:
-        """Tell whether the connection is another one than before. Raises ReplicaError for one to a replica."""
+        """Return whether the connection is another one than before. Raises ReplicaError for one to a replica."""
         if isinstance(role, NoPermissionError) or (isinstance(role, ResponseError) and "unknown command" in str(role)):
             self.is_blind = True
         if isinstance(role, AWAY):
@@ -184,5 +184,5 @@ async def renew_async(redis: AsyncRedis) -> None:
 
 
 def leads_elsewhere(answers: Sequence[Any]) -> bool:
-    """Tell whether one of a pipeline's answers comes from a server that is no primary, or not yet."""
+    """Return whether one of a pipeline's answers comes from a server that is no primary, or not yet."""
     return any(isinstance(answer, WRONG_SERVER) for answer in answers)

@@ -58,7 +58,7 @@ def find_targets(host: str, port: int, allow_private: bool) -> list[Target]:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether an address is anyone's on the internet.
+    """Return whether an address is anyone's on the internet.
 
     An IPv4 address inside an IPv6 one counts for itself. What 6to4 and Teredo wrap is refused: nobody needs it today.
     """

@@ -26,7 +26,7 @@ class Channel:
         return socket.fileno() if socket else None
 
     def keep(self) -> bool:
-        """Open the subscription, or prove that it lives: call it about once a second. Tell whether it is open."""
+        """Open the subscription, or prove that it lives: call it about once a second. Return whether it is open."""
         now = time.monotonic()
         try:
             if self._pubsub is not None and now - self._heard_at > SILENT_SECONDS:

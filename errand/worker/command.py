@@ -13,7 +13,7 @@ class Command:
     execution: str | None = None
 
     def means(self, member: str) -> bool:
-        """Tell whether it is about this execution; without an execution all of the job's are meant."""
+        """Return whether it is about this execution; without an execution all of the job's are meant."""
         id, _, execution = member.rpartition(":")
         return id == self.job and self.execution in (None, execution)
 

@@ -26,7 +26,7 @@ class Odd:
         renew(self._worker.connection)
 
     def settle(self, words: Sequence[Word], turn: Turn) -> bool:
-        """Finish repeating jobs; tell if there were any. Raises RedisError."""
+        """Finish repeating jobs; return whether there were any. Raises RedisError."""
         odd = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
         for word in odd:
             self._finish(word)

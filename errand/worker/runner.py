@@ -172,7 +172,7 @@ class Runner:
             self._obey()
 
     def _is_busy(self, now: float) -> bool:
-        """Tell whether there is something to tell Redis, or to take from it."""
+        """Return whether there is something to tell Redis, or to take from it."""
         has_more = not self._dry and self._count_free() > 0
         return now >= self._pause.until and bool(self._ends or self._outbox or has_more)
 

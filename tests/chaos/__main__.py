@@ -27,11 +27,11 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def is_first(self) -> bool:
-        """Tell whether the faults are to end."""
+        """Return whether the faults are to end."""
         return self.count > 0
 
     def is_second(self) -> bool:
-        """Tell whether the drain is to end as well."""
+        """Return whether the drain is to end as well."""
         return self.count > 1
 
 

@@ -89,7 +89,7 @@ class Account:
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether nothing acknowledged is lost and every job has one end."""
+        """Return whether nothing acknowledged is lost and every job has one end."""
         return not (self.lost or self.ended_twice or self.without_effect)
 
 
@@ -120,7 +120,7 @@ def account_for(
 
 
 def is_excused(job: Acknowledged, unpaused: Sequence[float]) -> bool:
-    """Tell whether a job may be lost: it was acknowledged just before a failover that waited for nothing."""
+    """Return whether a job may be lost: it was acknowledged just before a failover that waited for nothing."""
     return any(abs(job.at - at) < UNPAUSED_SECONDS for at in unpaused)
 
 
@@ -185,7 +185,7 @@ def _judge_runs(
 
 
 def _is_within(disturbance: Disturbance, run: Run, until: float) -> bool:
-    """Tell whether the worker of a run was disturbed in it, until some time."""
+    """Return whether the worker of a run was disturbed in it, until some time."""
     return disturbance.worker == run.worker and disturbance.since < until and disturbance.until > run.start
 
 

@@ -59,7 +59,7 @@ class Kept:
         self.told.append(fault if self.is_ready() else f"{fault} while starting")
 
     def is_ready(self) -> bool:
-        """Tell whether it can do something, as far as that can be seen."""
+        """Return whether it can do something, as far as that can be seen."""
         return bool(self.pid and (self.name == "api" or find_named(self.pid, RUNNER)))
 
 

@@ -64,7 +64,7 @@ class Servers:
         self._starter.submit(_start, self.primary).result()
 
     def fail_over(self, is_paused: bool) -> bool:
-        """Promote the replica, and let the old primary follow it; tell whether that was possible.
+        """Promote the replica, and let the old primary follow it; return whether that was possible.
 
         New connections lead to the promoted one, old ones stay. With `is_paused` the primary takes no writes until the
         replica has all; without, what it has not yet is lost.

@@ -12,7 +12,7 @@ CHILD = "errand-job"
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process lives; one that only waits to be reaped does not."""
+    """Return whether a process lives; one that only waits to be reaped does not."""
     return pid in list_processes()
 
 

@@ -16,7 +16,7 @@ NEAR_SECONDS = 30
 
 
 def is_near(moment: str) -> bool:
-    """Tell whether a time that Errand shows is of these seconds, by the clock that the server has."""
+    """Return whether a time that Errand shows is of these seconds, by the clock that the server has."""
     return abs(datetime.fromisoformat(moment).timestamp() - time.time()) < NEAR_SECONDS
 
 

@@ -149,7 +149,7 @@ def _read(redis: Redis, key: bytes) -> Any:
 
 
 def _is_own(key: bytes, name: bytes) -> bool:
-    """Tell whether a field is about the worker's own process."""
+    """Return whether a field is about the worker's own process."""
     return key.startswith(b"rq:worker:") and name in (b"pid", b"ip_address", b"state")
 
 

@@ -19,5 +19,5 @@ class HeadAsGet:
 
 
 def is_head(scope: Scope) -> bool:
-    """Tell whether a GET is served for a HEAD: a stream is not begun for one."""
+    """Return whether a GET is served for a HEAD: a stream is not begun for one."""
     return _MARK in scope

@@ -10,7 +10,7 @@ ADDRESSES = ("localhost", "127.0.0.1", "::1")
 
 
 def is_same_site(headers: Headers) -> bool | None:
-    """Tell whether a browser sent this from a page of ours; None where nothing says so, as for other clients.
+    """Return whether a browser sent this from a page of ours; None where nothing says so, as for other clients.
 
     `Sec-Fetch-Site` (Fetch Metadata) where there is one, else `Origin`; its scheme is left out, for behind a proxy
     that ends TLS it differs from ours.

@@ -99,7 +99,7 @@ class JobTeller:
         self._seen = read_mark(seen)
 
     def has_all(self, job: JobStatus) -> bool:
-        """Tell whether the client has seen the end."""
+        """Return whether the client has seen the end."""
         return job.status in ENDED and self._seen == mark_job(job)
 
     def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
@@ -119,7 +119,7 @@ class BatchTeller:
         self._seen = seen
 
     def has_all(self, batch: BatchStatus) -> bool:
-        """Tell whether the client has seen the end."""
+        """Return whether the client has seen the end."""
         return batch.ended == batch.total and self._seen == mark_batch(batch)
 
     def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:

@@ -21,7 +21,7 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", summary="Can jobs be taken?")
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
-    """Ask Redis, try a write, and tell whether what is acknowledged would survive a power cut.
+    """Ask Redis, try a write, and return whether what is acknowledged would survive a power cut.
 
     `null`: the server does not say. `clock` is there where this host's is off.
     """

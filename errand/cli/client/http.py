@@ -145,7 +145,7 @@ def _build_opener(settings: ClientSettings) -> OpenerDirector:
 
 
 def _may_have_stored(problem: dict[str, Any]) -> bool:
-    """Tell whether a request that ended with this problem may have changed something."""
+    """Return whether a request that ended with this problem may have changed something."""
     name = str(problem.get("type", "")).rpartition(":")[2]
     return not any(refusal.name == name and refusal.is_whole for refusal in REFUSALS.values())
 

@@ -111,7 +111,7 @@ def build_run(
 
 
 def is_busy(status: str) -> bool:
-    """Tell whether a job of this status, '' where there is none, has not ended."""
+    """Return whether a job of this status, '' where there is none, has not ended."""
     return bool(status) and status not in ENDED
 
 

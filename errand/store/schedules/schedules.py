@@ -74,7 +74,7 @@ class Schedules:
         self._put, self._read, self._change, self._run = scripts
 
     async def put(self, schedule: Schedule) -> bool:
-        """Store it under its name; tell whether it is new. One that is there with the same content stays as it is.
+        """Store it under its name; return whether it is new. One that is there with the same content stays as it is.
 
         Raises HeldByFileError, CronError, ZoneError, FullRedisError.
         """
@@ -113,18 +113,18 @@ class Schedules:
         return _build(name, fields, score.decode(), NEXT_SHOWN, [_read_run(*pair) for pair in pairs])
 
     async def delete(self, name: str) -> bool:
-        """Forget it and its runs, but not their jobs; tell whether it was there. Raises HeldByFileError."""
+        """Forget it and its runs, but not their jobs; return whether it was there. Raises HeldByFileError."""
         answer = await self._change(args=["delete", name])
         if answer == b"file":
             raise HeldByFileError
         return bool(answer)
 
     async def pause(self, name: str) -> bool:
-        """Let its slots pass until it is resumed; tell whether it is there."""
+        """Let its slots pass until it is resumed; return whether it is there."""
         return bool(await self._change(args=["pause", name]))
 
     async def resume(self, name: str) -> bool:
-        """Let it go on with the next slot from now; tell whether it is there."""
+        """Let it go on with the next slot from now; return whether it is there."""
         for _ in range(TRIES):
             if not (found := await self.read(name)):
                 return False

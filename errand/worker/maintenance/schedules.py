@@ -88,7 +88,7 @@ class DueSchedules:
         self._are_files_told = True
 
     def _has_room(self) -> bool:
-        """Tell whether jobs may be stored; what is due waits where Redis is nearly full."""
+        """Return whether jobs may be stored; what is due waits where Redis is nearly full."""
         info: dict[str, Any] = self._redis.info("memory")
         used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
         try:
@@ -98,7 +98,7 @@ class DueSchedules:
         return True
 
     def _serve(self, found: list[bytes], now: int) -> bool:
-        """Do what is due for one schedule; tell whether it was done. A damaged one must not hold up the others."""
+        """Do what is due for one schedule; return whether it was done. A damaged one must not hold up the others."""
         name = found[0].decode(errors="replace")
         try:
             return self._advance(_read_due(found), now)

@@ -55,7 +55,7 @@ class RunnerProcess:
         theirs.close()
 
     def holds(self, member: str) -> bool:
-        """Tell whether this runner took the execution."""
+        """Return whether this runner took the execution."""
         return member.rpartition(":")[2].startswith(self.prefix)
 
     def tell(self, order: str, content: Any = None) -> None:

@@ -59,7 +59,7 @@ class Outage:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether Redis has been there for a whole lease."""
+        """Return whether Redis has been there for a whole lease."""
         return time.monotonic() - self._steady_since > self._lease_seconds
 
 

@@ -27,11 +27,11 @@ class HookCaller:
         self._is_given_up = Event()
 
     def start(self) -> bool:
-        """Call each once, up to the first that fails; tell whether all of them have succeeded."""
+        """Call each once, up to the first that fails; return whether all of them have succeeded."""
         return all(self._call(hook, "no job is taken until it succeeds") for hook in self._hooks.start)
 
     def start_patiently(self) -> bool:
-        """Call each until it has succeeded; tell whether all have, before `give_up` was called."""
+        """Call each until it has succeeded; return whether all have, before `give_up` was called."""
         for hook in self._hooks.start:
             wait_seconds = FIRST_WAIT_SECONDS
             while not self._call(hook, f"no job is taken; it is called again in {wait_seconds:g} s"):

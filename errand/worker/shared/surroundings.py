@@ -59,7 +59,7 @@ class LoneSurroundings:
         self._streams = streams
 
     def open(self) -> bool:
-        """Call what is to run first; tell whether the job may begin."""
+        """Call what is to run first; return whether the job may begin."""
         return self._caller.start()
 
     def mend(self) -> None:
