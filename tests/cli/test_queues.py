@@ -30,6 +30,12 @@ def test_a_rare_state_has_a_column_when_there_is_one(quick: Quick, scripted: Scr
     assert row.split() == ["email", "·", "·", "·", "·", "·", "3", "5", "min"]
 
 
+def test_what_waits_for_a_worker_stands_behind_its_queue(quick: Quick, scripted: ScriptedService) -> None:
+    waiting = [{"type": "sms", "jobs": 1200, "reason": "no worker knows this type"}]
+    scripted.reply("GET /v1/queues", Reply({"items": [make_queue("email", waiting=waiting)]}))
+    assert quick("queues").stdout.splitlines()[1].endswith("5 min  1,200 sms: no worker knows this type")
+
+
 def test_a_queue_is_paused_and_resumed(errand: Errand, services: Services) -> None:
     paused = errand("queues", "pause", "default", "nope")
     assert (paused.code, paused.out) == (3, "default  paused\n")
