@@ -2,8 +2,6 @@
 -- gives enqueue
 -- include base, clock, events, push, canceled, keep, index, slots
 
-local ENDED_BADLY = keys.ENDED_BADLY
-
 -- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
 -- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none, for a key
 --       must be one that the server's user may use), then each job's hash
@@ -25,6 +23,8 @@ function enqueue(KEYS, ARGV)
   -- RQ takes an unknown parent for a finished one and lets the child of a failed one wait for ever.
   local function judge(group)
     local status = group.score and 'scheduled' or group.limit and 'rate_limited' or 'queued'
+    if #group.after == 0 then return status end
+    local ENDED_BADLY = keys.ENDED_BADLY
     for _, parent in ipairs(group.after) do
       local found = call('HGET', keys.JOB .. parent, 'status')
       local failed = ENDED_BADLY[found]
@@ -34,18 +34,22 @@ function enqueue(KEYS, ARGV)
     return status
   end
 
-  local place = {
-    queued = function(id, group) push_job(group.queue, id, group.front) end,
-    scheduled = function(id, group) call('ZADD', keys.SCHEDULED .. group.queue, group.score, id) end,
-    deferred = function(id, group) call('ZADD', keys.DEFERRED .. group.queue, now, id) end,
-    canceled = function(id, group, hash)
+  local function place(id, group, status, hash)
+    if status == 'queued' then
+      push_job(group.queue, id, group.front)
+    elseif status == 'scheduled' then
+      call('ZADD', keys.SCHEDULED .. group.queue, group.score, id)
+    elseif status == 'deferred' then
+      call('ZADD', keys.DEFERRED .. group.queue, now, id)
+    elseif status == 'rate_limited' then
+      wait_for_slot(group.limit[1], group.limit[2], id, group.queue)
+    else
       add_to_canceled(group.queue, id, now)
       local why = 'one of the jobs that it was to wait for did not succeed'
       call('HSET', hash, 'ended_at', now_text, 'errand_error', cjson.encode({type = 'Canceled', message = why}))
       call('EXPIRE', hash, ttl_seconds)
-    end,
-    rate_limited = function(id, group) wait_for_slot(group.limit[1], group.limit[2], id, group.queue) end,
-  }
+    end
+  end
 
   -- What a job waits for, as RQ keeps it, and beside it who waits for a parent: RQ forgets that when the parent ends.
   local function link(id, group, status)
@@ -62,12 +66,11 @@ function enqueue(KEYS, ARGV)
 
   -- The fields of a group's jobs, in order; those that differ between them, data and retry_intervals, are the last.
   local function begin(group, status)
-    local fields = group.fields
-    for _, value in ipairs({'status', status, 'created_at', ARGV[group.at + 1]}) do fields[#fields + 1] = value end
-    if status == 'queued' then
-      fields[#fields + 1], fields[#fields + 2] = 'enqueued_at', now_text
-    end
-    return fields, #fields
+    local fields, size = group.fields, #group.fields
+    fields[size + 1], fields[size + 2], fields[size + 3], fields[size + 4] = 'status', status, 'created_at', ARGV[group.at + 1]
+    if status ~= 'queued' then return fields, size + 4 end
+    fields[size + 5], fields[size + 6] = 'enqueued_at', now_text
+    return fields, size + 6
   end
 
   local function store(group)
@@ -89,7 +92,7 @@ function enqueue(KEYS, ARGV)
         fields[size + 1], fields[size + 2] = 'data', data
         if waits ~= '' then fields[size + 3], fields[size + 4] = 'retry_intervals', waits end
         call('HSET', hash, unpack(fields))
-        place[status](id, group, hash)
+        place(id, group, status, hash)
         if #group.after > 0 then link(id, group, status) end
         entries[#entries + 1], entries[#entries + 2] = ARGV[group.at + 2], id
       end
@@ -112,9 +115,12 @@ function enqueue(KEYS, ARGV)
       local is_full = call('SCARD', keys.CHILDREN .. parent) + group.count > keys.DEPENDENTS_LIMIT
       if is_full and call('EXISTS', KEYS[last]) == 0 then return {-3, parent} end
     end
-    for i = last, last + group.count - 1 do new[KEYS[i]:match('[^:]+$')] = true end
     groups[#groups + 1] = group
-    at, last = at + 4 + 2 * group.count, last + group.count
+    at = at + 4 + 2 * group.count
+    if at <= #ARGV then -- another group follows, which may wait for these
+      for i = last, last + group.count - 1 do new[KEYS[i]:match('[^:]+$')] = true end
+    end
+    last = last + group.count
   end
 
   for _, group in ipairs(groups) do store(group) end
