@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings
 from redis import Redis
 from starlette.testclient import TestClient
 
@@ -26,6 +27,8 @@ from tests.services import Services, find_fast_folder, pass_coverage
 from tests.sink import ScriptedSink
 
 pytest_plugins = ["tests.performing", "tests.selection"]
+settings.register_profile("errand", deadline=None)  # no test asserts a speed: machines are busy
+settings.load_profile("errand")
 SETTINGS = (
     "REDIS_URL",
     "SMTP_URL",

@@ -52,7 +52,7 @@ BATCH = "errand:batch:"  # hash: the batch's fields, and by id how each of its j
 IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
 DELETED = "errand:deleted:"  # string, by the token of a call
 MAIL = "errand:mail:"  # hash, by job: what is known of its e-mail
-PROBE = "errand:probe"  # never there: what is deleted to see whether writes are taken
+PROBE = "errand:probe"  # a key that is never there and a channel nobody hears: whether writes are taken
 SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
 
 # Ours: queues

@@ -64,12 +64,10 @@ class Records:
         self._name = name
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
-        known: dict[str, Value] = {} if codes is None else {"KNOWN_TYPES": _write_codes(codes)}
-        self._turn = redis.register_script(assemble("worker/turn", {**(ending or {}), **known}))
-        scripts = (
-            redis.register_script(assemble(f"worker/{step}", ending)) for step in ("recover", "release", "orphans")
-        )
-        self._recover, self._release, self._orphans = scripts
+        self._known_types = "" if codes is None else _write_codes(codes)
+        steps = ("turn", "recover", "release", "orphans")
+        scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
+        self._turn, self._recover, self._release, self._orphans = scripts
 
     def turn(
         self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
@@ -80,7 +78,7 @@ class Records:
         """
         head = self._head()
         now, asked_at = float(head[3]), time.monotonic()
-        args: list[Any] = [*head, len(words)]
+        args: list[Any] = [*head, self._known_types, len(words)]
         for word in words:
             args += _write_word(word)
         served = queues or Queues([], in_turn=False)
@@ -151,7 +149,7 @@ def format_time(seconds: float) -> str:
 
 def _write_codes(codes: Mapping[str, str]) -> str:
     """Return types with the hashes of their code, as the scripts look for them."""
-    return "".join(f" {type}={code}" for type, code in codes.items())
+    return "".join(f" {type}={code}" for type, code in codes.items()) or " "
 
 
 def _write_word(word: Word) -> list[Any]:

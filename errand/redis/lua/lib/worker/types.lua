@@ -1,20 +1,19 @@
 -- The types that this worker has, and the type of a job. The payload is packed, so its description tells the type: the
 -- type's name in what Errand stores, the call's text in what others do.
--- takes KNOWN_TYPES
--- gives find_code, name_type, name_unknown
+-- gives known_types, find_code, name_type, name_unknown
 -- include base
 
 local PACKED_BY_US = 72 -- the first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120
 local codes = {}
+known_types = '' -- « name=code name=code», as the worker tells; '' for one that takes all
 
--- The hash of the code in which this worker has a type, false where it has none. KNOWN_TYPES is « name=code name=code »;
--- a worker that does not tell its types takes all.
+-- The hash of the code in which this worker has a type, false where it has none.
 function find_code(job_type)
-  if not KNOWN_TYPES then return '-' end
+  if known_types == '' then return '-' end
   local code = codes[job_type]
   if code == nil then
-    local _, last = KNOWN_TYPES:find(' ' .. job_type .. '=', 1, true)
-    code = last and KNOWN_TYPES:sub(last + 1, last + keys.CODE_LENGTH) or false
+    local _, last = known_types:find(' ' .. job_type .. '=', 1, true)
+    code = last and known_types:sub(last + 1, last + keys.CODE_LENGTH) or false
     codes[job_type] = code
   end
   return code

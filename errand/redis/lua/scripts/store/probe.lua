@@ -3,4 +3,4 @@
 -- include base
 
 call('DEL', keys.PROBE, keys.JOB .. 'probe')
-call('PUBLISH', keys.EVENTS, '')
+call('PUBLISH', keys.PROBE, '')

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
--- ARGV  1 to 6 as lib/worker/head.lua, 7 how many words follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many words
+--       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as
 --       text, started and ended in seconds, value, error (JSON), the least delay of a retry in seconds; then how many
 --       jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
 --       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
@@ -8,7 +9,7 @@
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
 -- one that its type's rate holds back now (-1: none), and the time in microseconds.
--- include base, worker/head, worker/rates, worker/park, worker/ends, worker/take, dependents
+-- include base, worker/head, worker/types, worker/rates, worker/park, worker/ends, worker/take, dependents
 
 local at = 6
 local function read()
@@ -37,6 +38,7 @@ local function leave_paused(names, start)
   return left, first_left <= #left and first_left or 1
 end
 
+known_types = read()
 local words = {}
 for i = 1, tonumber(read()) do
   local id, execution = ARGV[at + 2], ARGV[at + 3]
