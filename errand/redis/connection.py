@@ -54,7 +54,7 @@ class Limits:
 # script of ours allows.
 API = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS, retries=1)
 WORKER = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS)
-LOOK = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS)  # a connection that broke shall not go unseen
+LOOK = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS)  # no retries: a broken connection must be noticed
 DASHBOARD = Limits(5.0, 2.0)  # rq-dashboard reads whole lists, in threads of its own
 GOODBYE = Limits(1.0, 0.5)  # a platform kills what has not ended some seconds after the grace
 

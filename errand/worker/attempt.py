@@ -113,7 +113,7 @@ def describe_failure(task: Task, error: BaseException) -> Word:
 
 
 def unmask(error: BaseException) -> BaseException:
-    """Return a time-out or a stop that came while a lock was being let go, for what is raised then instead of it.
+    """Return the time-out or stop that an error hides: one that came while a lock was being released; else the error.
 
     An interruption may come between any two steps of Python, those of `threading` too (3.11: `Condition.__exit__`).
     """

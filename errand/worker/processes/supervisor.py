@@ -223,7 +223,7 @@ class Supervisor:
             self._outage.note_consent()
         except AWAY as error:
             self._outage.note_silence(error)
-            self._role.leave()  # now, for what one connection says each of the others would say, too
+            self._role.leave()  # at once: the other connections lead to the same server
         except RedisError as error:
             self._outage.note_refusal(error)
         self._watch_times()
