@@ -30,7 +30,8 @@ said: list[str] = []
 
 @pytest.fixture(autouse=True)
 def _quick_and_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    said.clear()
+    global said
+    said = []  # a new list: a thread of the test before may still say a word
     monkeypatch.setattr(module, "FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setattr("errand.worker.child.HAND_BACK_SECONDS", 0.05)
     monkeypatch.setattr(logging.getLogger("errand.worker"), "propagate", True)
@@ -44,9 +45,10 @@ async def run() -> list[Any]:
 
 def say(text: str, fail_first: int = 0, error: type[BaseException] = ValueError) -> Callable[[], None]:
     left = [error("not yet") for _ in range(fail_first)]
+    words = said
 
     def hook() -> None:
-        said.append(text)
+        words.append(text)
         if left:
             raise left.pop()
         word.set(text)
