@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from errand.contract.attempt import job_id
     from errand.contract.enqueue import recording
-    from errand.contract.errors import ContractError, InvalidPayloadError, NotFiniteError, PermanentError
+    from errand.contract.errors import (
+        ContractError,
+        InvalidPayloadError,
+        NotFiniteError,
+        PermanentError,
+        ServiceDownError,
+        UnfinishedError,
+    )
     from errand.contract.hooks import on_worker_start, on_worker_stop
     from errand.contract.job import Job, job
     from errand.contract.load import list_queues, load_jobs
@@ -33,6 +40,8 @@ __all__ = [
     "PermanentError",
     "Progress",
     "Queue",
+    "ServiceDownError",
+    "UnfinishedError",
     "job",
     "job_id",
     "list_queues",
@@ -53,6 +62,8 @@ _HOMES = {
     "PermanentError": "errand.contract.errors",
     "Progress": "errand.contract.progress",
     "Queue": "errand.contract.queue",
+    "ServiceDownError": "errand.contract.errors",
+    "UnfinishedError": "errand.contract.errors",
     "job": "errand.contract.job",
     "job_id": "errand.contract.attempt",
     "list_queues": "errand.contract.load",

@@ -22,7 +22,10 @@ class Storable(Protocol):
     path: str
     queue: Queue
     timeout_seconds: int
-    retry: Backoff
+
+    @property
+    def retry(self) -> Backoff:
+        """When its failed attempts are tried again."""
 
 
 Sent = tuple[str, dict[str, Any]]

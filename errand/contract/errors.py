@@ -41,6 +41,25 @@ class InvalidPayloadError(PermanentError):
     is_stored = False
 
 
+class ServiceDownError(Exception):
+    """Raised when what a job works with (a mail server, a log file) can't be used now, by this job or any other.
+
+    It is no fault of the job's: no try is spent, and the jobs of its type wait until one of them finds it up again. The
+    text says what is down and why, without secrets. Under a plain `rq worker` it is an error as any other.
+    """
+
+
+class UnfinishedError(Exception):
+    """Raised when a part of the work is done and another try may do the rest.
+
+    Where no try is left the job finishes, with `result`.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class ResultError(PermanentError):
     """Raised when what `run` returned can't be kept as its result."""
 

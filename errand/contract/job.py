@@ -37,13 +37,14 @@ class Options:
 
     queue: str
     timeout_seconds: int
-    retry: Backoff
+    retry: Backoff | Callable[[], Backoff]
     settings: type[BaseSettings] | None
     example: dict[str, Any] | None
     isolate: bool
     cron: str | None
     timezone: str | None
     rate: str | None
+    service: Callable[[], str] | None = None
 
 
 class Job(Generic[P, R]):
@@ -58,7 +59,8 @@ class Job(Generic[P, R]):
         self.type = module.rpartition(".")[2]
         self.where = f"{module.replace('.', '/')}.py"
         self.path = f"{module}.run.perform"
-        self.timeout_seconds, self.retry = options.timeout_seconds, options.retry
+        self.timeout_seconds, self.service = options.timeout_seconds, options.service
+        self._retry = options.retry
         self.settings, self.isolate = options.settings, options.isolate
         self._options = options
         self.queue = self._check()
@@ -68,6 +70,15 @@ class Job(Generic[P, R]):
         self.rate = self._read_rate(options.rate)
         self._inject = self._build_injection()
         self.__doc__ = inspect.getdoc(inspect.getmodule(function)) or function.__doc__
+
+    @property
+    def retry(self) -> Backoff:
+        """When its failed attempts are tried again; a function is asked anew, for the environment may tell."""
+        return self._retry if isinstance(self._retry, Backoff) else self._retry()
+
+    @retry.setter
+    def retry(self, retry: Backoff | Callable[[], Backoff]) -> None:
+        self._retry = retry
 
     def adopt(self, module: str) -> "Job[P, R]":
         """Return this job as the one of another job file: `run = log.run.adopt(__name__)` is all of jobs/log.py."""
@@ -180,13 +191,14 @@ def job(
     *,
     queue: str = DEFAULT,
     timeout_seconds: int = 60,
-    retry: Backoff = Backoff(),
+    retry: Backoff | Callable[[], Backoff] = Backoff(),
     settings: type[BaseSettings] | None = None,
     example: dict[str, Any] | None = None,
     isolate: bool = False,
     cron: str | None = None,
     timezone: str | None = None,
     rate: str | None = None,
+    service: Callable[[], str] | None = None,
 ) -> Callable[[Callable[P, R]], Job[P, R]]:
     """Make a function named `run` a job.
 
@@ -194,13 +206,15 @@ def job(
     shown in /docs. `isolate` gives each attempt a process of its own, which a time-out can kill: for work that may
     crash, hang in C code or keep the interpreter busy. `cron` is when it runs by itself, without a payload,
     by the clock of `timezone` (IANA, UTC by default). `rate` is how many may start in a second, a minute or an hour,
-    "14/s", "100/m", "1000/h", all workers together. Raises ContractError where the function can't be one.
+    "14/s", "100/m", "1000/h", all workers together. `service` returns what the jobs work with, URL and credentials
+    (only a hash of it leaves the process): after a ServiceDownError the type is held for workers with the same one.
+    Raises ContractError where the function can't be one.
     """
 
     if misplaced is not None:
         module = getattr(misplaced, "__module__", "")
         raise ContractError(f"{module.replace('.', '/')}.py: @job lacks its parentheses; write @job()")
-    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate)
+    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate, service)
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
         return Job(function, function.__module__, options)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from errand import PermanentError
-from errand.builtin.email import Message, _build
+from errand.mail.compose import compose
+from errand.mail.message import Message
 from errand.mail.settings import MailSettings
 from jobs import email
 
@@ -88,7 +89,7 @@ def test_no_subject_adds_a_header(subject: str) -> None:
         message = check(subject=subject)
     except ValidationError:
         assume(False)
-    raw, _ = _build(message, SETTINGS, "id")
+    raw, _ = compose(message, SETTINGS.sender, "id")
     assert message_from_bytes(raw, policy=policy.compat32).keys() == HEADERS
     assert raw.replace(b"\r\n", b"").count(b"\n") == raw.replace(b"\r\n", b"").count(b"\r") == 0
 
@@ -96,13 +97,13 @@ def test_no_subject_adds_a_header(subject: str) -> None:
 @given(subject=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=200))
 def test_any_printable_subject_arrives_as_it_was_written(subject: str) -> None:
     assume("=?" not in subject and subject == " ".join(subject.split()))
-    raw, _ = _build(check(subject=subject), SETTINGS, "id")
+    raw, _ = compose(check(subject=subject), SETTINGS.sender, "id")
     assert message_from_bytes(raw, policy=policy.default)["Subject"] == subject
 
 
 @given(text=st.text(), html=st.text(min_size=1))
 def test_any_text_can_be_written(text: str, html: str) -> None:
-    raw, _ = _build(check(text=text, html=html), SETTINGS, "id")
+    raw, _ = compose(check(text=text, html=html), SETTINGS.sender, "id")
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert raw.isascii()
 
@@ -147,4 +148,4 @@ def test_a_message_given_in_a_call_is_stored_as_posted() -> None:
 def test_what_the_email_package_cannot_write_fails_for_good() -> None:
     message = Message.model_construct(to=["a@example.com"], cc=[], reply_to=[], subject="a\nb", text="t", html=None)
     with pytest.raises(PermanentError, match="the message can't be written as an e-mail: "):
-        _build(message, SETTINGS, "id")
+        compose(message, SETTINGS.sender, "id")
