@@ -22,6 +22,7 @@ from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
+from errand.store.held import HeldTypes
 from errand.store.index import JobIndex
 from errand.store.posted import PostedCodes
 from errand.store.queues import Queues
@@ -63,6 +64,7 @@ class Road:
     queues: Queues
     workers: WorkerReader
     posted: PostedCodes
+    held: HeldTypes
 
 
 def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
@@ -97,6 +99,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         queues=Queues(redis, [one.name for one in list_queues(types)], clock),
         workers=WorkerReader(redis, clock),
         posted=PostedCodes(redis, hash_codes(types)),
+        held=HeldTypes(redis),
     )
 
 

@@ -116,5 +116,7 @@ def _show_wait(queue: dict[str, Any]) -> str:
 def _show_state(queue: dict[str, Any]) -> Text:
     running = ", draining" if queue.get("state") == "draining" else ""
     words = [f"paused{running}"] if queue["paused"] else []
-    words += [make_plain(f"{one['jobs']:,} {one['type']}: {one['reason']}") for one in queue.get("waiting", [])]
+    for one in queue.get("waiting", []):
+        since = f" (since {one['since']})" if one.get("since") else ""
+        words.append(make_plain(f"{one['jobs']:,} {one['type']}: {one['reason']}{since}"))
     return Text("; ".join(words), STYLES["paused"])

@@ -46,6 +46,9 @@ class Attempt(Protocol):
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what `coroutine` does, on the loop that the worker has for it."""
 
+    def is_last(self) -> bool:
+        """Return whether no other try follows, as far as this is known before its end."""
+
     def succeed(self) -> None:
         """Note that the work is done; it must not fail for that."""
 
@@ -121,6 +124,10 @@ class NoAttempt:
         """Return what `coroutine` does, on a loop of its own."""
         return asyncio.run(coroutine)
 
+    def is_last(self) -> bool:
+        """Return False: nobody counts, or the worker does when the attempt has ended."""
+        return False
+
     def succeed(self) -> None:
         """Do nothing."""
 
@@ -158,6 +165,10 @@ class PlainAttempt(NoAttempt):
             self._eval("attempt/set", self._job.key, "errand_progress", write_json(progress))
         except RedisError as error:
             logger.warning("job %s: progress report dropped: %s", self._job.id, error)
+
+    def is_last(self) -> bool:
+        """Return whether RQ has no retry left for it."""
+        return not self._job.retries_left
 
     def succeed(self) -> None:
         """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""

@@ -1,10 +1,10 @@
-"""The code of a job type, as one hash: workers that differ in it may not take each other's payloads."""
+"""What a worker has of a job type, as hashes: its code, and what its jobs work with."""
 
 import inspect
 import json
 import sys
 from collections.abc import Mapping
-from hashlib import sha256
+from hashlib import scrypt, sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,18 @@ def hash_code(job: Job[..., Any]) -> str:
     for name in sorted({job.module, job.function.__module__}):
         found.update(_read_source(name))
     return found.hexdigest()[:CODE_LENGTH]
+
+
+def hash_services(types: Mapping[str, Job[..., Any]]) -> dict[str, str]:
+    """Return for each type that says what its jobs work with the hash of that.
+
+    It may hold a password and the hash lies in Redis, so it is one that takes long to guess (RFC 7914).
+    """
+    return {name: _hash_slowly(job.service()) for name, job in types.items() if job.service}
+
+
+def _hash_slowly(text: str) -> str:
+    return scrypt(text.encode(), salt=b"errand", n=2**14, r=8, p=1, dklen=CODE_LENGTH // 2).hex()
 
 
 def _describe_payload(job: Job[..., Any]) -> str:

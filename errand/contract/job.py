@@ -12,10 +12,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from pydantic_settings import BaseSettings
 
-from errand.contract.attempt import current_attempt
+from errand.contract.attempt import Attempt, current_attempt
 from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.enqueue import enqueue
-from errand.contract.errors import ContractError, PermanentError, ResultError, holds
+from errand.contract.errors import ContractError, PermanentError, ResultError, UnfinishedError, holds
 from errand.contract.payload import Payload, read_payload, tell_faults
 from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress
@@ -101,11 +101,7 @@ class Job(Generic[P, R]):
             arguments = self.payload.load(stored)
             if self.payload.progress:
                 arguments[self.payload.progress] = progress
-            with OneProcess():
-                result = self._inject(**arguments)
-                if inspect.iscoroutine(result):
-                    result = attempt.run(result)
-            kept = self._dump(result)
+            kept = self._dump(self._call(arguments, attempt))
             progress.flush()
             attempt.succeed()
         except BaseException as error:
@@ -113,6 +109,18 @@ class Job(Generic[P, R]):
             attempt.fail(error, permanent=holds(error, PermanentError))
             raise
         return kept
+
+    def _call(self, arguments: dict[str, Any], attempt: Attempt) -> Any:
+        """Return what `run` does, or what it has done in part where no try is left for the rest."""
+        try:
+            with OneProcess():
+                result = self._inject(**arguments)
+                return attempt.run(result) if inspect.iscoroutine(result) else result
+        except UnfinishedError as error:
+            if attempt.is_last():
+                return error.result
+            error.result = self._dump(error.result)
+            raise
 
     def _dump(self, result: Any) -> Any:
         if result is None:

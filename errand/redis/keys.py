@@ -64,6 +64,8 @@ RATED_JOBS = "errand:rated:"  # sorted set, by queue:type: ids that wait for the
 PARKED = "errand:parked"  # set of the keys that begin with PARKED_JOBS
 PARKED_JOBS = "errand:parked:"  # sorted set, by queue:type:codes: ids that wait for a worker that can run them
 PARKED_TOLD = "errand:parked-told"  # string: lasts until the log tells of them again
+HELD_TYPES = "errand:held"  # set of type:service, of those that are held since what they work with is down
+HELD_TYPE = "errand:held:"  # hash, by type:service: since, reason, wait_seconds, probe_at_ms, probing (a member)
 TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lock is being taken over
 
 # Ours: workers
@@ -89,7 +91,7 @@ NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_e
 # Limits. The server does nothing else while it runs a script.
 DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
 LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
-CODE_LENGTH = 12  # of the hash of a type's code
+CODE_LENGTH = 12  # of the hash of a type's code, and of what it works with
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.

@@ -23,18 +23,19 @@ class UnknownQueueError(Exception):
 
 @dataclass(frozen=True, order=True)
 class WaitingJobs:
-    """Queued jobs of a type that wait for a worker that can run them."""
+    """Queued jobs of a type that no worker runs now; `since` where it is the same for all: what they need is down."""
 
     type: str
     jobs: int
     reason: str
+    since: str | None = None
 
 
 @dataclass(frozen=True)
 class QueueStatus:
     """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued.
 
-    `waiting` are those of the queued that wait for a worker that can run them.
+    `waiting` are those of the queued that no worker runs now, with the reason.
     """
 
     name: str
@@ -101,4 +102,5 @@ def _build(name: str, paused: bool, oldest_at: Any, counts: dict[str, int], wait
 
 
 def _build_waiting(fields: list[Any]) -> WaitingJobs:
-    return WaitingJobs(*fields)
+    type, jobs, reason, since = fields
+    return WaitingJobs(type, jobs, reason, since or None)

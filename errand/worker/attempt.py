@@ -12,7 +12,15 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
 from errand.contract.attempt import NoAttempt, enter
-from errand.contract.errors import InvalidPayloadError, PermanentError, describe_error, holds, write_json
+from errand.contract.errors import (
+    InvalidPayloadError,
+    PermanentError,
+    ServiceDownError,
+    UnfinishedError,
+    describe_error,
+    holds,
+    write_json,
+)
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
 from errand.worker.trace import format_trace, pack_trace
@@ -99,12 +107,16 @@ def perform(
         job = job_class.build(task, connection)
         enter(attempt)
         result = job.perform()
-        value = "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
-        return Word("finished", task, value, ended=task.now()), None
+        return Word("finished", task, pack_result(result), ended=task.now()), None
     except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
         attempt.keep_context()
         cause = unmask(error)
         return describe_failure(task, cause), cause
+
+
+def pack_result(result: Any) -> str:
+    """Return a result as RQ keeps it: JSON in base64, '' for None."""
+    return "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
 
 
 def describe_failure(task: Task, error: BaseException) -> Word:
@@ -130,8 +142,12 @@ def _name_end(error: BaseException) -> str:
         return f"unknown:{error}"
     if issubclass(kind, InvalidPayloadError) and getattr(error, "is_stored", False):
         return "refused"
+    if issubclass(kind, UnfinishedError):
+        return f"partial:{pack_result(getattr(error, 'result', None))}"
     if holds(error, PermanentError):
         return "permanent"
+    if holds(error, ServiceDownError):
+        return "down"
     return "stopped" if holds(error, JobStopped) else "failed"
 
 

@@ -37,7 +37,8 @@ class Task(NamedTuple):
 class Word(NamedTuple):
     """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped or interrupted.
 
-    Or it is what this worker can't run and another may: refused, of a payload, or unknown:<type>.
+    Or it is what this worker can't run and another may: refused, of a payload, or unknown:<type>. Or down: what the job
+    works with can't be used now; or partial:<result>, which is the job's where no try is left.
 
     `value` is the report, the result or the trace as stored, `error` JSON for the status. A retry comes
     `delay_seconds` later at the least.

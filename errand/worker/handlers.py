@@ -35,7 +35,7 @@ class Handlers:
     def tell(self, word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
         """Tell one answer of Redis to one word, as `tell_end`."""
         tell_end(word, answer, error, resent)
-        is_recorded = answer not in ("canceled", "deleted", "parked") and (answer != "late" or resent)
+        is_recorded = answer not in ("canceled", "deleted", "parked", "finished") and (answer != "late" or resent)
         if self._handlers and error is not None and has_failed(word) and is_recorded:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "errand-handler")

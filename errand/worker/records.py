@@ -46,8 +46,9 @@ class Lifetimes:
 class Records:
     """The scripts, as one process of the worker `name` calls them; `ending` are the values of those that end jobs.
 
-    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `clock` is the
-    process', which hears the time from here. Every method may raise RedisError.
+    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `services` are
+    hashes of what those types work with that say so. `clock` is the process', which hears the time from here. Every
+    method may raise RedisError.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class Records:
         ending: Mapping[str, Value] | None = None,
         codes: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        services: Mapping[str, str] | None = None,
     ) -> None:
         self.redis = redis
         self.clock = clock or Clock()
         self._name = name
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
-        self._known_types = "" if codes is None else _write_codes(codes)
+        self._known_types = "" if codes is None else _write_codes(codes, services or {})
         steps = ("turn", "recover", "release", "orphans")
         scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
         self._turn, self._recover, self._release, self._orphans = scripts
@@ -147,9 +149,10 @@ def format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
-def _write_codes(codes: Mapping[str, str]) -> str:
-    """Return types with the hashes of their code, as the scripts look for them."""
-    return "".join(f" {type}={code}" for type, code in codes.items()) or " "
+def _write_codes(codes: Mapping[str, str], services: Mapping[str, str]) -> str:
+    """Return types with the hashes of their code and of what they work with, as the scripts look for them."""
+    marks = {type: f"@{service}" for type, service in services.items()}
+    return "".join(f" {type}={code}{marks.get(type, '')}" for type, code in codes.items()) or " "
 
 
 def _write_word(word: Word) -> list[Any]:

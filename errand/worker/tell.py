@@ -18,7 +18,7 @@ FAILURES = ("failed", "permanent")
 
 def has_failed(word: Word) -> bool:
     """Return whether a word tells of a failure, where it was recorded as what it says and not parked."""
-    return word.kind in FAILURES or word.kind == "refused" or word.kind.startswith("unknown:")
+    return word.kind in (*FAILURES, "refused", "down") or word.kind.startswith(("unknown:", "partial:"))
 
 
 def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
@@ -39,7 +39,7 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
         logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind)
     elif word.kind == "interrupted":
         logger.warning("%s: interrupted; it goes back to the front of its queue", name)
-    elif has_failed(word):
+    elif answer != "finished" and has_failed(word):
         _log_failure(word, AGAIN.get(answer, "failed for good"), error)
     elif word.kind == "stopped":
         logger.info("%s: stopped on request", name)

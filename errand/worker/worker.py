@@ -20,7 +20,7 @@ from rq.logutils import setup_loghandlers
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from errand.contract.attempt import run_jobs_here
-from errand.contract.code import hash_codes
+from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import find_hooks
 from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
@@ -81,6 +81,7 @@ class ErrandWorker(Worker):
         self._clock = Clock(self.log.warning)
         self._ending = Webhooks(types).values
         self._types = WorkerTypes(self.connection, self.name, hash_codes(types), self.worker_ttl + 60)
+        self._services = hash_services(types)
         self._connector = PoolConnector(self.connection)
         # RQ's serializer writes the function's path first.
         self._isolated = tuple(f'["{job.path}"'.encode() for job in types.values() if job.isolate)
@@ -206,7 +207,13 @@ class ErrandWorker(Worker):
         results_seconds = int(self.default_result_ttl)
         lifetimes = Lifetimes(self._settings.lease_seconds, results_seconds, DEFAULT_FAILURE_TTL, self.worker_ttl + 60)
         return Records(
-            self._connector.connect(WORKER), self.name, lifetimes, self._ending, self._types.codes, self._clock
+            self._connector.connect(WORKER),
+            self.name,
+            lifetimes,
+            self._ending,
+            self._types.codes,
+            self._clock,
+            self._services,
         )
 
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:

@@ -149,3 +149,18 @@ def run() -> str:
 
 def test_without_an_rq_job_nothing_is_written_and_an_id_is_made() -> None:
     assert len(run.perform()) == 36
+
+
+def test_work_half_done_is_tried_again_by_a_plain_worker_while_there_are_tries(perform: Perform, redis: Redis) -> None:
+    done = perform("service", {"undone": True}, tries=2, wait_seconds=60)
+    assert (done.get_status(), redis.hget(done.key, "retries_left")) == ("scheduled", b"0")
+    assert b"there is something left" in (redis.hget(done.key, "errand_error") or b"")
+
+
+def test_without_one_it_finishes_there_with_what_is_done(perform: Perform) -> None:
+    done = perform("service", {"undone": True})
+    assert (done.get_status(), done.return_value()) == ("finished", "a part")
+
+
+def test_a_service_that_is_down_is_a_failure_as_any_other_there(perform: Perform) -> None:
+    assert perform("service", {"flag": "/nowhere"}).get_status() == "failed"

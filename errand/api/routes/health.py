@@ -1,5 +1,6 @@
 """Liveness and readiness."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -23,7 +24,8 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, try a write, and return whether what is acknowledged would survive a power cut.
 
-    `null`: the server does not say. `clock` is there where this host's is off.
+    `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and those of
+    the types in `held` wait, for what they work with is down.
     """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
@@ -39,5 +41,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
         await road.probe.check()
+        held = [asdict(one) for one in await road.held.read()]
     clock = {"offset_seconds": round(road.clock.offset_seconds, 1), "detail": road.clock.complaint}
-    return {"status": "ok", "redis": redis, **({"clock": clock} if road.clock.complaint else {})}
+    answer = {"status": "degraded" if held else "ok", "redis": redis}
+    return answer | ({"clock": clock} if road.clock.complaint else {}) | ({"held": held} if held else {})

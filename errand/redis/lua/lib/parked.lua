@@ -2,7 +2,7 @@
 -- those that wait for their type's rate, errand:parked:<queue>:<type>:<codes> for those that wait for a worker that can
 -- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' where none did.
 -- gives has_type, describe_park, list_parked, build_rated, build_park, has_taker, fits_other
--- include base
+-- include base, held
 
 local function list(key)
   local members = pcall_redis('SMEMBERS', key)
@@ -29,7 +29,9 @@ function list_parked()
   end
   for _, key in ipairs(list(keys.PARKED)) do
     local queue, job_type, codes = key:match('^' .. keys.PARKED_JOBS .. '(.*):([^:]*):([^:]*)$')
-    if queue then parks[#parks + 1] = build_park(queue, job_type, codes) end
+    local service = codes and codes:match('^~(.*)$')
+    if service then parks[#parks + 1] = build_hold(queue, job_type, service)
+    elseif queue then parks[#parks + 1] = build_park(queue, job_type, codes) end
   end
   return parks
 end
@@ -66,8 +68,13 @@ function fits_other(queue, job_type, codes)
   return false
 end
 
--- Why what is parked there waits.
+-- Why what is parked there waits, and since when, where that is the same for all.
 function describe_park(park)
+  if park.service then
+    local hold = read_hold(park.type, park.service)
+    if not hold then return 'it waits for its turn: what it works with is up again' end
+    return hold.reason, hold.since
+  end
   if park.codes == '' then
     if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type' end
     return 'no worker knows this type'

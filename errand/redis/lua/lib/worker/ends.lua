@@ -3,7 +3,8 @@
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
 -- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys, backoff
--- include parked, worker/head, worker/release, worker/aside, worker/failure, worker/handback, worker/types, worker/park
+-- include parked, held, worker/head, worker/release, worker/aside, worker/failure, worker/handback
+-- include worker/types, worker/holds, worker/park
 
 aside = {} -- jobs set aside: {id, reason}
 local gone = {}
@@ -159,6 +160,49 @@ local function pass_by(word, hash)
   return fail(word, hash, 'failed', false)
 end
 
+-- A part of the work is done, and no try is left for the rest.
+local function finish_with(word, hash, found, result)
+  call('HDEL', hash, 'errand_error', 'errand_partial')
+  word.value, word.alone = result, false
+  return finish(word, hash, found)
+end
+
+-- What the job works with is down, which is no fault of its own: no try is spent, and only its hours end it.
+local function hold(word, hash, ends)
+  local found = call('HMGET', hash, 'description', 'errand_stop', 'errand_backoff', 'errand_first_start', 'errand_partial')
+  local job_type, policy = name_type(found[1] or ''), found[3] and read_backoff(found[3])
+  if not job_type or is_to_stop(found[2], word.execution) then return fail(word, hash, 'failed', false) end
+  note_down(job_type, word.member, cjson.decode(word.error).message)
+  if policy and policy.seconds then
+    if not found[4] then call('HSET', hash, 'errand_first_start', word.started) end
+    if clock[1] - (tonumber(found[4] or '') or word.started) >= policy.seconds then
+      call('HSET', hash, 'retries_left', 0)
+      if not found[5] then return fail(word, hash, 'failed', false) end
+      release(word.id, word.execution, word.queue)
+      return finish_with(word, hash, ends, found[5])
+    end
+  end
+  release(word.id, word.execution, word.queue)
+  call('HSET', hash, 'status', 'queued', 'errand_error', word.error)
+  call('HINCRBY', hash, 'errand_attempts', -1)
+  park(word.id, build_hold(word.queue, job_type, find_service(job_type)))
+  return 'parked'
+end
+
+-- A part of the work is done: it fails while there is a try left for the rest, and else finishes.
+local function finish_partly(word, hash, found)
+  if is_to_stop(call('HGET', hash, 'errand_stop'), word.execution) then return fail(word, hash, 'failed', false) end
+  local result = word.kind:match(':(.*)$')
+  release(word.id, word.execution, word.queue)
+  local again = retry(word, hash)
+  if again then
+    counted.failed_job_count = counted.failed_job_count + 1
+    call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_partial', result)
+    return again
+  end
+  return finish_with(word, hash, found, result)
+end
+
 local record = {
   progress = function(word, hash)
     call('HSET', hash, 'errand_progress', word.value)
@@ -172,9 +216,20 @@ local record = {
   end,
   refused = refuse,
   unknown = pass_by,
+  down = hold,
+  partial = finish_partly,
   stopped = function(word, hash) return fail(word, hash, 'stopped', false) end,
   interrupted = function(word) return hand_back(word.member, false, '') end,
 }
+
+-- What tells that a job's service is up: it came past it, well or not.
+local PASSED = {finished = true, failed = true, permanent = true, partial = true}
+
+local function look_at_service(word, hash)
+  local kind = word.kind:match('^%l+')
+  local job_type = PASSED[kind] and name_type(call('HGET', hash, 'description') or '')
+  if job_type and note_up(job_type) then note_taker(word.queue) end
+end
 
 local ENDS = {'status', 'result_ttl', 'rate_limit_key', 'repeats_left', 'errand_batch', 'errand_webhook'}
 
@@ -194,6 +249,7 @@ local function hear(word)
     free_late_slot(word.id, found[1], found[3])
     return 'canceled'
   end
+  if are_held and is_end then look_at_service(word, hash) end
   local act = record[word.kind] or record[word.kind:match('^%l+')]
   local answer = act(word, hash, found)
   if is_end and answer ~= 'odd' then -- RQ's own code counts an odd one

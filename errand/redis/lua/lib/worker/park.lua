@@ -1,6 +1,6 @@
 -- Parking jobs that may not start, and taking them from there: see lib/parked.lua.
--- gives park, is_full, has_parked, read_parked, pop_parked, tell_wait, wake_takers
--- include base, clock, events, parked, worker/rates, worker/types
+-- gives park, is_full, has_parked, read_parked, pop_parked, tell_wait, wake_takers, note_taker
+-- include base, clock, events, parked, worker/rates, worker/types, worker/holds
 
 local PARK_LIMIT = 500
 local parked, front_scores, parked_count, takers, reasons = {}, {}, 0, {}, {}
@@ -24,11 +24,11 @@ function is_full()
   return parked_count >= PARK_LIMIT
 end
 
--- Park a job. One that was handed back, or asked for the front, goes before the others.
+-- Park a job. One that was handed back, or asked for the front, goes before the others, but not to probe what is down.
 function park(id, there)
   local hash, key, score = keys.JOB .. id, there.key, clock_us
   local found = call('HMGET', hash, 'enqueue_at_front', 'errand_interruptions', 'errand_losses')
-  if found[1] == '1' or found[2] or found[3] then
+  if not there.service and (found[1] == '1' or found[2] or found[3]) then
     front_scores[key] = front_scores[key] or (call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or clock_us) - 1000000
     score = front_scores[key]
   end
@@ -37,17 +37,23 @@ function park(id, there)
   parked_count = parked_count + 1
   remember(there)
   if there.codes then
-    reasons[key] = reasons[key] or describe_park(there)
-    call('HSET', hash, 'errand_parked', cjson.encode({key = key, reason = reasons[key], since = now_text}))
+    reasons[key] = reasons[key] or {describe_park(there)}
+    local reason, since = unpack(reasons[key])
+    call('HSET', hash, 'errand_parked', cjson.encode({key = key, reason = reason, since = since or now_text}))
     touch(id)
-    takers[there.queue] = true
+    note_taker(there.queue)
   end
+end
+
+-- Idle workers of a queue are to be told.
+function note_taker(queue)
+  takers[queue] = true
 end
 
 -- Whether this worker can run what is parked there.
 local function can_run(there)
   local code = find_code(there.type)
-  return code and not (there.codes and there.codes:find(code, 1, true))
+  return code and not (there.codes and there.codes:find(code, 1, true)) and may_probe(there.type)
 end
 
 -- Return the next parked job of a queue that this worker may start.

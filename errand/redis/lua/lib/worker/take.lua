@@ -1,7 +1,7 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again
 -- include base, clock, events, jobs, faults
--- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/park, worker/ends
+-- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park, worker/ends
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -66,11 +66,16 @@ local function take_one(id, queue, execution, place)
     if unknown then return park(id, build_park(queue, unknown, '')) end
     local is_rated = not fault and rates[found[9]]
     if is_rated and not may_start(found[9]) then return park(id, build_rated(queue, found[9])) end
+    local held_type = are_held and not fault and name_type(found[9] or '')
+    if held_type and not may_probe(held_type) then
+      return park(id, build_hold(queue, held_type, find_service(held_type)))
+    end
     if not fault then
       local ok, broken = pcall(start, id, execution, queue, found, place)
       if ok then
         started[#started + 1] = broken
         if is_rated then note_start(found[9]) end
+        if held_type then note_probe(held_type, broken.member) end
         return describe(id, execution, queue, found)
       end
       pcall(release, id, execution, queue)

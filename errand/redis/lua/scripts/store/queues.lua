@@ -2,7 +2,8 @@
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
 -- ARGV  the queue that is asked for, '' for all, then the queues that job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
--- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why}}, and the time as
+-- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why,
+-- since when or false}}, and the time as
 -- TIME tells it.
 -- include base, parked
 
@@ -83,7 +84,8 @@ local function describe(name)
     local size = count('ZCARD', park.key)
     counts.queued = counts.queued + size
     if park.codes and size > 0 then
-      waiting[#waiting + 1] = {park.type, size, describe_park(park)}
+      local reason, since = describe_park(park)
+      waiting[#waiting + 1] = {park.type, size, reason, since or false}
     end
   end
   return {name, paused[name] or false, find_oldest(name), counts, waiting}

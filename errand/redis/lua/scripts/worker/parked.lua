@@ -21,9 +21,13 @@ for _, park in ipairs(list_parked()) do
   if size == 0 then
     call('SREM', park.names, park.key)
   elseif type(size) == 'number' then
-    if park.codes ~= '' and not fits_other(park.queue, park.type, park.codes) then put_back(park) end
-    waiting[#waiting + 1] = {park.queue, park.type, size, describe_park(park)}
+    if park.codes ~= '' and not park.service and not fits_other(park.queue, park.type, park.codes) then put_back(park) end
+    local reason, since = describe_park(park)
+    waiting[#waiting + 1] = {park.queue, park.type, size, since and reason .. ' (since ' .. since .. ')' or reason}
   end
+end
+for _, name in ipairs(call('SMEMBERS', keys.HELD_TYPES)) do
+  if call('EXISTS', keys.HELD_TYPE .. name) == 0 then call('SREM', keys.HELD_TYPES, name) end
 end
 wake_workers()
 return #waiting > 0 and call('SET', keys.PARKED_TOLD, '1', 'NX', 'EX', ARGV[2]) and waiting or {}

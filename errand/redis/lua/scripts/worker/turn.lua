@@ -9,7 +9,7 @@
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
 -- one that its type's rate holds back now (-1: none), and the time in microseconds.
--- include base, worker/head, worker/types, worker/rates, worker/park, worker/ends, worker/take, dependents
+-- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
 
 local at = 6
 local function read()
@@ -39,6 +39,8 @@ local function leave_paused(names, start)
 end
 
 known_types = read()
+local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES) > 0
+are_held = has_special and call('EXISTS', keys.HELD_TYPES) == 1
 local words = {}
 for i = 1, tonumber(read()) do
   local id, execution = ARGV[at + 2], ARGV[at + 3]
@@ -63,7 +65,7 @@ if want > 0 then
   for i = 1, #ARGV - at, 3 do
     rates[ARGV[at + i]] = {most = tonumber(ARGV[at + i + 1]), period_us = tonumber(ARGV[at + i + 2])}
   end
-  if call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED) > 0 then
+  if has_special then
     queues, first = leave_paused(queues, first)
     read_parked()
   end
