@@ -17,6 +17,7 @@ from errand.api.http.openapi import Bodies, build_document
 from errand.api.http.problems import add_handlers
 from errand.api.http.query import refuse_unknown
 from errand.api.http.stopping import tell_of_stop
+from errand.api.http.unread import DrainUnread
 from errand.api.routes import (
     batches,
     cancel,
@@ -81,6 +82,7 @@ def build_api(
     if settings.local:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(DrainUnread)
     return app
 
 

@@ -153,3 +153,27 @@ def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monk
 def test_a_parameter_that_may_repeat_is_told_by_its_name(client: TestClient) -> None:
     errors = client.post("/v1/jobs/log?after=nope&tag=%20", json={"text": "x"}).json()["errors"]
     assert [error["parameter"] for error in errors] == ["after", "tag"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip"])
+def test_an_encoded_body_is_a_415_that_names_the_encoding(client: TestClient, encoding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    answer = client.post("/v1/jobs/log", content=b"\x1f\x8b\x08", headers=headers)
+    assert (answer.status_code, encoding in answer.json()["detail"]) == (415, True)
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["identity", ""])
+def test_a_body_that_is_said_not_to_be_encoded_is_taken(client: TestClient, encoding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    assert client.post("/v1/jobs/log", content=b'{"text": "x"}', headers=headers).status_code == 202
+
+
+def test_a_byte_order_mark_is_passed_over(client: TestClient) -> None:
+    assert post(client, b'\xef\xbb\xbf{"text": "x"}').status_code == 202
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_body_in_another_unicode_encoding_is_told_to_be_utf_8(client: TestClient, encoding: str) -> None:
+    answer = post(client, '{"text": "é"}'.encode(encoding))
+    assert (answer.status_code, "UTF-8" in answer.json()["detail"]) == (415, True)

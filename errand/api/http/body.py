@@ -8,28 +8,71 @@ from pydantic import BaseModel, ValidationError
 from errand.api.http.problems import Problem, refuse_input
 
 BODY_LIMIT_BYTES = 1024 * 1024
+BOM = b"\xef\xbb\xbf"
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[M]) -> M:
-    """Return the body as `model`; an empty one means {}. Raises Problem (413, 415, 422)."""
-    body = await _read_bytes(request)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and (body or media_type):
-        shown = f"'{media_type}'" if media_type else "missing"
-        raise Problem(415, "not-json", f"The header Content-Type is {shown}; send application/json")
+async def read_body(request: Request, model: type[M], limit_bytes: int = BODY_LIMIT_BYTES) -> M:
+    """Return the body as `model`; an empty one means {}. Raises Problem (413, 415, 422).
+
+    What the headers say of it is looked at first, before a client that `Expect`s it is told to go on.
+    """
+    media_type = _check_headers(request, limit_bytes)
+    body = await _read_bytes(request, limit_bytes)
+    if body and not media_type:
+        raise _refuse_type(media_type)
+    return parse(body, model)
+
+
+def parse(body: bytes, model: type[M]) -> M:
+    """Return a body as `model`. Raises Problem (415, 422)."""
+    if body.startswith(BOM):  # RFC 8259, section 8.1: a parser may ignore it
+        body = body[len(BOM) :]
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
+        if b"\0" in body[:4] or body.startswith((b"\xff\xfe", b"\xfe\xff")):
+            detail = "The body is UTF-16 or UTF-32; send JSON in UTF-8 (RFC 8259, section 8.1)"
+            raise Problem(415, "not-utf-8", detail) from None
         raise refuse_input(error.errors(include_url=False, include_input=False), in_body=True) from None
 
 
-async def _read_bytes(request: Request) -> bytes:
+def _check_headers(request: Request, limit_bytes: int) -> str:
+    """Return the media type, '' where none is given."""
+    media_type, size_bytes = "", 0
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            media_type = value.decode("latin-1").partition(";")[0].strip().lower()
+        elif name == b"content-length":
+            size_bytes = int(value) if value.isdigit() else 0
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise _refuse_encoding(value.decode("latin-1"))
+    if media_type not in ("application/json", ""):
+        raise _refuse_type(media_type)
+    if size_bytes > limit_bytes:
+        raise _refuse_size(limit_bytes)
+    return media_type
+
+
+def _refuse_encoding(encoding: str) -> Problem:
+    detail = f"The header Content-Encoding is '{encoding[:64]}'; send the JSON as it is, without that header"
+    return Problem(415, "encoded-body", detail, {"Accept-Encoding": "identity"})
+
+
+def _refuse_type(media_type: str) -> Problem:
+    shown = f"'{media_type}'" if media_type else "missing"
+    return Problem(415, "not-json", f"The header Content-Type is {shown}; send application/json")
+
+
+def _refuse_size(limit_bytes: int) -> Problem:
+    return Problem(413, "too-large", f"The body is larger than {limit_bytes:,} bytes", {"Connection": "close"})
+
+
+async def _read_bytes(request: Request, limit_bytes: int) -> bytes:
     chunks, size_bytes = [], 0
     async for chunk in request.stream():
         size_bytes += len(chunk)
-        if size_bytes > BODY_LIMIT_BYTES:
-            detail = f"The body is larger than {BODY_LIMIT_BYTES:,} bytes"
-            raise Problem(413, "too-large", detail, {"Connection": "close"})  # the rest is not read
+        if size_bytes > limit_bytes:
+            raise _refuse_size(limit_bytes)
         chunks.append(chunk)
     return b"".join(chunks)

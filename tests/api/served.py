@@ -1,0 +1,25 @@
+"""The API on a port, in a thread of the test's process, under either of uvicorn's HTTP parsers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from tests.services import wait_until
+
+
+@contextmanager
+def serve(app: FastAPI, http: str) -> Iterator[tuple[str, int]]:
+    """Serve `app` and yield its host and port."""
+    config = uvicorn.Config(app, port=0, http=http, log_config=None, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        yield server.servers[0].sockets[0].getsockname()
+    finally:
+        server.should_exit = True
+        thread.join(10)
