@@ -5,27 +5,35 @@ from datetime import datetime
 from functools import cache
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import BigInteger, DateTime, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from errand.redis.settings import Settings
+from errand.redis.url import read_url
+
 __all__ = ["DatabaseSettings", "Item", "Session", "session"]
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(Settings):
     """Where the jobs' data lives."""
 
-    model_config = SettingsConfigDict(frozen=True)
-    database_url: str = Field("sqlite:///errand.db", alias="DATABASE_URL")
+    database_url: str = Field("sqlite:///errand.db", alias="DATABASE_URL", repr=False)
 
     @field_validator("database_url")
     @classmethod
     def _complete(cls, url: str) -> str:
-        """Name psycopg where the URL names no driver; platforms still hand out `postgres://`."""
+        """Name psycopg where the URL names no driver; platforms still hand out `postgres://`.
+
+        SQLAlchemy takes the first @ for the end of a password, and what follows for a host that its errors name.
+        """
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
                 url = "postgresql+psycopg://" + url.removeprefix(prefix)
+        scheme, marked, rest = url.partition("://")
+        if marked and not url.startswith("sqlite:///"):  # a file, whose path may hold anything
+            read_url(url, schemes=None)
+            url = f"{scheme}://{rest.replace('@', '%40', rest.count('@') - 1)}" if "@" in rest else url
         try:
             make_url(url).get_dialect()
         except (ArgumentError, ValueError):

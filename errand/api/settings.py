@@ -4,22 +4,20 @@ import re
 from functools import cached_property
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from errand.redis.settings import SettingsError
+from errand.redis.settings import Settings, SettingsError
 
 _KEY = re.compile(r"([A-Za-z0-9_.-]+):([0-9a-f]{64})")
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(Settings):
     """Who may call, and what is open without a key.
 
     `local` is set by `errand up` for the API it starts on a loopback address, and by nobody else.
     """
 
-    model_config = SettingsConfigDict(frozen=True)
     api_keys: str = Field("", alias="API_KEYS")
-    dashboard_password: str = Field("", alias="DASHBOARD_PASSWORD")
+    dashboard_password: str = Field("", alias="DASHBOARD_PASSWORD", repr=False)
     local: bool = Field(False, alias="ERRAND_LOCAL")
 
     @field_validator("api_keys")

@@ -24,7 +24,7 @@ class CannotStartError(Exception):
 def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
     """Say what the processes would say, once and before they start. Raises CannotStartError."""
     os.environ.clear()  # what the demo leaves out is to be out
-    os.environ.update(options.complete(environment, "unix://checked", "smtp://127.0.0.1"))
+    os.environ.update(options.complete(environment, "unix:///checked", "smtp://127.0.0.1"))
     try:
         read_catalog()
         read_settings(ApiSettings, "the API").check()

@@ -1,13 +1,13 @@
 """Where log lines go."""
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errand.redis.settings import Settings
 
 
-class LogSettings(BaseSettings):
+class LogSettings(Settings):
     """Where log lines go."""
 
-    model_config = SettingsConfigDict(frozen=True)
     log_url: str = Field("stdout:", alias="LOG_URL")
 
     @field_validator("log_url")

@@ -23,6 +23,7 @@ from errand.redis.failover import WRONG_SERVER, RoleWatch
 from errand.redis.lua.loader import read_script
 from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError
+from errand.redis.url import check_redis_url
 
 T = TypeVar("T")
 WAIT_SECONDS = 1.0
@@ -121,7 +122,7 @@ class UrlConnector:
     """Makes clients of the server at a URL. Raises ValueError where it can't be read."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = check_redis_url(url)
 
     def connect(self, limits: Limits) -> Redis:
         """Return a client with a pool of its own."""

@@ -4,13 +4,19 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound=BaseSettings)
 
 
 class SettingsError(Exception):
     """Raised when a setting is missing or wrong; the text has the line to set."""
+
+
+class Settings(BaseSettings):
+    """Settings whose errors don't repeat what was given: a job that reads them shows its error in its status."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 def tell(fault: Exception | str) -> str:

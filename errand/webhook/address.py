@@ -3,7 +3,7 @@
 import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from errand.contract.errors import PermanentError
 
@@ -29,7 +29,10 @@ def check_url(url: str, allow_private: bool = False) -> str:
     """
     if len(url) > URL_LIMIT or not re.fullmatch(r"[!-~]+", url):
         raise ValueError(f"write at most {URL_LIMIT} characters of ASCII: a host in punycode, the rest percent-encoded")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text would show a part
+        raise ValueError("its host can't be read; percent-encode [ and ] elsewhere as %5B and %5D") from None
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
         raise ValueError("write https://…")
     if "@" in parts.netloc:
@@ -40,8 +43,8 @@ def check_url(url: str, allow_private: bool = False) -> str:
     address = _read_address(host)
     if address is None and not _NAME.fullmatch(host):
         raise ValueError("there is no host in it")
-    if parts.port == 0:  # reading it raises ValueError where it is no port
-        raise ValueError("its port is 0")
+    if _read_port(parts) == 0:
+        raise ValueError("its port is no number from 1 to 65535")
     if address is not None and not allow_private and not is_public(address):
         raise ValueError(f"{host} is no public address")
     return url
@@ -70,6 +73,14 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return False
     special = address.is_multicast or address.is_reserved or any(address in network for network in _SPECIAL)
     return address.is_global and not special
+
+
+def _read_port(parts: SplitResult) -> int | None:
+    """Return the port, 0 where there is something else in its place: what Python says of it shows it."""
+    try:
+        return parts.port
+    except ValueError:
+        return 0
 
 
 def _read_address(host: str) -> IPv4Address | IPv6Address | None:

@@ -6,20 +6,19 @@ from functools import cache, cached_property
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from errand.redis.settings import Settings
 from errand.webhook.address import check_url
 
 SECRET_BYTES = range(24, 65)  # Standard Webhooks 1.0.0, «Signature scheme»
 HOW = "make one with: echo whsec_$(openssl rand -base64 32)"
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(Settings):
     """Where webhooks go that no job names, and how all of them are signed."""
 
-    model_config = SettingsConfigDict(frozen=True)
     allow_private: bool = Field(False, alias="WEBHOOK_ALLOW_PRIVATE")
-    webhook_url: str = Field("", alias="WEBHOOK_URL")
+    webhook_url: str = Field("", alias="WEBHOOK_URL", repr=False)
     webhook_secrets: str = Field("", alias="WEBHOOK_SECRETS", repr=False)
 
     @field_validator("webhook_secrets")

@@ -1,13 +1,13 @@
 """The worker's settings."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errand.redis.settings import Settings
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(Settings):
     """How many jobs a worker runs at once, how long they may go on after a stop, and how soon a dead one is noticed."""
 
-    model_config = SettingsConfigDict(frozen=True)
     threads: int = Field(16, alias="WORKER_THREADS", ge=1, le=1000)
     grace_seconds: float = Field(25.0, alias="WORKER_GRACE_SECONDS", ge=0, allow_inf_nan=False)
     lease_seconds: float = Field(10.0, alias="WORKER_LEASE_SECONDS", ge=2, allow_inf_nan=False)

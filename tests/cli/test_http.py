@@ -161,13 +161,20 @@ def test_what_is_not_errand_is_told(
     assert said in found.stderr
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://host", "host:8000", "http://", "http://h:port", "http://u:p@host", "http://h/?a", "http://ho st"]
-)
+@pytest.mark.parametrize("url", ["ftp://host", "host:8000", "http://", "http://h:port", "http://h/?a", "http://ho st"])
 def test_a_url_that_can_not_be_meant_is_wrong_usage(quick: Quick, url: str) -> None:
     found = quick("list", ERRAND_URL=url)
     assert found.exit_code == 2
     assert found.stderr.startswith(f"errand: ERRAND_URL is {url!r}: ")
+
+
+@pytest.mark.parametrize("password", ["secret", "sec/ret", "sec#ret", "sec?ret", "sec@ret"])
+def test_a_url_with_a_password_is_wrong_usage_and_is_not_shown(quick: Quick, password: str) -> None:
+    found = quick("list", ERRAND_URL=f"http://ada:{password}@host")
+    assert found.exit_code == 2
+    assert "ERRAND_KEY" in found.stderr
+    assert "sec" not in found.stderr
+    assert "ret" not in found.stderr
 
 
 def test_a_key_that_can_not_be_one_is_wrong_usage_and_is_not_shown(quick: Quick) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import make_url
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
 
@@ -146,13 +147,23 @@ def test_another_database_url_is_left_as_it_is(url: str) -> None:
     assert DatabaseSettings(DATABASE_URL=url).database_url == url
 
 
-@pytest.mark.parametrize("url", ["", "errand.db", "nosuch://host/d", "postgres://host:port/d"])
+@pytest.mark.parametrize("url", ["", "errand.db", "nosuch://host/d"])
 def test_a_bad_database_url_says_what_to_write(url: str) -> None:
     with pytest.raises(ValidationError) as caught:
         DatabaseSettings(DATABASE_URL=url)
     (fault,) = caught.value.errors()
     assert fault["loc"] == ("DATABASE_URL",)
     assert fault["msg"] == "Value error, it is no database URL; write sqlite:///errand.db or postgresql://…"
+
+
+def test_a_password_with_an_at_sign_is_not_taken_for_a_host() -> None:
+    url = make_url(DatabaseSettings(DATABASE_URL="postgres://a@da:p@ss@db.example.com/errand").database_url)
+    assert (url.username, url.password, url.host) == ("a@da", "p@ss", "db.example.com")
+
+
+def test_a_sqlite_path_may_hold_anything(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a b@c#d.db"
+    assert DatabaseSettings(DATABASE_URL=url).database_url == url
 
 
 def test_without_a_database_url_it_is_a_file_beside_the_project() -> None:

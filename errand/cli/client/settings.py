@@ -29,13 +29,16 @@ def read_client_settings(environment: Mapping[str, str]) -> ClientSettings:
     url = environment.get("ERRAND_URL", "").strip() or DEFAULT_URL
     key = environment.get("ERRAND_KEY", "").strip()
     if fault := _find_fault(url):
-        raise WrongUsageError(f"ERRAND_URL is {url!r}: {fault}; set ERRAND_URL=https://jobs.example.com")
+        shown = "wrong" if "@" in url else repr(url)  # a password may be in it
+        raise WrongUsageError(f"ERRAND_URL is {shown}: {fault}; set ERRAND_URL=https://jobs.example.com")
     if not re.fullmatch(r"[!-~]*", key):
         raise WrongUsageError("ERRAND_KEY holds spaces or other characters that no key has; set ERRAND_KEY=errand_…")
     return ClientSettings(url.rstrip("/"), key)
 
 
 def _find_fault(url: str) -> str:
+    if "@" in url:
+        return "a user and a password have no place there; the key goes into ERRAND_KEY"
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number
@@ -47,8 +50,6 @@ def _find_fault(url: str) -> str:
 def _judge(parts: SplitResult, url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "it has to begin with http:// or https:// and a host"
-    if parts.username is not None:
-        return "a user and a password have no place there; the key goes into ERRAND_KEY"
     if parts.query or parts.fragment:
         return "it ends with the path"
     return "" if re.fullmatch(r"[!-~]+", url) else "it holds characters that no URL has"
