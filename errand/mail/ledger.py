@@ -1,11 +1,14 @@
 """What is known of one job's e-mail, in a Redis key of its own that outlives the job, so that a second run can tell.
 
 `errand:mail:<job id>` holds `sending` from just before the message goes out until the server's answer, and `sent`, the
-result, from then on. Each script leaves the same when it is sent twice, and works in a full Redis.
+result, once all who can have it do. Where only some do, `parts` is there, and under `to <address>` what is known of
+each: `sent`, `refused`, or the word of a run that began to send it. Each script leaves the same when it is sent twice,
+and works in a full Redis.
 """
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -13,6 +16,7 @@ from redis import RedisError
 
 from errand.contract.attempt import current_job
 from errand.contract.errors import PermanentError
+from errand.mail.transport import Outcome, Outcomes
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
 
@@ -30,58 +34,110 @@ class ConflictError(Exception):
 
 
 class Delivery:
-    """The delivery of one message; outside a job nothing is kept and every method does nothing."""
+    """The delivery of one message; outside a job nothing is kept and every method does nothing.
 
-    def __init__(self, message_id: str, on_unknown: Literal["send", "fail"]) -> None:
+    `known` is what earlier runs came to, `held` those who may have the mail and are not to get it twice, each with the
+    word of the run that began to send it.
+    """
+
+    def __init__(
+        self, message_id: str, recipients: list[str], on_unknown: Literal["send", "fail"], place: str = ""
+    ) -> None:
         self._job = current_job()
-        self._mine = f"{message_id} {uuid4()}"  # the run's own word, so that no run takes back another's
+        self._message_id, self._recipients, self._on_unknown, self._place = message_id, recipients, on_unknown, place
+        self._mine = ""  # the run's own word, so that no run takes back another's
         self._seen = ""
-        self._on_unknown = on_unknown
+        self._fields: dict[str, str] = {}
+        self._in_parts = False
+        self._flight: list[str] = []
+        self.known: Outcomes = {}
+        self.held: dict[str, str] = {}
 
     def recall(self) -> dict[str, Any] | None:
-        """Return the result of the run that sent the mail, None where it is to be sent.
-
-        Raises UnknownDeliveryError where that is what to do about a mail that may have been sent.
-        """
+        """Return the result of the run that sent the mail; None where it is to be sent, or a part of it."""
         if self._job is None:
             return None
-        fields: list[Any] = self._job.connection.hmget(self._key, ["sent", "sending", "told"])
-        sent, self._seen, told = (value.decode() if value else "" for value in fields)
-        if sent:
-            result: dict[str, Any] = json.loads(sent)
+        fields: Any = self._job.connection.hgetall(self._key)
+        found = {name.decode(): value.decode() for name, value in fields.items()}
+        if "sent" in found:
+            result: dict[str, Any] = json.loads(found["sent"])
             return result
-        if self._seen and self._on_unknown == "fail":
-            self._tell(told)
+        if found:
+            self._read(found)
         return None
 
-    def _tell(self, told: str) -> None:
-        """Raise UnknownDeliveryError until such a failure is recorded: whoever requeues the job then wants it sent.
+    def _read(self, found: Mapping[str, str]) -> None:
+        self._seen, self._in_parts = found.get("sending", ""), "parts" in found
+        self._fields = {each: value for each in self._recipients if (value := found.get(f"to {each}"))}
+        to_all = self._seen and self._seen not in self._fields.values()  # no part was named: it went to all the others
+        doubtful, newest = dict.fromkeys(self._recipients, self._seen) if to_all else {}, self._newest()
+        for recipient, value in self._fields.items():
+            doubtful.pop(recipient, None)
+            if value == "sent":
+                self.known[recipient] = Outcome("sent")
+            elif value.startswith("refused "):
+                _, id, reason = value.split(" ", 2)
+                if id == newest:  # or else it was requeued since: whoever did that wants it tried again
+                    self.known[recipient] = Outcome("refused", reason)
+            else:
+                doubtful[recipient] = value
+        if doubtful and self._on_unknown == "fail" and found.get("told", "") in ("", newest):
+            self.held = doubtful
 
-        A run that merely repeats, since its worker died before it could record the failure, raises it again. `told` is
-        what RQ had recorded last when it was raised before.
-        """
+    def _newest(self) -> str:
+        """Return the id of what RQ recorded last of the job: another one once it has failed for good."""
         assert self._job is not None
         newest = self._job.latest_result()
-        recorded = str(newest.id) if newest else "none"
-        if told in ("", recorded):
-            self._note("mail/tell", self._seen, recorded)
-            raise UnknownDeliveryError(
-                "it can't be known whether this mail went out: an earlier run began to send it, and no answer of the "
-                f"mail server is noted. Look for Message-ID {self._seen.split()[0]} in the mail server's log; "
-                "if it is not there, requeue this job, which sends it"
-            )
+        return str(newest.id) if newest else "none"
 
-    def begin(self) -> None:
-        """Note that the message goes out now. Raises ConflictError, and RedisError where it can't be noted."""
-        if self._job is not None and not self._eval("mail/begin", self._seen, self._mine, str(KEPT_SECONDS)):
-            raise ConflictError("another run of this job is sending this mail or has sent it")
+    def tell(self) -> None:
+        """Raise UnknownDeliveryError for those who are held, until such a failure is recorded.
+
+        Whoever requeues the job then wants it sent. A run that merely repeats, since its worker died before it could
+        record the failure, raises it again.
+        """
+        (recipient, word), *_ = self.held.items()
+        self._note("mail/tell", word, self._newest(), recipient)
+        message_id, _, place = (*word.split(), "")[:3]
+        whom = "" if len(self.held) == len(self._recipients) else f" to {', '.join(self.held)}"
+        where = f" ({place})" if place else ""
+        raise UnknownDeliveryError(
+            f"it can't be known whether this mail went out{whom}: an earlier run began to send it, and no answer of "
+            f"the mail server is noted. Look for Message-ID {message_id} in the mail server's log{where}; "
+            "if it is not there, requeue this job, which sends it"
+        )
+
+    def begin(self, recipients: list[str]) -> None:
+        """Note that the message goes out to these now.
+
+        Raises ConflictError where another run got ahead, and RedisError where it can't be noted.
+        """
+        self._flight, self._mine = recipients, f"{self._message_id} {uuid4()} {self._place}".rstrip()
+        is_part = self._in_parts or len(recipients) < len(self._recipients)
+        parts = [word for each in recipients for word in (each, self._fields.get(each, ""))] if is_part else []
+        if self._job is not None:
+            if not self._eval("mail/begin", self._seen, self._mine, str(KEPT_SECONDS), *parts):
+                raise ConflictError("another run of this job is sending this mail or has sent it")
+            self._in_parts = is_part
 
     def withdraw(self) -> None:
         """Note that the server has refused the message: nothing was sent."""
-        self._note("mail/withdraw", self._mine)
+        self._note("mail/withdraw", self._mine, *(self._flight if self._in_parts else ()))
+
+    def settle(self, outcomes: Outcomes) -> None:
+        """Note what became of the mail for some, while it isn't known for all."""
+        told = {each: outcome for each, outcome in outcomes.items() if outcome.status != "waits"}
+        if self._job is None or not told:
+            return
+        newest = self._newest() if any(outcome.status == "refused" for outcome in told.values()) else ""
+        for recipient, outcome in told.items():
+            self._fields[recipient] = "sent" if outcome.status == "sent" else f"refused {newest} {outcome.reason}"
+        parts = [word for each in told for word in (each, self._fields[each])]
+        self._note("mail/settle", self._mine, str(KEPT_SECONDS), *parts)
+        self._in_parts = True
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Note that the server has taken the message, and the job's result."""
+        """Note that the server has taken the message for all who can have it, and the job's result."""
         self._note("mail/finish", json.dumps(result), str(KEPT_SECONDS))
 
     @property

@@ -7,7 +7,9 @@ from contextlib import suppress
 from threading import Condition, Lock, Thread, current_thread
 from typing import TypeVar
 
-from errand.mail.smtp import IDLE_SECONDS, Connection, Conversation
+from errand.contract.errors import ServiceDownError
+from errand.mail.conversation import Conversation
+from errand.mail.smtp import IDLE_SECONDS, Connection
 from errand.mail.transport import DeliveryError, RefusedError
 
 T = TypeVar("T")
@@ -41,25 +43,44 @@ class MailPool:
     def use(self, talk: Callable[[Conversation], T]) -> T:
         """Return what `talk` does for one message; wait for a connection where `limit` are in use.
 
-        Where a kept connection has ended before the message began, `talk` is called again with a new one.
-        Raises what `talk` raises, and DeliveryError or RefusedError where there is no connection to be had.
+        Where a kept connection may be the reason why nobody has the mail, `talk` is called again with a new one.
+        Raises what `talk` raises, and ServiceDownError where there is no connection to be had.
         """
         me = current_thread()
         try:
             kept = self._wait_for_turn(me)
-            if kept is not None:
+            if kept is not None and kept.resume():
                 conversation = Conversation(kept)
                 try:
-                    if kept.resume():
-                        return _talk(talk, conversation, kept)
-                except (DeliveryError, RefusedError):
+                    result = _talk(talk, conversation)
+                except (DeliveryError, RefusedError, ServiceDownError):
                     if not conversation.is_stale:
                         raise
+                if not conversation.is_stale:
+                    return result
+            if kept is not None and not kept.is_open:
                 self._close_kept()  # most likely they have ended, too
-            self._held[me] = fresh = Connection(self._url)
-            return _talk(talk, Conversation(fresh), fresh)
+            elif kept is not None:
+                kept.quit()
+            return self._begin(me, talk)
         finally:
             self._give_back(me)
+
+    def _begin(self, me: Thread, talk: Callable[[Conversation], T]) -> T:
+        """Return what `talk` does over a new connection.
+
+        Where that ends before the message began, a message may be the reason, or the server has just gone. So it is
+        asked for another connection: raises ServiceDownError where there is none.
+        """
+        self._held[me] = fresh = Connection(self._url)
+        conversation = Conversation(fresh)
+        try:
+            return _talk(talk, conversation)
+        except DeliveryError:
+            if not fresh.is_open and not conversation.is_begun:
+                self._held[me] = next_one = Connection(self._url)
+                next_one.rest()
+            raise
 
     def _wait_for_turn(self, me: Thread) -> Connection | None:
         """Return once this thread may have a connection: one that is kept, or None for a new one."""
@@ -80,7 +101,7 @@ class MailPool:
     def _give_back(self, me: Thread) -> None:
         with self._lock:
             connection = self._held.pop(me, None)
-            if connection is not None and connection.rests_since is not None:
+            if connection is not None and connection.rests_since is not None and connection.is_open:
                 self._kept.append(connection)
                 self._start_closer()
             elif connection is not None:
@@ -120,11 +141,17 @@ class MailPool:
                     self._freed.notify()
 
 
-def _talk(talk: Callable[[Conversation], T], conversation: Conversation, connection: Connection) -> T:
+def _talk(talk: Callable[[Conversation], T], conversation: Conversation) -> T:
+    connection = conversation.connection
     try:
         result = talk(conversation)
-    except (DeliveryError, RefusedError):
+    except (DeliveryError, RefusedError, ServiceDownError):
         connection.reset()
         raise
-    connection.rest()
+    if conversation.is_left:
+        connection.reset()
+    else:
+        connection.rest()
+    if conversation.is_worn:
+        connection.quit()
     return result

@@ -6,35 +6,29 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from functools import cache, cached_property
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from errand.mail.retry import TRY_HOURS
+from errand.mail.server import read_server
 from errand.mail.smtp import Connection
 
 
 class MailSettings(BaseSettings):
     """The mail server and the sender."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
     smtp_url: str = Field(alias="SMTP_URL", examples=["smtp://user:password@host:587?starttls=require"])
     smtp_connections: int = Field(8, alias="SMTP_CONNECTIONS", ge=1)
     mail_from: str = Field(alias="MAIL_FROM", examples=["'Your name <you@example.com>'"])
     mail_on_unknown: Literal["send", "fail"] = Field("send", alias="MAIL_ON_UNKNOWN")
+    mail_try_hours: float = Field(TRY_HOURS, alias="MAIL_TRY_HOURS", gt=0, allow_inf_nan=False)
 
     @field_validator("smtp_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            sound = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port or True)
-        except ValueError:
-            sound = False
-        if not sound or parts.query not in ("", "starttls=require"):
-            raise ValueError(
-                "write smtp://user:password@host:587?starttls=require, or smtps://… for TLS from the start"
-            )
+        read_server(url)
         return url
 
     @field_validator("mail_from")
@@ -56,7 +50,7 @@ class MailSettings(BaseSettings):
         return Address(name, addr_spec=address)
 
     def probe(self) -> None:
-        """Say hello to the server and log in, send nothing. Raises DeliveryError or RefusedError."""
+        """Say hello to the server and log in, send nothing. Raises ServiceDownError."""
         Connection(self.smtp_url).quit()
 
 

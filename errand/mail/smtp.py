@@ -1,43 +1,42 @@
-"""SMTP (RFC 5321): a connection, and one message over it, which all of its recipients get for now, or none of them."""
+"""A connection to a mail server (RFC 5321): greeted, encrypted, logged in, and kept from one message to the next."""
 
-import re
 import smtplib
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from errand.mail.transport import DeliveryError, Ledger, RefusedError
+from errand.mail.codes import Reply
+from errand.mail.login import down, open_session
+from errand.mail.server import Server, read_server
+from errand.mail.transport import DeliveryError
 
 TIMEOUT_SECONDS = 30
+# The answer to a message may come after a scan of all of it; who gives up before that has it twice (RFC 5321, 4.5.3.2).
+END_TIMES = 4
 # A server that vanished without a word must not hold up a mail for long, and one that lives answers at once.
 CHECK_AFTER_SECONDS = 5
 CHECK_SECONDS = 5
 IDLE_SECONDS = 30  # servers end what is idle for a minute or more
-
-Reply = tuple[int, bytes]
+CHUNK_BYTES = 256 * 1024  # the time-out is one chunk's, and no second copy of a large message is made
 
 
 class Connection:
     """A connection that is greeted, encrypted and logged in, for one message after the other.
 
-    Raises DeliveryError where another try may help, RefusedError where not.
+    Raises ServiceDownError where there is none to be had, and later DeliveryError where it has ended.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        self.server = read_server(url)
         self.is_used = False
         self._ahead = 0  # answers that are still to come
         self.rests_since: float | None = None
+        with down("connect", self.server):
+            self._smtp = _connect(self.server)
+        self._smtp.command_encoding = "utf-8"  # what is beyond ASCII is sent to servers with SMTPUTF8 alone
         try:
-            self._smtp = _connect(parts)
-        except smtplib.SMTPConnectError as error:
-            raise _judge("connect", error.smtp_code, error.smtp_error) from None
-        except OSError as error:  # smtplib's own errors and ssl's are OSErrors too
-            raise DeliveryError(f"connect to {parts.hostname}: {error}") from error
-        try:
-            _greet(self._smtp, parts)
+            open_session(self._smtp, self.server)
         except BaseException:
             self.close()
             raise
@@ -47,9 +46,13 @@ class Connection:
         """Whether it can take a command."""
         return self._smtp.sock is not None
 
+    def offers(self, extension: str) -> bool:
+        """Return whether the server has an extension, by its word in the answer to EHLO."""
+        return self._smtp.has_extn(extension)
+
     def announce(self, step: str, *commands: str) -> None:
         """Send commands ahead of their turn in `ask`, in one go, where the server takes that (RFC 2920)."""
-        if self._smtp.has_extn("pipelining"):
+        if self.offers("pipelining"):
             with _faults(step):
                 self._smtp.send("".join(f"{command}\r\n" for command in commands))
             self._ahead = len(commands)
@@ -62,10 +65,16 @@ class Connection:
             return self._read()
 
     def send(self, step: str, message: bytes) -> Reply:
-        """Return the answer to a message with its last dot."""
+        """Return the answer to a message."""
         with _faults(step):
-            self._smtp.send(message)
-            return self._read()
+            for chunk in stuff(message):
+                self._smtp.send(chunk)
+            assert self._smtp.sock is not None
+            self._smtp.sock.settimeout(END_TIMES * TIMEOUT_SECONDS)
+            reply = self._read()
+            if self._smtp.sock is not None:
+                self._smtp.sock.settimeout(TIMEOUT_SECONDS)
+            return reply
 
     def _read(self) -> Reply:
         self._ahead = max(0, self._ahead - 1)
@@ -120,133 +129,30 @@ class Connection:
         return False
 
 
-class Conversation:
-    """One message over a connection. Raises DeliveryError where another try may help, RefusedError where not."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._is_begun = False
-        self._accepted = 0
-        self._refused: dict[str, str] = {}
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether it ended since a kept connection had ended: the message did not begin, a new connection may do."""
-        return self._connection.is_used and not self._connection.is_open and not self._is_begun
-
-    def begin(self, sender: str, recipients: list[str]) -> None:
-        """Say who the message is from; `recipients` are those that will be named."""
-        command = f"MAIL FROM:{smtplib.quoteaddr(sender)}"
-        self._connection.announce("MAIL FROM", command, *map(_name, recipients))
-        code, text = self._connection.ask("MAIL FROM", command)
-        if not 200 <= code < 300:
-            if self._connection.is_used:  # it may have had enough of this connection alone
-                self._connection.close()
-            raise self._refuse("MAIL FROM", code, text)
-
-    def address(self, recipient: str) -> None:
-        """Name one recipient. A 4xx ends the conversation; a 5xx is kept for the answer of `deliver`."""
-        code, text = self._connection.ask(f"RCPT TO {recipient}", _name(recipient))
-        if 200 <= code < 300:
-            self._accepted += 1
-        elif 500 <= code < 600:
-            self._refused[recipient] = _show(code, text)
-        else:
-            raise self._refuse(f"RCPT TO {recipient}", code, text)
-
-    def deliver(self, message: bytes, ledger: Ledger) -> dict[str, str]:
-        """Send the message to those who were accepted; return the others with the server's reason.
-
-        What `ledger` raises before the message goes out ends the conversation.
-        """
-        if not self._accepted:
-            reasons = "; ".join(f"{address}: {reason}" for address, reason in self._refused.items())
-            raise RefusedError(f"every recipient was refused: {reasons}")
-        code, text = self._connection.ask("DATA", "DATA")
-        if code != 354:
-            raise self._refuse("DATA", code, text)
-        code, text = self._send(message, ledger)
-        if not 200 <= code < 300:
-            raise self._refuse("DATA", code, text)
-        return self._refused
-
-    def _send(self, message: bytes, ledger: Ledger) -> Reply:
-        """Send the message's lines and return the answer; up to their first one it is known that nothing was sent."""
-        lines = re.sub(rb"(?m)^\.", b"..", message) + b".\r\n"  # RFC 5321, section 4.5.2
-        try:
-            ledger.begin()
-            self._is_begun = True
-            code, text = self._connection.send("DATA", lines)
-        except BaseException:
-            self._connection.close()  # the server would take all else, an RSET too, for lines of the message
-            raise
-        if 400 <= code < 600:
-            ledger.withdraw()
-        return code, text
-
-    def _refuse(self, step: str, code: int, text: bytes) -> DeliveryError | RefusedError:
-        if not 400 <= code < 600:  # no answer to what was asked: nobody knows what the next one belongs to
-            self._connection.close()
-        return _judge(step, code, text)
+def stuff(message: bytes) -> Iterator[bytes]:
+    """Return a message as DATA wants it (RFC 5321, section 4.5.2), in pieces: lines' first dots doubled, a last dot."""
+    ending = b".\r\n" if not message or message.endswith(b"\r\n") else b"\r\n.\r\n"
+    for start in range(0, max(1, len(message)), CHUNK_BYTES):
+        chunk = message[start : start + CHUNK_BYTES].replace(b"\n.", b"\n..")
+        if chunk.startswith(b".") and message[max(0, start - 1) : start] in (b"", b"\n"):
+            chunk = b"." + chunk
+        is_last = start + CHUNK_BYTES >= len(message)
+        yield chunk + ending if is_last else chunk
 
 
-def _connect(url: SplitResult) -> smtplib.SMTP:
-    host = url.hostname or ""
-    if url.scheme == "smtps":
+def _connect(server: Server) -> smtplib.SMTP:
+    if server.encryption == "at once":
         context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(host, url.port or 465, timeout=TIMEOUT_SECONDS, context=context)
-    return smtplib.SMTP(host, url.port or 587, timeout=TIMEOUT_SECONDS)
-
-
-def _greet(smtp: smtplib.SMTP, url: SplitResult) -> None:
-    with _faults("EHLO"):
-        smtp.ehlo_or_helo_if_needed()
-    if url.scheme == "smtp":
-        _start_tls(smtp, url.query == "starttls=require", has_password=bool(url.password))
-    if url.username:
-        with _faults("AUTH"):
-            smtp.login(unquote(url.username), unquote(url.password or ""))
-
-
-def _start_tls(smtp: smtplib.SMTP, required: bool, has_password: bool) -> None:
-    """Encrypt where offered; check the certificate where there is something to lose (RFC 7435 for the rest)."""
-    if not smtp.has_extn("starttls"):
-        if required:
-            raise RefusedError("SMTP_URL requires STARTTLS and the server does not offer it")
-        return
-    context = ssl.create_default_context()
-    if not required and not has_password:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    with _faults("STARTTLS"):
-        smtp.starttls(context=context)
-        smtp.ehlo()
-
-
-def _name(recipient: str) -> str:
-    return f"RCPT TO:{smtplib.quoteaddr(recipient)}"
+        return smtplib.SMTP_SSL(
+            server.host, server.port, local_hostname=server.name, timeout=TIMEOUT_SECONDS, context=context
+        )
+    return smtplib.SMTP(server.host, server.port, local_hostname=server.name, timeout=TIMEOUT_SECONDS)
 
 
 @contextmanager
 def _faults(step: str) -> Iterator[None]:
-    """Turn what smtplib raises into this module's two errors, with the step in front."""
+    """Turn what smtplib raises where a connection ends into a DeliveryError, with the step in front."""
     try:
         yield
-    except smtplib.SMTPResponseException as error:
-        raise _judge(step, error.smtp_code, error.smtp_error) from error
-    except smtplib.SMTPNotSupportedError as error:
-        raise RefusedError(f"{step}: {error}") from error
     except OSError as error:
         raise DeliveryError(f"{step}: {error or type(error).__name__}") from error
-
-
-def _judge(step: str, code: int, text: bytes | str) -> DeliveryError | RefusedError:
-    kind = RefusedError if 500 <= code < 600 else DeliveryError
-    return kind(f"{step}: {_show(code, text)}")
-
-
-def _show(code: int, text: bytes | str) -> str:
-    if code < 0:
-        return "an answer that is no SMTP reply"
-    shown = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return f"{code} {shown}"

@@ -155,6 +155,7 @@ class House:
             "PYTHONUNBUFFERED": "1",
             "WORKER_GRACE_SECONDS": str(GRACE_SECONDS),
             "WORKER_THREADS": "8",
+            "MAIL_TRY_HOURS": "0.04",  # so that each mail ends while a run drains
         }
         return Kept(name, command, environment, self.folder / f"{name}.log", clock)
 

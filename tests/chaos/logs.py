@@ -7,7 +7,8 @@ from pathlib import Path
 
 # What jobs raise here on purpose, or because the sink failed.
 MEANT = re.compile(
-    r"told to fail|JobTimeout|DeliveryError|SMTP\w+Error|ConnectionRe\w+Error|Connection unexpectedly closed"
+    r"told to fail|JobTimeout|DeliveryError|ServiceDownError|UnfinishedError"
+    r"|SMTP\w+Error|ConnectionRe\w+Error|Connection unexpectedly closed"
 )
 
 

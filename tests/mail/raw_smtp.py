@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 ORDINARY = {"CONNECT": "220 ready", "EHLO": "250 raw", "DATA": "354 go on", "QUIT": "221 bye"}
@@ -10,13 +11,15 @@ ORDINARY = {"CONNECT": "220 ready", "EHLO": "250 raw", "DATA": "354 go on", "QUI
 class RawServer:
     """Answers each command by its verb (`CONNECT` at first, `.` after the message); an empty answer hangs up.
 
-    `once` holds answers that are given once, before those in `answers`. It serves one connection after the other.
+    An answer may be a function of the command. `once` holds answers that are given once, before those in `answers`. It
+    serves one connection after the other. `messages` are their lines as they came.
     """
 
-    def __init__(self, **answers: str) -> None:
+    def __init__(self, **answers: "str | Callable[[str], str]") -> None:
         self.answers = ORDINARY | answers
         self.once: dict[str, str] = {}
         self.commands: list[str] = []
+        self.messages: list[str] = []
         self.connections = 0
         self._open: socket.socket | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -43,8 +46,8 @@ class RawServer:
                     self._talk(stream)
 
     def _talk(self, stream: socket.SocketIO) -> None:  # type: ignore[name-defined]
-        step = "CONNECT"
-        while answer := self.once.pop(step, self.answers.get(step, "250 OK")):
+        step, line = "CONNECT", ""
+        while answer := self._answer(step, line):
             stream.write(f"{answer}\r\n".encode())
             stream.flush()
             if step == "QUIT" or not (line := self._read(stream, step, answer)):
@@ -52,8 +55,16 @@ class RawServer:
             step = line.split()[0].upper()
             self.commands.append(line.strip())
 
+    def _answer(self, step: str, line: str) -> str:
+        answer = self.once.pop(step, self.answers.get(step, "250 OK"))
+        return answer if isinstance(answer, str) else answer(line.strip())
+
     def _read(self, stream: socket.SocketIO, step: str, answer: str) -> str:  # type: ignore[name-defined]
         line = str(stream.readline(), "utf-8")
-        while step == "DATA" and answer.startswith("354") and line not in ("", ".\r\n"):
-            line = str(stream.readline(), "utf-8")
+        if step == "DATA" and answer.startswith("354"):
+            message = ""
+            while line not in ("", ".\r\n"):
+                message += line
+                line = str(stream.readline(), "utf-8")
+            self.messages.append(message)
         return line

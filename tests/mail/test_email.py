@@ -49,7 +49,11 @@ def test_the_message_id_is_the_jobs_id_at_the_senders_domain(sink: ScriptedSink,
     payload = {"to": ["ada@example.com"], "subject": "Hello", "text": "It works."}
     job = perform("email", {"message": payload})
     assert received(sink)["Message-ID"] == f"<{job.id}@example.com>"
-    assert job.return_value() == {"message_id": f"<{job.id}@example.com>", "refused": {}}
+    assert job.return_value() == {
+        "message_id": f"<{job.id}@example.com>",
+        "recipients": {"ada@example.com": {"status": "sent"}},
+        "refused": {},
+    }
 
 
 def test_a_plain_call_makes_a_message_id(sink: ScriptedSink) -> None:

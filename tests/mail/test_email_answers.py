@@ -1,4 +1,4 @@
-"""What the server says, and what becomes of the mail: all of its recipients for now, or none of them."""
+"""What the server says, and what becomes of the mail for each of its recipients."""
 
 import socket
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 
 from errand import PermanentError, Progress
 from errand.builtin.email import Message
+from errand.contract.errors import ServiceDownError, UnfinishedError
 from errand.mail import smtp as _smtp
 from errand.mail.settings import MailSettings
 from errand.mail.transport import DeliveryError, RefusedError
@@ -43,16 +44,24 @@ def test_250_for_all_delivers_to_all(sink: ScriptedSink) -> None:
     assert sink.commands == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "commands"), [("450 try later", ["RSET"]), ("451 local error", ["RSET"]), ("421 closing", [])]
-)
-def test_a_4xx_for_one_of_three_recipients_delivers_to_nobody(
-    sink: ScriptedSink, answer: str, commands: list[str]
-) -> None:
+@pytest.mark.parametrize("answer", ["450 try later", "451 local error"])
+def test_a_4xx_for_one_of_three_recipients_delivers_to_the_others(sink: ScriptedSink, answer: str) -> None:
     sink.answers[BO] = answer
-    with pytest.raises(DeliveryError, match=f"^RCPT TO {BO}: {answer}$"):
+    with pytest.raises(UnfinishedError, match=f"^2 of 3 recipients have it; {BO}: {answer}$") as caught:
         send(ADA, BO, CY)
-    assert (sink.mails, sink.commands) == ([], commands)
+    assert [mail.recipients for mail in sink.mails] == [[ADA, CY]]
+    assert caught.value.result["recipients"] == {
+        ADA: {"status": "sent"},
+        BO: {"status": "gave_up", "reason": answer},
+        CY: {"status": "sent"},
+    }
+
+
+def test_a_421_for_one_of_three_recipients_delivers_to_nobody(sink: ScriptedSink) -> None:
+    sink.answers[BO] = "421 closing"
+    with pytest.raises(DeliveryError, match=f"^RCPT TO {BO}: 421 closing$"):
+        send(ADA, BO, CY)
+    assert (sink.mails, sink.commands) == ([], [])
 
 
 def test_a_550_for_one_of_three_is_in_the_result_and_the_others_get_it(sink: ScriptedSink) -> None:
@@ -61,11 +70,19 @@ def test_a_550_for_one_of_three_is_in_the_result_and_the_others_get_it(sink: Scr
     assert [mail.recipients for mail in sink.mails] == [[ADA, CY]]
 
 
-def test_a_550_and_a_450_deliver_to_nobody(sink: ScriptedSink) -> None:
+def test_a_550_and_a_450_keep_the_mail_from_nobody_else(sink: ScriptedSink) -> None:
     sink.answers |= {ADA: "550 no such user", CY: "450 try later"}
-    with pytest.raises(DeliveryError):
+    with pytest.raises(UnfinishedError, match=f"^1 of 3 recipients have it; {CY}: 450 try later$") as caught:
         send(ADA, BO, CY)
-    assert sink.mails == []
+    assert [mail.recipients for mail in sink.mails] == [[BO]]
+    assert caught.value.result["refused"] == {ADA: "550 no such user"}
+
+
+def test_450_for_all_is_tried_again_with_each_reason(sink: ScriptedSink) -> None:
+    sink.answers |= {ADA: "450 try later", BO: "451 busy"}
+    with pytest.raises(DeliveryError, match=f"^RCPT TO {ADA}: 450 try later; RCPT TO {BO}: 451 busy$"):
+        send(ADA, BO)
+    assert (sink.mails, sink.commands) == ([], ["RSET"])
 
 
 def test_550_for_all_fails_for_good_with_each_reason(sink: ScriptedSink) -> None:
@@ -90,15 +107,15 @@ def test_an_answer_at_mail_or_data_decides_for_all(
 @pytest.mark.parametrize(
     ("answers", "kind", "text"),
     [
-        ({"CONNECT": "421 too busy"}, DeliveryError, "connect: 421 too busy"),
-        ({"CONNECT": "554 go away"}, RefusedError, "connect: 554 go away"),
-        ({"CONNECT": ""}, DeliveryError, "connect to 127.0.0.1: Connection unexpectedly closed"),
+        ({"CONNECT": "421 too busy"}, ServiceDownError, "greeting at {}: 421 too busy"),
+        ({"CONNECT": "554 go away"}, ServiceDownError, "greeting at {}: 554 go away"),
+        ({"CONNECT": ""}, ServiceDownError, "connect at {}: Connection unexpectedly closed"),
         ({"MAIL": "421 closing"}, DeliveryError, "MAIL FROM: 421 closing"),
         ({"MAIL": ""}, DeliveryError, "MAIL FROM: Connection unexpectedly closed"),
         ({"DATA": "451 no room"}, DeliveryError, "DATA: 451 no room"),
         ({".": "552 too large"}, RefusedError, "DATA: 552 too large"),
         ({".": ""}, DeliveryError, "DATA: Connection unexpectedly closed"),
-        ({"EHLO": "502 what", "HELO": "550 no"}, RefusedError, "EHLO: 550 no"),
+        ({"EHLO": "502 what", "HELO": "550 no"}, ServiceDownError, "EHLO at {}: 550 no"),
         ({"MAIL": "hello"}, DeliveryError, "MAIL FROM: an answer that is no SMTP reply"),
         ({"RCPT": "hello"}, DeliveryError, f"RCPT TO {ADA}: an answer that is no SMTP reply"),
         ({".": "hello"}, DeliveryError, "DATA: an answer that is no SMTP reply"),
@@ -111,7 +128,7 @@ def test_each_step_names_itself_and_its_answer(
         use(server, monkeypatch)
         with pytest.raises(kind) as caught:
             send()
-    assert str(caught.value) == text
+    assert str(caught.value) == text.format(server.url.removeprefix("smtp://"))
 
 
 def test_a_server_without_ehlo_gets_helo(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,24 +149,24 @@ def test_a_server_that_hangs_is_tried_again_later(
     assert sink.mails == []
 
 
-def test_a_server_that_never_greets_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_greets_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_smtp, "TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(DeliveryError, match=r"^connect to 127\.0\.0\.1: "):
+        with pytest.raises(ServiceDownError, match=r"^connect at 127\.0\.0\.1:\d+: .*timed out"):
             send()
 
 
-def test_a_refused_connection_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_refuses_connections_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{port}")
-    with pytest.raises(DeliveryError, match=r"^connect to 127\.0\.0\.1: .*refused"):
+    with pytest.raises(ServiceDownError, match=rf"^connect at 127\.0\.0\.1:{port}: .*refused"):
         send()
 
 
 def test_progress_stays_at_the_recipient_that_failed(sink: ScriptedSink) -> None:
-    sink.answers[BO] = "450 try later"
+    sink.answers[BO] = "421 closing"
     seen = Progress()
     with pytest.raises(DeliveryError):
         send(ADA, BO, CY, progress=seen)
@@ -167,5 +184,5 @@ def test_probe_says_hello_and_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_probe_tells_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(CONNECT="554 go away") as server:
         use(server, monkeypatch)
-        with pytest.raises(RefusedError, match=r"^connect: 554 go away$"):
+        with pytest.raises(ServiceDownError, match=r"^greeting at 127\.0\.0\.1:\d+: 554 go away$"):
             MailSettings().probe()  # type: ignore[call-arg]

@@ -47,10 +47,10 @@ def halt(monkeypatch: pytest.MonkeyPatch) -> Halt:
     def halt_once(when: str, act: Callable[[str], object]) -> None:
         acts = {when: act}
 
-        def begin_and_halt(self: Delivery) -> None:
+        def begin_and_halt(self: Delivery, recipients: list[str]) -> None:
             before, after = acts.pop("before", str), acts.pop("after", str)
             before(job_id())
-            begin(self)
+            begin(self, recipients)
             after(job_id())
 
         monkeypatch.setattr(Delivery, "begin", begin_and_halt)

@@ -53,7 +53,11 @@ def test_a_second_run_returns_the_first_result_without_a_conversation(
         monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{closed.getsockname()[1]}")
     hand_back(redis, job)
     assert (job.get_status(), job.return_value()) == ("finished", first)
-    assert first == {"message_id": f"<{job.id}@example.com>", "refused": {BO: "550 no such user"}}
+    assert first == {
+        "message_id": f"<{job.id}@example.com>",
+        "recipients": {ADA: {"status": "sent"}, BO: {"status": "refused", "reason": "550 no such user"}},
+        "refused": {BO: "550 no such user"},
+    }
     assert len(sink.mails) == 1
 
 

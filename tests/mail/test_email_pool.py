@@ -13,10 +13,11 @@ from redis import Redis
 from rq.timeouts import JobTimeoutException
 
 from errand.builtin.email import Message
+from errand.contract.errors import UnfinishedError
 from errand.mail import pool as _mail_pool
 from errand.mail import smtp as _smtp
+from errand.mail.conversation import Conversation
 from errand.mail.pool import MailPool, find_pool
-from errand.mail.smtp import Conversation
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 from tests.mail.raw_smtp import RawServer
@@ -93,7 +94,10 @@ def test_a_refusal_leaves_the_connection_for_the_next_mail(sink: ScriptedSink) -
         *[(step, "421 that was enough") for step in ("MAIL", "RCPT", "DATA")],
         ("MAIL", "452 too many mails"),
         ("MAIL", "503 not again"),
+        ("MAIL", "530 log in again"),
         ("RCPT", "what"),
+        ("DATA", "451 too many messages over this connection"),
+        ("DATA", "554 too many messages over this connection"),
     ],
 )
 def test_a_kept_connection_that_has_ended_is_replaced_within_the_attempt(
@@ -103,6 +107,31 @@ def test_a_kept_connection_that_has_ended_is_replaced_within_the_attempt(
     assert send(ADA, BO) == {}
     assert (raw.connections, count(raw, ".")) == (2, 2)
     assert count(raw, "DATA") == (3 if step == "DATA" else 2)
+
+
+def test_a_kept_connection_that_takes_no_recipient_any_more_is_replaced_within_the_attempt(raw: RawServer) -> None:
+    raw.once = {"RCPT": "451 too many messages over this connection"}
+    assert send(ADA) == {}
+    assert (raw.connections, count(raw, ".")) == (2, 2)
+
+
+@pytest.mark.parametrize("answer", ["451 too many messages over this connection", "554 too many messages"])
+def test_after_a_refused_message_over_a_kept_connection_the_next_one_has_a_new_one(raw: RawServer, answer: str) -> None:
+    raw.once = {".": answer}
+    with pytest.raises((DeliveryError, RefusedError), match=answer):
+        send()
+    assert (raw.connections, count(raw, ".")) == (1, 2)
+    assert send() == {}
+    assert (raw.connections, count(raw, ".")) == (2, 3)
+
+
+def test_a_refused_message_over_a_new_connection_leaves_it(sink: ScriptedSink) -> None:
+    sink.answers["DATA"] = "554 spam"
+    with pytest.raises(RefusedError):
+        send()
+    sink.answers.clear()
+    send()
+    assert (len(sink.mails), sink.connections) == (1, 1)
 
 
 @pytest.mark.parametrize("end", ["shut", "reset"])
@@ -136,7 +165,7 @@ def test_a_new_connection_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_answers_that_came_ahead_are_read_before_the_next_mail(raw: RawServer) -> None:
     raw.once = {"RCPT": "450 busy"}
-    with pytest.raises(DeliveryError, match=f"^RCPT TO {ADA}: 450 busy$"):
+    with pytest.raises(UnfinishedError, match=f"^1 of 2 recipients have it; {ADA}: 450 busy$"):
         send(ADA, BO)
     assert send(BO) == {}
     assert raw.connections == 1

@@ -9,12 +9,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from errand import PermanentError
 from errand.builtin.email import Message
+from errand.contract.errors import ServiceDownError
 from errand.local.valkey import find_free_port
 from errand.mail import pool as _mail_pool
 from errand.mail.settings import MailSettings
-from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 
 CERTIFICATE = Path(__file__).parent.parent / "localhost.pem"
@@ -79,9 +78,11 @@ def send() -> None:
     email.run(Message(to="bo@example.com", subject="Hello", text="It works."))  # type: ignore[arg-type]
 
 
-def test_starttls_that_is_required_but_not_offered_fails_for_good(serve: Serve) -> None:
+def test_starttls_that_is_required_but_not_offered_is_the_services_fault(serve: Serve) -> None:
     keeper = serve("smtp://{}?starttls=require")
-    with pytest.raises(RefusedError, match=r"^SMTP_URL requires STARTTLS and the server does not offer it$"):
+    with pytest.raises(
+        ServiceDownError, match=r"^STARTTLS at .*: SMTP_URL requires it and the server does not offer it$"
+    ):
         send()
     assert keeper.seen == []
 
@@ -98,7 +99,7 @@ def test_required_starttls_refuses_a_certificate_that_nobody_vouches_for(
     serve: Serve, certificate: ssl.SSLContext
 ) -> None:
     keeper = serve("smtp://{}?starttls=require", tls_context=certificate)
-    with pytest.raises(DeliveryError, match=r"^STARTTLS: .*certificate verify failed"):
+    with pytest.raises(ServiceDownError, match=r"^STARTTLS at .*certificate verify failed"):
         send()
     assert keeper.seen == []
 
@@ -112,7 +113,7 @@ def test_a_password_is_not_sent_under_a_certificate_that_nobody_vouches_for(
         tls_context=certificate,
         authenticator=lambda *data: asked.append(data) or authenticate(*data),
     )
-    with pytest.raises(DeliveryError, match="certificate verify failed"):
+    with pytest.raises(ServiceDownError, match="certificate verify failed"):
         send()
     assert asked == []
 
@@ -154,18 +155,22 @@ def test_a_kept_connection_is_still_encrypted_and_logged_in(serve: Serve, certif
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_wrong_password_fails_for_good_and_is_not_in_the_message(serve: Serve, certificate: ssl.SSLContext) -> None:
+def test_a_wrong_password_is_the_services_fault_and_not_in_the_message(
+    serve: Serve, certificate: ssl.SSLContext
+) -> None:
     serve("smtp://ada:secret@{}", tls_context=certificate, authenticator=authenticate, auth_required=True)
-    with pytest.raises(PermanentError, match=r"^AUTH: 535 ") as caught:
+    with pytest.raises(ServiceDownError, match=r"^AUTH at 127\.0\.0\.1:\d+: 535 ") as caught:
         send()
     assert "secret" not in str(caught.value)
-    with pytest.raises(RefusedError):
+    with pytest.raises(ServiceDownError):
         MailSettings().probe()  # type: ignore[call-arg]
 
 
-def test_a_login_that_the_server_does_not_offer_fails_for_good(serve: Serve) -> None:
+def test_a_login_that_the_server_does_not_offer_is_the_services_fault(serve: Serve) -> None:
     serve("smtp://ada:secret@{}")
-    with pytest.raises(RefusedError, match=r"^AUTH: SMTP AUTH extension not supported by server"):
+    with pytest.raises(
+        ServiceDownError, match=r"^AUTH at .*: SMTP_URL has a user name, and the server offers no login"
+    ):
         send()
 
 
@@ -178,5 +183,5 @@ def test_smtps_is_encrypted_from_the_start(serve: Serve, certificate: ssl.SSLCon
 
 def test_smtps_refuses_a_certificate_that_nobody_vouches_for(serve: Serve, certificate: ssl.SSLContext) -> None:
     serve("smtps://{}", ssl_context=certificate)
-    with pytest.raises(DeliveryError, match=r"^connect to 127\.0\.0\.1: .*certificate verify failed"):
+    with pytest.raises(ServiceDownError, match=r"^connect at 127\.0\.0\.1:\d+: .*certificate verify failed"):
         send()

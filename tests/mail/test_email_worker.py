@@ -1,6 +1,9 @@
 """The e-mail job through the API and a real worker process."""
 
+import time
+
 import pytest
+from redis import Redis
 
 from tests.services import Services
 from tests.sink import ScriptedSink
@@ -15,28 +18,43 @@ def test_a_posted_mail_is_delivered_by_a_worker(services: Services, sink: Script
     id = services.post("email", MAIL)
     job = services.wait_for(id)
     assert (job["status"], job["error"], job["attempts"]) == ("finished", None, 1)
-    assert job["result"] == {"message_id": f"<{id}@example.com>", "refused": {}}
+    assert job["result"] == {
+        "message_id": f"<{id}@example.com>",
+        "recipients": {"ada@example.com": {"status": "sent"}, "bo@example.com": {"status": "sent"}},
+        "refused": {},
+    }
     assert (job["progress"]["percent"], job["progress"]["message"]) == (100, "sent")
     (mail,) = sink.mails
     assert mail.recipients == MAIL["to"]
     assert mail.message["Message-ID"] == f"<{id}@example.com>"
 
 
-def test_a_450_waits_with_its_error_and_the_retry_delivers_once(services: Services, sink: ScriptedSink) -> None:
+def come_due(redis: Redis, id: str) -> None:
+    """Let the next try of a job be now."""
+    redis.zadd("rq:scheduled:email", {id: time.time()}, xx=True)
+
+
+def test_a_450_for_one_waits_with_its_error_and_the_retry_is_for_it_alone(
+    services: Services, sink: ScriptedSink, redis: Redis
+) -> None:
     sink.answers["bo@example.com"] = "450 try later"
     services.start_api()
     services.start_worker()
     id = services.post("email", MAIL)
     waiting = services.wait_for(id, "scheduled")
     assert waiting["run_at"]
-    assert waiting["error"] == {"type": "DeliveryError", "message": "RCPT TO bo@example.com: 450 try later"}
-    assert waiting["progress"]["message"] == "recipient 2 of 2"
-    assert sink.mails == []
+    assert waiting["error"] == {
+        "type": "UnfinishedError",
+        "message": "1 of 2 recipients have it; bo@example.com: 450 try later",
+    }
+    assert [mail.recipients for mail in sink.mails] == [["ada@example.com"]]
     sink.answers.clear()
+    come_due(redis, id)
     job = services.wait_for(id, timeout_seconds=60)
-    assert (job["status"], job["error"], job["result"]["refused"]) == ("finished", None, {})
-    assert job["attempts"] >= 2
-    assert [mail.recipients for mail in sink.mails] == [MAIL["to"]]
+    assert (job["status"], job["error"], job["attempts"]) == ("finished", None, 2)
+    assert job["result"]["recipients"] == {"ada@example.com": {"status": "sent"}, "bo@example.com": {"status": "sent"}}
+    assert [mail.recipients for mail in sink.mails] == [["ada@example.com"], ["bo@example.com"]]
+    assert len({str(mail.message["Message-ID"]) for mail in sink.mails}) == 1
 
 
 def test_a_550_for_all_fails_at_once_and_spends_no_retries(services: Services, sink: ScriptedSink) -> None:

@@ -155,10 +155,8 @@ def test_a_mail_that_was_sent_is_not_sent_again(run_on: Before, own_sink: Script
 @pytest.mark.parametrize("name", MAILED)
 def test_a_mail_job_finishes_with_its_message_id(run_on: Before, name: str) -> None:
     found = run_on.read(name)
-    assert (found["status"], found["result"]) == (
-        "finished",
-        {"message_id": f"<{run_on[name]}@example.com>", "refused": {}},
-    )
+    assert (found["status"], found["result"]["refused"]) == ("finished", {})
+    assert found["result"]["message_id"] == f"<{run_on[name]}@example.com>"
 
 
 def test_of_a_mail_of_which_nobody_knows_a_person_is_told(run_on: Before) -> None:

@@ -1,7 +1,9 @@
 #!lua flags=allow-oom
 -- Notes under which result of RQ's it was told that nobody knows what became of a mail.
 -- KEYS  the mail's record
--- ARGV  the word of the run that began to send it, the id of RQ's newest result
+-- ARGV  the word of the run that began to send it, the id of RQ's newest result, one of those whom it went to
 -- include base
 
-if call('HGET', KEYS[1], 'sending') == ARGV[1] then call('HSET', KEYS[1], 'told', ARGV[2]) end
+if call('HGET', KEYS[1], 'sending') == ARGV[1] or call('HGET', KEYS[1], 'to ' .. ARGV[3]) == ARGV[1] then
+  call('HSET', KEYS[1], 'told', ARGV[2])
+end

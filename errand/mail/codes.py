@@ -1,0 +1,101 @@
+"""What a mail server's reply means at each step: whether it is the connection's, the mail's or the recipient's.
+
+The steps and codes of RFC 5321 (sections 4.2 and 4.3.2), those of STARTTLS (RFC 3207) and AUTH (RFC 4954), 521 and 556
+(RFC 7504), with the status of RFC 3463 where the server gives one. docs/mail.md has the same table.
+"""
+
+import re
+from enum import Enum, StrEnum
+
+Reply = tuple[int, bytes]
+
+REASON_BYTES = 240  # a result holds two for each of 50 recipients
+
+
+class Step(StrEnum):
+    """A step of the conversation; the value is how errors name it."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL FROM"
+    RCPT = "RCPT TO"
+    DATA = "DATA"
+    MESSAGE = "the message"
+
+
+class Meaning(Enum):
+    """What follows from a reply."""
+
+    YES = "go on"
+    DOWN = "the connection's fault: no mail's try is spent, all wait"
+    LATER = "the mail's or the recipient's: tried again"
+    REFUSED = "the mail's or the recipient's: refused for good"
+    FULL = "this transaction takes no more recipients: the next one does"
+    NONSENSE = "no reply to what was asked: the connection is closed"
+
+
+# The most exact entry counts: «code status», «code none» (a reply without a status), the code, its first digit. Others
+# are nonsense. 421 ends the connection at any step.
+TABLE: dict[Step, dict[str, Meaning]] = {
+    Step.GREETING: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    Step.EHLO: {"2": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    Step.STARTTLS: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    Step.AUTH: {"235": Meaning.YES, "334": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    Step.MAIL: {
+        "2": Meaning.YES,
+        "4": Meaning.LATER,
+        "5": Meaning.REFUSED,
+        # No message can be the reason for these, for it has only just begun.
+        **dict.fromkeys(("502", "503", "521", "530", "534", "535", "538"), Meaning.DOWN),
+    },
+    Step.RCPT: {
+        "2": Meaning.YES,
+        "4": Meaning.LATER,
+        "5": Meaning.REFUSED,
+        # Here they may be this recipient's alone (a server relays some only after a login), and settings mend them.
+        **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
+        # RFC 5321, section 4.5.3.1.10; with another status it is a mailbox or a disk that is full.
+        **dict.fromkeys(("452 none", "452 4.5.3", "552 none", "552 5.5.3"), Meaning.FULL),
+    },
+    Step.DATA: {
+        "354": Meaning.YES,
+        "4": Meaning.LATER,
+        "5": Meaning.REFUSED,
+        **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
+    },
+    Step.MESSAGE: {
+        "2": Meaning.YES,
+        "4": Meaning.LATER,
+        "5": Meaning.REFUSED,
+        **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
+    },
+}
+
+
+def judge(step: Step, reply: Reply, is_first: bool = True) -> Meaning:
+    """Return what a reply means. `is_first` at RCPT: no other recipient of this transaction was accepted yet."""
+    code, text = reply
+    status = _read_status(code, text)
+    entries = TABLE[step]
+    names = (f"{code} {status or 'none'}", str(code), str(code)[:1])
+    meaning = next((entries[name] for name in names if name in entries), Meaning.NONSENSE)
+    if meaning is Meaning.FULL and is_first:  # one can't be too many: it means what the code says
+        return Meaning.REFUSED if code == 552 and not status else Meaning.LATER
+    return meaning
+
+
+def show(reply: Reply) -> str:
+    """Return a reply in one line for people, cut where a server has much to say."""
+    code, text = reply
+    if code < 0:
+        return "an answer that is no SMTP reply"
+    words = " ".join(text.decode(errors="replace").split())
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in words)
+    return f"{code} {shown}".encode()[:REASON_BYTES].decode(errors="ignore")
+
+
+def _read_status(code: int, text: bytes) -> str:
+    found = re.match(rb"([245])\.\d{1,3}\.\d{1,3}(?=\s|$)", text)
+    return found[0].decode() if found and found[1] == b"%d" % (code // 100) else ""

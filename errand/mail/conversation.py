@@ -1,0 +1,107 @@
+"""One message over a connection: MAIL, a RCPT for each recipient, DATA, and what the answers mean for each."""
+
+import smtplib
+
+from errand.contract.errors import ServiceDownError
+from errand.mail.codes import Meaning, Reply, Step, judge, show
+from errand.mail.smtp import Connection
+from errand.mail.transport import DeliveryError, Ledger, Outcome, Outcomes, RefusedError
+
+
+class Conversation:
+    """One message. Its methods raise DeliveryError where the connection ends, which may be the message's doing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.is_begun = False
+        self.is_left = False  # the server has to forget it
+        self.is_worn = False  # the server may have had enough of the connection: the next mail has a new one
+        self._is_tired = False
+        self._accepted: list[str] = []
+        self._outcomes: Outcomes = {}
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a kept connection may be the reason why nobody has the mail: it didn't begin, a new one may do."""
+        return self.connection.is_used and not self.is_begun and (self._is_tired or not self.connection.is_open)
+
+    def begin(self, sender: str, recipients: list[str], options: str = "") -> None:
+        """Say who the message is from; `recipients` are those that will be named, `options` MAIL's (RFC 1869).
+
+        Raises ServiceDownError, and RefusedError where the sender or the message is refused for good.
+        """
+        command = f"MAIL FROM:{smtplib.quoteaddr(sender)}{options}"
+        self.connection.announce(Step.MAIL, command, *map(_name, recipients))
+        reply = self.connection.ask(Step.MAIL, command)
+        meaning = self._judge(Step.MAIL, reply)
+        if meaning is Meaning.YES:
+            return
+        self._is_tired = True  # a used connection may be what the server has had enough of
+        if meaning is Meaning.DOWN:
+            self.connection.close()
+            raise ServiceDownError(f"{Step.MAIL} at {self.connection.server.place}: {show(reply)}")
+        kind = DeliveryError if meaning is Meaning.LATER else RefusedError
+        raise kind(f"{Step.MAIL}: {show(reply)}")
+
+    def address(self, recipient: str) -> None:
+        """Name one recipient; the answer counts for it alone."""
+        reply = self.connection.ask(f"{Step.RCPT} {recipient}", _name(recipient))
+        meaning = self._judge(Step.RCPT, reply, f" {recipient}")
+        if meaning is Meaning.YES:
+            self._accepted.append(recipient)
+        elif meaning is not Meaning.FULL:
+            self._outcomes[recipient] = Outcome("waits" if meaning is Meaning.LATER else "refused", show(reply))
+
+    def deliver(self, message: bytes, ledger: Ledger) -> Outcomes:
+        """Send the message to those who were accepted; return what became of it for each that was named.
+
+        Left out are those who were too many. What `ledger` raises before the message goes out ends the conversation.
+        """
+        self.is_left = True
+        if not self._accepted:
+            self._is_tired = any(outcome.status == "waits" for outcome in self._outcomes.values())
+            return self._outcomes
+        reply = self.connection.ask(Step.DATA, "DATA")
+        step, meaning = Step.DATA, self._judge(Step.DATA, reply)
+        if meaning is Meaning.YES:
+            step, reply = Step.MESSAGE, self._send(message, ledger)
+            meaning = judge(step, reply)
+        else:
+            self._is_tired = True
+        return self._outcomes | dict.fromkeys(self._accepted, self._conclude(step, reply, meaning))
+
+    def _conclude(self, step: Step, reply: Reply, meaning: Meaning) -> Outcome:
+        if meaning is Meaning.YES:
+            self.is_left = False
+            return Outcome("sent")
+        if meaning is Meaning.NONSENSE:
+            self.connection.close()
+            raise DeliveryError(f"{Step.DATA}: {show(reply)}")
+        self.is_worn = self.connection.is_used
+        return Outcome("waits" if meaning is Meaning.LATER else "refused", f"{Step.DATA}: {show(reply)}", is_whole=True)
+
+    def _send(self, message: bytes, ledger: Ledger) -> Reply:
+        """Send the message's lines and return the answer; up to their first one it is known that nothing was sent."""
+        try:
+            ledger.begin(self._accepted)
+            self.is_begun = True
+            code, text = self.connection.send(Step.DATA, message)
+        except BaseException:
+            self.connection.close()  # the server would take all else, an RSET too, for lines of the message
+            raise
+        if 400 <= code < 600:
+            ledger.withdraw()
+        return code, text
+
+    def _judge(self, step: Step, reply: Reply, whom: str = "") -> Meaning:
+        """Return what a reply means. Raises DeliveryError where the connection has ended with it."""
+        meaning = judge(step, reply, not self._accepted)
+        if meaning is Meaning.NONSENSE:  # nobody knows what the next reply would belong to
+            self.connection.close()
+        if not self.connection.is_open:
+            raise DeliveryError(f"{step}{whom}: {show(reply)}")
+        return meaning
+
+
+def _name(recipient: str) -> str:
+    return f"RCPT TO:{smtplib.quoteaddr(recipient)}"

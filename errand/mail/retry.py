@@ -1,0 +1,34 @@
+"""When a mail is tried again, and which mail server its jobs depend on: what the job file tells of the environment."""
+
+import math
+import os
+from functools import cache
+
+from errand.contract.retry import Backoff
+
+TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days, which a mail from a program seldom is worth
+
+
+def read_retry() -> Backoff:
+    """Return the policy for `MAIL_TRY_HOURS`: within minutes at first, about hourly from the third hour on.
+
+    A value that can't be read counts as 48 hours; MailSettings says so at the start.
+    """
+    return _build(os.environ.get("MAIL_TRY_HOURS", ""))
+
+
+@cache
+def _build(text: str) -> Backoff:
+    try:
+        hours = float(text or TRY_HOURS)
+    except ValueError:
+        hours = TRY_HOURS
+    if not 0 < hours < math.inf:
+        hours = TRY_HOURS
+    # Twice as many tries as fit on the average: the hours end it, and a plain `rq worker`, which keeps none, ends too.
+    return Backoff(tries=20 + math.ceil(2 * hours), base_seconds=60, cap_seconds=7200, hours=hours)
+
+
+def read_service() -> str:
+    """Return what all mails depend on: the server and the login."""
+    return os.environ.get("SMTP_URL", "")
