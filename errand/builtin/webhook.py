@@ -45,7 +45,7 @@ class Event(BaseModel):
 @job(
     queue="webhook",
     timeout_seconds=60,
-    retry=Backoff(tries=18, base_seconds=5, cap_seconds=24 * 3600),
+    retry=Backoff(tries=50, hours=48, base_seconds=5, cap_seconds=3 * 3600),
     settings=WebhookSettings,
     example={
         "url": "https://example.com/hooks",

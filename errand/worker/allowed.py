@@ -5,6 +5,8 @@ In RQ 3.0.0 a hash names code in five places: the function, three callbacks and 
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from redis import Redis
@@ -43,6 +45,8 @@ class AllowedJob(Job):
         job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
         job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
         job._success_callback_name = task.callback or None
+        with suppress(ValueError):  # it may be anything; else it is about now
+            job.created_at = datetime.fromisoformat(task.created_at)
         return job
 
     def perform(self) -> Any:

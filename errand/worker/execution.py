@@ -9,6 +9,7 @@ class Task(NamedTuple):
     """One execution of a job; the lifetimes are RQ's, '' where it has none.
 
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
+    `created_at` is when it was stored, as RQ writes it, '' where nobody has noted it.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Task(NamedTuple):
     callback: str
     started: float
     taken_at: float = 0.0
+    created_at: str = ""
 
     @property
     def member(self) -> str:

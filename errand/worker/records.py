@@ -172,7 +172,7 @@ def _write_word(word: Word) -> list[Any]:
 
 
 def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
-    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields
+    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback, created_at = fields
     return Task(
         id.decode(),
         execution.decode(),
@@ -186,6 +186,7 @@ def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
         callback.decode(errors="replace"),
         started,
         taken_at,
+        created_at.decode(errors="replace"),
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from errand.log.settings import LogSettings
+from errand import ServiceDownError
 from jobs import log
 from tests.conftest import ROOT
+from tests.log.conftest import Open
 from tests.performing import Perform
-
-Open = Callable[[str], Path]
 
 # What ends a line somewhere, or turns the direction of the rest of it.
 FORGING = [*"\n\r\t\x00\x0b\x0c\x1b\x1c\x1e\x7f\x85\x9b\u2028\u2029\u061c\u200e\u200f\u202a\u202e\u2066\u2069"]
 TEXTS = st.lists(st.one_of(st.text(), st.sampled_from([*FORGING, "\r\n", "\\", '"', "\\u2028", "\ud800"]))).map("".join)
-
-
-@pytest.fixture
-def open_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Points LOG_URL to a file of that name."""
-
-    def open_log(name: str) -> Path:
-        monkeypatch.setenv("LOG_URL", f"file:{tmp_path / name}")
-        return tmp_path / name
-
-    return open_log
 
 
 def test_a_plain_line_is_the_text_alone(open_log: Open) -> None:
@@ -62,14 +49,37 @@ def test_a_json_line_has_time_level_text_attributes_and_the_job(open_log: Open, 
     assert line == {"level": "notice", "text": "Grüße", "attributes": {"rows": 3}, "job": job.id}
 
 
-def test_stdout_gets_json_lines(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("LOG_URL", "stdout:")
-    log.run("one\ntwo")
-    assert json.loads(capfd.readouterr().out)["text"] == "one\ntwo"
+def test_a_line_has_the_time_at_which_its_job_was_stored(open_log: Open, perform: Perform) -> None:
+    path = open_log("log.jsonl")
+    job = perform("log", {"text": "x"})
+    assert json.loads(path.read_text())["time"] == job.created_at.isoformat(timespec="microseconds")
 
 
-def test_stdout_is_where_lines_go_unless_told_otherwise() -> None:
-    assert LogSettings().log_url == "stdout:"
+def test_a_line_has_its_callers_time_where_there_is_one(open_log: Open, perform: Perform) -> None:
+    path = open_log("log.jsonl")
+    perform("log", {"text": "x", "timestamp": "2026-11-24T01:02:03.5+01:00"})
+    assert json.loads(path.read_text())["time"] == "2026-11-24T00:02:03.500000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("WARNING", "warning"),
+        ("warn", "warning"),
+        ("Fatal", "critical"),
+        ("CRIT", "critical"),
+        ("err", "error"),
+        ("emerg", "emergency"),
+        ("panic", "emergency"),
+        ("informational", "info"),
+        ("INFO", "info"),
+    ],
+)
+def test_a_level_may_be_written_as_syslog_and_python_do(open_log: Open, given: str, written: str) -> None:
+    path = open_log("log.jsonl")
+    log.run.perform(text="x", level=given)
+    assert json.loads(path.read_text())["level"] == written
+    assert log.run.payload.bind("x", given) == {"text": "x", "level": written}
 
 
 @pytest.mark.parametrize("character", FORGING)
@@ -121,23 +131,26 @@ def test_eight_processes_at_once_write_whole_lines(tmp_path: Path) -> None:
     assert sorted(lines) == sorted(f"{name} {n} {name * (n * 20)}" for name in "abcdefgh" for n in range(500))
 
 
-@pytest.mark.parametrize("url", ["", "log.txt", "file:log", "file:log.csv", "stdout", "https://example.com/x.txt"])
-def test_a_bad_log_url_says_what_to_write(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("LOG_URL", url)
-    with pytest.raises(ValidationError) as caught:
-        LogSettings()
-    (fault,) = caught.value.errors()
-    assert fault["loc"] == ("LOG_URL",)
-    assert fault["msg"] == ("Value error, write file:NAME.txt (plain lines), file:NAME.jsonl (JSON lines) or stdout:")
-
-
-def test_a_file_that_cannot_be_written_fails_the_attempt(open_log: Open) -> None:
-    open_log("no such folder/log.txt")
-    with pytest.raises(FileNotFoundError):
+def test_a_file_that_cannot_be_written_is_no_fault_of_the_job(open_log: Open) -> None:
+    path = open_log("no such folder/log.txt")
+    with pytest.raises(ServiceDownError) as caught:
         log.run("text")
+    assert str(caught.value) == f"the log file {path} can't be written: No such file or directory"
 
 
-@pytest.mark.parametrize("payload", [{}, {"text": "x", "level": "loud"}, {"text": "x" * 100_001}, {"text": 3}])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"text": "x", "level": "loud"},
+        {"text": "x", "level": 3},
+        {"text": "x" * 100_001},
+        {"text": 3},
+        {"text": "x", "timestamp": "2026-11-24T00:00:00"},
+        {"text": "x", "timestamp": "0001-01-01T00:00:00+01:00"},
+        {"text": "x", "timestamp": "yesterday"},
+    ],
+)
 def test_a_wrong_payload_is_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         log.run.payload.model.model_validate(payload)

@@ -65,8 +65,8 @@ def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queu
         "webhook",
         "queued",
     )
-    assert (sent.timeout, sent.result_ttl, sent.failure_ttl, sent.retries_left) == (60, 77, 88, 17)
-    assert len(sent.retry_intervals or ()) == 17
+    assert (sent.timeout, sent.result_ttl, sent.failure_ttl, sent.retries_left) == (60, 77, 88, 49)
+    assert len(sent.retry_intervals or ()) == 49
     assert isinstance(sent.created_at, datetime)
     assert UUID(sent.id)
     assert b"rq:queue:webhook" in redis.smembers("rq:queues")

@@ -49,7 +49,7 @@ local function describe(id, execution, queue, found)
   local callback = ''
   for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
   return {id, execution, queue, found[1], found[5] or '180', found[6] or '', found[7] or '', found[9] or '',
-    found[10] and found[10] ~= '' and found[10] or '0', callback}
+    found[10] and found[10] ~= '' and found[10] or '0', callback, found[4] or ''}
 end
 
 local started = {}

@@ -1,0 +1,70 @@
+"""A log line, its level, and how it is written: on one line, whatever it holds."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+# What can end a line or turn its direction round: C0 and C1 controls, line and paragraph separators, bidi controls.
+_FORGING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# What syslog.conf(5), RFC 5424 and Python's logging call the eight severities beside their names here.
+_OTHER_NAMES = {
+    "emerg": "emergency",
+    "panic": "emergency",
+    "crit": "critical",
+    "fatal": "critical",
+    "err": "error",
+    "warn": "warning",
+    "informational": "info",
+}
+
+
+def read_level(level: Any) -> Any:
+    """Return a level's name here, where it is one in any case or by another name: `WARN` is `warning`."""
+    if not isinstance(level, str):
+        return level
+    name = level.lower()
+    return _OTHER_NAMES.get(name, name)
+
+
+# The eight severities of RFC 5424, section 6.2.1.
+Level = Annotated[
+    Literal["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"],
+    BeforeValidator(read_level),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line: when it was said, what its job was given, and the job's id."""
+
+    time: datetime
+    level: str
+    text: str
+    attributes: dict[str, Any]
+    job: str
+
+
+def format_plain(line: LogLine) -> str:
+    """Return the text alone, as the tutorial writes it; a level other than info and attributes are added if given."""
+    head = "" if line.level == "info" else f"{line.level.upper()} "
+    tail = f" {json.dumps(line.attributes, ensure_ascii=False)}" if line.attributes else ""
+    return _escape(f"{head}{line.text}{tail}")
+
+
+def format_json(line: LogLine) -> str:
+    """Return a JSON object, its time in UTC with microseconds, so that lines sort by it."""
+    time = line.time.astimezone(UTC).isoformat(timespec="microseconds")
+    fields = {"time": time, "level": line.level, "text": line.text, "attributes": line.attributes, "job": line.job}
+    return _escape(json.dumps(fields, ensure_ascii=False))
+
+
+def _escape(line: str) -> str:
+    """Write forging characters as \\uXXXX, which inside JSON strings means the same character."""
+    if line.isprintable():  # none of them is
+        return line
+    return _FORGING.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

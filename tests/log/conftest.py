@@ -1,0 +1,32 @@
+"""Where the tests of the log let it write."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Open = Callable[..., Path]
+
+
+@pytest.fixture
+def open_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Points LOG_URL to a file of that name, with the options given."""
+
+    def open_log(name: str, options: str = "") -> Path:
+        monkeypatch.setenv("LOG_URL", f"file:{tmp_path / name}{options}")
+        return tmp_path / name
+
+    return open_log
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB, for root alone; without it, a process's limit of file sizes stands for a full disk."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can't be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
