@@ -1,32 +1,44 @@
-"""Writing an e-mail as it goes over the wire (RFC 5322)."""
+"""Writing an e-mail as it goes over the wire (RFC 5322, RFC 2045 to 2049)."""
 
-from email.headerregistry import Address as Mailbox
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import localtime
+from email.utils import formatdate
+from secrets import token_hex
 
 from errand.contract.errors import PermanentError
+from errand.mail.format.addresses import Mailbox, split_mailbox
+from errand.mail.format.headers import write_mailboxes, write_text
+from errand.mail.format.parts import Part, build_multipart, build_text
 from errand.mail.message import Message
 
 
-def compose(message: Message, sender: Mailbox, id: str) -> tuple[bytes, str]:
-    """Return the message as it goes over the wire, and its Message-ID. Raises PermanentError for data it can't hold."""
-    message_id = f"<{id}@{sender.domain}>"
-    built = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+def write_message_id(sender: Mailbox, id: str) -> str:
+    """Return the Message-ID of a job's e-mail: the same at each attempt."""
+    return f"<{id}@{sender.domain}>"
+
+
+def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -> tuple[bytes, str]:
+    """Return the message as it goes over the wire, and its Message-ID. Raises PermanentError for data it can't hold.
+
+    Where the server has no SMTPUTF8 (RFC 6531), `smtputf8=False` writes addresses beyond ASCII as mere names.
+    """
+    message_id = write_message_id(sender, id)
     try:
-        built["From"] = sender
-        for header, addresses in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
-            if addresses:
-                built[header] = ", ".join(addresses)
-        built["Subject"] = message.subject
-        built["Date"] = localtime()
-        built["Message-ID"] = message_id
-        if message.text:
-            built.set_content(message.text)
-            if message.html:
-                built.add_alternative(message.html, subtype="html")
-        else:
-            built.set_content(message.html, subtype="html")
-        return built.as_bytes(), message_id
+        lines = [write_mailboxes("From", [sender])]
+        for header, given in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
+            if given:
+                lines.append(write_mailboxes(header, [split_mailbox(text) for text in given], smtputf8))
+        lines += [write_text("Subject", message.subject), f"Date: {formatdate(localtime=True)}"]
+        lines.append(f"Message-ID: {message_id}")
+        body = _build_body(message)
     except (ValueError, UnicodeError) as error:
         raise PermanentError(f"the message can't be written as an e-mail: {error}") from error
+    head = "\r\n".join([*lines, *body.fields, "MIME-Version: 1.0", "", ""])
+    return head.encode() + body.content, message_id
+
+
+def _build_body(message: Message) -> Part:
+    parts = []
+    if message.text:
+        parts.append(build_text("plain", message.text))
+    if message.html:
+        parts.append(build_text("html", message.html))
+    return parts[0] if len(parts) == 1 else build_multipart("alternative", parts, token_hex(12))

@@ -2,46 +2,53 @@
 
 from email.policy import SMTP
 from typing import Annotated, Self
-from unicodedata import category
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from errand.mail.format.addresses import check_address, read_mailbox, split_mailbox
+from errand.mail.format.headers import UNSAFE
+
 RECIPIENT_LIMIT = 50
+MAILBOX_LIMIT = 1_000  # characters of a name, with its quotes, and an address
 
 
-def _check_address(value: str) -> str:
-    if "=?" in value:  # the email package would decode it, and what it hides could be a line break
-        raise ValueError("an address can't hold an encoded word (=?…?=)")
-    try:
-        found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
-    return found.ascii_email or found.normalized
-
-
-def _check_header(value: str) -> str:
-    decoded = str(SMTP.header_factory("Subject", value))  # as compose will: an encoded word may hide a line break
-    if any(category(character) in ("Cc", "Zl", "Zp") for character in value + decoded):
+def check_header(value: str) -> str:
+    """Return the text of a header. Raises ValueError for line breaks, those that an encoded word hides as well."""
+    shown = value + str(SMTP.header_factory("Subject", value)) if "=?" in value else value
+    if UNSAFE.search(shown):
         raise ValueError("a header can't hold line breaks or other control characters")
     return value
 
 
+def _check_body(value: str | None) -> str | None:
+    if value and "\0" in value:
+        raise ValueError("it can't hold U+0000, which no e-mail can")
+    if value and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it can't hold half of a surrogate pair, which is no character") from None
+    return value
+
+
 Address = Annotated[
-    str, Field(max_length=320), AfterValidator(_check_address), WithJsonSchema({"type": "string", "format": "email"})
+    str, Field(max_length=320), AfterValidator(check_address), WithJsonSchema({"type": "string", "format": "email"})
 ]
-_ONE_OR_MORE = {
-    "anyOf": [
-        {"type": "string", "format": "email"},
-        {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": RECIPIENT_LIMIT},
-    ]
-}
+_MAILBOX_SCHEMA = {"type": "string", "maxLength": MAILBOX_LIMIT, "examples": ["a@b.example", "Name <a@b.example>"]}
+Written = Annotated[
+    str,
+    Field(max_length=MAILBOX_LIMIT),
+    AfterValidator(lambda value: str(read_mailbox(value))),
+    WithJsonSchema(_MAILBOX_SCHEMA),
+]
+_ONE_OR_MORE = {"anyOf": [_MAILBOX_SCHEMA, {"type": "array", "items": _MAILBOX_SCHEMA, "maxItems": RECIPIENT_LIMIT}]}
 Addresses = Annotated[
-    list[Address],
+    list[Written],
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     Field(max_length=RECIPIENT_LIMIT),
     WithJsonSchema(_ONE_OR_MORE),
 ]
+Body = Annotated[str | None, AfterValidator(_check_body)]
 
 
 class Message(BaseModel):
@@ -52,9 +59,9 @@ class Message(BaseModel):
     cc: Addresses = []
     bcc: Addresses = []
     reply_to: Addresses = []
-    subject: Annotated[str, Field(max_length=998), AfterValidator(_check_header)]
-    text: str | None = None
-    html: str | None = None
+    subject: Annotated[str, Field(max_length=998), AfterValidator(check_header)]
+    text: Body = None
+    html: Body = None
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
@@ -66,5 +73,5 @@ class Message(BaseModel):
 
     @property
     def recipients(self) -> list[str]:
-        """Everyone it goes to, each once."""
-        return list(dict.fromkeys([*self.to, *self.cc, *self.bcc]))
+        """The addresses of all it goes to, each once."""
+        return list(dict.fromkeys(split_mailbox(text).addr_spec for text in [*self.to, *self.cc, *self.bcc]))

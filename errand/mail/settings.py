@@ -1,15 +1,13 @@
 """What the e-mail job is told: the mail server, the sender, and how many connections it may have."""
 
 import os
-from email.errors import HeaderParseError
-from email.headerregistry import Address
-from email.utils import parseaddr
 from functools import cache, cached_property
 from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from errand.mail.format.addresses import Mailbox, read_sender
 from errand.mail.retry import TRY_HOURS
 from errand.mail.server import read_server
 from errand.mail.smtp import Connection
@@ -34,20 +32,13 @@ class MailSettings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _check_sender(cls, sender: str) -> str:
-        name, address = parseaddr(sender)
-        try:
-            Address(name, addr_spec=address)
-        except (ValueError, IndexError, HeaderParseError):
-            address = ""
-        if not address.partition("@")[2] or not address.isascii():
-            raise ValueError("write an address: you@example.com or Name <you@example.com>")
+        read_sender(sender)
         return sender
 
     @cached_property
-    def sender(self) -> Address:
-        """Who the mail is from."""
-        name, address = parseaddr(self.mail_from)
-        return Address(name, addr_spec=address)
+    def sender(self) -> Mailbox:
+        """Who the mail is from where it doesn't say."""
+        return read_sender(self.mail_from)
 
     def probe(self) -> None:
         """Say hello to the server and log in, send nothing. Raises ServiceDownError."""

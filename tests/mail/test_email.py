@@ -81,8 +81,8 @@ def test_text_alone_is_plain_text(sink: ScriptedSink) -> None:
     assert received(sink).get_content_type() == "text/plain"
 
 
-def test_html_alone_is_html(sink: ScriptedSink) -> None:
-    send(text=None, html="<p>Hi</p>")
+def test_html_with_an_empty_text_is_html_alone(sink: ScriptedSink) -> None:
+    send(text="", html="<p>Hi</p>")
     assert received(sink).get_content_type() == "text/html"
     assert text_of(received(sink)) == "<p>Hi</p>\r\n"
 

@@ -84,6 +84,16 @@ def test_a_bad_sender_says_what_to_write(sender: str) -> None:
     )
 
 
+def test_two_senders_are_refused_with_the_right_form() -> None:
+    _, text = refuse(sender="Ada <a@example.com>, Bo <b@example.com>")
+    assert text.endswith("there is more than one address; write an address: you@example.com or Name <you@example.com>")
+
+
+def test_a_senders_name_may_hold_special_characters() -> None:
+    sender = MailSettings(SMTP_URL=URL, MAIL_FROM="Support @ Acme, Inc. <support@acme.example>").sender
+    assert (sender.display_name, sender.addr_spec) == ("Support @ Acme, Inc.", "support@acme.example")
+
+
 def test_a_sender_has_a_name_and_an_address() -> None:
     sender = MailSettings(SMTP_URL=URL, MAIL_FROM="Jürgen <j@example.com>").sender
     assert (sender.display_name, sender.addr_spec) == ("Jürgen", "j@example.com")
