@@ -40,7 +40,12 @@ class Payload:
         return self.dump(self.model.model_validate(value, **_LOAD))
 
     def dump(self, model: BaseModel) -> dict[str, Any]:
-        """Return a validated payload as stored: JSON by parameter, without the defaults. Raises NotFiniteError."""
+        """Return a validated payload as stored: JSON by parameter, without the defaults. Raises NotFiniteError.
+
+        A model that has a method `to_stored` is stored as the one which that returns.
+        """
+        if to_stored := getattr(type(model), "to_stored", None):
+            model = to_stored(model)
         fields = model.model_dump(mode="json", **_DUMP)
         try:
             json.dumps(fields, allow_nan=False)  # pydantic's JsonValue lets these numbers in, and 1e999 is one of them

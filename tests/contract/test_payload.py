@@ -212,3 +212,20 @@ def test_a_job_without_parameters_has_an_empty_payload() -> None:
     def run() -> None: ...
 
     assert read(run).load(read(run).bind()) == {}
+
+
+def test_a_model_may_be_stored_as_another_one() -> None:
+    class Order(BaseModel):
+        number: int
+        shown: str = ""
+
+        def to_stored(self) -> "Order":
+            return Order(number=self.number, shown=f"order {self.number}")
+
+    def run(order):  # type: ignore[no-untyped-def]
+        """Take one; annotated below, for the class is this function's."""
+
+    run.__annotations__ = {"order": Order}
+    payload = read_payload(run, "jobs/order.py")
+    assert payload.bind(Order(number=7)) == {"order": {"number": 7, "shown": "order 7"}}
+    assert payload.dump(payload.model.model_validate({"number": 8}))["order"]["shown"] == "order 8"

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response, params
@@ -63,7 +63,8 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
 def _build_model(job: Job[..., Any]) -> type[BaseModel]:
     items: Any = Annotated[list[job.payload.model], Field(min_length=1, max_length=ITEM_LIMIT)]  # type: ignore[name-defined]
     name = f"{job.type.title().replace('_', '')}Batch"
-    return create_model(name, __config__=ConfigDict(extra="forbid"), items=(items, ...))
+    slow: Any = (ClassVar[Any], getattr(job.payload.model, "validates_slowly", None))
+    return create_model(name, __config__=ConfigDict(extra="forbid"), items=(items, ...), validates_slowly=slow)
 
 
 def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[Response]]:

@@ -1,5 +1,6 @@
 """`/v1/schedules`: jobs at set times."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -134,7 +135,8 @@ async def put_schedule(request: Request, name: str) -> JSONResponse:
     if name.startswith(FILE_PREFIX):
         raise _held(name)
     road = get_road(request)
-    schedule = _build(name, await read_body(request, ScheduleBody), road.types)
+    body = await read_body(request, ScheduleBody)
+    schedule = await asyncio.to_thread(_build, name, body, road.types)  # a payload may take long to validate
     async with redis_deadline(_UNCERTAIN):
         try:
             is_new = await road.schedules.put(schedule)
