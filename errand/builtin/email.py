@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from errand.builtin.fetching import LIMIT_BYTES, fetch_attachments
 from errand.contract.attempt import job_id
 from errand.contract.job import job
 from errand.contract.progress import Progress
-from errand.mail.compose import compose
+from errand.mail.compose import compose, write_message_id
 from errand.mail.deliver import deliver
 from errand.mail.ledger import Delivery
 from errand.mail.message import Address, Message
@@ -28,9 +29,9 @@ __all__ = ["Address", "Message", "run"]
 def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     """Send it; return its Message-ID and what became of it for each recipient: sent, or refused with the reason."""
     settings = read_mail_settings()
-    recipients = message.recipients
+    sender, id = settings.choose_sender(message.sender), job_id()
+    recipients, message_id = message.recipients, write_message_id(sender, id)
     steps = len(recipients) + 2
-    built, message_id = compose(message, settings.sender, job_id())
     transport = find_transport(settings)
     delivery = Delivery(message_id, recipients, settings.mail_on_unknown, transport.place)
 
@@ -41,7 +42,8 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     result = delivery.recall()
     if result is None:
         progress(0, steps, "connecting")
-        envelope = Envelope(settings.sender.addr_spec, recipients, built)
+        built, _ = compose(fetch_attachments(message, LIMIT_BYTES), sender, id)
+        envelope = Envelope(sender.addr_spec, recipients, built)
         result = deliver(envelope, message_id, transport, delivery, report)
     progress(steps, steps, "sent")
     return result

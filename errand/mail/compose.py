@@ -4,9 +4,12 @@ from email.utils import formatdate
 from secrets import token_hex
 
 from errand.contract.errors import PermanentError
+from errand.mail.attachments import build_attachment
+from errand.mail.fields import write_header
 from errand.mail.format.addresses import Mailbox, split_mailbox
 from errand.mail.format.headers import write_mailboxes, write_text
 from errand.mail.format.parts import Part, build_multipart, build_text
+from errand.mail.format.text import write_text_of
 from errand.mail.message import Message
 
 
@@ -28,6 +31,7 @@ def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -
                 lines.append(write_mailboxes(header, [split_mailbox(text) for text in given], smtputf8))
         lines += [write_text("Subject", message.subject), f"Date: {formatdate(localtime=True)}"]
         lines.append(f"Message-ID: {message_id}")
+        lines += [write_header(name, value) for name, value in message.headers.items()]
         body = _build_body(message)
     except (ValueError, UnicodeError) as error:
         raise PermanentError(f"the message can't be written as an e-mail: {error}") from error
@@ -36,9 +40,18 @@ def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -
 
 
 def _build_body(message: Message) -> Part:
-    parts = []
-    if message.text:
-        parts.append(build_text("plain", message.text))
-    if message.html:
-        parts.append(build_text("html", message.html))
-    return parts[0] if len(parts) == 1 else build_multipart("alternative", parts, token_hex(12))
+    """Return mixed(related(alternative(text, html), inline files), files), without what has one part only."""
+    word, html = token_hex(8), message.html
+    text = write_text_of(html) if html and message.text is None else message.text  # "" asks for none
+    parts = [build_text("plain", text)] if text else []
+    if html:
+        parts.append(build_text("html", html))
+    body = parts[0] if len(parts) == 1 else build_multipart("alternative", parts, f"{word}a")
+    inline = [file for file in message.attachments if file.content_id and html]
+    if inline:
+        kind = body.fields[0].partition(": ")[2].partition(";")[0]
+        body = build_multipart("related", [body, *map(build_attachment, inline)], f"{word}r", f'; type="{kind}"')
+    files = [file for file in message.attachments if not (file.content_id and html)]
+    if files:
+        body = build_multipart("mixed", [body, *map(build_attachment, files)], f"{word}m")
+    return body

@@ -1,60 +1,33 @@
 """An e-mail as it is posted and stored."""
 
-from email.policy import SMTP
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from errand.mail.format.addresses import check_address, read_mailbox, split_mailbox
-from errand.mail.format.headers import UNSAFE
+from errand.mail.attachments import ATTACHMENT_LIMIT, Attachment
+from errand.mail.fields import (
+    MAILBOX_LIMIT,
+    RECIPIENT_LIMIT,
+    Address,
+    Addresses,
+    Body,
+    Headers,
+    Tag,
+    check_header,
+)
+from errand.mail.format.addresses import split_mailbox
+from errand.mail.senders import check_sender
 
-RECIPIENT_LIMIT = 50
-MAILBOX_LIMIT = 1_000  # characters of a name, with its quotes, and an address
-
-
-def check_header(value: str) -> str:
-    """Return the text of a header. Raises ValueError for line breaks, those that an encoded word hides as well."""
-    shown = value + str(SMTP.header_factory("Subject", value)) if "=?" in value else value
-    if UNSAFE.search(shown):
-        raise ValueError("a header can't hold line breaks or other control characters")
-    return value
-
-
-def _check_body(value: str | None) -> str | None:
-    if value and "\0" in value:
-        raise ValueError("it can't hold U+0000, which no e-mail can")
-    if value and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("it can't hold half of a surrogate pair, which is no character") from None
-    return value
-
-
-Address = Annotated[
-    str, Field(max_length=320), AfterValidator(check_address), WithJsonSchema({"type": "string", "format": "email"})
-]
-_MAILBOX_SCHEMA = {"type": "string", "maxLength": MAILBOX_LIMIT, "examples": ["a@b.example", "Name <a@b.example>"]}
-Written = Annotated[
-    str,
-    Field(max_length=MAILBOX_LIMIT),
-    AfterValidator(lambda value: str(read_mailbox(value))),
-    WithJsonSchema(_MAILBOX_SCHEMA),
-]
-_ONE_OR_MORE = {"anyOf": [_MAILBOX_SCHEMA, {"type": "array", "items": _MAILBOX_SCHEMA, "maxItems": RECIPIENT_LIMIT}]}
-Addresses = Annotated[
-    list[Written],
-    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
-    Field(max_length=RECIPIENT_LIMIT),
-    WithJsonSchema(_ONE_OR_MORE),
-]
-Body = Annotated[str | None, AfterValidator(_check_body)]
+__all__ = ["Address", "Attachment", "Message", "Tag"]
 
 
 class Message(BaseModel):
     """An e-mail: `text`, `html` or both; at most 50 recipients, an address or a list of them in each field."""
 
     model_config = ConfigDict(extra="forbid")
+    sender: Annotated[str, Field(max_length=MAILBOX_LIMIT), AfterValidator(check_sender)] | None = Field(
+        None, alias="from", examples=["Acme <hello@acme.example>"]
+    )
     to: Annotated[Addresses, Field(min_length=1)]
     cc: Addresses = []
     bcc: Addresses = []
@@ -62,6 +35,9 @@ class Message(BaseModel):
     subject: Annotated[str, Field(max_length=998), AfterValidator(check_header)]
     text: Body = None
     html: Body = None
+    headers: Headers = {}
+    attachments: Annotated[list[Attachment], Field(max_length=ATTACHMENT_LIMIT)] = []
+    tags: Annotated[list[Tag], Field(max_length=50)] = []
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
@@ -69,6 +45,9 @@ class Message(BaseModel):
             raise ValueError("give text, html or both")
         if len(self.recipients) > RECIPIENT_LIMIT:
             raise ValueError(f"{len(self.recipients)} recipients in to, cc and bcc; at most {RECIPIENT_LIMIT}")
+        ids = [one.content_id for one in self.attachments if one.content_id]
+        if len(ids) != len(set(ids)):
+            raise ValueError("two attachments have the same content_id")
         return self
 
     @property

@@ -5,10 +5,11 @@ from functools import cache, cached_property
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from errand.mail.format.addresses import Mailbox, read_sender
+from errand.contract.errors import PermanentError
+from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
 from errand.mail.retry import TRY_HOURS
+from errand.mail.senders import is_allowed, read_senders, tell_refusal
 from errand.mail.server import read_server
 from errand.mail.smtp import Connection
 
@@ -20,6 +21,7 @@ class MailSettings(BaseSettings):
     smtp_url: str = Field(alias="SMTP_URL", examples=["smtp://user:password@host:587?starttls=require"])
     smtp_connections: int = Field(8, alias="SMTP_CONNECTIONS", ge=1)
     mail_from: str = Field(alias="MAIL_FROM", examples=["'Your name <you@example.com>'"])
+    mail_senders: str = Field("", alias="MAIL_SENDERS", examples=["'billing@example.com, *@example.org'"])
     mail_on_unknown: Literal["send", "fail"] = Field("send", alias="MAIL_ON_UNKNOWN")
     mail_try_hours: float = Field(TRY_HOURS, alias="MAIL_TRY_HOURS", gt=0, allow_inf_nan=False)
 
@@ -34,6 +36,22 @@ class MailSettings(BaseSettings):
     def _check_sender(cls, sender: str) -> str:
         read_sender(sender)
         return sender
+
+    @field_validator("mail_senders")
+    @classmethod
+    def _check_senders(cls, senders: str) -> str:
+        read_senders(senders)
+        return senders
+
+    def choose_sender(self, given: str | None) -> Mailbox:
+        """Return who an e-mail is from: who it says, or else `sender`. Raises PermanentError for one that may not."""
+        if given is None:
+            return self.sender
+        mailbox = split_mailbox(given)
+        allowed = read_senders(self.mail_senders) | {self.sender.addr_spec.lower()}
+        if not is_allowed(mailbox, allowed):
+            raise PermanentError(tell_refusal(mailbox))
+        return mailbox
 
     @cached_property
     def sender(self) -> Mailbox:

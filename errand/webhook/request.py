@@ -20,7 +20,7 @@ class UndeliveredError(Exception):
     """Raised when a webhook did not arrive, or was not taken; the text names the host and no more of the URL."""
 
 
-class _Connection(HTTPConnection):
+class GuardedConnection(HTTPConnection):
     """Goes to the targets given and nowhere else, whatever the name would lead to a moment later."""
 
     def __init__(self, host: str, port: int, targets: Sequence[Target], tls: ssl.SSLContext | None) -> None:
@@ -63,12 +63,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool)
 
     Raises RefusedAddressError and UndeliveredError.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    host, path = split_url(url)
     try:
-        targets = find_targets(host, port, allow_private)
-        connection = _Connection(host, port, targets, _build_tls() if parts.scheme == "https" else None)
+        connection = build_connection(url, allow_private)
         try:
             connection.request("POST", path, body, dict(headers))
             status = connection.getresponse().status
@@ -84,6 +81,20 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool)
         raise UndeliveredError(f"{host}: no answer in HTTP ({type(error).__name__})") from None
     except OSError as error:
         raise UndeliveredError(f"{host}: {str(error) or type(error).__name__}") from error
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return a URL's host, and what stands in a request's first line."""
+    parts = urlsplit(url)
+    return parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def build_connection(url: str, allow_private: bool) -> GuardedConnection:
+    """Return a connection to a URL's host, not yet open. Raises RefusedAddressError and OSError."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    targets = find_targets(host, port, allow_private)
+    return GuardedConnection(host, port, targets, _build_tls() if parts.scheme == "https" else None)
 
 
 @cache
