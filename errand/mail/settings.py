@@ -12,13 +12,13 @@ from errand.mail.retry import TRY_HOURS
 from errand.mail.senders import is_allowed, read_senders, tell_refusal
 from errand.mail.server import read_server
 from errand.mail.smtp import Connection
+from errand.redis.settings import Settings
 
 
-class MailSettings(BaseSettings):
+class MailSettings(Settings):
     """The mail server and the sender."""
 
-    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
-    smtp_url: str = Field(alias="SMTP_URL", examples=["smtp://user:password@host:587?starttls=require"])
+    smtp_url: str = Field(alias="SMTP_URL", repr=False, examples=["smtp://user:password@host:587?starttls=require"])
     smtp_connections: int = Field(8, alias="SMTP_CONNECTIONS", ge=1)
     mail_from: str = Field(alias="MAIL_FROM", examples=["'Your name <you@example.com>'"])
     mail_senders: str = Field("", alias="MAIL_SENDERS", examples=["'billing@example.com, *@example.org'"])
