@@ -5,7 +5,7 @@ import time
 import pytest
 from redis import Redis
 
-from tests.services import Services
+from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
 
 MAIL = {"to": ["ada@example.com", "bo@example.com"], "subject": "Hello", "text": "It works."}
@@ -65,3 +65,32 @@ def test_a_550_for_all_fails_at_once_and_spends_no_retries(services: Services, s
     assert (job["status"], job["attempts"]) == ("failed", 1)
     assert job["error"]["type"] == "RefusedError"
     assert job["error"]["message"].startswith("every recipient was refused: ada@example.com: 550 no such user")
+
+
+def test_a_mail_server_that_is_away_holds_the_mails_and_costs_none_a_try(
+    services: Services, sink: ScriptedSink, redis: Redis
+) -> None:
+    sink.stop()
+    services.start_api()
+    services.start_worker()
+    ids = [services.post("email", MAIL) for _ in range(3)]
+    wait_until(lambda: redis.keys("errand:held:email:*"))
+    (held,) = redis.keys("errand:held:email:*")
+    assert b"refused" in redis.hget(held, "reason")  # type: ignore[operator]
+    sink.start()
+    jobs = [services.wait_for(id, timeout_seconds=60) for id in ids]
+    assert [(job["status"], job["attempts"], job["error"]) for job in jobs] == [("finished", 1, None)] * 3
+    assert len(sink.mails) == 3
+
+
+def test_who_waits_in_vain_is_given_up_when_the_hours_end(services: Services, sink: ScriptedSink) -> None:
+    services.environment["MAIL_TRY_HOURS"] = "0.001"
+    sink.answers["bo@example.com"] = "450 try later"
+    services.start_api()
+    services.start_worker()
+    job = services.wait_for(services.post("email", MAIL), timeout_seconds=60)
+    assert (job["status"], job["error"]) == ("finished", None)
+    assert job["result"]["recipients"] == {
+        "ada@example.com": {"status": "sent"},
+        "bo@example.com": {"status": "gave_up", "reason": "450 try later"},
+    }
