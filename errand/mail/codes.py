@@ -72,15 +72,18 @@ TABLE: dict[Step, dict[str, Meaning]] = {
         **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
     },
 }
+WITH_STATUS = {name[:3] for entries in TABLE.values() for name in entries if " " in name}
 
 
 def judge(step: Step, reply: Reply, is_first: bool = True) -> Meaning:
     """Return what a reply means. `is_first` at RCPT: no other recipient of this transaction was accepted yet."""
     code, text = reply
+    entries, name = TABLE[step], str(code)
+    meaning = entries.get(name) or entries.get(name[:1], Meaning.NONSENSE)
+    if name not in WITH_STATUS:
+        return meaning
     status = _read_status(code, text)
-    entries = TABLE[step]
-    names = (f"{code} {status or 'none'}", str(code), str(code)[:1])
-    meaning = next((entries[name] for name in names if name in entries), Meaning.NONSENSE)
+    meaning = entries.get(f"{name} {status or 'none'}", meaning)
     if meaning is Meaning.FULL and is_first:  # one can't be too many: it means what the code says
         return Meaning.REFUSED if code == 552 and not status else Meaning.LATER
     return meaning

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from errand.redis.url import read_url
@@ -38,6 +39,7 @@ class Server:
         return self.encryption in ("required", "at once") or bool(self.password)
 
 
+@lru_cache(maxsize=16)  # each mail asks
 def read_server(url: str) -> Server:
     """Return what `SMTP_URL` says. Raises ValueError, whose text has nothing of what was given."""
     try:
