@@ -17,7 +17,7 @@ from bench.report import write_report
 from bench.system import System, prepare_system
 
 SYSTEMS = ("errand", "rq", "celery", "dramatiq", "arq", "saq", "taskiq", "streaq", "huey")
-ROWS = ("drain", "nap", "latency", "post", "batch", "read", "mail", "memory", "growth")
+ROWS = ("drain", "nap", "latency", "post", "batch", "read", "mail", "log", "memory", "growth")
 
 
 def main() -> int:

@@ -2,14 +2,15 @@
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
 # What can end a line or turn its direction round: C0 and C1 controls, line and paragraph separators, bidi controls.
 _FORGING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 # What syslog.conf(5), RFC 5424 and Python's logging call the eight severities beside their names here.
 _OTHER_NAMES = {
@@ -38,8 +39,7 @@ Level = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line: when it was said, what its job was given, and the job's id."""
 
     time: datetime
@@ -52,15 +52,16 @@ class LogLine:
 def format_plain(line: LogLine) -> str:
     """Return the text alone, as the tutorial writes it; a level other than info and attributes are added if given."""
     head = "" if line.level == "info" else f"{line.level.upper()} "
-    tail = f" {json.dumps(line.attributes, ensure_ascii=False)}" if line.attributes else ""
+    tail = f" {_encode(line.attributes)}" if line.attributes else ""
     return _escape(f"{head}{line.text}{tail}")
 
 
 def format_json(line: LogLine) -> str:
     """Return a JSON object, its time in UTC with microseconds, so that lines sort by it."""
     time = line.time.astimezone(UTC).isoformat(timespec="microseconds")
-    fields = {"time": time, "level": line.level, "text": line.text, "attributes": line.attributes, "job": line.job}
-    return _escape(json.dumps(fields, ensure_ascii=False))
+    attributes = _encode(line.attributes) if line.attributes else "{}"
+    said = f'"level": "{line.level}", "text": {_encode(line.text)}, "attributes": {attributes}'
+    return _escape(f'{{"time": "{time}", {said}, "job": {_encode(line.job)}}}')
 
 
 def _escape(line: str) -> str:
