@@ -28,7 +28,7 @@ __all__ = ["Address", "Message", "run"]
 )
 def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     """Send it; return its Message-ID and what became of it for each recipient: sent, or refused with the reason."""
-    settings = read_mail_settings()
+    settings, message = read_mail_settings(), message.to_stored()
     sender, id = settings.choose_sender(message.sender), job_id()
     recipients, message_id = message.recipients, write_message_id(sender, id)
     steps = len(recipients) + 2
@@ -42,8 +42,10 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     result = delivery.recall()
     if result is None:
         progress(0, steps, "connecting")
-        built, _ = compose(fetch_attachments(message, LIMIT_BYTES), sender, id)
-        envelope = Envelope(sender.addr_spec, recipients, built)
+        whole = fetch_attachments(message, LIMIT_BYTES)
+        built, _ = compose(whole, sender, id)
+        downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)[0]
+        envelope = Envelope(sender.addr_spec, recipients, built, downgrade)
         result = deliver(envelope, message_id, transport, delivery, report)
     progress(steps, steps, "sent")
     return result

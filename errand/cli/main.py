@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from errand.cli import change, jobs, queues, schedules, send, watch
+from errand.cli import change, jobs, mail, queues, schedules, send, watch
 from errand.cli.command import EXITS
 from errand.local.settings import OUTSIDE, UpOptions
 
@@ -94,6 +94,7 @@ for name, command in (
     app.command(name, rich_help_panel=THERE, epilog=EXITS)(command)
 app.add_typer(schedules.app, name="schedule", rich_help_panel=THERE)
 app.add_typer(queues.app, name="queues", rich_help_panel=THERE)
+app.add_typer(mail.app, name="mail", rich_help_panel=HERE)
 
 
 def _run(host: str, port: int, data: Path | None, workers: int, environment: dict[str, str], demo: bool) -> None:

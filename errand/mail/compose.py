@@ -29,7 +29,7 @@ def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -
         for header, given in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
             if given:
                 lines.append(write_mailboxes(header, [split_mailbox(text) for text in given], smtputf8))
-        lines += [write_text("Subject", message.subject), f"Date: {formatdate(localtime=True)}"]
+        lines += [write_text("Subject", message.subject or ""), f"Date: {formatdate(localtime=True)}"]
         lines.append(f"Message-ID: {message_id}")
         lines += [write_header(name, value) for name, value in message.headers.items()]
         body = _build_body(message)

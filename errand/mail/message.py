@@ -1,8 +1,18 @@
 """An e-mail as it is posted and stored."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from errand.mail.attachments import ATTACHMENT_LIMIT, Attachment
 from errand.mail.fields import (
@@ -13,18 +23,86 @@ from errand.mail.fields import (
     Body,
     Headers,
     Tag,
+    check_body,
     check_header,
 )
 from errand.mail.format.addresses import split_mailbox
+from errand.mail.format.headers import UNSAFE
 from errand.mail.senders import check_sender
+from errand.mail.templates import FILES, FOLDER, Rendered, list_templates
 
-__all__ = ["Address", "Attachment", "Message", "Tag"]
+__all__ = ["Address", "Attachment", "Message", "Tag", "TemplateUse"]
+
+SUBJECT_LIMIT = 998
+
+
+class _Variables(dict[str, Any]):
+    """A template's variables, with what it gives for them."""
+
+    rendered: Rendered
+
+
+def _find_template(id: str) -> str:
+    if id not in (known := list_templates()):
+        there = f"there are {', '.join(known)}" if known else f"there is none in {FOLDER}/"
+        raise ValueError(f"there is no template {id[:64]!r}; {there}")
+    return id
+
+
+def _render(variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Return the variables with what the template gives, so that what is stored later is what was checked."""
+    used = _Variables(variables)
+    if "id" in info.data:
+        used.rendered = list_templates()[info.data["id"]].render(variables)
+        check_body(used.rendered.html)
+        check_body(used.rendered.text)
+        subject = used.rendered.subject or ""
+        if UNSAFE.search(subject) or len(subject) > SUBJECT_LIMIT:
+            raise ValueError(f"the subject would hold a line break or more than {SUBJECT_LIMIT} characters")
+    return used
+
+
+class TemplateUse(BaseModel):
+    """A template in `templates/`, rendered with `variables` when the e-mail is posted."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: Annotated[str, AfterValidator(_find_template)]
+    variables: Annotated[dict[str, JsonValue], Field(validate_default=True), AfterValidator(_render)] = {}
+
+    @property
+    def rendered(self) -> Rendered:
+        """What it gives."""
+        assert isinstance(self.variables, _Variables)
+        return self.variables.rendered
+
+
+def _check_subject(subject: str | None, info: ValidationInfo) -> str | None:
+    """Return a subject; without one there has to be a template that has one."""
+    if subject is not None:
+        return check_header(subject)
+    template = info.data.get("template")
+    if template is None and "template" in info.data:
+        raise PydanticCustomError("missing", "Field required")
+    if template is not None and template.rendered.subject is None:
+        raise ValueError(f"template {template.id} has no {FILES['subject']}; give a subject")
+    return None
+
+
+Subject = Annotated[
+    str | None,
+    Field(max_length=SUBJECT_LIMIT, validate_default=True),
+    AfterValidator(_check_subject),
+    WithJsonSchema({"type": "string", "maxLength": SUBJECT_LIMIT}),
+]
 
 
 class Message(BaseModel):
-    """An e-mail: `text`, `html` or both; at most 50 recipients, an address or a list of them in each field."""
+    """An e-mail: `text`, `html` or both, or a `template`; at most 50 recipients, one or a list in each field."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"anyOf": [{"required": ["subject"]}, {"required": ["template"]}]}
+    )
+    template: TemplateUse | None = None
     sender: Annotated[str, Field(max_length=MAILBOX_LIMIT), AfterValidator(check_sender)] | None = Field(
         None, alias="from", examples=["Acme <hello@acme.example>"]
     )
@@ -32,7 +110,7 @@ class Message(BaseModel):
     cc: Addresses = []
     bcc: Addresses = []
     reply_to: Addresses = []
-    subject: Annotated[str, Field(max_length=998), AfterValidator(check_header)]
+    subject: Subject = None
     text: Body = None
     html: Body = None
     headers: Headers = {}
@@ -41,7 +119,9 @@ class Message(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        if not self.text and not self.html:
+        if self.template and (self.text is not None or self.html is not None):
+            raise ValueError("the template gives text and html; leave them out, or leave out the template")
+        if not self.template and not self.text and not self.html:
             raise ValueError("give text, html or both")
         if len(self.recipients) > RECIPIENT_LIMIT:
             raise ValueError(f"{len(self.recipients)} recipients in to, cc and bcc; at most {RECIPIENT_LIMIT}")
@@ -49,6 +129,22 @@ class Message(BaseModel):
         if len(ids) != len(set(ids)):
             raise ValueError("two attachments have the same content_id")
         return self
+
+    @staticmethod
+    def validates_slowly(body: bytes) -> bool:
+        """Return whether a body may name a template; to render one takes milliseconds."""
+        return b'"template"' in body
+
+    def to_stored(self) -> "Message":
+        """Return what is stored: a message without a template, so that another one tomorrow doesn't change it."""
+        if "template" not in self.model_fields_set:
+            return self
+        rendered = self.template.rendered if self.template else Rendered(None, None, None)
+        given = {"subject": self.subject or rendered.subject, "html": rendered.html, "text": rendered.text}
+        stored = self.model_copy(update={name: value for name, value in given.items() if value is not None})
+        stored.template = None
+        stored.model_fields_set.discard("template")
+        return stored
 
     @property
     def recipients(self) -> list[str]:

@@ -2,9 +2,9 @@
 
 import os
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from errand.contract.errors import PermanentError
 from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
@@ -12,6 +12,7 @@ from errand.mail.retry import TRY_HOURS
 from errand.mail.senders import is_allowed, read_senders, tell_refusal
 from errand.mail.server import read_server
 from errand.mail.smtp import Connection
+from errand.mail.templates import list_templates
 from errand.redis.settings import Settings
 
 
@@ -42,6 +43,11 @@ class MailSettings(Settings):
     def _check_senders(cls, senders: str) -> str:
         read_senders(senders)
         return senders
+
+    @model_validator(mode="after")
+    def _check_templates(self) -> Self:
+        list_templates()  # a template that is wrong stops the start, as a broken job file does
+        return self
 
     def choose_sender(self, given: str | None) -> Mailbox:
         """Return who an e-mail is from: who it says, or else `sender`. Raises PermanentError for one that may not."""
