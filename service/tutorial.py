@@ -22,7 +22,7 @@ async def read_root() -> dict[str, Any]:
 @router.post("/send-notification/{email}")
 async def send_notification(
     email: Annotated[email_job.Address, Path(examples=["ada@example.com"])],
-    message: Annotated[str, Query(min_length=1, max_length=10_000)],
+    message: Annotated[email_job.Text, Query(min_length=1, max_length=10_000)],
     tasks: Tasks,
 ) -> dict[str, Any]:
     """Send an e-mail, then log that it was asked for: two jobs, the second after the first has succeeded."""

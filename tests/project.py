@@ -14,6 +14,7 @@ def copy_project(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "service", folder / "service", ignore=IGNORED)
     shutil.copytree(ROOT / "jobs", folder / "jobs", ignore=IGNORED)
+    shutil.copytree(ROOT / "templates", folder / "templates")
     for name in ("worker.py", "Procfile"):
         shutil.copy(ROOT / name, folder)
     for path in _find_added(folder):

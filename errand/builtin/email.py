@@ -9,13 +9,13 @@ from errand.contract.progress import Progress
 from errand.mail.compose import compose, write_message_id
 from errand.mail.deliver import deliver
 from errand.mail.ledger import Delivery
-from errand.mail.message import Address, Message
+from errand.mail.message import Address, Message, Text
 from errand.mail.retry import read_retry, read_service
 from errand.mail.settings import MailSettings, read_mail_settings
 from errand.mail.smtp_transport import find_transport
 from errand.mail.transport import Envelope
 
-__all__ = ["Address", "Message", "run"]
+__all__ = ["Address", "Message", "Text", "run"]
 
 
 @job(

@@ -28,11 +28,11 @@ def check_header(value: str) -> str:
     return value
 
 
-def check_body(value: str | None) -> str | None:
+def check_body(value: str) -> str:
     """Return a text or html. Raises ValueError for what no e-mail can hold."""
-    if value and "\0" in value:
+    if "\0" in value:
         raise ValueError("it can't hold U+0000, which no e-mail can")
-    if value and not value.isascii():
+    if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -76,7 +76,7 @@ Addresses = Annotated[
     Field(max_length=RECIPIENT_LIMIT),
     WithJsonSchema(_ONE_OR_MORE),
 ]
-Body = Annotated[str | None, AfterValidator(check_body)]
+Text = Annotated[str, AfterValidator(check_body)]
 Headers = Annotated[dict[str, str], Field(max_length=HEADER_LIMIT), AfterValidator(_check_headers)]
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=256)]
 

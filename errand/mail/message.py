@@ -20,9 +20,9 @@ from errand.mail.fields import (
     RECIPIENT_LIMIT,
     Address,
     Addresses,
-    Body,
     Headers,
     Tag,
+    Text,
     check_body,
     check_header,
 )
@@ -31,7 +31,7 @@ from errand.mail.format.headers import UNSAFE
 from errand.mail.senders import check_sender
 from errand.mail.templates import FILES, FOLDER, Rendered, list_templates
 
-__all__ = ["Address", "Attachment", "Message", "Tag", "TemplateUse"]
+__all__ = ["Address", "Attachment", "Message", "Tag", "TemplateUse", "Text"]
 
 SUBJECT_LIMIT = 998
 
@@ -54,8 +54,8 @@ def _render(variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     used = _Variables(variables)
     if "id" in info.data:
         used.rendered = list_templates()[info.data["id"]].render(variables)
-        check_body(used.rendered.html)
-        check_body(used.rendered.text)
+        check_body(used.rendered.html or "")
+        check_body(used.rendered.text or "")
         subject = used.rendered.subject or ""
         if UNSAFE.search(subject) or len(subject) > SUBJECT_LIMIT:
             raise ValueError(f"the subject would hold a line break or more than {SUBJECT_LIMIT} characters")
@@ -90,7 +90,9 @@ def _check_subject(subject: str | None, info: ValidationInfo) -> str | None:
 
 Subject = Annotated[
     str | None,
-    Field(max_length=SUBJECT_LIMIT, validate_default=True),
+    Field(
+        max_length=SUBJECT_LIMIT, validate_default=True, json_schema_extra=lambda schema: schema.pop("default", None)
+    ),
     AfterValidator(_check_subject),
     WithJsonSchema({"type": "string", "maxLength": SUBJECT_LIMIT}),
 ]
@@ -111,8 +113,8 @@ class Message(BaseModel):
     bcc: Addresses = []
     reply_to: Addresses = []
     subject: Subject = None
-    text: Body = None
-    html: Body = None
+    text: Text | None = None
+    html: Text | None = None
     headers: Headers = {}
     attachments: Annotated[list[Attachment], Field(max_length=ATTACHMENT_LIMIT)] = []
     tags: Annotated[list[Tag], Field(max_length=50)] = []

@@ -99,3 +99,11 @@ def test_no_query_string_is_in_the_access_log(services: Services) -> None:
     (api,) = services.processes
     wait_until(lambda: re.search(r"/send-notification/ada(%40|@)example.com HTTP", services.read_log(api)))
     assert "Confidential" not in services.read_log(api)
+
+
+def test_a_message_that_no_mail_can_hold_is_refused(client: TestClient) -> None:
+    answer = client.post("/send-notification/ada@example.com", params={"message": "a\0b"})
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"parameter": "message", "detail": "it can't hold U+0000, which no e-mail can"}],
+    )

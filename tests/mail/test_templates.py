@@ -9,8 +9,9 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.mail.message import Message
+from errand.mail.settings import MailSettings
 from errand.mail.templates import TemplatesError, list_templates
-from errand.redis.settings import SettingsError
+from errand.redis.settings import SettingsError, read_settings
 from jobs import email
 from tests.cli.conftest import run_errand
 from tests.mail.reading import read_back, read_text
@@ -181,10 +182,8 @@ def test_a_template_that_is_wrong_stops_the_start_with_its_file_and_line(
     assert said in str(caught.value)
     monkeypatch.setenv("SMTP_URL", "smtp://localhost")
     monkeypatch.setenv("MAIL_FROM", "a@example.com")
-    from errand.contract.catalog import read_catalog
-
     with pytest.raises(SettingsError) as stopped:
-        read_catalog()
+        read_settings(MailSettings, "jobs/email.py")
     assert said in str(stopped.value)
 
 
