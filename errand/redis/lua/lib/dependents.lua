@@ -55,13 +55,15 @@ end
 -- Take a job that has not begun out of wherever it waits.
 function withdraw(id, job)
   if job.status == 'queued' then
-    call('LREM', keys.QUEUE .. job.queue, 1, id)
-    call('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id)
+    local is_parked = call('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id) == 1
     if job.parked then
       local readable, parked = pcall(cjson.decode, job.parked)
-      if readable and type(parked) == 'table' then pcall_redis('ZREM', tostring(parked.key), id) end
+      if readable and type(parked) == 'table' then
+        is_parked = pcall_redis('ZREM', tostring(parked.key), id) == 1 or is_parked
+      end
       call('HDEL', keys.JOB .. id, 'errand_parked')
     end
+    if not is_parked then drop_job(job.queue, id) end
   elseif REGISTRIES[job.status] then
     call('ZREM', REGISTRIES[job.status] .. job.queue, id)
   end
