@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from rq.job import JobStatus as RQStatus
 from rq.utils import utcformat
 
+from errand.contract.expiry import write_expiry
 from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
 from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
@@ -16,7 +17,8 @@ from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waitin
 class JobView(BaseModel):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
 
-    `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example.
+    `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example;
+    `expires_at` only where it was asked for.
     """
 
     id: str
@@ -40,6 +42,7 @@ class JobView(BaseModel):
     dependents: list[LinkedJob]
     links: dict[str, str]
     waiting: Waiting | SkipJsonSchema[None] = None
+    expires_at: str | SkipJsonSchema[None] = None
 
 
 class BatchView(BaseModel):
@@ -94,11 +97,12 @@ def batch_link(id: str) -> str:
 
 def show_job(job: JobStatus) -> dict[str, Any]:
     """Return a job that was read."""
-    fields = {name: value for name, value in vars(job).items() if name not in ("batch", "waiting")}
+    fields = {name: value for name, value in vars(job).items() if name not in ("batch", "waiting", "expires_at")}
     waiting = {"waiting": vars(job.waiting)} if job.waiting else {}
     return {
         **fields,
         **waiting,
+        **_show_expiry(job.expires_at),
         "progress": vars(job.progress),
         "error": job.error and vars(job.error),
         "dependents": [vars(child) for child in job.dependents],
@@ -110,6 +114,7 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
     """Return a job that was just stored, as `show_job` would, without reading it back."""
     assert job.created_at is not None
     created_at = utcformat(job.created_at)
+    expires_at = job.find_expiry(job.created_at)
     return {
         "id": job.id,
         "type": job.type.type,
@@ -131,7 +136,12 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "depends_on": job.after,
         "dependents": [],
         "links": _link(job),
+        **_show_expiry(None if expires_at is None else write_expiry(expires_at)),
     }
+
+
+def _show_expiry(expires_at: str | None) -> dict[str, str]:
+    return {"expires_at": expires_at} if expires_at else {}
 
 
 def read_age(stored: str | None, now: float) -> float | None:

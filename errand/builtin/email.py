@@ -4,6 +4,7 @@ from typing import Any
 
 from errand.builtin.fetching import LIMIT_BYTES, fetch_attachments
 from errand.contract.attempt import job_id
+from errand.contract.expiry import check_expiry
 from errand.contract.job import job
 from errand.contract.progress import Progress
 from errand.mail.compose import compose, write_message_id
@@ -24,6 +25,7 @@ __all__ = ["Address", "Message", "Text", "run"]
     retry=read_retry,
     service=read_service,
     settings=MailSettings,
+    expires="end",
     example={"to": "ada@example.com", "subject": "Hello", "text": "It works."},
 )
 def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
         built, _ = compose(whole, sender, id)
         downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)[0]
         envelope = Envelope(sender.addr_spec, recipients, built, downgrade)
+        check_expiry()
         result = deliver(envelope, message_id, transport, delivery, report)
     progress(steps, steps, "sent")
     return result

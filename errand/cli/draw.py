@@ -13,7 +13,7 @@ from errand.cli.client.follow import View, has_ended, is_batch
 from errand.cli.command import print_json
 from errand.cli.moment import show_time
 from errand.cli.plain import make_plain
-from errand.cli.render import STYLES, describe_error, list_counts, make_console, show_value
+from errand.cli.render import STYLES, describe_end, describe_error, list_counts, make_console, show_value
 
 LABEL_WIDTH = 24
 BAR_WIDTH = 20
@@ -154,4 +154,5 @@ def describe(view: View) -> str:
         error = f": {describe_error(view)}" if again else ""
         return f"scheduled, runs {again}at {show_time(view.get('run_at'))[11:]}{error}"
     message = make_plain(view["progress"].get("message") or "")
-    return f"{view['status']}: {message}" if message else str(view["status"])
+    status = f"{view['status']}{describe_end(view)}"
+    return f"{status}: {message}" if message else status

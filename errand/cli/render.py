@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from errand.cli.client.follow import View, is_batch
+from errand.cli.client.follow import View, has_ended, has_expired, is_batch
 from errand.cli.moment import show_age, show_time
 from errand.cli.plain import make_plain
 
@@ -98,11 +98,12 @@ def print_view(view: View) -> None:
 def _list_job_fields(job: View) -> list[tuple[str, Cell]]:
     batch = str((job.get("links") or {}).get("batch", "")).rpartition("/")[2]
     return [
-        ("status", Text.assemble(style_status(job["status"]), describe_progress(job))),
+        ("status", Text.assemble(style_status(job["status"]), describe_end(job), describe_progress(job))),
         ("waits", make_plain((job.get("waiting") or {}).get("reason", ""))),
         ("queue", make_plain(job["queue"])),
         ("created", show_moment(job.get("created_at"))),
         ("runs", show_moment(job.get("run_at"))),
+        ("expires", "" if has_ended(job) else show_moment(job.get("expires_at"))),
         ("started", show_moment(job.get("started_at"))),
         ("ended", show_moment(job.get("ended_at"))),
         ("attempts", describe_attempts(job)),
@@ -132,6 +133,11 @@ def list_counts(batch: View) -> list[tuple[str, int]]:
         for name, count in batch.items()
         if isinstance(count, int) and count and name not in ("total", "percent")
     ]
+
+
+def describe_end(job: View) -> str:
+    """Return what a job's status leaves out: that it was canceled because its time was over."""
+    return ", expired" if has_expired(job) else ""
 
 
 def describe_progress(job: View) -> str:

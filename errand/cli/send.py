@@ -18,6 +18,7 @@ OnFailure = Annotated[
 ]
 At = Annotated[str | None, typer.Option(metavar="TIME", help="Run it then: 2026-12-24T18:00, or with an offset.")]
 Delay = Annotated[str | None, typer.Option(metavar="SPAN", help="Run it in so long: 90, 90s, 5m, 2h, 1d.")]
+Expires = Annotated[str | None, typer.Option(metavar="SPAN", help="Cancel it where it has not started in so long.")]
 Tag = Annotated[list[str] | None, typer.Option(metavar="WORD", help="A word to find it by; may repeat.")]
 Front = Annotated[bool, typer.Option("--front", help="Put it before all that wait in its queue.")]
 Key = Annotated[str | None, typer.Option(metavar="NAME", help="Its Idempotency-Key: sent twice, it is stored once.")]
@@ -37,6 +38,7 @@ def send(
     on_failure: OnFailure = None,
     at: At = None,
     delay: Delay = None,
+    expires: Expires = None,
     tag: Tag = None,
     front: Front = False,
     concurrency_key: ConcurrencyKey = None,
@@ -62,6 +64,7 @@ def send(
             ("on_failure", on_failure),
             ("run_at", None if at is None else read_time(at, "--at")),
             ("delay_seconds", None if delay is None else read_span(delay, "--delay")),
+            ("expires_in_seconds", None if expires is None else read_span(expires, "--expires")),
             ("at_front", "true" if front else None),
             *(("tag", word) for word in tag or []),
             ("concurrency_key", concurrency_key),

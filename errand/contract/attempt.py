@@ -6,6 +6,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -31,8 +32,14 @@ class Attempt(Protocol):
     `rq worker` each call writes by itself (`PlainAttempt`), outside a job none does (`NoAttempt`).
     """
 
-    def begin(self) -> None:
-        """Count the attempt and forget the last one's progress and error."""
+    def begin(self) -> str:
+        """Count the attempt and forget the last one's progress and error.
+
+        Return why it comes too late to be made, "" where it does not.
+        """
+
+    def read_expiry(self) -> float | None:
+        """Return when the job expires, in seconds since 1970, None where it does not."""
 
     def report(self, progress: dict[str, Any]) -> None:
         """Store a progress report. What Redis does not take is dropped: the work matters more."""
@@ -107,8 +114,13 @@ def job_id() -> str:
 class NoAttempt:
     """What a plain call of a job writes: nothing."""
 
-    def begin(self) -> None:
-        """Do nothing."""
+    def begin(self) -> str:
+        """Return that it is not too late."""
+        return ""
+
+    def read_expiry(self) -> float | None:
+        """Return that it does not expire."""
+        return None
 
     def report(self, progress: dict[str, Any]) -> None:
         """Do nothing."""
@@ -147,13 +159,27 @@ class PlainAttempt(NoAttempt):
         self._batch: str | None = None
         self._clock = Clock()
 
-    def begin(self) -> None:
-        """Count the attempt and forget the last one's progress and error."""
+    def begin(self) -> str:
+        """Count the attempt and forget the last one's progress and error; return why it comes too late, or ""."""
         _running.add(self)
         asked_at = time.monotonic()
-        batch, microseconds = self._eval("attempt/begin", self._job.key)
+        batch, microseconds, expires_at, by, attempt = self._eval("attempt/begin", self._job.key)
         self._clock.note(microseconds, asked_at)
         self._batch = batch.decode() if batch else None
+        if not expires_at or (by != b"end" and attempt > 1) or not self._is_over(expires_at):
+            return ""
+        return f"it had not {'ended' if by == b'end' else 'started'} by {expires_at.decode()}"
+
+    def read_expiry(self) -> float | None:
+        """Return when the job expires, None where it does not. Raises RedisError."""
+        stored: Any = self._job.connection.hget(self._job.key, "errand_expires_at")
+        if stored:
+            self._clock.ask(self._job.connection)
+        return _read_time(stored)
+
+    def _is_over(self, stored: bytes) -> bool:
+        expires_at = _read_time(stored)
+        return expires_at is not None and self._clock.now() >= expires_at
 
     def now(self) -> float:
         """Return the time by Redis' clock."""
@@ -187,3 +213,11 @@ class PlainAttempt(NoAttempt):
 
     def _eval(self, script: str, key: str, *args: str) -> Any:
         return self._job.connection.eval(read_script(script), 1, key, *args)
+
+
+def _read_time(stored: bytes | None) -> float | None:
+    """Return the seconds since 1970 of a time in a job's record, None where there is none that can be read."""
+    try:
+        return datetime.fromisoformat((stored or b"").decode()).timestamp()
+    except ValueError:
+        return None

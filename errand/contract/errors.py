@@ -41,6 +41,16 @@ class InvalidPayloadError(PermanentError):
     is_stored = False
 
 
+class ExpiredError(PermanentError):
+    """Raised when a job's time is over (`expires_in_seconds`): it ends as `canceled`, with the error type `Expired`.
+
+    Under a plain `rq worker` it ends as `failed`.
+    """
+
+
+ExpiredError.__name__ = ExpiredError.__qualname__ = "Expired"  # what the status shows
+
+
 class ServiceDownError(Exception):
     """Raised when what a job works with (a mail server, a log file) can't be used now, by this job or any other.
 

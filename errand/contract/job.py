@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_args
 
 from fast_depends import inject
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from errand.contract.attempt import Attempt, current_attempt
 from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.enqueue import enqueue
-from errand.contract.errors import ContractError, PermanentError, ResultError, UnfinishedError, holds
+from errand.contract.errors import ContractError, ExpiredError, PermanentError, ResultError, UnfinishedError, holds
 from errand.contract.payload import Payload, read_payload, tell_faults
 from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress
@@ -27,6 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RESULT_LIMIT_BYTES = 64 * 1024
+Expires = Literal["start", "end"]
 # Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
@@ -45,6 +46,7 @@ class Options:
     timezone: str | None
     rate: str | None
     service: Callable[[], str] | None = None
+    expires: Expires = "start"
 
 
 class Job(Generic[P, R]):
@@ -60,6 +62,7 @@ class Job(Generic[P, R]):
         self.where = f"{module.replace('.', '/')}.py"
         self.path = f"{module}.run.perform"
         self.timeout_seconds, self.service = options.timeout_seconds, options.service
+        self.expires = options.expires
         self._retry = options.retry
         self.settings, self.isolate = options.settings, options.isolate
         self._options = options
@@ -95,9 +98,11 @@ class Job(Generic[P, R]):
     def perform(self, /, **stored: Any) -> Any:
         """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""
         attempt = current_attempt()
-        attempt.begin()
+        too_late = attempt.begin()
         progress = LiveProgress(attempt.report, attempt.check_stop, attempt.now)
         try:
+            if too_late:
+                raise ExpiredError(too_late)
             arguments = self.payload.load(stored)
             if self.payload.progress:
                 arguments[self.payload.progress] = progress
@@ -143,6 +148,8 @@ class Job(Generic[P, R]):
             raise ContractError(f"{self.where}: run() is a generator; return instead of yield")
         if self.timeout_seconds < 1:
             raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
+        if self.expires not in get_args(Expires):
+            raise ContractError(f"{self.where}: expires is {self.expires!r}; give 'start' or 'end'")
         if self.retry.hours is not None and not 0 < self.retry.hours < math.inf:
             raise ContractError(f"{self.where}: Backoff(hours={self.retry.hours}); give more than 0")
         if self.retry.retries < 0:
@@ -207,6 +214,7 @@ def job(
     timezone: str | None = None,
     rate: str | None = None,
     service: Callable[[], str] | None = None,
+    expires: Expires = "start",
 ) -> Callable[[Callable[P, R]], Job[P, R]]:
     """Make a function named `run` a job.
 
@@ -216,13 +224,14 @@ def job(
     by the clock of `timezone` (IANA, UTC by default). `rate` is how many may start in a second, a minute or an hour,
     "14/s", "100/m", "1000/h", all workers together. `service` returns what the jobs work with, URL and credentials
     (only a hash of it leaves the process): after a ServiceDownError the type is held for workers with the same one.
+    `expires` is what a job with `expires_in_seconds` must have done by then, else it is canceled: start, or end.
     Raises ContractError where the function can't be one.
     """
 
     if misplaced is not None:
         module = getattr(misplaced, "__module__", "")
         raise ContractError(f"{module.replace('.', '/')}.py: @job lacks its parentheses; write @job()")
-    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate, service)
+    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate, service, expires)
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
         return Job(function, function.__module__, options)

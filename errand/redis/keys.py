@@ -48,6 +48,7 @@ INDEXES = "errand:indexes"  # sorted set of the keys that begin with INDEX or TA
 INDEX = "errand:index:"  # sorted set, by queue:type: ids by creation, in microseconds
 TAG = "errand:tag:"  # sorted set, by tag: as INDEX
 CHILDREN = "errand:dependents:"  # set, by job: who waits or waited for it, kept beyond its end
+EXPIRES = "errand:expires"  # sorted set of ids, by when they expire, in milliseconds; the sweep knows it as an index
 BATCH = "errand:batch:"  # hash: the batch's fields, and by id how each of its jobs has ended
 IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
 DELETED = "errand:deleted:"  # string, by the token of a call

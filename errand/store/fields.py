@@ -4,6 +4,7 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +15,7 @@ from rq.rate_limit import RateLimit
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
+from errand.contract.expiry import write_expiry
 from errand.contract.job import Job
 from errand.redis import keys
 from errand.redis.clock import Clock
@@ -32,7 +34,7 @@ class CallBuilder:
         self.clock = clock or Clock()
         # RQ's classes only build fields here; they ask for a connection and must never use it.
         self._queues = {name: offline_queue(name) for name in {job.queue.name for job in types.values()}}
-        self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}))) for job in types.values()}
+        self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}), None)) for job in types.values()}
 
     def build(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
@@ -59,18 +61,18 @@ class CallBuilder:
             group = list(alike)
             created_at = group[0].created_at or now
             created_us = round(created_at.timestamp() * 1_000_000)
-            args += [self._tell_shared(group[0]), utcformat(created_at), created_us, len(group)]
+            args += [self._tell_shared(group[0], created_at), utcformat(created_at), created_us, len(group)]
             for job in group:
                 args += [_pack(job), _draw_waits(job)]
         return args
 
-    def _tell_shared(self, job: NewJob) -> str:
+    def _tell_shared(self, job: NewJob, created_at: datetime) -> str:
         """Return, as JSON, what a job shares with others that are alike."""
         if any(job.options):
-            return json.dumps(self._describe(job))
+            return json.dumps(self._describe(job, job.find_expiry(created_at)))
         return self._plain[job.type.type]
 
-    def _describe(self, job: NewJob) -> dict[str, Any]:
+    def _describe(self, job: NewJob, expires_at: float | None) -> dict[str, Any]:
         """Return the hash that RQ's `Queue.create_job` would save, less what is a job's own or the script decides."""
         built = self._queues[job.type.queue.name].create_job(
             job.type.path,
@@ -84,12 +86,14 @@ class CallBuilder:
         )
         if job.at_front:
             built.enqueue_at_front = True
-        fields = built.to_dict() | _describe_own(job)
+        fields = built.to_dict() | _describe_own(job) | _describe_expiry(job, expires_at)
         shared = [str(part) for pair in fields.items() if pair[0] not in OWN for part in pair]
         described: dict[str, Any] = {"queue": job.type.queue.name, "type": job.type.type, "fields": shared}
         described |= {"after": job.after, "on_failure": job.on_failure, "front": job.at_front, "tags": job.tags}
         if job.limit:
             described |= {"limit": job.limit}
+        if expires_at is not None:
+            described |= {"expires_ms": round(expires_at * 1000)}
         return described | ({"score": int(job.due_at.timestamp())} if job.due_at else {})
 
 
@@ -110,6 +114,14 @@ def _describe_own(job: NewJob) -> dict[str, str]:
         "errand_webhook": None if job.batch else job.webhook,  # a batch is told of as a whole
     }
     return {name: value for name, value in own.items() if value}
+
+
+def _describe_expiry(job: NewJob, expires_at: float | None) -> dict[str, str]:
+    """Return the fields of a job that expires: when, and whether it must have ended by then, not only started."""
+    if expires_at is None:
+        return {}
+    more = {"errand_expires_by": job.type.expires} if job.type.expires == "end" else {}
+    return {"errand_expires_at": write_expiry(expires_at), **more}
 
 
 def _pack(job: NewJob) -> bytes:

@@ -24,7 +24,7 @@ class NewJob:
 
     `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
     them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
-    queued or run at once. `created_at` None is when it is stored.
+    queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is stored.
     """
 
     type: Job[..., Any]
@@ -37,6 +37,7 @@ class NewJob:
     tags: tuple[str, ...] = ()
     limit: tuple[str, int] | None = None
     webhook: str | None = None
+    expires_in_seconds: float | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: datetime | None = None
 
@@ -48,7 +49,14 @@ class NewJob:
     @property
     def options(self) -> tuple[object, ...]:
         """All that an ordinary job does without."""
-        return self.run_at, self.after, self.batch, self.at_front, self.tags, self.limit, self.webhook
+        waits = self.run_at, self.after, self.limit, self.expires_in_seconds
+        return *waits, self.batch, self.at_front, self.tags, self.webhook
+
+    def find_expiry(self, created_at: datetime) -> float | None:
+        """Return when it expires if it is stored at `created_at`, in seconds since 1970 rounded up to a millisecond."""
+        if self.expires_in_seconds is None:
+            return None
+        return math.ceil((created_at.timestamp() + self.expires_in_seconds) * 1000) / 1000
 
     def tell_shared(self) -> tuple[object, ...]:
         """Return what must be equal in jobs whose records differ in their data and retries alone."""

@@ -77,6 +77,7 @@ class JobStatus:
     tags: list[str]
     depends_on: list[str]
     dependents: list[LinkedJob]
+    expires_at: str | None = None
 
 
 class StatusReader:
@@ -126,6 +127,7 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         result=result,
         error=unreadable if status == "finished" else error,
         waiting=_read_waiting(found.get("errand_parked")) if status == "queued" else None,
+        expires_at=found.get("errand_expires_at"),
         batch=found.get("errand_batch"),
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),

@@ -13,6 +13,7 @@ from rq.timeouts import JobTimeoutException
 
 from errand.contract.attempt import NoAttempt, enter
 from errand.contract.errors import (
+    ExpiredError,
     InvalidPayloadError,
     PermanentError,
     ServiceDownError,
@@ -66,12 +67,14 @@ class LiveAttempt(NoAttempt):
         now: Callable[[], float],
         check_stop: Callable[[], None] | None = None,
         run_coroutine: Callable[..., Any] = run_alone,
+        expires_at: float | None = None,
     ) -> None:
         self._pid = os.getpid()
         self._report = report
         self._now = now
         self._check_stop = check_stop
         self._run_coroutine = run_coroutine
+        self._expires_at = expires_at
         self.context: Context | None = None
 
     def report(self, progress: dict[str, Any]) -> None:
@@ -82,6 +85,10 @@ class LiveAttempt(NoAttempt):
     def now(self) -> float:
         """Return the time in seconds since 1970, by Redis' clock."""
         return self._now()
+
+    def read_expiry(self) -> float | None:
+        """Return when the job expires, as its taker was told."""
+        return self._expires_at
 
     def check_stop(self) -> None:
         """Raise what ends the job, once somebody has stopped it."""
@@ -142,6 +149,8 @@ def _name_end(error: BaseException) -> str:
         return f"unknown:{error}"
     if issubclass(kind, InvalidPayloadError) and getattr(error, "is_stored", False):
         return "refused"
+    if issubclass(kind, ExpiredError):
+        return "expired"
     if issubclass(kind, UnfinishedError):
         return f"partial:{pack_result(getattr(error, 'result', None))}"
     if holds(error, PermanentError):

@@ -46,7 +46,8 @@ class Child:
         self._odd = odd
         self._draining = False
         self._surroundings = surroundings or LoneSurroundings()
-        self._attempt = LiveAttempt(self._report, task.now, run_coroutine=self._surroundings.loop.run)
+        run_coroutine = self._surroundings.loop.run
+        self._attempt = LiveAttempt(self._report, task.now, None, run_coroutine, task.expires_at)
 
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""

@@ -10,6 +10,7 @@ class Task(NamedTuple):
 
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
     `created_at` is when it was stored, as RQ writes it, '' where nobody has noted it.
+    `expires_at` is when it expires, as `started`, None where it does not.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Task(NamedTuple):
     started: float
     taken_at: float = 0.0
     created_at: str = ""
+    expires_at: float | None = None
 
     @property
     def member(self) -> str:
@@ -37,7 +39,7 @@ class Task(NamedTuple):
 
 
 class Word(NamedTuple):
-    """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped or interrupted.
+    """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped, expired or interrupted.
 
     Or it is what this worker can't run and another may: refused, of a payload, or unknown:<type>. Or down: what the job
     works with can't be used now; or partial:<result>, which is the job's where no try is left.

@@ -3,9 +3,9 @@
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from rq.utils import as_text
@@ -18,11 +18,12 @@ from errand.worker.trace import LOST_TRACE
 
 MOST_AT_ONCE = 100
 HELD_SECONDS = 7 * 86400
+Expired = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn brought: an answer for each word, new tasks, jobs set aside.
+    """What a turn brought: an answer for each word, new tasks, jobs set aside; what expired, as queue, type, how many.
 
     `wait_seconds` tells when a job may start that its type's rate holds back now; None where there is none.
     """
@@ -31,6 +32,16 @@ class Turn:
     tasks: list[Task]
     aside: list[tuple[str, str]]
     wait_seconds: float | None
+    expired: list[Expired] = field(default_factory=list)
+
+
+class Step(NamedTuple):
+    """What one step of canceling what has expired brought: whether there may be more, how many stay, as they run."""
+
+    more: bool
+    left: int
+    expired: list[Expired]
+    aside: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +78,9 @@ class Records:
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
-        steps = ("turn", "recover", "release", "orphans")
+        steps = ("turn", "recover", "release", "orphans", "expire")
         scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
-        self._turn, self._recover, self._release, self._orphans = scripts
+        self._turn, self._recover, self._release, self._orphans, self._expire = scripts
 
     def turn(
         self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
@@ -85,13 +96,15 @@ class Records:
             args += _write_word(word)
         served = queues or Queues([], in_turn=False)
         args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
-        answers, tasks, aside, wait_ms, at_us = self._turn(args=[*args, *served.names, *executions, *served.rates])
+        args += [*served.names, *executions, *served.rates]
+        answers, tasks, aside, wait_ms, at_us, expired = self._turn(args=args)
         self.clock.note(at_us, asked_at)
         return Turn(
             [answer.decode() for answer in answers],
             [_read_task(fields, now, asked_at) for fields in tasks],
-            _read_pairs([text for pair in aside for text in pair]),
+            _read_aside(aside),
             None if wait_ms < 0 else wait_ms / 1000,
+            _read_expired(expired),
         )
 
     def hold(self) -> tuple[bool, dict[str, float]]:
@@ -119,6 +132,14 @@ class Records:
         """
         seen, gone = self._orphans(args=[*self._head(), queue, first, most])
         return seen, gone
+
+    def expire(self, first: int, most: int, most_searched: int) -> Step:
+        """Cancel jobs that have expired, `most` of them from the one at `first` on.
+
+        `most_searched` places of queues' lists are looked at for them, about.
+        """
+        more, left, expired, aside = self._expire(args=[*self._head(), first, most, most_searched])
+        return Step(bool(more), left, _read_expired(expired), _read_aside(aside))
 
     def find(self, member: str, timeout_seconds: float) -> Task:
         """Return a task that is held, without its payload."""
@@ -172,7 +193,8 @@ def _write_word(word: Word) -> list[Any]:
 
 
 def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
-    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback, created_at = fields
+    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
+    created_at, *more = fields[10:]
     return Task(
         id.decode(),
         execution.decode(),
@@ -187,6 +209,7 @@ def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
         started,
         taken_at,
         created_at.decode(errors="replace"),
+        float(more[0]) / 1000 if more else None,
     )
 
 
@@ -209,6 +232,14 @@ def _read_timeout(stored: bytes) -> float:
 
 def _read_pairs(told: list[bytes]) -> list[tuple[str, str]]:
     return [(_read_text(told[i]), _read_text(told[i + 1])) for i in range(0, len(told), 2)]
+
+
+def _read_aside(told: list[list[bytes]]) -> list[tuple[str, str]]:
+    return _read_pairs([text for pair in told for text in pair])
+
+
+def _read_expired(told: list[Any]) -> list[Expired]:
+    return [(_read_text(queue), _read_text(type), count) for queue, type, count in told]
 
 
 def _read_text(stored: bytes) -> str:

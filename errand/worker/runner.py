@@ -27,7 +27,7 @@ from errand.worker.processes.handles import Pulse
 from errand.worker.processes.outage import Pause
 from errand.worker.records import Records, Turn
 from errand.worker.shared.surroundings import Surroundings
-from errand.worker.tell import Tell, tell_end
+from errand.worker.tell import Tell, tell_aside, tell_end, tell_expired
 from errand.worker.threads import Running, Threads
 
 LOOK_SECONDS = 0.25
@@ -126,7 +126,7 @@ class Runner:
                 raise JobStopped
 
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
-        attempt = LiveAttempt(report, task.now, check_stop, run_coroutine)
+        attempt = LiveAttempt(report, task.now, check_stop, run_coroutine, task.expires_at)
         word, error = perform(task, self._job_class, self._connection, attempt)
         running.context = attempt.context or running.context
         if issubclass(type(error), CancelledError) and running.error is not None:
@@ -233,8 +233,8 @@ class Runner:
         self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
         self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
         self._plan.queues.rotate(turn.tasks)
-        for id, reason in turn.aside:
-            logger.error("Job %s is set aside: %s", id, reason)
+        tell_aside(turn.aside)
+        tell_expired(turn.expired)
         for task in turn.tasks:
             self._start(task)
         for word, answer in zip(words, turn.answers, strict=True):

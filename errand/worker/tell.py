@@ -60,6 +60,18 @@ def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:
     )
 
 
+def tell_aside(aside: list[tuple[str, str]]) -> None:
+    """Log which jobs were set aside, and why."""
+    for id, reason in aside:
+        logger.error("Job %s is set aside: %s", id, reason)
+
+
+def tell_expired(expired: list[tuple[str, str, int]]) -> None:
+    """Log how many jobs of which queue and type were canceled because they had expired."""
+    for queue, type, count in expired:
+        logger.warning("Queue %s: %d of %s expired and are canceled", queue, count, type)
+
+
 def tell_fates(fates: list[tuple[str, str]]) -> None:
     """Log what became of jobs whose process is gone: members and fates."""
     for member, fate in fates:

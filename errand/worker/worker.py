@@ -39,6 +39,7 @@ from errand.worker.handlers import Handlers
 from errand.worker.logs import WORKER as WORKER_LOG
 from errand.worker.logs import share_log_of_rq
 from errand.worker.maintenance.due import DueJobs
+from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
@@ -89,7 +90,8 @@ class ErrandWorker(Worker):
         self._rates = tuple(part for rate in rates for part in rate)
         self._serves_all = names == [queue.name for queue in list_queues(types)]
         self._due = DueJobs(self.connection, self.queues)
-        self._strays = Strays(self._build_records(), self.queue_names())
+        records = self._build_records()
+        self._strays, self._expired = Strays(records, self.queue_names()), ExpiredJobs(records)
         self._sweep = Sweep(self.connection)
         self._parked = ParkedJobs(self.connection)
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
@@ -187,10 +189,11 @@ class ErrandWorker(Worker):
         self._strays.reconnect()
 
     def run_chores(self) -> None:
-        """Move due jobs, serve the schedules, sweep the indexes; clean RQ's registries every ten minutes.
+        """Cancel what has expired, move due jobs, serve the schedules, sweep the indexes.
 
-        A damaged record there ends only this round.
+        Every ten minutes clean RQ's registries. A damaged record there ends only this round.
         """
+        self._expired.run()
         self._due.move()
         self._schedules.run()
         self._sweep.run()

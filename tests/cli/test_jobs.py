@@ -2,6 +2,8 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.cli.conftest import Errand, Quick
@@ -90,6 +92,22 @@ def test_a_status_tells_all_that_is_known_in_clean_text(quick: Quick, scripted: 
     assert shown["attempts"] == "3, 1 interrupted, 7 retries left"
     assert (shown["tags"], shown["depends on"], shown["dependents"]) == ("a, b", "P", "C (canceled)")
     assert shown["error"] == "ValueError: no use"
+
+
+def show(quick: Quick, scripted: ScriptedService, job: Any) -> str:
+    scripted.reply(f"GET /v1/jobs/{ID}", Reply(job))
+    return " ".join(quick("status", ID).stdout.split())
+
+
+def test_a_status_says_when_a_job_expires_and_that_it_has(quick: Quick, scripted: ScriptedService) -> None:
+    expires_at = datetime.now(UTC) + timedelta(minutes=10)
+    page = show(quick, scripted, make_job(expires_at=expires_at.isoformat()))
+    assert re.search(r"expires [\d-]+ [\d:]+ \(in 10 min\)", page)
+    error = {"type": "Expired", "message": "it had not started by …"}
+    page = show(quick, scripted, make_job("canceled", error=error, expires_at="2026-11-23T14:17:21.698Z"))
+    assert "status canceled, expired queue" in page
+    assert "error Expired: it had not started by …" in page
+    assert "expires" not in page
 
 
 def test_a_status_of_a_failed_job_is_no_failure(quick: Quick, scripted: ScriptedService) -> None:

@@ -15,7 +15,9 @@ OTHER = ID.replace("b", "a")
 
 def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
-    options = "--after A --after B --on-failure run --delay 5m --tag x --tag y --front --webhook https://h/ "
+    options = (
+        "--after A --after B --on-failure run --delay 5m --expires 2h --tag x --tag y --front --webhook https://h/ "
+    )
     found = quick("send", "log", '{"text": "Hi"}', *options.split(), "--concurrency-key", "k", "--concurrency", "2")
     assert found.exit_code == 0, found.output
     (asked,) = scripted.asked
@@ -24,6 +26,7 @@ def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, script
         "after": ["A", "B"],
         "on_failure": ["run"],
         "delay_seconds": ["300"],
+        "expires_in_seconds": ["7200"],
         "tag": ["x", "y"],
         "at_front": ["true"],
         "webhook": ["https://h/"],

@@ -81,6 +81,12 @@ def test_an_error_is_told_in_one_clean_line(quick: Quick, scripted: ScriptedServ
     assert quick("watch", ID).stdout == f"{ID}  failed  ValueError: no [2J use\n"
 
 
+def test_one_that_expired_says_so(quick: Quick, scripted: ScriptedService) -> None:
+    error = {"type": "Expired", "message": "it had not started by then"}
+    scripted.reply(f"GET {PATH}", Reply(make_job("canceled", error=error)))
+    assert quick("watch", ID).stdout == f"{ID}  canceled, expired  Expired: it had not started by then\n"
+
+
 def test_of_many_one_bad_end_is_a_1(quick: Quick, scripted: ScriptedService) -> None:
     other = ID.replace("b", "a")
     scripted.reply(f"GET {PATH}", Reply(FAILED))

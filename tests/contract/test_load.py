@@ -37,6 +37,7 @@ BROKEN = {
     "to: Input should be a valid string; txt: Extra inputs are not permitted",
     "bad_queue": "jobs/bad_queue.py: queue 'Text Messages': use lower-case letters, digits, - and _",
     "no_time": "jobs/no_time.py: timeout_seconds is 0; give at least 1",
+    "no_expiry": "jobs/no_expiry.py: expires is 'soon'; give 'start' or 'end'",
     "no_tries": "jobs/no_tries.py: Backoff(tries=0); the first attempt counts: at least 1",
     "no_hours": "jobs/no_hours.py: Backoff(hours=0); give more than 0",
     "bad_cron": "jobs/bad_cron.py: cron: hour '25' can't be read: write 0 to 23, *, lists (1,2), ranges (1-5) "

@@ -1,5 +1,6 @@
 """Query parameters: unknown ones are refused; what is asked of a new job beside its payload is read from the rest."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,7 @@ class Options:
     tags: tuple[str, ...] = ()
     limit: tuple[str, int] | None = None
     webhook: str | None = None
+    expires_in_seconds: float | None = None
 
     def give(self, now: datetime) -> dict[str, Any]:
         """Return them as arguments of `NewJob`, for a job that is stored `now`. Raises Problem 422."""
@@ -98,7 +100,17 @@ class Options:
         del given["due"]
         if self.after and given["run_at"]:
             raise _refuse("after", "a job waits for others or for a time, not for both")
+        self._check_expiry(now, given["run_at"])
         return given
+
+    def _check_expiry(self, now: datetime, run_at: datetime | None) -> None:
+        """Raise Problem 422 where the job would expire before it is due, which is at a whole second."""
+        if self.expires_in_seconds is None or run_at is None:
+            return
+        seconds = math.ceil(run_at.timestamp()) - now.timestamp()
+        if self.expires_in_seconds <= seconds:
+            detail = f"it would expire before it is due, in {seconds:.1f} seconds; both count from now. Give more"
+            raise _refuse("expires_in_seconds", detail)
 
 
 PLAIN = Options()
@@ -128,6 +140,15 @@ async def read_options(
     webhook: Annotated[
         str | None, Query(description="An https URL that is told of the end of the job, or of the batch.")
     ] = None,
+    expires_in_seconds: Annotated[
+        float | None,
+        Query(
+            ge=1,
+            le=FARTHEST.total_seconds(),
+            allow_inf_nan=False,
+            description="Cancel it where it has not started this many seconds from now; an e-mail: not been sent.",
+        ),
+    ] = None,
 ) -> Options:
     """Return what is asked of a new job. Raises Problem 422."""
     if (concurrency_key is None) != (concurrency is None):
@@ -141,7 +162,8 @@ async def read_options(
             raise _refuse("webhook", str(error)) from None
     limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
     parents = tuple(dict.fromkeys(map(str, after)))
-    return Options(due, parents, on_failure, at_front, tuple(dict.fromkeys(tag)), limit, webhook)
+    tags = tuple(dict.fromkeys(tag))
+    return Options(due, parents, on_failure, at_front, tags, limit, webhook, expires_in_seconds)
 
 
 def read_moment(text: str, parameter: str) -> datetime:

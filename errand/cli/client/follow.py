@@ -28,6 +28,11 @@ def has_ended(view: View) -> bool:
     return view.get("status") in ENDED or (is_batch(view) and bool(view["percent"] == 100))
 
 
+def has_expired(view: View) -> bool:
+    """Return whether a job was canceled because its time was over."""
+    return view.get("status") == "canceled" and (view.get("error") or {}).get("type") == "Expired"
+
+
 def ended_well(view: View) -> bool:
     """Return whether a job finished, or all of a batch did."""
     return bool(view["finished"] == view["total"]) if is_batch(view) else view["status"] == "finished"

@@ -7,8 +7,8 @@
 --       must be one that the server's user may use), then each job's hash
 -- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}} or less, then for
 --       each group of jobs, alike but for their data: JSON {queue, type, fields: [field, value, …], score: when they are
---       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none}, created_at,
---       the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
+--       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or
+--       none}, created_at, the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
 -- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
 -- -2 and the record that is there already under the claim's key, or -3 and the id of a parent that has as many dependents
 -- as it may have.
@@ -103,6 +103,7 @@ function enqueue(KEYS, ARGV)
       for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
     end
     add_to_indexes(group.queue, group.type, group.tags, entries)
+    if group.expires_ms then add_to_expiring(string.format('%.0f', group.expires_ms), entries) end
     nth = nth + group.count
   end
 

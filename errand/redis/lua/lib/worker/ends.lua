@@ -4,7 +4,7 @@
 -- gives aside, hear_all, count_ends_of_worker
 -- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys, backoff
 -- include parked, held, worker/head, worker/release, worker/aside, worker/failure, worker/handback
--- include worker/types, worker/holds, worker/park
+-- include worker/types, worker/holds, worker/park, worker/expiry
 
 aside = {} -- jobs set aside: {id, reason}
 local gone = {}
@@ -39,7 +39,7 @@ local function retry(word, hash)
     local waits = read_list(found[2])
     wait = waits and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
   end
-  wait = math.max(tonumber(wait) or 0, tonumber(word.delay))
+  wait = math.max(fit_wait(word.id, tonumber(wait) or 0), tonumber(word.delay))
   call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
   if wait == 0 then
     queue_job(word.id, word.queue, found[3] == '1')
@@ -219,6 +219,13 @@ local record = {
   down = hold,
   partial = finish_partly,
   stopped = function(word, hash) return fail(word, hash, 'stopped', false) end,
+  expired = function(word, hash, found)
+    release(word.id, word.execution, word.queue)
+    local result = call('HGET', hash, 'errand_partial')
+    if result then return finish_with(word, hash, found, result) end
+    cancel_job(word.id, read_job(word.id), word.error)
+    return 'expired'
+  end,
   interrupted = function(word) return hand_back(word.member, false, '') end,
 }
 

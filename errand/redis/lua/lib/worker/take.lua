@@ -1,7 +1,8 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
--- gives take, take_again
+-- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults
 -- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park, worker/ends
+-- include worker/expiry
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -45,14 +46,21 @@ local function start(id, execution, queue, found, place)
   return {id = id, execution = execution, member = member, queue = queue}
 end
 
-local function describe(id, execution, queue, found)
+-- What the worker is told of a job; when it expires comes last, where it does.
+local function describe(id, execution, queue, found, expires_ms)
   local callback = ''
   for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
   return {id, execution, queue, found[1], found[5] or '180', found[6] or '', found[7] or '', found[9] or '',
-    found[10] and found[10] ~= '' and found[10] or '0', callback, found[4] or ''}
+    found[10] and found[10] ~= '' and found[10] or '0', callback, found[4] or '',
+    expires_ms and string.format('%.0f', expires_ms)}
 end
 
-local started = {}
+local started, may_expire = {}, false
+
+-- Look from now on, for each job taken, whether its time is over.
+function look_at_expiries()
+  may_expire = call('EXISTS', keys.EXPIRES) == 1
+end
 
 local function take_one(id, queue, execution, place)
   local found = pcall_redis('HMGET', keys.JOB .. id, unpack(FIELDS))
@@ -60,6 +68,12 @@ local function take_one(id, queue, execution, place)
     aside[#aside + 1] = set_aside(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
   -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
   elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', keys.JOB .. id) == 1) then
+    local expires_ms = may_expire and find_expiry(id) or nil
+    if expires_ms and is_over(expires_ms) then
+      local fate, broken = expire(id)
+      if broken then aside[#aside + 1] = broken end
+      if fate ~= 'past' then return end
+    end
     local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
       or find_fault(found)
     local unknown = not fault and name_unknown(found[9] or '', found[1])
@@ -76,7 +90,7 @@ local function take_one(id, queue, execution, place)
         started[#started + 1] = broken
         if is_rated then note_start(found[9]) end
         if held_type then note_probe(held_type, broken.member) end
-        return describe(id, execution, queue, found)
+        return describe(id, execution, queue, found, expires_ms)
       end
       pcall(release, id, execution, queue)
       fault = describe_fault(broken)
@@ -103,7 +117,7 @@ end
 -- Take so many jobs at most, from `first` on; return their descriptions.
 function take(want, queues, first, in_turn, executions)
   local taken, turn = {}, first
-  while #taken < want and #queues > 0 and not is_full() do
+  while #taken < want and #queues > 0 and not is_full() and not has_expired_many() do
     local queue = queues[turn]
     local ids = has_parked(queue) and pop_parked(queue)
       or call('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
@@ -136,7 +150,7 @@ function take_again(executions)
     if mine[execution] then
       local found = is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
       if found and found[1] and found[3] then
-        taken[#taken + 1] = describe(id, execution, found[3], found)
+        taken[#taken + 1] = describe(id, execution, found[3], found, find_expiry(id))
       else -- somebody deleted it meanwhile
         release(id, execution)
       end

@@ -2,13 +2,15 @@
 -- it ran must not come back as half a hash. (Like all that plain workers send, it is no script that may write in a
 -- full Redis.)
 -- KEYS  the job's hash
--- Returns the job's batch, false where it has none or is gone, and the time in microseconds.
+-- Returns the job's batch, false where it has none or is gone, the time in microseconds and, each false where there is
+-- none, when the job expires, by when it must then have done what, and which attempt this is.
 -- include base
 
 local clock = call('TIME')
 local microseconds = clock[1] * 1000000 + clock[2]
-if call('EXISTS', KEYS[1]) == 0 then return {false, microseconds} end
-call('HINCRBY', KEYS[1], 'errand_attempts', 1)
+if call('EXISTS', KEYS[1]) == 0 then return {false, microseconds, false, false, false} end
+local attempt = call('HINCRBY', KEYS[1], 'errand_attempts', 1)
 call('HDEL', KEYS[1], 'errand_progress', 'errand_error')
 call('PUBLISH', keys.EVENTS, KEYS[1]:match('[^:]+$')) -- for those who watch the job
-return {call('HGET', KEYS[1], 'errand_batch'), microseconds}
+local found = call('HMGET', KEYS[1], 'errand_batch', 'errand_expires_at', 'errand_expires_by')
+return {found[1], microseconds, found[2], found[3], attempt}

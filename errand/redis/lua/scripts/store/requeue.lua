@@ -1,6 +1,7 @@
 #!lua
--- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions. Sent twice,
--- because a reply was lost, it changes nothing and answers the same: each job keeps the token of the call.
+-- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions; they don't expire any
+-- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
+-- job keeps the token of the call.
 -- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token},
 --       then the jobs' ids
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
@@ -10,7 +11,7 @@ local request = cjson.decode(ARGV[1])
 local ENDED_BADLY = keys.ENDED_BADLY
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
   'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure',
-  'errand_backoff'}
+  'errand_backoff', 'errand_expires_at'}
 read_time()
 now = math.floor(now) -- as RQ scores what is deferred
 
@@ -52,7 +53,8 @@ local function refresh(id, hash, job, place)
     call('PERSIST', key)
   end
   call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
-    'errand_cancel', 'errand_first_start')
+    'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by')
+  if job.errand_expires_at then call('ZREM', keys.EXPIRES, id) end
   call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
   local policy = job.errand_backoff and read_backoff(job.errand_backoff)
   if policy then call('HSET', hash, 'retries_left', policy.retries)

@@ -8,8 +8,9 @@
 --       taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
--- one that its type's rate holds back now (-1: none), and the time in microseconds.
+-- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
+-- include worker/expiry
 
 local at = 6
 local function read()
@@ -39,7 +40,7 @@ local function leave_paused(names, start)
 end
 
 known_types = read()
-local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES) > 0
+local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES, keys.EXPIRES) > 0
 are_held = has_special and call('EXISTS', keys.HELD_TYPES) == 1
 local words = {}
 for i = 1, tonumber(read()) do
@@ -68,11 +69,12 @@ if want > 0 then
   if has_special then
     queues, first = leave_paused(queues, first)
     read_parked()
+    look_at_expiries()
   end
   local served = {unpack(queues)}
   taken = take(want, queues, first, in_turn, executions)
   keep_starts()
-  wait_ms = tell_wait(served)
+  wait_ms = has_expired_many() and 0 or tell_wait(served)
 end
 
 if call('EXISTS', worker_key) == 1 then
@@ -82,4 +84,4 @@ end
 wake_takers()
 finish_step()
 count_ends_of_worker()
-return {answers, taken, aside, wait_ms, clock_us}
+return {answers, taken, aside, wait_ms, clock_us, expired}

@@ -1,0 +1,31 @@
+"""Canceling jobs that have expired, wherever they wait; any number of workers may."""
+
+import time
+
+from errand.worker.records import Records
+from errand.worker.tell import tell_aside, tell_expired
+
+MOST_AT_ONCE = 200  # a script holds up everybody else
+MOST_SEARCHED = 500_000
+ROUND_SECONDS = 0.25  # the supervisor has leases to renew
+
+
+class ExpiredJobs:
+    """Those of all queues."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def run(self) -> None:
+        """Cancel them, for a quarter of a second at most; the rest has its turn later. Raises RedisError."""
+        deadline, first, more = time.monotonic() + ROUND_SECONDS, 0, True
+        counts: dict[tuple[str, str], int] = {}
+        try:
+            while more and time.monotonic() < deadline:
+                more, left, expired, aside = self._records.expire(first, MOST_AT_ONCE, MOST_SEARCHED)
+                first += left
+                tell_aside(aside)
+                for queue, type, count in expired:
+                    counts[queue, type] = counts.get((queue, type), 0) + count
+        finally:
+            tell_expired([(*names, count) for names, count in counts.items()])
