@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from errand.api.http.auth import require_key
 from errand.api.http.head import HeadAsGet
+from errand.api.http.intake import Intake
 from errand.api.http.loopback import LoopbackOnly
 from errand.api.http.openapi import Bodies, build_document
 from errand.api.http.problems import add_handlers
@@ -62,6 +63,7 @@ def build_api(
     )
     app.state.settings = settings
     app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
+    app.state.intake = Intake()
     app.state.road = build_road(connector or UrlConnector(queue.redis_url), queue, types)
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
@@ -98,6 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         chore.cancel()
     await app.state.road.failover.close()
     await app.state.road.watcher.close()
+    app.state.road.bodies.close()
     await app.state.road.redis.aclose()
 
 

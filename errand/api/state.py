@@ -14,10 +14,11 @@ from errand.contract.code import hash_codes
 from errand.contract.job import Job
 from errand.contract.load import list_queues
 from errand.redis.clock import Clock
-from errand.redis.connection import API, LOOK, Connector
-from errand.redis.failover import Failover, renew_async
+from errand.redis.connection import API, BODIES, LOOK, Connector
+from errand.redis.failover import Failover, renew, renew_async
 from errand.redis.server import WriteProbe
 from errand.store.batch import BatchReader
+from errand.store.bodies import BodyStore
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
@@ -64,6 +65,7 @@ class Road:
     queues: Queues
     workers: WorkerReader
     posted: PostedCodes
+    bodies: BodyStore
     held: HeldTypes
 
 
@@ -78,7 +80,8 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     deleter = Deleter(redis, queue, webhooks.values)
     watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue))
     failover = Failover(connector.connect_async(LOOK))
-    failover.leaves += [partial(renew_async, redis), watcher.listen_anew]
+    bodies = BodyStore(connector.connect(BODIES), clock)
+    failover.leaves += [partial(renew_async, redis), watcher.listen_anew, partial(renew, bodies.redis)]
     return Road(
         redis,
         clock,
@@ -99,6 +102,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         queues=Queues(redis, [one.name for one in list_queues(types)], clock),
         workers=WorkerReader(redis, clock),
         posted=PostedCodes(redis, hash_codes(types)),
+        bodies=bodies,
         held=HeldTypes(redis),
     )
 

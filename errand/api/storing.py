@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from errand.api.http.deadline import redis_deadline
+from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import HEADER, REPLAYED, refuse_reuse
-from errand.api.http.problems import refuse_input
+from errand.api.http.problems import Problem, refuse_input
 from errand.api.state import Road
 from errand.redis import keys
+from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError, restore_jobs
 
@@ -18,12 +19,13 @@ async def store_once(
     build: Callable[[datetime], Sequence[NewJob]],
     claim: Claim | None,
     batch_type: str | None = None,
+    holder: str | None = None,
 ) -> tuple[Sequence[NewJob], list[str], dict[str, str]]:
     """Store the jobs, or find those that the first request under the claim's key stored.
 
     `id` is the job's, or the batch's where there is a `batch_type`; `build` returns the jobs for the time at which they
-    are stored. Returns them, their statuses as first answered, and the answer's further headers. Raises Problem (422,
-    503).
+    are stored; `holder` holds what of their payloads lies outside. Returns them, their statuses as first answered, and
+    the answer's further headers. Raises Problem (422, 503).
     """
     kind, batch = ("batch", (id, batch_type)) if batch_type else ("job", None)
     detail = f"Redis did not answer; the {kind} may have been stored, under this id"
@@ -33,7 +35,7 @@ async def store_once(
         async with redis_deadline(detail, id=id):
             await road.enqueuer.memory.check()  # which sets the clock
             jobs = build(road.clock.moment())
-            return jobs, await road.enqueuer.store(jobs, batch, claim), {}
+            return jobs, await road.enqueuer.store(jobs, batch, claim, holder), {}
     except UnknownParentError as error:
         fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}
         raise refuse_input([fault], in_body=False) from None
@@ -43,6 +45,9 @@ async def store_once(
             "msg": f"job {error} has {keys.DEPENDENTS_LIMIT:,} dependents, the most there may be",
         }
         raise refuse_input([fault], in_body=False) from None
+    except BodiesGoneError:
+        detail = "A part of the body was gone from Redis before the job was stored. Nothing was stored; try again"
+        raise Problem(503, "body-gone", detail, RETRY_AFTER) from None
     except StoredBeforeError as error:
         stored = error.stored
     if claim and claim.fingerprint != stored.fingerprint:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ParamSpec
 from fastapi import Depends, Request
 
 from errand.api.http.deadline import redis_deadline
+from errand.api.posting import put_large
 from errand.api.state import get_road
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
@@ -35,9 +36,10 @@ async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
     tasks = DurableTasks()
     yield tasks
     if tasks.jobs:
-        ids = [job.id for job in tasks.jobs]
+        road, ids = get_road(request), [job.id for job in tasks.jobs]
+        jobs, holder = await put_large(request, tasks.jobs)
         async with redis_deadline("Redis did not answer; the jobs may have been stored, under these ids", jobs=ids):
-            await get_road(request).enqueuer.store(tasks.jobs)
+            await road.enqueuer.store(jobs, holder=holder)
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.

@@ -13,6 +13,7 @@ from errand.mail.ledger import Delivery
 from errand.mail.message import Address, Message, Text
 from errand.mail.retry import read_retry, read_service
 from errand.mail.settings import MailSettings, read_mail_settings
+from errand.mail.size import read_mail_max_bytes
 from errand.mail.smtp_transport import find_transport
 from errand.mail.transport import Envelope
 
@@ -26,6 +27,7 @@ __all__ = ["Address", "Message", "Text", "run"]
     service=read_service,
     settings=MailSettings,
     expires="end",
+    max_bytes=read_mail_max_bytes,
     example={"to": "ada@example.com", "subject": "Hello", "text": "It works."},
 )
 def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:

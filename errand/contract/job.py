@@ -12,22 +12,33 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from pydantic_settings import BaseSettings
 
-from errand.contract.attempt import Attempt, current_attempt
+from errand.contract.attempt import Attempt, current_attempt, current_job
+from errand.contract.bodies import MARK, Fetch, build_fetch, list_bodies
 from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.enqueue import enqueue
-from errand.contract.errors import ContractError, ExpiredError, PermanentError, ResultError, UnfinishedError, holds
+from errand.contract.errors import (
+    ContractError,
+    ExpiredError,
+    OutsideJobError,
+    PermanentError,
+    ResultError,
+    UnfinishedError,
+    holds,
+)
 from errand.contract.payload import Payload, read_payload, tell_faults
 from errand.contract.process import OneProcess
-from errand.contract.progress import LiveProgress
+from errand.contract.progress import LiveProgress, Progress
 from errand.contract.queue import DEFAULT, Queue
 from errand.contract.rate import Rate, read_rate
 from errand.contract.retry import Backoff
+from errand.contract.room import room
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 RESULT_LIMIT_BYTES = 64 * 1024
 Expires = Literal["start", "end"]
+BODY_LIMIT_BYTES = 1024 * 1024
 # Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
@@ -47,6 +58,7 @@ class Options:
     rate: str | None
     service: Callable[[], str] | None = None
     expires: Expires = "start"
+    max_bytes: int | Callable[[], int] = BODY_LIMIT_BYTES
 
 
 class Job(Generic[P, R]):
@@ -83,6 +95,12 @@ class Job(Generic[P, R]):
     def retry(self, retry: Backoff | Callable[[], Backoff]) -> None:
         self._retry = retry
 
+    @property
+    def max_bytes(self) -> int:
+        """How large the body of a request may be that posts it; a function is asked anew."""
+        most = self._options.max_bytes
+        return most() if callable(most) else most
+
     def adopt(self, module: str) -> "Job[P, R]":
         """Return this job as the one of another job file: `run = log.run.adopt(__name__)` is all of jobs/log.py."""
         return Job(self.function, module, self._options)
@@ -103,10 +121,8 @@ class Job(Generic[P, R]):
         try:
             if too_late:
                 raise ExpiredError(too_late)
-            arguments = self.payload.load(stored)
-            if self.payload.progress:
-                arguments[self.payload.progress] = progress
-            kept = self._dump(self._call(arguments, attempt))
+            run = self._run_large if MARK in stored else self._run
+            kept = run(stored, attempt, progress)
             progress.flush()
             attempt.succeed()
         except BaseException as error:
@@ -114,6 +130,20 @@ class Job(Generic[P, R]):
             attempt.fail(error, permanent=holds(error, PermanentError))
             raise
         return kept
+
+    def _run(self, stored: dict[str, Any], attempt: Attempt, progress: Progress, fetch: Fetch | None = None) -> Any:
+        arguments = self.payload.load(stored, fetch)
+        if self.payload.progress:
+            arguments[self.payload.progress] = progress
+        return self._dump(self._call(arguments, attempt))
+
+    def _run_large(self, stored: dict[str, Any], attempt: Attempt, progress: Progress) -> Any:
+        """Do as `_run` does with what lies outside the job, as soon as this process has room for it."""
+        current = current_job()
+        if current is None:
+            raise OutsideJobError(f"{self.path} has a payload that lies outside its job, and found no job here")
+        with room.take(sum(size for _, size in list_bodies(stored))):
+            return self._run(stored, attempt, progress, build_fetch(current.connection))
 
     def _call(self, arguments: dict[str, Any], attempt: Attempt) -> Any:
         """Return what `run` does, or what it has done in part where no try is left for the rest."""
@@ -150,6 +180,8 @@ class Job(Generic[P, R]):
             raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
         if self.expires not in get_args(Expires):
             raise ContractError(f"{self.where}: expires is {self.expires!r}; give 'start' or 'end'")
+        if not callable(self._options.max_bytes) and self._options.max_bytes < 1:
+            raise ContractError(f"{self.where}: max_bytes is {self._options.max_bytes}; give at least 1")
         if self.retry.hours is not None and not 0 < self.retry.hours < math.inf:
             raise ContractError(f"{self.where}: Backoff(hours={self.retry.hours}); give more than 0")
         if self.retry.retries < 0:
@@ -215,6 +247,7 @@ def job(
     rate: str | None = None,
     service: Callable[[], str] | None = None,
     expires: Expires = "start",
+    max_bytes: int | Callable[[], int] = BODY_LIMIT_BYTES,
 ) -> Callable[[Callable[P, R]], Job[P, R]]:
     """Make a function named `run` a job.
 
@@ -225,13 +258,16 @@ def job(
     "14/s", "100/m", "1000/h", all workers together. `service` returns what the jobs work with, URL and credentials
     (only a hash of it leaves the process): after a ServiceDownError the type is held for workers with the same one.
     `expires` is what a job with `expires_in_seconds` must have done by then, else it is canceled: start, or end.
+    `max_bytes` is how large a request's body may be, of one job or of a batch.
     Raises ContractError where the function can't be one.
     """
 
     if misplaced is not None:
         module = getattr(misplaced, "__module__", "")
         raise ContractError(f"{module.replace('.', '/')}.py: @job lacks its parentheses; write @job()")
-    options = Options(queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate, service, expires)
+    options = Options(
+        queue, timeout_seconds, retry, settings, example, isolate, cron, timezone, rate, service, expires, max_bytes
+    )
 
     def decorate(function: Callable[P, R]) -> Job[P, R]:
         return Job(function, function.__module__, options)

@@ -11,6 +11,7 @@ from typing import Any
 from fast_depends.dependencies import Dependant
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
 
+from errand.contract.bodies import Fetch, put_together, take_apart
 from errand.contract.errors import ContractError, InvalidPayloadError, NotFiniteError
 from errand.contract.progress import Progress
 
@@ -44,19 +45,41 @@ class Payload:
 
         A model that has a method `to_stored` is stored as the one which that returns.
         """
-        if to_stored := getattr(type(model), "to_stored", None):
-            model = to_stored(model)
-        fields = model.model_dump(mode="json", **_DUMP)
-        try:
-            json.dumps(fields, allow_nan=False)  # pydantic's JsonValue lets these numbers in, and 1e999 is one of them
-        except ValueError:
-            raise NotFiniteError("a number is infinite or none at all (NaN), which JSON can't hold") from None
-        return {self.whole: fields} if self.whole else fields
+        return self.dump_measured(model)[0]
 
-    def load(self, stored: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments for `run`. Raises InvalidPayloadError, which names each field that does not fit."""
+    def dump_measured(self, model: BaseModel) -> tuple[dict[str, Any], int]:
+        """Return a payload as `dump` does, and how many characters its JSON has, in ASCII."""
+        fields = _dump_fields(model)
         try:
-            model = self._read(stored.get(self.whole) if self.whole else stored)
+            # pydantic's JsonValue lets these numbers in, and 1e999 is one of them
+            size = len(json.dumps(fields, allow_nan=False))
+        except ValueError:
+            raise NotFiniteError(_NOT_FINITE) from None
+        return {self.whole: fields} if self.whole else fields, size
+
+    def dump_apart(self, model: BaseModel) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return a validated payload as stored, without what is too large, and that by its SHA-256.
+
+        Raises NotFiniteError.
+        """
+        fields = _dump_fields(model)
+        try:
+            return take_apart({self.whole: fields} if self.whole else fields, self.whole)
+        except ValueError:
+            raise NotFiniteError(_NOT_FINITE) from None
+
+    def load(self, stored: dict[str, Any], fetch: Fetch | None = None) -> dict[str, Any]:
+        """Return the arguments for `run`; `fetch` reads what of them lies outside, where something does.
+
+        Raises InvalidPayloadError, which names each field that does not fit, and BodyGoneError.
+        """
+        text: str | bytes
+        if fetch is None:
+            text = json.dumps(stored.get(self.whole) if self.whole else stored)
+        else:
+            text = put_together(stored, self.whole, fetch)
+        try:
+            model = self.model.model_validate_json(text, **_LOAD)
         except ValidationError as error:
             refusal = InvalidPayloadError(f"the stored payload does not fit this job any more: {tell_faults(error)}")
             refusal.is_stored = True
@@ -67,6 +90,12 @@ class Payload:
 
     def _read(self, stored: Any) -> BaseModel:
         return self.model.model_validate_json(json.dumps(stored), **_LOAD)
+
+
+def _dump_fields(model: BaseModel) -> dict[str, Any]:
+    if to_stored := getattr(type(model), "to_stored", None):
+        model = to_stored(model)
+    return model.model_dump(mode="json", **_DUMP)
 
 
 def tell_faults(error: ValidationError) -> str:
@@ -150,6 +179,8 @@ def _build_model(parameters: dict[str, inspect.Parameter], where: str) -> tuple[
         warnings.simplefilter("ignore", UserWarning)  # a parameter may be called like one of BaseModel's own attributes
         return create_model(f"{title}Payload", __config__=_CONFIG, **fields), None
 
+
+_NOT_FINITE = "a number is infinite or none at all (NaN), which JSON can't hold"
 
 # What fast-depends passes beside the arguments of the function that it calls.
 _RESERVED = {"stack", "nested", "cache_dependencies"}

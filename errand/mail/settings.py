@@ -11,12 +11,12 @@ from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
 from errand.mail.retry import TRY_HOURS
 from errand.mail.senders import is_allowed, read_senders, tell_refusal
 from errand.mail.server import read_server
+from errand.mail.size import MailSize
 from errand.mail.smtp import Connection
 from errand.mail.templates import list_templates
-from errand.redis.settings import Settings
 
 
-class MailSettings(Settings):
+class MailSettings(MailSize):
     """The mail server and the sender."""
 
     smtp_url: str = Field(alias="SMTP_URL", repr=False, examples=["smtp://user:password@host:587?starttls=require"])

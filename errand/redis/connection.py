@@ -54,6 +54,7 @@ class Limits:
 # A request is given up after API_SECONDS; a kept connection that turns out to be dead costs it one retry, which every
 # script of ours allows.
 API = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS, retries=1)
+BODIES = Limits(keys.WORKER_ANSWER_SECONDS, keys.API_CONNECT_SECONDS, retries=1)  # some megabytes at once
 WORKER = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS)
 LOOK = Limits(keys.API_ANSWER_SECONDS, keys.API_CONNECT_SECONDS)  # no retries: a broken connection must be noticed
 DASHBOARD = Limits(5.0, 2.0)  # rq-dashboard reads whole lists, in threads of its own

@@ -54,6 +54,9 @@ IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
 DELETED = "errand:deleted:"  # string, by the token of a call
 MAIL = "errand:mail:"  # hash, by job: what is known of its e-mail
 PROBE = "errand:probe"  # a key that is never there and a channel nobody hears: whether writes are taken
+BODY = "errand:body:"  # string, by its SHA-256: a JSON value of payloads, which lies outside their jobs
+BODIES = "errand:bodies"  # hash: by SHA-256 how many bytes each body has, and all of them together as `total`
+BODY_HOLDS = "errand:body-holds"  # sorted set of sha256:holder, all of score 0, so in their own order
 SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
 
 # Ours: queues
@@ -93,6 +96,9 @@ NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_e
 DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
 LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
 CODE_LENGTH = 12  # of the hash of a type's code, and of what it works with
+BODY_BYTES = 64 * 1024  # what of a payload is larger lies outside the job
+BODY_SHARE = 0.25  # of maxmemory, for all bodies together
+BODY_REQUEST_SECONDS = 300  # so long a request may hold bodies before its job is stored
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.

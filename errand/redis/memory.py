@@ -45,6 +45,11 @@ class MemoryGuard:
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
+    @property
+    def limit_bytes(self) -> int:
+        """The server's maxmemory as it was last read, 0 where it has none."""
+        return self._memory.limit
+
     async def check(self) -> None:
         """Raise FullRedisError when the server is nearly full, RedisError where it does not tell.
 

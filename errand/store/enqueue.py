@@ -9,6 +9,7 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.flights import Flights
 from errand.redis.memory import MemoryGuard
+from errand.store.bodies import BodiesGoneError
 from errand.store.fields import CallBuilder
 from errand.store.idempotency import Claim, StoredBeforeError, read_record
 from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError
@@ -30,23 +31,31 @@ class Enqueuer:
         self._flights = Flights(redis, "store/enqueue")
 
     async def store(
-        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
+        self,
+        jobs: Sequence[NewJob],
+        batch: tuple[str, str] | None = None,
+        claim: Claim | None = None,
+        holder: str | None = None,
     ) -> list[str]:
         """Store all of the jobs or none; return their statuses. `batch` is an id and a type.
 
+        `holder` holds what of their payloads lies outside, until the jobs do, or until nothing is stored.
+
         Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
         Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError,
-        TooManyDependentsError and StoredBeforeError.
+        TooManyDependentsError, StoredBeforeError and BodiesGoneError.
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
-        answer = await self._flights.call(*self.builder.build(jobs, batch, claim))
+        answer = await self._flights.call(*self.builder.build(jobs, batch, claim, holder))
         if isinstance(answer, bytes):
             return answer.decode().split(" ")
         if answer[0] == -1:
             raise UnknownParentError(answer[1].decode())
         if answer[0] == -3:
             raise TooManyDependentsError(answer[1].decode())
+        if answer[0] == -4:
+            raise BodiesGoneError(answer[1].decode())
         stored = read_record(answer[1])
         if stored.id != id:
             raise StoredBeforeError(stored)

@@ -19,6 +19,7 @@ from errand.contract.expiry import write_expiry
 from errand.contract.job import Job
 from errand.redis import keys
 from errand.redis.clock import Clock
+from errand.store.bodies import describe_bodies
 from errand.store.idempotency import Claim
 from errand.store.new_job import NewJob
 from errand.store.settings import LifetimeSettings
@@ -37,15 +38,22 @@ class CallBuilder:
         self._plain = {job.type: json.dumps(self._describe(NewJob(job, {}), None)) for job in types.values()}
 
     def build(
-        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None = None, claim: Claim | None = None
+        self,
+        jobs: Sequence[NewJob],
+        batch: tuple[str, str] | None = None,
+        claim: Claim | None = None,
+        holder: str | None = None,
     ) -> tuple[list[str], list[str | bytes | int]]:
-        """Return the script's keys and arguments for a call that stores all of the jobs or none, from now on."""
+        """Return the script's keys and arguments for a call that stores all of the jobs or none, from now on.
+
+        `holder` holds what of their payloads lies outside.
+        """
         record = keys.BATCH + batch[0] if batch else keys.QUEUES
         names = [keys.QUEUES, record, claim.record if claim else keys.QUEUES]
-        return names + [keys.JOB + job.id for job in jobs], self._build_args(jobs, batch, claim)
+        return names + [keys.JOB + job.id for job in jobs], self._build_args(jobs, batch, claim, holder)
 
     def _build_args(
-        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None
+        self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None, holder: str | None
     ) -> list[str | bytes | int]:
         now = self.clock.moment()
         seconds = max((job.run_at.timestamp() - now.timestamp() for job in jobs if job.run_at), default=0)
@@ -56,6 +64,8 @@ class CallBuilder:
             more["batch"] += ["webhook", jobs[0].webhook] if jobs[0].webhook else []
         if claim:
             more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at or now, jobs[0].due_at)
+        if holder:
+            more["bodies"] = describe_bodies(jobs, holder)
         args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]
         for _, alike in groupby(jobs, NewJob.tell_shared):
             group = list(alike)

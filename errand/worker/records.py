@@ -3,13 +3,15 @@
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from redis import Redis
+from redis import Redis, RedisError
 from rq.utils import as_text
 
+from errand.contract.bodies import MARK_BYTES
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
@@ -81,6 +83,7 @@ class Records:
         steps = ("turn", "recover", "release", "orphans", "expire")
         scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
         self._turn, self._recover, self._release, self._orphans, self._expire = scripts
+        self._let_go = redis.register_script(read_script("bodies/release"))
 
     def turn(
         self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
@@ -99,6 +102,7 @@ class Records:
         args += [*served.names, *executions, *served.rates]
         answers, tasks, aside, wait_ms, at_us, expired = self._turn(args=args)
         self.clock.note(at_us, asked_at)
+        self._release_bodies(words, answers)
         return Turn(
             [answer.decode() for answer in answers],
             [_read_task(fields, now, asked_at) for fields in tasks],
@@ -106,6 +110,14 @@ class Records:
             None if wait_ms < 0 else wait_ms / 1000,
             _read_expired(expired),
         )
+
+    def _release_bodies(self, words: Sequence[Word], answers: Sequence[bytes]) -> None:
+        """Let jobs that have finished go of what lies outside of them; where it can't be now, maintenance does it."""
+        ended = zip(words, answers, strict=True)
+        ids = [word.task.id for word, answer in ended if answer == b"finished" and MARK_BYTES in word.task.data]
+        if ids:
+            with suppress(RedisError):
+                self._let_go(args=ids)
 
     def hold(self) -> tuple[bool, dict[str, float]]:
         """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""

@@ -38,6 +38,7 @@ from errand.worker.execution import Queues, Task
 from errand.worker.handlers import Handlers
 from errand.worker.logs import WORKER as WORKER_LOG
 from errand.worker.logs import share_log_of_rq
+from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.orphans import Strays
@@ -94,6 +95,7 @@ class ErrandWorker(Worker):
         self._strays, self._expired = Strays(records, self.queue_names()), ExpiredJobs(records)
         self._sweep = Sweep(self.connection)
         self._parked = ParkedJobs(self.connection)
+        self._bodies = Bodies(self.connection)
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
         self._registries = Registries(self, self._clock)
 
@@ -198,6 +200,7 @@ class ErrandWorker(Worker):
         self._schedules.run()
         self._sweep.run()
         self._parked.run()
+        self._bodies.run()
         try:
             self._registries.run()
         except RedisError:

@@ -14,15 +14,48 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[M], limit_bytes: int = BODY_LIMIT_BYTES) -> M:
-    """Return the body as `model`; an empty one means {}. Raises Problem (413, 415, 422).
+    """Return the body as `model`; an empty one means {}. Raises Problem (413, 415, 422)."""
+    incoming = Incoming(request, limit_bytes)
+    return await parse_beside(await incoming.read(limit_bytes), model)
 
-    What the headers say of it is looked at first, before a client that `Expect`s it is told to go on.
+
+class Incoming:
+    """A request's body as it comes, `limit_bytes` at most.
+
+    What the headers say of it is looked at first, before a client that `Expect`s it is told to go on. Raises Problem
+    (413, 415).
     """
-    media_type = _check_headers(request, limit_bytes)
-    body = await _read_bytes(request, limit_bytes)
-    if body and not media_type:
-        raise _refuse_type(media_type)
-    return await parse_beside(body, model)
+
+    def __init__(self, request: Request, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._media_type, self.size_bytes = _check_headers(request, limit_bytes)
+        self._stream = request.stream()
+        self._come_bytes = 0
+
+    async def read(self, enough_bytes: int) -> bytes:
+        """Return what has come as soon as that is more than `enough_bytes`, or all of it. Raises Problem (413, 415)."""
+        chunks: list[bytes] = []
+        async for chunk in self._stream:
+            self._count(chunk)
+            chunks.append(chunk)
+            if self._come_bytes > enough_bytes:
+                break
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def read_rest(self, before: bytes) -> bytearray:
+        """Return all of it, which began with `before`, in one piece of memory. Raises Problem (413, 415)."""
+        whole = bytearray(before)
+        async for chunk in self._stream:
+            self._count(chunk)
+            whole += chunk
+        return whole
+
+    def _count(self, chunk: bytes) -> None:
+        self._come_bytes += len(chunk)
+        if self._come_bytes > self._limit_bytes:
+            raise _refuse_size(self._limit_bytes)
+        if chunk and not self._media_type:
+            raise _refuse_type("")
 
 
 async def parse_beside(body: bytes, model: type[M]) -> M:
@@ -34,7 +67,7 @@ async def parse_beside(body: bytes, model: type[M]) -> M:
     return await asyncio.to_thread(parse, body, model) if is_slow and is_slow(body) else parse(body, model)
 
 
-def parse(body: bytes, model: type[M]) -> M:
+def parse(body: bytes | bytearray, model: type[M]) -> M:
     """Return a body as `model`. Raises Problem (415, 422)."""
     if body.startswith(BOM):  # RFC 8259, section 8.1: a parser may ignore it
         body = body[len(BOM) :]
@@ -47,21 +80,21 @@ def parse(body: bytes, model: type[M]) -> M:
         raise refuse_input(error.errors(include_url=False, include_input=False), in_body=True) from None
 
 
-def _check_headers(request: Request, limit_bytes: int) -> str:
-    """Return the media type, '' where none is given."""
-    media_type, size_bytes = "", 0
+def _check_headers(request: Request, limit_bytes: int) -> tuple[str, int | None]:
+    """Return the media type, '' where none is given, and how many bytes there are to be, None where that isn't said."""
+    media_type, size_bytes = "", None
     for name, value in request.scope["headers"]:
         if name == b"content-type":
             media_type = value.decode("latin-1").partition(";")[0].strip().lower()
         elif name == b"content-length":
-            size_bytes = int(value) if value.isdigit() else 0
+            size_bytes = int(value) if value.isdigit() else None
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise _refuse_encoding(value.decode("latin-1"))
     if media_type not in ("application/json", ""):
         raise _refuse_type(media_type)
-    if size_bytes > limit_bytes:
+    if size_bytes is not None and size_bytes > limit_bytes:
         raise _refuse_size(limit_bytes)
-    return media_type
+    return media_type, size_bytes
 
 
 def _refuse_encoding(encoding: str) -> Problem:
@@ -76,13 +109,3 @@ def _refuse_type(media_type: str) -> Problem:
 
 def _refuse_size(limit_bytes: int) -> Problem:
     return Problem(413, "too-large", f"The body is larger than {limit_bytes:,} bytes", {"Connection": "close"})
-
-
-async def _read_bytes(request: Request, limit_bytes: int) -> bytes:
-    chunks, size_bytes = [], 0
-    async for chunk in request.stream():
-        size_bytes += len(chunk)
-        if size_bytes > limit_bytes:
-            raise _refuse_size(limit_bytes)
-        chunks.append(chunk)
-    return b"".join(chunks)

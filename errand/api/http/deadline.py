@@ -21,14 +21,17 @@ AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError)
 
 @asynccontextmanager
 async def redis_deadline(
-    detail: str = "Redis can't be reached at the moment; try again", **extra: Any
+    detail: str = "Redis can't be reached at the moment; try again",
+    *,
+    seconds: float | None = keys.API_SECONDS,
+    **extra: Any,
 ) -> AsyncIterator[None]:
-    """Bound the Redis calls inside the block.
+    """Bound the Redis calls inside the block, `seconds` None: by nothing but their own limits.
 
     Raises Problem 503: with `detail` and `extra` members where Redis is away, with what is to be done where it refuses.
     """
     try:
-        async with asyncio.timeout(keys.API_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except FullRedisError as error:
         logger.warning("Redis is nearly full: %s", error)

@@ -45,14 +45,27 @@ _BARE = re.compile(r"[!#-~][!-~]*")
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
 
 
+Named = tuple[str, str]  # whose key it is, and the key
+
+
 async def read_claim(request: Request, body: BaseModel) -> Claim | None:
     """Return the claim of a request with a validated `body`, None without the header. Raises Problem 422."""
+    named = await read_key(request)
+    return named and claim_with(request, body, named)
+
+
+async def read_key(request: Request) -> Named | None:
+    """Return the caller and the key of a request, None without the header. Raises Problem 422."""
     if HEADER not in request.headers:
         return None
     key = _parse(request.headers.getlist(HEADER))
     keyed = request.app.state.settings.hashes
-    caller = await require_key(request) if keyed else ""
-    return Claim(caller, key, _compute_fingerprint(request, body))
+    return await require_key(request) if keyed else "", key
+
+
+def claim_with(request: Request, body: BaseModel, named: Named) -> Claim:
+    """Return what a caller claims under a key: a request with that validated `body`."""
+    return Claim(*named, _compute_fingerprint(request, body))
 
 
 def _parse(values: list[str]) -> str:

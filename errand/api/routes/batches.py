@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_json
 
 from errand.api.http import conditional
-from errand.api.http.body import read_body
 from errand.api.http.deadline import redis_deadline
-from errand.api.http.idempotency import DESCRIPTION, read_claim
+from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.problems import refuse_input
 from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
+from errand.api.posting import read_posted
 from errand.api.routes.jobs import Given, unknown_type
 from errand.api.state import check_id, get_road, missing
 from errand.api.storing import store_once
@@ -69,15 +69,18 @@ def _build_model(job: Job[..., Any]) -> type[BaseModel]:
 
 def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[..., Awaitable[Response]]:
     async def enqueue_batch(request: Request, options: Given = PLAIN) -> Response:
-        body: Any = await read_body(request, model)
-        _check_links(body.items, options)
-        batch = str(uuid4())
+        def take_items(body: Any) -> list[BaseModel]:
+            _check_links(body.items, options)
+            items: list[BaseModel] = body.items
+            return items
+
+        posted, batch = await read_posted(request, job, model, take_items), str(uuid4())
 
         def build(now: datetime) -> list[NewJob]:
-            return _build_jobs(job, body.items, batch, options.give(now))
+            return _build_jobs(job, posted.payloads, batch, options.give(now))
 
-        claim = await read_claim(request, body)
-        new, statuses, headers = await store_once(get_road(request), batch, build, claim, job.type)
+        road = get_road(request)
+        new, statuses, headers = await store_once(road, batch, build, posted.claim, job.type, posted.holder)
         link = batch_link(id := str(new[0].batch))
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
         answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
@@ -94,11 +97,13 @@ def _check_links(items: list[BaseModel], options: Options) -> None:
         raise refuse_input([{"loc": ("after",), "msg": detail}], in_body=False)
 
 
-def _build_jobs(job: Job[..., Any], items: list[BaseModel], batch: str, given: dict[str, Any]) -> list[NewJob]:
+def _build_jobs(
+    job: Job[..., Any], payloads: Sequence[dict[str, Any]], batch: str, given: dict[str, Any]
+) -> list[NewJob]:
     """Return the jobs of a new batch: they share its time, and their ids follow from its own."""
     return [
-        NewJob(job, job.payload.dump(item), batch=batch, id=id, **given)
-        for id, item in zip(derive_ids(batch, len(items)), items, strict=True)
+        NewJob(job, payload, batch=batch, id=id, **given)
+        for id, payload in zip(derive_ids(batch, len(payloads)), payloads, strict=True)
     ]
 
 

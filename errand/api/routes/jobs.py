@@ -8,15 +8,16 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from errand.api.http import conditional, wait
-from errand.api.http.body import read_body
 from errand.api.http.deadline import redis_deadline
-from errand.api.http.idempotency import DESCRIPTION, read_claim
+from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.problems import Problem
 from errand.api.http.query import PLAIN, Options, read_options
 from errand.api.http.route import DirectRoute
+from errand.api.posting import read_posted
 from errand.api.state import check_id, get_road, missing
 from errand.api.storing import store_once
 from errand.api.views import JobView, job_link, show_job, show_new_job
@@ -68,13 +69,13 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
 
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
     async def enqueue(request: Request, options: Given = PLAIN) -> JSONResponse:
-        body = await read_body(request, job.payload.model)
-        payload, id = job.payload.dump(body), str(uuid4())
+        posted, id = await read_posted(request, job, job.payload.model, _take_one), str(uuid4())
 
         def build(now: datetime) -> list[NewJob]:
-            return [NewJob(job, payload, id=id, **options.give(now))]
+            return [NewJob(job, posted.payloads[0], id=id, **options.give(now))]
 
-        (new,), (status,), headers = await store_once(get_road(request), id, build, await read_claim(request, body))
+        stored = await store_once(get_road(request), id, build, posted.claim, holder=posted.holder)
+        (new,), (status,), headers = stored
         headers = {"Location": job_link(new.id), **headers}
         seconds = wait.read_wait(request)
         waited = None if seconds is None else await wait.wait_for_new(get_road(request), new.id, seconds)
@@ -84,6 +85,10 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         return JSONResponse(show_job(waited), code, headers | wait.tell_applied(seconds))
 
     return enqueue
+
+
+def _take_one(body: BaseModel) -> list[BaseModel]:
+    return [body]
 
 
 async def _refuse_type(request: Request, type: str) -> None:

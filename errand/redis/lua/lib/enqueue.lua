@@ -1,17 +1,18 @@
 -- Storing jobs, with RQ's own fields and keys, all or none, in one step.
 -- gives enqueue
--- include base, clock, events, push, canceled, keep, index, slots
+-- include base, store/bodies, clock, events, push, canceled, keep, index, slots
 
 -- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
 -- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none, for a key
 --       must be one that the server's user may use), then each job's hash
--- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}} or less, then for
---       each group of jobs, alike but for their data: JSON {queue, type, fields: [field, value, …], score: when they are
---       due or none, after: [id, …], on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or
---       none}, created_at, the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
+-- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}, bodies: {holder,
+--       all: [[SHA-256, bytes], …], of: for each job its places in that list}} or less, then for each group of jobs, alike
+--       but for their data: JSON {queue, type, fields: [field, value, …], score: when they are due or none, after: [id, …],
+--       on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
+--       microseconds, how many they are, and for each its data and its retry_intervals or ''
 -- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
--- -2 and the record that is there already under the claim's key, or -3 and the id of a parent that has as many dependents
--- as it may have.
+-- -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many dependents
+-- as it may have, or -4 and the name of a body that is not there. Where it stores nothing, the holder still holds them.
 function enqueue(KEYS, ARGV)
   local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])
   local groups, statuses, at, nth = {}, {}, 5, 4
@@ -92,6 +93,7 @@ function enqueue(KEYS, ARGV)
         fields[size + 1], fields[size + 2] = 'data', data
         if waits ~= '' then fields[size + 3], fields[size + 4] = 'retry_intervals', waits end
         call('HSET', hash, unpack(fields))
+        if more.bodies then hold_bodies(hash, more.bodies.all, more.bodies.of[nth - 4 + i]) end
         place(id, group, status, hash)
         if #group.after > 0 then link(id, group, status) end
         entries[#entries + 1], entries[#entries + 2] = ARGV[group.at + 2], id
@@ -124,7 +126,14 @@ function enqueue(KEYS, ARGV)
     last = last + group.count
   end
 
+  if more.bodies and call('EXISTS', KEYS[4]) == 0 then
+    local lost = find_lost_body(more.bodies.all)
+    if lost then return {-4, lost} end
+  end
   for _, group in ipairs(groups) do store(group) end
+  if more.bodies then
+    for _, body in ipairs(more.bodies.all) do let_go_of_body(body[1], more.bodies.holder) end
+  end
 
   if more.batch and call('EXISTS', KEYS[2]) == 0 then
     for i = nth - #statuses, nth - 1 do

@@ -4,7 +4,7 @@
 -- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they
 --       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
 -- Returns for each job '' (it is deleted), false (it is not there) or why it can't be.
--- include base, clock, time, jobs, slots, batch, dependents, job_keys
+-- include base, store/bodies, clock, time, jobs, slots, batch, dependents, job_keys
 
 local request = cjson.decode(ARGV[1])
 read_time()
@@ -13,12 +13,13 @@ local memory = keys.DELETED .. request.token
 local KEPT_SECONDS = 60
 local ENDED = keys.ENDED
 
-local function take_from_indexes(id, hash, job)
-  local found = call('HMGET', hash, 'description', 'errand_tags', 'dependency_ids', 'group_id')
+local function take_from_others(id, hash, job)
+  local found = call('HMGET', hash, 'description', 'errand_tags', 'dependency_ids', 'group_id', 'errand_bodies')
   pcall_redis('ZREM', keys.INDEX .. job.queue .. ':' .. (found[1] or ''), id)
   for _, tag in ipairs(read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
   for _, parent in ipairs(read_list(found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
   if found[4] and found[4] ~= '' then pcall_redis('SREM', keys.GROUP .. found[4], id) end
+  if found[5] then let_go_of_bodies(id, found[5]) end
   for _, registry in ipairs({keys.FINISHED, keys.FAILED, keys.CANCELED, keys.SCHEDULED, keys.DEFERRED, keys.READY}) do
     call('ZREM', registry .. job.queue, id)
   end
@@ -58,7 +59,7 @@ local function delete(id)
   withdraw(id, job)
   note_in_batch(hash, id, is_over and job.status or '') -- its count outlives it; unended ones count as deleted
   settle_dependents(id, job.status == 'finished' and 'finished' or 'deleted')
-  take_from_indexes(id, hash, job)
+  take_from_others(id, hash, job)
   delete_keys(id, job.queue)
   if job.limit then free_slot(id, job.limit) end
   return ''

@@ -1,7 +1,12 @@
 #!lua
 -- Stores jobs, all or none.
 -- KEYS, ARGV  those of `enqueue` in lib/enqueue.lua
--- Returns what it does.
--- include enqueue
+-- Returns what it does; where nothing is stored, the bodies that a request holds for these jobs go.
+-- include base, store/bodies, enqueue
 
-return enqueue(KEYS, ARGV)
+local answer = enqueue(KEYS, ARGV)
+if type(answer) == 'table' then
+  local bodies = cjson.decode(ARGV[4]).bodies
+  for _, body in ipairs(bodies and bodies.all or {}) do let_go_of_body(body[1], bodies.holder) end
+end
+return answer
