@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from errand.builtin.fetching import LIMIT_BYTES, fetch_attachments
+from errand.builtin.fetching import fetch_attachments
 from errand.contract.attempt import job_id
 from errand.contract.expiry import check_expiry
 from errand.contract.job import job
@@ -46,7 +46,7 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     result = delivery.recall()
     if result is None:
         progress(0, steps, "connecting")
-        whole = fetch_attachments(message, LIMIT_BYTES)
+        whole = fetch_attachments(message, read_mail_max_bytes())
         built, _ = compose(whole, sender, id)
         downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)[0]
         envelope = Envelope(sender.addr_spec, recipients, built, downgrade)

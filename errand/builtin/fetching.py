@@ -7,8 +7,6 @@ from errand.mail.message import Attachment, Message
 from errand.webhook.fetch import UnreadError, fetch
 from errand.webhook.settings import read_webhook_settings
 
-LIMIT_BYTES = 10 * 1024 * 1024  # of an e-mail's files, read and given
-
 
 def fetch_attachments(message: Message, limit_bytes: int) -> Message:
     """Return the message with all its files in it; `limit_bytes` is for all of them together.

@@ -8,6 +8,7 @@ import pytest
 from errand.mail.smtp import CHUNK_BYTES, stuff
 from errand.mail.smtp_transport import NO_UTF8, SmtpTransport
 from errand.mail.transport import Envelope, Outcome, Outcomes, RefusedError
+from jobs import email
 from tests.mail.raw_smtp import RawServer
 
 ADA, BO = "ada@example.com", "bö@example.com"
@@ -109,3 +110,13 @@ def test_a_large_message_arrives_whole(raw: RawServer) -> None:
     (seen,) = raw.messages
     assert len(seen) == len(message) + 1
     assert seen.replace("\r\n..x", "\r\n.x", 1).encode() == message
+
+
+def test_the_job_writes_a_head_in_ascii_for_a_server_that_takes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer() as server:
+        monkeypatch.setenv("SMTP_URL", server.url)
+        monkeypatch.setenv("MAIL_FROM", "errand@example.com")
+        email.run(email.Message(to=[ADA, f"Bö <{BO}>"], subject="Hello", text="It works."))
+    (mail,) = server.messages
+    assert mail.isascii()
+    assert f"To: {ADA}, =?utf-8?b?QsO2?= :;" in mail
