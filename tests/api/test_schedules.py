@@ -70,7 +70,7 @@ def test_put_again_is_a_200_and_replaces_it(client: TestClient) -> None:
         ({"catch_up": "some"}, "#/catch_up", "Input should be 'none', 'last' or 'all'"),
         ({"overlap": "replace"}, "#/overlap", "Input should be 'skip' or 'queue'"),
         ({"type": "sms"}, "#/type", "there is no job type 'sms'; there are "),
-        ({"payload": {"txt": "x"}}, "#/payload/text", "Field required"),
+        ({"payload": {"txt": "x"}}, "#/payload/lines", "give text or lines, one of them"),
         ({"payload": {"txt": "x"}}, "#/payload/txt", "Extra inputs are not permitted"),
         ({"payload": 7}, "#/payload", "Input should be an object"),
         ({"colour": "red"}, "#/colour", "Extra inputs are not permitted"),
