@@ -170,7 +170,7 @@ def build_late(expires_at: float | None) -> tuple[Word, BaseException | None]:
         def perform(self) -> Any:
             check_expiry()
 
-    task = Task("job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic(), expires_at)
+    task = Task("job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic(), expires_at=expires_at)
     attempt = LiveAttempt(lambda text: None, task.now, expires_at=expires_at)
     return Context().run(perform, task, Asking, Redis(), attempt)
 
