@@ -69,18 +69,25 @@ def snapshot(redis: Redis) -> dict[str, Any]:
 
 def enqueue_by_rq(redis: Redis, job: Job[..., Any], payload: dict[str, Any], id: str, **options: Any) -> RQJob:
     """Store a job as somebody with RQ alone would."""
-    waits = job.retry.draw_seconds()
-    return Queue(job.queue.name, connection=redis, serializer="json").enqueue_call(
+    stored = Queue(job.queue.name, connection=redis, serializer="json").enqueue_call(
         job.path,
         kwargs=payload,
         timeout=job.timeout_seconds,
         result_ttl=24 * 3600,
         failure_ttl=30 * 24 * 3600,
         description=job.type,
-        retry=Retry(len(waits), waits),
+        retry=Retry(job.retry.retries, job.retry.draw_seconds()),
         job_id=id,
         **options,
     )
+    keep_policy(redis, job, stored)
+    return stored
+
+
+def keep_policy(redis: Redis, job: Job[..., Any], stored: RQJob) -> None:
+    """Give a job that RQ has stored the field of ours for which RQ has none."""
+    if job.retry.policy:
+        redis.hset(stored.key, "errand_backoff", job.retry.policy)
 
 
 @pytest.fixture
@@ -115,8 +122,7 @@ def test_a_delayed_job_is_field_by_field_what_enqueue_at_writes(redis: Redis, us
     use(lambda enqueuer: enqueuer.store([new]))
     ours = snapshot(redis)
     job = TYPES["log"]
-    waits = job.retry.draw_seconds()
-    Queue("log", connection=redis, serializer="json").enqueue_at(
+    stored = Queue("log", connection=redis, serializer="json").enqueue_at(
         run_at,
         job.path,
         kwargs={"text": "later"},
@@ -124,9 +130,10 @@ def test_a_delayed_job_is_field_by_field_what_enqueue_at_writes(redis: Redis, us
         result_ttl=24 * 3600,
         failure_ttl=30 * 24 * 3600,
         description="log",
-        retry=Retry(len(waits), waits),
+        retry=Retry(job.retry.retries, job.retry.draw_seconds()),
         job_id=new.id,
     )
+    keep_policy(redis, job, stored)
     assert ours == snapshot(redis)
 
 
@@ -219,4 +226,4 @@ def test_rq_reads_what_was_stored(redis: Redis, use: Use) -> None:
     new = NewJob(TYPES["email"], EMAIL)
     use(lambda enqueuer: enqueuer.store([new]))
     job = RQJob.fetch(new.id, connection=redis, serializer="json")
-    assert (job.func_name, job.kwargs, job.timeout, job.retries_left) == ("jobs.email.run.perform", EMAIL, 300, 7)
+    assert (job.func_name, job.kwargs, job.timeout, job.retries_left) == ("jobs.email.run.perform", EMAIL, 300, 115)
