@@ -29,10 +29,11 @@ class Requeuer:
     async def requeue(self, id: str) -> bool:
         """Queue a failed, stopped or canceled job again; return whether there is one of this id.
 
+        Or one that has finished with a part of its work undone (UnfinishedError), which it then tries again.
         One whose parent has not ended is deferred until then. Raises RequeueRefusedError, FullRedisError, RedisError.
         """
         await self._memory.check()
-        (outcome,) = await self._call([id], keys.ENDED_BADLY)
+        (outcome,) = await self._script(args=build_args([id], keys.ENDED_BADLY, undone=True))
         if outcome:
             raise RequeueRefusedError(outcome.decode(errors="replace"))
         return outcome is not None
@@ -71,15 +72,21 @@ class Requeuer:
 
 
 def build_args(
-    ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None
+    ids: Sequence[str | bytes],
+    statuses: Sequence[str],
+    registry: str | None = None,
+    token: str | None = None,
+    undone: bool = False,
 ) -> list[str | bytes]:
     """Return the arguments of the script for jobs that have one of `statuses`, and are in `registry` where it is given.
 
+    Those that have finished with a part of their work `undone` are queued too, where that is said.
     It answers for each job b'' (queued again), None (not there) or why it can't be.
     """
     request: dict[str, Any] = {
         "statuses": dict.fromkeys(statuses, True),
         "token": token or str(uuid4()),
+        "undone": undone,
     }
     if registry:
         request["registry"] = registry

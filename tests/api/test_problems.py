@@ -70,7 +70,10 @@ def test_the_json_type_may_have_parameters(client: TestClient) -> None:
 
 def test_an_empty_body_means_an_empty_object(client: TestClient) -> None:
     answer = post(client, b"", None)
-    assert (answer.status_code, answer.json()["errors"]) == (422, [{"pointer": "#/lines", "detail": "give text or lines, one of them"}])
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"pointer": "#/lines", "detail": "give text or lines, one of them"}],
+    )
 
 
 @pytest.mark.parametrize(

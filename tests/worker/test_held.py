@@ -10,6 +10,9 @@ from redis import Redis
 from rq import Queue, Retry
 
 from errand import Backoff, ServiceDownError, UnfinishedError, job
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+from errand.store.requeue import build_args
 from errand.store.settings import QueueSettings
 from errand.worker.execution import Task, Word
 from errand.worker.maintenance.parked import ParkedJobs
@@ -248,7 +251,7 @@ def test_it_finishes_with_what_is_done_where_no_try_is_left(redis: Redis, queue:
     drain(redis, [run])
     assert held.get_status(refresh=True) == "finished"
     assert held.return_value(refresh=True) == {"got": 1}
-    assert read(redis, held.id, "errand_error", "errand_partial") == [None, None]
+    assert read(redis, held.id, "errand_error") == [None]
     assert child.get_status(refresh=True) == "finished"
     assert not list_held(redis)
 
@@ -264,3 +267,31 @@ def test_what_was_done_counts_where_the_service_is_down_at_the_end(redis: Redis,
     (task,) = one.take()
     assert one.find_down(task) == "finished"
     assert read(redis, id, "status", "errand_error") == [b"finished", None]
+
+
+def test_what_failed_at_last_finishes_with_what_was_done_before(redis: Redis, queue_settings: QueueSettings) -> None:
+    (id,) = store(redis, queue_settings)
+    one = Sender(redis)
+    (task,) = one.take()
+    one.tell("partial:MQ==", task)
+    redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
+    redis.rpush("rq:queue:default", id)
+    (task,) = one.take()
+    assert one.tell("failed", task) == "finished"
+    assert read(redis, id, "status", "errand_error") == [b"finished", None]
+
+
+def test_one_that_finished_with_a_part_undone_may_be_requeued(redis: Redis, queue: Queue) -> None:
+    held, whole = enqueue(queue, run, fails="partly"), enqueue(queue, run)
+    drain(redis, [run])
+    requeue = redis.register_script(read_script("store/requeue"))
+    bulk = build_args([held.id], ["failed"])
+    assert requeue(args=bulk) == [b"its status is finished"]
+    assert requeue(args=build_args([held.id, whole.id], keys.ENDED_BADLY, undone=True)) == [
+        b"",
+        b"its status is finished",
+    ]
+    assert held.get_status(refresh=True) == "queued"
+    assert redis.zscore("rq:finished:default", held.id) is None
+    drain(redis, [run])
+    assert held.get_status(refresh=True) == "finished"

@@ -162,14 +162,33 @@ end
 
 -- A part of the work is done, and no try is left for the rest.
 local function finish_with(word, hash, found, result)
-  call('HDEL', hash, 'errand_error', 'errand_partial')
+  call('HDEL', hash, 'errand_error')
+  call('HSET', hash, 'errand_partial', result) -- what is left may be requeued
   word.value, word.alone = result, false
   return finish(word, hash, found)
 end
 
+-- A part of the work is done: it fails while there is a try left for the rest, and else finishes with that.
+local function finish_partly(word, hash, found, result, may_retry)
+  release(word.id, word.execution, word.queue)
+  local again = may_retry and retry(word, hash)
+  if not again then return finish_with(word, hash, found, result) end
+  counted.failed_job_count = counted.failed_job_count + 1
+  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_partial', result)
+  return again
+end
+
+-- An attempt has failed; one before may have done a part of the work.
+local function fail_or_finish(word, hash, found, may_retry)
+  local kept = call('HMGET', hash, 'errand_partial', 'errand_stop')
+  local result = word.kind:match('^partial:(.*)$') or kept[1]
+  if not result or is_to_stop(kept[2], word.execution) then return fail(word, hash, 'failed', may_retry) end
+  return finish_partly(word, hash, found, result, may_retry)
+end
+
 -- What the job works with is down, which is no fault of its own: no try is spent, and only its hours end it.
 local function hold(word, hash, ends)
-  local found = call('HMGET', hash, 'description', 'errand_stop', 'errand_backoff', 'errand_first_start', 'errand_partial')
+  local found = call('HMGET', hash, 'description', 'errand_stop', 'errand_backoff', 'errand_first_start')
   local job_type, policy = name_type(found[1] or ''), found[3] and read_backoff(found[3])
   if not job_type or is_to_stop(found[2], word.execution) then return fail(word, hash, 'failed', false) end
   note_down(job_type, word.member, cjson.decode(word.error).message)
@@ -177,9 +196,7 @@ local function hold(word, hash, ends)
     if not found[4] then call('HSET', hash, 'errand_first_start', word.started) end
     if clock[1] - (tonumber(found[4] or '') or word.started) >= policy.seconds then
       call('HSET', hash, 'retries_left', 0)
-      if not found[5] then return fail(word, hash, 'failed', false) end
-      release(word.id, word.execution, word.queue)
-      return finish_with(word, hash, ends, found[5])
+      return fail_or_finish(word, hash, ends, false)
     end
   end
   release(word.id, word.execution, word.queue)
@@ -189,27 +206,13 @@ local function hold(word, hash, ends)
   return 'parked'
 end
 
--- A part of the work is done: it fails while there is a try left for the rest, and else finishes.
-local function finish_partly(word, hash, found)
-  if is_to_stop(call('HGET', hash, 'errand_stop'), word.execution) then return fail(word, hash, 'failed', false) end
-  local result = word.kind:match(':(.*)$')
-  release(word.id, word.execution, word.queue)
-  local again = retry(word, hash)
-  if again then
-    counted.failed_job_count = counted.failed_job_count + 1
-    call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_partial', result)
-    return again
-  end
-  return finish_with(word, hash, found, result)
-end
-
 local record = {
   progress = function(word, hash)
     call('HSET', hash, 'errand_progress', word.value)
     return 'progress'
   end,
   finished = finish,
-  failed = function(word, hash) return fail(word, hash, 'failed', true) end,
+  failed = function(word, hash, found) return fail_or_finish(word, hash, found, true) end,
   permanent = function(word, hash)
     call('HSET', hash, 'retries_left', 0)
     return fail(word, hash, 'failed', false)
@@ -217,7 +220,7 @@ local record = {
   refused = refuse,
   unknown = pass_by,
   down = hold,
-  partial = finish_partly,
+  partial = function(word, hash, found) return fail_or_finish(word, hash, found, true) end,
   stopped = function(word, hash) return fail(word, hash, 'stopped', false) end,
   expired = function(word, hash, found)
     release(word.id, word.execution, word.queue)

@@ -11,8 +11,8 @@ local now = tonumber(call('TIME')[1])
 local function needs(holder)
   local asked_at = holder:match('^@(%d+)')
   if asked_at then return now - asked_at <= keys.BODY_REQUEST_SECONDS end
-  local status = pcall_redis('HGET', keys.JOB .. holder, 'status')
-  return type(status) == 'string' and status ~= 'finished'
+  local found = pcall_redis('HMGET', keys.JOB .. holder, 'status', 'errand_partial')
+  return not found.err and found[1] and (found[1] ~= 'finished' or found[2]) -- a part that is undone may be requeued
 end
 
 local members = call('ZRANGE', keys.BODY_HOLDS, ARGV[1] == '' and '-' or '(' .. ARGV[1], '+', 'BYLEX', 'LIMIT', 0, most)

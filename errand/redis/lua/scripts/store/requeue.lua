@@ -2,7 +2,8 @@
 -- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions; they don't expire any
 -- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
 -- job keeps the token of the call.
--- ARGV  JSON {statuses: {status: true, …}, registry: where each job has to be or nothing, token},
+-- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part of
+--       their work undone, registry: where each job has to be or nothing, token},
 --       then the jobs' ids
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
 -- include base, clock, time, events, push, jobs, keep, slots, backoff
@@ -11,7 +12,7 @@ local request = cjson.decode(ARGV[1])
 local ENDED_BADLY = keys.ENDED_BADLY
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
   'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure',
-  'errand_backoff', 'errand_expires_at'}
+  'errand_backoff', 'errand_expires_at', 'errand_partial'}
 read_time()
 now = math.floor(now) -- as RQ scores what is deferred
 
@@ -43,7 +44,8 @@ local function judge(id, hash, job)
     or not job.status and 'it has no status' or not job.waits and 'its retry_intervals are no list'
     or not job.parents and 'its dependency_ids are no list'
   if damage then return nil, 'its record is damaged: ' .. damage end
-  if not request.statuses[job.status] then return nil, 'its status is ' .. job.status end
+  local is_undone = request.undone and job.status == 'finished' and job.errand_partial
+  if not request.statuses[job.status] and not is_undone then return nil, 'its status is ' .. job.status end
   local place, reason = find_place(id, job)
   return place == 'queued' and job.rate_limit_key and 'rate_limited' or place, reason
 end
@@ -53,7 +55,7 @@ local function refresh(id, hash, job, place)
     call('PERSIST', key)
   end
   call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
-    'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by')
+    'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by', 'errand_partial')
   if job.errand_expires_at then call('ZREM', keys.EXPIRES, id) end
   call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
   local policy = job.errand_backoff and read_backoff(job.errand_backoff)
@@ -61,6 +63,7 @@ local function refresh(id, hash, job, place)
   elseif job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
   call('ZREM', keys.FAILED .. job.origin, id)
   call('ZREM', keys.CANCELED .. job.origin, id)
+  if job.errand_partial then call('ZREM', keys.FINISHED .. job.origin, id) end
   local record = keys.BATCH .. (job.errand_batch or '')
   if job.errand_batch and pcall_redis('HEXISTS', record, id) == 1 then call('HSET', record, id, '') end
 end
