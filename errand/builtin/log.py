@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo
 
-from errand.contract.attempt import current_job, job_id
+from errand.contract.attempt import current_attempt, current_job, job_id
 from errand.contract.errors import ServiceDownError
 from errand.contract.job import job
 from errand.contract.retry import Backoff
@@ -96,7 +96,7 @@ def _list_lines(text: str | None, lines: list[Line] | None) -> list[Line]:
 def _read_time() -> datetime:
     """Return when the job was stored; the time now where none runs."""
     current = current_job()
-    return current.created_at if current else datetime.now(UTC)
+    return current.created_at if current else datetime.fromtimestamp(current_attempt().now(), UTC)
 
 
 def _complete(line: Line, common: LogLine) -> LogLine:
