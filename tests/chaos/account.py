@@ -40,6 +40,7 @@ class Stored:
     retries: int = 0
     ends: int = 0
     places: tuple[str, ...] = ()  # the keys of RQ that hold its id
+    ended_at: float = 0.0
 
 
 @dataclass(frozen=True)

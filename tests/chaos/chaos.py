@@ -113,7 +113,7 @@ class Chaos:
         stored = read_jobs(redis, list_all(redis))
         runs = read_runs(house.ledger.read_text().splitlines(), house.lives)
         lines = house.log_file.read_text().splitlines() if house.log_file.exists() else []
-        effects = read_effects(runs, self._sink.taken, lines, stream.acknowledged)
+        effects = read_effects(runs, self._sink.taken, lines, stream.acknowledged, stored)
         tracebacks = count_tracebacks(sorted(house.folder.glob("*.log")))
         return Findings(
             seed=self._seed,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from tests.chaos.account import Acknowledged
+from tests.chaos.account import Acknowledged, Stored
 from tests.chaos.ledger import Run
 from tests.chaos.sink import Taken
 
@@ -14,11 +14,15 @@ def read_effects(
     taken: Iterable[Taken],
     log_lines: Iterable[str],
     acknowledged: Sequence[Acknowledged],
+    stored: Mapping[str, Stored],
 ) -> dict[str, float]:
-    """Return when the work of each job was first done, in seconds since the epoch."""
+    """Return when the work of each job was first done, in seconds since the epoch.
+
+    A line has the time at which its job was posted, so it is the job's end that tells when it was written.
+    """
     lines = [json.loads(line) for line in log_lines]
-    by_text = {line["text"]: datetime.fromisoformat(line["time"]).timestamp() for line in reversed(lines)}
-    effects = {line["job"]: datetime.fromisoformat(line["time"]).timestamp() for line in reversed(lines)}
+    effects = {line["job"]: _read_end(line, stored) for line in lines}
+    by_text = {line["text"]: effects[line["job"]] for line in reversed(lines)}
     for id, of_job in runs.items():
         ends = [run.end for run in of_job if run.word == "end"]
         if ends:
@@ -30,3 +34,8 @@ def read_effects(
         if job.shape in ("item", "process") and finished:
             effects[job.id] = finished
     return effects
+
+
+def _read_end(line: dict[str, str], stored: Mapping[str, Stored]) -> float:
+    ended_at = stored[line["job"]].ended_at if line["job"] in stored else 0.0
+    return ended_at or datetime.fromisoformat(line["time"]).timestamp()

@@ -6,6 +6,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from tests.chaos.account import ENDED, Stored
@@ -15,6 +16,7 @@ PAGE = 500
 FIELDS = (
     *("status", "description", "errand_error"),
     *("errand_attempts", "errand_interruptions", "errand_losses", "retries_left"),
+    "ended_at",
 )
 ENDS = frozenset({b"1", b"2", b"3"})  # the types of RQ's results: successful, failed, stopped
 
@@ -85,7 +87,7 @@ def _read_places(redis: Any) -> dict[str, list[str]]:
 
 
 def _build(values: list[bytes | None], results: list[dict[bytes, bytes]], places: tuple[str, ...]) -> Stored:
-    status, type, error, *counts = (value.decode(errors="replace") if value else "" for value in values)
+    status, type, error, *counts, ended_at = (value.decode(errors="replace") if value else "" for value in values)
     attempts, interruptions, losses, retries_left = (int(count or 0) for count in counts)
     kind, message = _read_error(status, error, results)
     return Stored(
@@ -98,6 +100,7 @@ def _build(values: list[bytes | None], results: list[dict[bytes, bytes]], places
         retries=max(0, TRIES.get(type, 1) - 1 - retries_left),
         ends=sum(result.get(b"type") in ENDS for result in results),
         places=places,
+        ended_at=datetime.fromisoformat(ended_at).timestamp() if ended_at else 0.0,
     )
 
 

@@ -122,7 +122,6 @@ FREE = {
     "contract/progress.py",
     "local/processes.py",
     "local/sink.py",
-    "log/sink.py",
     "redis/clock.py",
     "testing/redis.py",
     "worker/processes/outage.py",
