@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
 
 from errand.api.http.body import Incoming, parse, parse_beside
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
-from errand.api.http.idempotency import Named, claim_with, read_claim, read_key
+from errand.api.http.idempotency import Named, claim_with, read_key
 from errand.api.http.intake import READ_SECONDS, Intake
 from errand.api.http.problems import Problem
 from errand.api.state import Road, get_road
@@ -27,8 +26,7 @@ ListItems = Callable[[Any], Sequence[BaseModel]]
 Bodies = dict[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """What a request posts: payloads as stored, its claim, and who holds what of them lies outside their jobs."""
 
     payloads: list[dict[str, Any]]
@@ -39,20 +37,31 @@ class Posted:
 async def read_posted(request: Request, job: Job[..., Any], model: type[BaseModel], list_items: ListItems) -> Posted:
     """Return what a request posts for a type: the items that `list_items` finds in its body, a `model`.
 
-    What of a large body lies outside is stored already. Raises Problem (408, 413, 415, 422, 503).
+    What of it lies outside is stored already. Raises Problem (408, 413, 415, 422, 503).
     """
     incoming = Incoming(request, job.max_bytes)
     begun = await incoming.read(keys.BODY_BYTES)
     if len(begun) > keys.BODY_BYTES:
         return await _read_large(request, job, model, list_items, incoming, begun)
     body = await parse_beside(begun, model)
-    dumped = [job.payload.dump_measured(item) for item in list_items(body)]
-    payloads, claim = [payload for payload, _ in dumped], await read_claim(request, body)
-    if any(size > keys.BODY_BYTES for _, size in dumped):  # what it became is large: a template, rendered
-        intake: Intake = request.app.state.intake
-        payloads, bodies = await intake.run(partial(take_all_apart, payloads, job.payload.whole))
-        return Posted(payloads, claim, await _put(intake, get_road(request), bodies))
+    payloads, largest = [], 0
+    for item in list_items(body):
+        payload, size = job.payload.dump_measured(item)
+        payloads.append(payload)
+        largest = max(largest, size)
+    named = await read_key(request)
+    claim = named and claim_with(request, body, named)
+    if largest > keys.BODY_BYTES:  # what it became is large: a template, rendered
+        return await _store_apart(request, job, payloads, claim)
     return Posted(payloads, claim)
+
+
+async def _store_apart(
+    request: Request, job: Job[..., Any], payloads: list[dict[str, Any]], claim: Claim | None
+) -> Posted:
+    intake: Intake = request.app.state.intake
+    left, bodies = await intake.run(partial(take_all_apart, payloads, job.payload.whole))
+    return Posted(left, claim, await _put(intake, get_road(request), bodies))
 
 
 async def _read_large(

@@ -13,6 +13,7 @@ from redis import RedisError
 
 from errand.api.http.access_log import log_access
 from errand.api.settings import ApiSettings
+from errand.contract.allocator import give_back_large_blocks
 from errand.contract.catalog import read_catalog
 from errand.contract.job import Job
 from errand.redis.clock import Clock
@@ -28,6 +29,7 @@ Create = Callable[[ApiSettings, QueueSettings, dict[str, Job[..., Any]]], FastAP
 def start(create: Create) -> FastAPI:
     """Build an application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
     log_access()
+    give_back_large_blocks()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         types = read_catalog()

@@ -6,6 +6,7 @@ import typing
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fast_depends.dependencies import Dependant
@@ -93,9 +94,16 @@ class Payload:
 
 
 def _dump_fields(model: BaseModel) -> dict[str, Any]:
-    if to_stored := getattr(type(model), "to_stored", None):
+    if to_stored := _find_form(type(model)):
         model = to_stored(model)
     return model.model_dump(mode="json", **_DUMP)
+
+
+@cache
+def _find_form(model: type[BaseModel]) -> Callable[[BaseModel], BaseModel] | None:
+    """Return a model's `to_stored`; pydantic takes a while to say that there is no such thing."""
+    found: Callable[[BaseModel], BaseModel] | None = getattr(model, "to_stored", None)
+    return found
 
 
 def tell_faults(error: ValidationError) -> str:

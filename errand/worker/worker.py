@@ -19,6 +19,7 @@ from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAUL
 from rq.logutils import setup_loghandlers
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
+from errand.contract.allocator import give_back_large_blocks
 from errand.contract.attempt import run_jobs_here
 from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import find_hooks
@@ -161,6 +162,7 @@ class ErrandWorker(Worker):
 
     def _build_supervisor(self, plan: Plan, signals: Signals) -> Supervisor:
         commands = Channel(self._connector.connect(WORKER), PUBSUB_CHANNEL_TEMPLATE % self.name)
+        give_back_large_blocks()
         # What is there now stays shared with the processes that are forked.
         gc.collect()
         gc.freeze()

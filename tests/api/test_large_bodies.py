@@ -6,9 +6,11 @@ import threading
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from redis import Redis
 from starlette.testclient import TestClient
 
+from errand import Job, job
 from errand.api.http.intake import Intake
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
@@ -150,6 +152,29 @@ def test_an_endpoints_tasks_may_be_large(queue_settings: QueueSettings, redis: R
     assert (len(find(redis)), count_holds(redis)) == (1, 1)
 
 
+class Draft(BaseModel):
+    pages: int
+    text: str = ""
+
+    def to_stored(self) -> "Draft":
+        return Draft(pages=self.pages, text="é" * 1000 * self.pages)
+
+
+@job()
+def run(draft: Draft) -> None: ...
+
+
+@pytest.mark.parametrize(("pages", "bodies"), [(1, 0), (20, 0), (100, 1)])  # 20: more than 64 KiB with escapes alone
+def test_a_small_body_that_becomes_a_large_payload_lies_outside_too(
+    queue_settings: QueueSettings, redis: Redis, pages: int, bodies: int
+) -> None:
+    draft: Job[..., Any] = run.adopt("jobs.draft")
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES | {"draft": draft})
+    with TestClient(app, base_url="http://localhost") as client:
+        assert client.post("/v1/jobs/draft", json={"pages": pages}).status_code == 202
+    assert (len(find(redis)), count_holds(redis)) == (bodies, bodies)
+
+
 def test_no_room_in_redis_is_a_503_and_nothing_is_stored(
     client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +298,8 @@ def test_a_body_that_comes_too_slowly_is_a_408(client: TestClient, monkeypatch: 
         await client.app(scope, receive, send)  # type: ignore[arg-type]
         return sent
 
-    assert asyncio.run(main())[0]["status"] == 408
+    assert client.portal is not None
+    assert client.portal.call(main)[0]["status"] == 408
 
 
 def test_jobs_whose_bodies_went_meanwhile_are_a_503_that_says_that_nothing_was_stored(

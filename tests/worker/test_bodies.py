@@ -143,7 +143,7 @@ def test_outside_a_job_such_a_payload_says_what_is_missing() -> None:
 @pytest.mark.parametrize("is_plain", [False, True])
 def test_a_large_mail_goes_all_the_way(services: Services, redis: Redis, sink: ScriptedSink, is_plain: bool) -> None:
     services.start_api()
-    id = services.post("email", {"to": ["a@example.com"], "subject": "x", "html": "<p>x</p>\n" * 300_000})
+    id = services.post("email", {"to": ["a@example.com"], "subject": "x", "text": "<p>x</p>\n" * 300_000})
     assert redis.strlen(redis.keys(f"{keys.BODY}*")[0]) > 2_000_000
     services.start_plain_worker("--burst") if is_plain else services.start_worker()
     assert services.wait_for(id)["status"] == "finished"

@@ -1,6 +1,8 @@
 """Reading a JSON body: its size, its type, its model."""
 
 import asyncio
+from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 from fastapi import Request
@@ -30,32 +32,29 @@ class Incoming:
         self._limit_bytes = limit_bytes
         self._media_type, self.size_bytes = _check_headers(request, limit_bytes)
         self._stream = request.stream()
-        self._come_bytes = 0
 
     async def read(self, enough_bytes: int) -> bytes:
         """Return what has come as soon as that is more than `enough_bytes`, or all of it. Raises Problem (413, 415)."""
-        chunks: list[bytes] = []
+        chunks, come_bytes = [], 0
         async for chunk in self._stream:
-            self._count(chunk)
+            come_bytes += len(chunk)
+            if come_bytes > self._limit_bytes:
+                raise _refuse_size(self._limit_bytes)
             chunks.append(chunk)
-            if self._come_bytes > enough_bytes:
+            if come_bytes > enough_bytes:
                 break
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    async def read_rest(self, before: bytes) -> bytearray:
-        """Return all of it, which began with `before`, in one piece of memory. Raises Problem (413, 415)."""
-        whole = bytearray(before)
-        async for chunk in self._stream:
-            self._count(chunk)
-            whole += chunk
-        return whole
-
-    def _count(self, chunk: bytes) -> None:
-        self._come_bytes += len(chunk)
-        if self._come_bytes > self._limit_bytes:
-            raise _refuse_size(self._limit_bytes)
-        if chunk and not self._media_type:
+        if come_bytes and not self._media_type:
             raise _refuse_type("")
+        return b"".join(chunks)
+
+    async def read_rest(self, begun: bytes) -> bytearray:
+        """Return all of it, which began with `begun`, in one piece of memory. Raises Problem (413)."""
+        whole = bytearray(begun)
+        async for chunk in self._stream:
+            whole += chunk
+            if len(whole) > self._limit_bytes:
+                raise _refuse_size(self._limit_bytes)
+        return whole
 
 
 async def parse_beside(body: bytes, model: type[M]) -> M:
@@ -63,8 +62,15 @@ async def parse_beside(body: bytes, model: type[M]) -> M:
 
     A model says so by `validates_slowly`, a static method that looks at the body's bytes.
     """
-    is_slow = getattr(model, "validates_slowly", None)
+    is_slow = _find_mark(model)
     return await asyncio.to_thread(parse, body, model) if is_slow and is_slow(body) else parse(body, model)
+
+
+@cache
+def _find_mark(model: type[BaseModel]) -> Callable[[bytes], bool] | None:
+    """Return what tells whether a model validates slowly; pydantic takes a while to say that there is no such thing."""
+    found: Callable[[bytes], bool] | None = getattr(model, "validates_slowly", None)
+    return found
 
 
 def parse(body: bytes | bytearray, model: type[M]) -> M:

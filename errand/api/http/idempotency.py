@@ -13,6 +13,7 @@ from errand.api.http.problems import Problem, refuse_input
 from errand.store.idempotency import Claim
 
 HEADER = "Idempotency-Key"
+_RAW_HEADER = HEADER.lower().encode()
 REPLAYED = {"Idempotency-Replayed": "true"}
 LIMIT = 255  # characters
 
@@ -48,17 +49,12 @@ _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
 Named = tuple[str, str]  # whose key it is, and the key
 
 
-async def read_claim(request: Request, body: BaseModel) -> Claim | None:
-    """Return the claim of a request with a validated `body`, None without the header. Raises Problem 422."""
-    named = await read_key(request)
-    return named and claim_with(request, body, named)
-
-
 async def read_key(request: Request) -> Named | None:
     """Return the caller and the key of a request, None without the header. Raises Problem 422."""
-    if HEADER not in request.headers:
+    values = [value for name, value in request.scope["headers"] if name == _RAW_HEADER]
+    if not values:
         return None
-    key = _parse(request.headers.getlist(HEADER))
+    key = _parse([value.decode("latin-1") for value in values])
     keyed = request.app.state.settings.hashes
     return await require_key(request) if keyed else "", key
 
