@@ -29,6 +29,7 @@ class Enqueuer:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
         self._flights = Flights(redis, "store/enqueue")
+        self._large_flights = Flights(redis, "store/enqueue_large")
 
     async def store(
         self,
@@ -47,7 +48,8 @@ class Enqueuer:
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
-        answer = await self._flights.call(*self.builder.build(jobs, batch, claim, holder))
+        flights = self._large_flights if holder else self._flights
+        answer = await flights.call(*self.builder.build(jobs, batch, claim, holder))
         if isinstance(answer, bytes):
             return answer.decode().split(" ")
         if answer[0] == -1:

@@ -2,7 +2,7 @@
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
 -- could not end.
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, pass_on, withdraw, cancel_job, finish_step
--- include base, clock, events, push, jobs, keep, canceled, slots, webhook, batch, job_keys
+-- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys
 
 local outcomes, freed = {}, {}
 local ENDED_BADLY = keys.ENDED_BADLY

@@ -1,6 +1,6 @@
 -- Storing jobs, with RQ's own fields and keys, all or none, in one step.
 -- gives enqueue
--- include base, store/bodies, clock, events, push, canceled, keep, index, slots
+-- include base, clock, events, push, canceled, keep, index, slots
 
 -- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
 -- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none, for a key
@@ -13,7 +13,9 @@
 -- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
 -- -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many dependents
 -- as it may have, or -4 and the name of a body that is not there. Where it stores nothing, the holder still holds them.
-function enqueue(KEYS, ARGV)
+-- `bodies` are the functions of lib/store/bodies.lua that are asked of them, nothing in a script without any: Lua makes
+-- each function of a script anew in every call, which costs a plain job more than one of its commands.
+function enqueue(KEYS, ARGV, bodies)
   local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])
   local groups, statuses, at, nth = {}, {}, 5, 4
   now, now_text = tonumber(ARGV[1]), ARGV[2]
@@ -93,7 +95,7 @@ function enqueue(KEYS, ARGV)
         fields[size + 1], fields[size + 2] = 'data', data
         if waits ~= '' then fields[size + 3], fields[size + 4] = 'retry_intervals', waits end
         call('HSET', hash, unpack(fields))
-        if more.bodies then hold_bodies(hash, more.bodies.all, more.bodies.of[nth - 4 + i]) end
+        if bodies then bodies.hold(hash, more.bodies.all, more.bodies.of[nth - 4 + i]) end
         place(id, group, status, hash)
         if #group.after > 0 then link(id, group, status) end
         entries[#entries + 1], entries[#entries + 2] = ARGV[group.at + 2], id
@@ -105,7 +107,11 @@ function enqueue(KEYS, ARGV)
       for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
     end
     add_to_indexes(group.queue, group.type, group.tags, entries)
-    if group.expires_ms then add_to_expiring(string.format('%.0f', group.expires_ms), entries) end
+    if group.expires_ms and #entries > 0 then
+      for i = 1, #entries, 2 do entries[i] = string.format('%.0f', group.expires_ms) end
+      call('ZADD', keys.EXPIRES, unpack(entries))
+      call('ZADD', keys.INDEXES, 0, keys.EXPIRES) -- the sweep takes out, as of an index, those that are gone
+    end
     nth = nth + group.count
   end
 
@@ -126,13 +132,13 @@ function enqueue(KEYS, ARGV)
     last = last + group.count
   end
 
-  if more.bodies and call('EXISTS', KEYS[4]) == 0 then
-    local lost = find_lost_body(more.bodies.all)
+  if bodies and call('EXISTS', KEYS[4]) == 0 then
+    local lost = bodies.find_lost(more.bodies.all)
     if lost then return {-4, lost} end
   end
   for _, group in ipairs(groups) do store(group) end
-  if more.bodies then
-    for _, body in ipairs(more.bodies.all) do let_go_of_body(body[1], more.bodies.holder) end
+  if bodies then
+    for _, body in ipairs(more.bodies.all) do bodies.let_go(body[1], more.bodies.holder) end
   end
 
   if more.batch and call('EXISTS', KEYS[2]) == 0 then

@@ -12,7 +12,7 @@ local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted f
 -- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash and its stream of results.
 function describe_status(hash, results)
   local found, values, last, due = {}, call('HMGET', hash, unpack(FIELDS)), false, false
-  local id = hash:match('[^:]+$')
+  local id = hash:sub(#keys.JOB + 1)
   for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
   if found.status == 'scheduled' and found.origin then
     due = call('ZSCORE', keys.SCHEDULED .. found.origin, id)
@@ -22,11 +22,13 @@ function describe_status(hash, results)
   end
 
   local key, linked = keys.CHILDREN .. id, {}
-  local is_sorted = call('SCARD', key) <= SORTED
-  local children = is_sorted and call('SMEMBERS', key) or call('SSCAN', key, 0, 'COUNT', LISTED)[2]
-  table.sort(children)
-  for i = 1, math.min(#children, LISTED) do
-    linked[i] = {children[i], call('HGET', keys.JOB .. children[i], 'status')}
+  local count = call('SCARD', key)
+  if count > 0 then
+    local children = count <= SORTED and call('SMEMBERS', key) or call('SSCAN', key, 0, 'COUNT', LISTED)[2]
+    table.sort(children)
+    for i = 1, math.min(#children, LISTED) do
+      linked[i] = {children[i], call('HGET', keys.JOB .. children[i], 'status')}
+    end
   end
   return cjson.encode({found, last, due, linked})
 end

@@ -1,12 +1,7 @@
 #!lua
--- Stores jobs, all or none.
+-- Stores jobs, all or none, whose payloads lie whole in their records.
 -- KEYS, ARGV  those of `enqueue` in lib/enqueue.lua
--- Returns what it does; where nothing is stored, the bodies that a request holds for these jobs go.
--- include base, store/bodies, enqueue
+-- Returns what it does.
+-- include enqueue
 
-local answer = enqueue(KEYS, ARGV)
-if type(answer) == 'table' then
-  local bodies = cjson.decode(ARGV[4]).bodies
-  for _, body in ipairs(bodies and bodies.all or {}) do let_go_of_body(body[1], bodies.holder) end
-end
-return answer
+return enqueue(KEYS, ARGV)
