@@ -35,7 +35,18 @@ def test_the_same_work_leaves_the_same_keys_and_fields(
         held = dict.fromkeys(held, "inf") if key.startswith(ENDLESS) else held
         if key.startswith("rq:job:") and "errand_backoff" in now[key][2]:
             now[key], held = (*now[key][:2], drop(now[key][2], HOURS)), drop(held, HOURS)
-        assert (key, now[key]) == (key, (kind, lasts, held))
+        now_held = without_recipients(now[key]) if key.startswith(("errand:mail:", "rq:results:")) else now[key]
+        assert (key, now_held) == (key, (kind, lasts, held))
+
+
+def without_recipients(value: Any) -> Any:
+    """Return what is stored without what e-mails now say of each recipient, and of the server that may have them."""
+    if isinstance(value, dict):
+        said = {name: without_recipients(inner) for name, inner in value.items() if name != "recipients"}
+        return said | ({"sending": " ".join(said["sending"].split()[:-1])} if "sending" in said else {})
+    if isinstance(value, list | tuple):
+        return type(value)(map(without_recipients, value))
+    return value
 
 
 def drop(held: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

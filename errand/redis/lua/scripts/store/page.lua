@@ -6,8 +6,8 @@
 --       out, place: [score, id] to go on from, each as asked for; forward: oldest first, limit: jobs, budget: jobs
 --       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
--- and its description of lib/status.lua; with ids_only '' for that unless its error is unknown here.
--- include base, status, parked
+-- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here.
+-- include base, store/status, parked
 
 local request = cjson.decode(ARGV[1])
 local CHUNK = 100
