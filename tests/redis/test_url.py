@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
 from errand.api.settings import ApiSettings
+from errand.mail.settings import MailSettings
 from errand.redis.connection import UrlConnector, wait_for_redis
 from errand.redis.settings import SettingsError, read_settings
 from errand.redis.url import Url, read_url
@@ -161,6 +162,7 @@ SETTINGS: dict[str, tuple[type[BaseSettings], str]] = {
     "REDIS_URL": (QueueSettings, "redis://{}@host:6379/0"),
     "DATABASE_URL": (DatabaseSettings, "postgres://{}@host:5432/db"),
     "WEBHOOK_URL": (WebhookSettings, "https://{}@host/hook"),
+    "SMTP_URL": (MailSettings, "smtp://{}@host:587?starttls=require"),
 }
 PASSWORDS = [f"VERY{mark}SECRET" for mark in ["/", "#", "?", "@", ":", "%", "[", "]", "%FF", " ", "\n", "/#?@:%"]]
 PASSWORDS += ["/SECRET", "#SECRET", "12/SECRET", "12#SECRET", "12?SECRET=SECRET"]
@@ -174,6 +176,7 @@ def test_no_part_of_a_password_is_in_what_is_said_of_a_setting(
 ) -> None:
     kind, form = SETTINGS[name]
     monkeypatch.setenv(name, form.format(user.format(password)))
+    monkeypatch.setenv("MAIL_FROM", "errand@example.com")
     monkeypatch.setenv("WEBHOOK_SECRETS", f"whsec_{b64encode(bytes(24)).decode()}")
     try:
         shown = repr(kind())
