@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -220,7 +221,8 @@ def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> 
     def run_child(task: Task) -> None:
         came: list[int] = []
         handle_stops(lambda number, _: came.append(number))
-        time.sleep(0.3)
+        with suppress(AssertionError):  # it has the grace, half a second, and no more
+            wait_until(lambda: came, 0.4)
         redis.set("came", len(came))
 
     with Signals() as signals:
