@@ -1,6 +1,7 @@
 """A log file: lines on a full disk, after a crash, beside other writers, and rotated."""
 
 import errno
+import itertools
 import os
 import subprocess
 import sys
@@ -243,9 +244,10 @@ def test_processes_that_write_and_rotate_at_once_lose_no_line(tmp_path: Path) ->
     path = tmp_path / "log.txt"
     environment = {"LOG_URL": f"file:{path}?rotate=2KB&keep=1000", "PYTHONPATH": str(ROOT)}
     writers = [subprocess.Popen([sys.executable, "-c", WRITE, name], env=environment) for name in "abcd"]
+    numbers = itertools.count()
     while any(writer.poll() is None for writer in writers):
         with suppress(FileNotFoundError):
-            path.rename(tmp_path / f"moved.{len(list(tmp_path.iterdir()))}")  # as logrotate does
+            path.rename(tmp_path / f"moved.{next(numbers)}")  # as logrotate does
         time.sleep(0.01)
     assert [writer.returncode for writer in writers] == [0] * 4
     found = read(tmp_path)
