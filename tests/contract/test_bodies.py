@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 
@@ -79,6 +79,7 @@ def test_only_that_parameter_is_put_together() -> None:
 STRINGS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(max_examples=30)  # each takes apart and puts together some 300 kB
 @given(
     st.recursive(STRINGS | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(STRINGS, inner))
 )
