@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.worker.scripts import build_records, read, take
 
 word: ContextVar[str] = ContextVar("word", default="none")
 cleaned: list[str] = []
+begun: list[str] = []
 
 
 @job()
@@ -30,6 +30,7 @@ async def run(then: str = "", name: str = "") -> list[Any]:
     found = [id(asyncio.get_running_loop()), word.get(), threading.current_thread().name]
     word.set(name)
     try:
+        begun.append(name)
         if then == "wait":
             await asyncio.sleep(60)
         await asyncio.sleep(0.01)
@@ -78,8 +79,7 @@ def test_one_that_is_stopped_is_canceled(redis: Redis, queue: Queue) -> None:
 
     def stop(orders: Any) -> None:
         def play() -> None:
-            wait_until(lambda: held.get_status(refresh=True) == "started")
-            time.sleep(0.05)
+            wait_until(lambda: "stopped" in begun)  # before that the runner may not know it yet
             orders.send(("stop", redis.zrange("errand:leases", 0, -1)[0].decode()))
 
         threading.Thread(target=play).start()
