@@ -25,6 +25,9 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_unix_connection(self._path)
+        if self.cuts:  # many replies may come in several pieces
+            await asyncio.gather(_copy(reader, behind_writer), _copy(behind_reader, writer))
+            return
         while request := await reader.read(65536):
             behind_writer.write(request)
             answer = await behind_reader.read(65536)
@@ -34,6 +37,12 @@ class Proxy:
             writer.write(answer)
         writer.close()
         behind_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
 
 
 @pytest.mark.valkey
