@@ -47,7 +47,7 @@ TABLE: dict[Step, dict[str, Meaning]] = {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
-        # No message can be the reason for these, for it has only just begun.
+        # No message can be the reason for these: it has only just begun.
         **dict.fromkeys(("502", "503", "521", "530", "534", "535", "538"), Meaning.DOWN),
     },
     Step.RCPT: {

@@ -10,7 +10,7 @@ TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days, which a mail from
 
 
 def read_retry() -> Backoff:
-    """Return the policy for `MAIL_TRY_HOURS`: within minutes at first, about hourly from the third hour on.
+    """Return the policy for `MAIL_TRY_HOURS`: within minutes at first, about hourly from the second hour on.
 
     A value that can't be read counts as 48 hours; MailSettings says so at the start.
     """
@@ -26,7 +26,7 @@ def _build(text: str) -> Backoff:
     if not 0 < hours < math.inf:
         hours = TRY_HOURS
     # Twice as many tries as fit on the average: the hours end it, and a plain `rq worker`, which keeps none, ends too.
-    return Backoff(tries=20 + math.ceil(2 * hours), base_seconds=60, cap_seconds=7200, hours=hours)
+    return Backoff(tries=20 + math.ceil(2 * hours), base_seconds=2, cap_seconds=7200, hours=hours)
 
 
 def read_service() -> str:

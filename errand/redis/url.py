@@ -1,4 +1,4 @@
-"""Reading a URL of the settings: what is wrong with it is told by the name of its part, for it may hold a password."""
+"""Reading a URL of the settings. Errors name the part that is wrong and never its text, which may be a password."""
 
 import re
 from collections.abc import Collection

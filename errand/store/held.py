@@ -1,4 +1,4 @@
-"""Types whose jobs are held, for what they work with is down."""
+"""Types whose jobs are held because what they work with is down."""
 
 import json
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, try a write, and return whether what is acknowledged would survive a power cut.
 
     `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and those of
-    the types in `held` wait, for what they work with is down.
+    the types in `held` wait because what they work with is down.
     """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
