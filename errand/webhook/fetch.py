@@ -1,11 +1,11 @@
 """Reading a file from a URL, over connections that go to public addresses alone (as webhooks do)."""
 
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urljoin
 
 from errand.contract.errors import PermanentError
 from errand.webhook.address import check_url
-from errand.webhook.request import ANSWER_SECONDS, build_connection, split_url
+from errand.webhook.request import exchange, split_url
 
 HOP_LIMIT = 3  # redirects, each looked at as the first URL is
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -40,24 +40,13 @@ def fetch(url: str, limit_bytes: int, allow_private: bool) -> bytes:
 
 def _get(url: str, limit_bytes: int, allow_private: bool) -> tuple[bytes, str | None]:
     """Return what is at a URL, or where its redirect leads."""
-    host, path = split_url(url)
-    try:
-        connection = build_connection(url, allow_private)
-        try:
-            connection.request("GET", path, headers={"User-Agent": "Errand", "Accept-Encoding": "identity"})
-            found = _read(connection.getresponse(), host, limit_bytes)
-        except (OSError, HTTPException):
-            if not connection.late:
-                raise
-        finally:
-            connection.close()
-        if connection.late:  # what was cut off may read like a whole answer
-            raise UnreadError(f"{host}: the file did not come within {ANSWER_SECONDS:g} s")
-        return found
-    except HTTPException as error:  # its text is the other side's
-        raise UnreadError(f"{host}: no answer in HTTP ({type(error).__name__})") from None
-    except OSError as error:
-        raise UnreadError(f"{host}: {str(error) or type(error).__name__}") from error
+    host, _ = split_url(url)
+
+    def talk(connection: HTTPConnection, path: str) -> tuple[bytes, str | None]:
+        connection.request("GET", path, headers={"User-Agent": "Errand", "Accept-Encoding": "identity"})
+        return _read(connection.getresponse(), host, limit_bytes)
+
+    return exchange(url, allow_private, talk, UnreadError, "the file did not come within")
 
 
 def _read(response: HTTPResponse, host: str, limit_bytes: int) -> tuple[bytes, str | None]:

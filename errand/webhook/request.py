@@ -4,14 +4,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from http.client import HTTPConnection, HTTPException
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from errand.webhook.address import Target, find_targets
 
+T = TypeVar("T")
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 20.0  # Standard Webhooks asks for 15 to 30
 
@@ -63,24 +65,39 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool)
 
     Raises RefusedAddressError and UndeliveredError.
     """
+
+    def talk(connection: HTTPConnection, path: str) -> int:
+        connection.request("POST", path, body, dict(headers))
+        return connection.getresponse().status
+
+    return exchange(url, allow_private, talk, UndeliveredError, "no answer in")
+
+
+def exchange(
+    url: str, allow_private: bool, talk: Callable[[HTTPConnection, str], T], fault: type[Exception], late: str
+) -> T:
+    """Return what `talk` does with a connection to a URL's host and the path.
+
+    Raises RefusedAddressError, and `fault` where there is no answer in HTTP, or none within ANSWER_SECONDS: `late` is
+    how its text begins then.
+    """
     host, path = split_url(url)
     try:
         connection = build_connection(url, allow_private)
         try:
-            connection.request("POST", path, body, dict(headers))
-            status = connection.getresponse().status
+            found = talk(connection, path)
         except (OSError, HTTPException):
             if not connection.late:
                 raise
         finally:
             connection.close()
-        if connection.late:  # a head that was cut off reads like a whole one
-            raise UndeliveredError(f"{host}: no answer in {ANSWER_SECONDS:g} s")
-        return status
+        if connection.late:  # what was cut off may read like a whole answer
+            raise fault(f"{host}: {late} {ANSWER_SECONDS:g} s")
+        return found
     except HTTPException as error:  # its text is the other side's
-        raise UndeliveredError(f"{host}: no answer in HTTP ({type(error).__name__})") from None
+        raise fault(f"{host}: no answer in HTTP ({type(error).__name__})") from None
     except OSError as error:
-        raise UndeliveredError(f"{host}: {str(error) or type(error).__name__}") from error
+        raise fault(f"{host}: {str(error) or type(error).__name__}") from error
 
 
 def split_url(url: str) -> tuple[str, str]:

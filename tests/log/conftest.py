@@ -8,6 +8,21 @@ import pytest
 
 Open = Callable[..., Path]
 
+# A process that may write 1,000 bytes and no more for a while, and says on stderr what was raised.
+LIMITED = """
+import resource, sys
+from errand import ServiceDownError
+from jobs import log
+log.run("before")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    log.run("x" * 5000)
+except ServiceDownError as error:
+    print(error, file=sys.stderr)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.run("after")
+"""
+
 
 @pytest.fixture
 def open_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:

@@ -18,21 +18,7 @@ from errand.log.file import FileSink, Rotation
 from errand.log.line import LogLine, format_plain
 from jobs import log
 from tests.conftest import ROOT
-from tests.log.conftest import Open
-
-LIMITED = """
-import resource, sys
-from errand import ServiceDownError
-from jobs import log
-log.run("before")
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-try:
-    log.run("x" * 5000)
-except ServiceDownError as error:
-    print(error)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-log.run("after")
-"""
+from tests.log.conftest import LIMITED, Open
 
 
 def tear(monkeypatch: pytest.MonkeyPatch, number: int, written: int) -> None:
@@ -106,7 +92,7 @@ def test_a_process_limit_of_file_sizes_tears_no_line(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     environment = {"LOG_URL": f"file:{path}", "PYTHONPATH": str(ROOT)}
     said = subprocess.run([sys.executable, "-c", LIMITED], env=environment, capture_output=True, text=True, check=True)
-    assert said.stdout == f"the log file {path} can't be written: File too large\n"
+    assert said.stderr == f"the log file {path} can't be written: File too large\n"
     assert path.read_text() == "before\nafter\n"
 
 

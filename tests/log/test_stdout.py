@@ -10,6 +10,7 @@ import pytest
 
 from jobs import log
 from tests.conftest import ROOT
+from tests.log.conftest import LIMITED
 
 ENVIRONMENT = {"LOG_URL": "stdout:", "PYTHONPATH": str(ROOT)}
 WRITE = """
@@ -17,20 +18,6 @@ import sys
 from jobs import log
 for number in range(100):
     log.run(f"{sys.argv[1]} {number} " + sys.argv[1] * 9000)
-"""
-LIMITED = """
-import resource, sys
-from errand import ServiceDownError
-from jobs import log
-log.run("before")
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-try:
-    log.run("x" * 5000)
-except ServiceDownError as error:
-    print(error, file=sys.stderr)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-log.run("after")
-print("printed", flush=True)
 """
 
 
@@ -66,7 +53,7 @@ def test_a_file_that_can_grow_no_more_keeps_no_half_line(tmp_path: Path, mode: s
     path = tmp_path / "out"
     with path.open(mode) as output:
         said = subprocess.run(
-            [sys.executable, "-c", LIMITED],
+            [sys.executable, "-c", f'{LIMITED}print("printed", flush=True)'],
             env=ENVIRONMENT,
             stdout=output,
             stderr=subprocess.PIPE,
