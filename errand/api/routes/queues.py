@@ -114,6 +114,10 @@ def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
         "oldest_at": queue.oldest_at,
         "oldest_seconds": read_age(queue.oldest_at, get_road(request).clock.now()),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
-        "waiting": [asdict(one) for one in queue.waiting],
+        "waiting": [_show_waiting(one) for one in queue.waiting],
         "links": {"self": link},
     }
+
+
+def _show_waiting(waiting: WaitingJobs) -> dict[str, Any]:
+    return {name: value for name, value in asdict(waiting).items() if value is not None}
