@@ -25,6 +25,7 @@ from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
 from errand.store.held import HeldTypes
 from errand.store.index import JobIndex
+from errand.store.observe.observe import Observe, build_observe
 from errand.store.posted import PostedCodes
 from errand.store.queues import Queues
 from errand.store.requeue import Requeuer
@@ -67,6 +68,7 @@ class Road:
     posted: PostedCodes
     bodies: BodyStore
     held: HeldTypes
+    observe: Observe
 
 
 def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
@@ -104,6 +106,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         posted=PostedCodes(redis, hash_codes(types)),
         bodies=bodies,
         held=HeldTypes(redis),
+        observe=build_observe(redis, clock),
     )
 
 

@@ -59,6 +59,23 @@ BODIES = "errand:bodies"  # hash: by SHA-256 how many bytes each body has, and a
 BODY_HOLDS = "errand:body-holds"  # sorted set of sha256:holder, all of score 0, so in their own order
 SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
 
+# Ours: what happened. RQ's own delete knows none of it, so each has a lifetime of its own
+ATTEMPTS = "errand:attempts:"  # hash, by job: by an attempt's number how it ended, as JSON
+TRACE = "errand:trace:"  # string, by the SHA-1 of that: a traceback, packed as RQ packs it
+LOGS = "errand:logs:"  # list, by job: its log lines, as JSON
+NOTES = (
+    "errand:notes"  # sorted set of the keys that begin with TRACE or LOGS, by when they were written, in milliseconds
+)
+NOTES_BYTES = "errand:notes-bytes"  # hash: how many bytes each of these has, and all of them together as `total`
+RETRYING = "errand:retrying"  # set of the keys that begin with RETRYING_JOBS
+RETRYING_JOBS = "errand:retrying:"  # sorted set, by queue: ids of jobs to be tried again, by their failure, in ms
+
+# Ours: counts of ends (lib/observe/tally.lua)
+TALLY = "errand:tally:"  # hash, by minute since 1970: by type|wait|run|end how many, by type|w, type|r microseconds
+TALLY_FOLDED = "errand:tally-folded"  # string: up to which minute the counts are in the two below
+TOTALS = "errand:totals"  # hash, by type: JSON of all that was ever counted
+STATS = "errand:stats:"  # string, by seconds:start: JSON of what was counted in so many seconds from `start` on
+
 # Ours: queues
 PAUSED = "errand:paused"  # set of queues' names
 RATES = "errand:rates"  # hash: by type, when its next job may start, in microseconds
@@ -99,6 +116,31 @@ CODE_LENGTH = 12  # of the hash of a type's code, and of what it works with
 BODY_BYTES = 64 * 1024  # what of a payload is larger lies outside the job
 BODY_SHARE = 0.25  # of maxmemory, for all bodies together
 BODY_REQUEST_SECONDS = 300  # so long a request may hold bodies before its job is stored
+ATTEMPTS_LIMIT = 50  # of a job whose ends are kept: the first, and the last ones
+NOTES_SHARE = 0.1  # of maxmemory, for log lines and tracebacks together
+NOTES_LIMIT_BYTES = 100 * 1024 * 1024  # for them where the server has no maxmemory
+NOTES_SECONDS = 30 * 24 * 3600  # so long they are kept, as failed jobs are
+TALLY_BOUNDS = (
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    60,
+    120,
+    300,
+    600,
+    1800,
+    3600,
+    10800,
+)  # seconds
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.

@@ -24,7 +24,7 @@ from errand.contract.errors import (
 )
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
-from errand.worker.trace import format_trace, pack_trace
+from errand.worker.trace import find_frame, format_trace, pack_trace
 
 T = TypeVar("T")
 LOCK_FAULTS = ("release unlocked lock", "cannot release un-acquired lock", "cannot notify on un-acquired lock")
@@ -128,7 +128,8 @@ def pack_result(result: Any) -> str:
 
 def describe_failure(task: Task, error: BaseException) -> Word:
     """Return the last word of a task that ended with `error`, whatever its own methods do."""
-    return Word(_name_end(error), task, pack_trace(format_trace(error)), describe_error(error), ended=task.now())
+    trace, about = pack_trace(format_trace(error)), describe_error(error)
+    return Word(_name_end(error), task, trace, about, ended=task.now(), frame=find_frame(error))
 
 
 def unmask(error: BaseException) -> BaseException:

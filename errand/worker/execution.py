@@ -45,7 +45,7 @@ class Word(NamedTuple):
     works with can't be used now; or partial:<result>, which is the job's where no try is left.
 
     `value` is the report, the result or the trace as stored, `error` JSON for the status. A retry comes
-    `delay_seconds` later at the least.
+    `delay_seconds` later at the least. `frame` tells where in the job's own code an error came from.
     """
 
     kind: str
@@ -54,6 +54,7 @@ class Word(NamedTuple):
     error: str = ""
     delay_seconds: float = 0.0
     ended: float = 0.0
+    frame: str = ""
 
 
 @dataclass(slots=True)
