@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from redis import RedisError
 
-from errand.contract.errors import OutsideJobError, describe_error, write_json
+from errand.contract.errors import OutsideJobError, describe_error, find_frame, write_json
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
@@ -209,7 +209,8 @@ class PlainAttempt(NoAttempt):
         if permanent:
             self._job.retries_left = 0
         with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well
-            self._eval("attempt/set", self._job.key, "errand_error", describe_error(error))
+            told = {"errand_error": describe_error(error), "errand_frame": find_frame(error)}
+            self._eval("attempt/set", self._job.key, *(text for pair in told.items() for text in pair))
 
     def _eval(self, script: str, key: str, *args: str) -> Any:
         return self._job.connection.eval(read_script(script), 1, key, *args)

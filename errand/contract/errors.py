@@ -1,9 +1,16 @@
-"""The contract's errors, and how one is shown in a job's status."""
+"""The contract's errors, how one is shown in a job's status, and where in the job's own code it came from."""
 
 import json
+import sysconfig
+from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 MESSAGE_LIMIT = 2_000
+FRAME_LIMIT = 200
+# Where code lies that is no job's: Python's own, the packages that are installed, and this one.
+_LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(__file__).parents[1]), "<")
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 class ContractError(Exception):
@@ -113,3 +120,35 @@ def write_json(shown: dict[str, Any]) -> str:
     """Return JSON that any reader takes: numbers of other libraries as floats, broken Unicode (file names) replaced."""
     text = json.dumps(shown, default=float, ensure_ascii=False)
     return text.encode("utf-8", "replace").decode()
+
+
+def read_frames(error: BaseException) -> TracebackType | None:
+    """Return an error's frames as the interpreter has noted them: its class may have another `__traceback__`."""
+    frames: TracebackType | None = vars(BaseException)["__traceback__"].__get__(error)
+    return frames
+
+
+def find_frame(error: BaseException) -> str:
+    """Return where in the job's own code an error came from, «jobs/sms.py:12 in send», "" where no frame is its own.
+
+    It is the innermost frame whose file is neither Python's, nor an installed package's, nor this library's.
+    """
+    found, frames = "", read_frames(error)
+    while frames is not None:
+        if is_own(frames.tb_frame.f_code.co_filename):
+            found = f"{_name_file(frames.tb_frame)}:{frames.tb_lineno} in {frames.tb_frame.f_code.co_name}"
+        frames = frames.tb_next
+    return found.encode("utf-8", "replace").decode().replace("\n", " ")[:FRAME_LIMIT]
+
+
+def is_own(path: str) -> bool:
+    """Return whether a file, by the path that a traceback tells, is the job's own and no library's."""
+    return not path.startswith(_LIBRARIES) and not any(f"/{name}/" in path for name in _INSTALLED)
+
+
+def _name_file(frame: FrameType) -> str:
+    """Return a file by its module's name, for its path tells of the machine."""
+    path, module = Path(frame.f_code.co_filename), frame.f_globals.get("__name__")
+    if type(module) is not str or module == "__main__":
+        return path.name
+    return f"{module.replace('.', '/')}{'/__init__' if path.stem == '__init__' else ''}.py"

@@ -19,12 +19,13 @@ from errand.contract.errors import (
     ServiceDownError,
     UnfinishedError,
     describe_error,
+    find_frame,
     holds,
     write_json,
 )
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
-from errand.worker.trace import find_frame, format_trace, pack_trace
+from errand.worker.trace import format_trace, pack_trace
 
 T = TypeVar("T")
 LOCK_FAULTS = ("release unlocked lock", "cannot release un-acquired lock", "cannot notify on un-acquired lock")

@@ -9,7 +9,8 @@ class Task(NamedTuple):
     """One execution of a job; the lifetimes are RQ's, '' where it has none.
 
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
-    `created_at` is when it was stored, as RQ writes it, '' where nobody has noted it.
+    `created_at` is when it was stored and `enqueued_at` when it came into its queue, as RQ writes them, '' where nobody
+    has noted that. `attempt` is its number.
     `expires_at` is when it expires, as `started`, None where it does not.
     """
 
@@ -27,6 +28,8 @@ class Task(NamedTuple):
     taken_at: float = 0.0
     created_at: str = ""
     expires_at: float | None = None
+    enqueued_at: str = ""
+    attempt: int = 1
 
     @property
     def member(self) -> str:

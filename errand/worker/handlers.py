@@ -9,11 +9,11 @@ from typing import Any
 from redis import Redis
 from rq.job import JobStatus
 
+from errand.contract.errors import read_frames
 from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Word
 from errand.worker.logs import log_error
 from errand.worker.tell import AGAIN, has_failed, tell_end
-from errand.worker.trace import read_frames
 
 MOST_AT_ONCE = 4
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from errand.worker.trace import format_trace, read_frames
+from errand.contract.errors import read_frames
+from errand.worker.trace import format_trace
 
 ROOT, WORKER, RQ = "errand", "errand.worker", "rq.worker"
 

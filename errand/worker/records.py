@@ -16,6 +16,7 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.worker.execution import Queues, Task, Word
+from errand.worker.tags import tag_end
 from errand.worker.trace import LOST_TRACE
 
 MOST_AT_ONCE = 100
@@ -79,6 +80,7 @@ class Records:
         self._name = name
         self._lifetimes = lifetimes
         self._hold = redis.register_script(read_script("worker/hold"))
+        self._codes = codes
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
         steps = ("turn", "recover", "release", "orphans", "expire")
         scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
@@ -96,7 +98,7 @@ class Records:
         now, asked_at = float(head[3]), time.monotonic()
         args: list[Any] = [*head, self._known_types, len(words)]
         for word in words:
-            args += _write_word(word)
+            args += _write_word(word, self._codes)
         served = queues or Queues([], in_turn=False)
         args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
         args += [*served.names, *executions, *served.rates]
@@ -188,25 +190,21 @@ def _write_codes(codes: Mapping[str, str], services: Mapping[str, str]) -> str:
     return "".join(f" {type}={code}{marks.get(type, '')}" for type, code in codes.items()) or " "
 
 
-def _write_word(word: Word) -> list[Any]:
+def _write_word(word: Word, codes: Mapping[str, str] | None) -> list[Any]:
     task = word.task
-    return [
-        word.kind,
-        task.id,
-        task.execution,
-        task.queue,
-        format_time(word.ended),
-        repr(task.started),
-        repr(word.ended),
-        word.value,
-        word.error,
-        word.delay_seconds,
-    ]
+    head = [word.kind, task.id, task.execution, task.queue]
+    times = [format_time(word.ended), repr(task.started), repr(word.ended)]
+    if word.kind == "progress":
+        return [*head, *times, word.value, "", 0]
+    tag, wait_us = tag_end(task, word.ended, codes)
+    if word.kind == "finished":
+        return [*head, *times, word.value, tag, wait_us]
+    return [*head, *times, word.value, f"{tag}\n{wait_us}\n{word.frame}\n{word.error}", word.delay_seconds]
 
 
 def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
     id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
-    created_at, *more = fields[10:]
+    created_at, enqueued_at, attempt, *more = fields[10:]
     return Task(
         id.decode(),
         execution.decode(),
@@ -222,6 +220,8 @@ def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
         taken_at,
         created_at.decode(errors="replace"),
         float(more[0]) / 1000 if more else None,
+        enqueued_at.decode(errors="replace"),
+        int(attempt),
     )
 
 

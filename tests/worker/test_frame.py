@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from errand.worker.trace import find_frame
+from errand.contract.errors import find_frame
 
 
 def raised_by(function: Callable[[], object]) -> BaseException:

@@ -2,7 +2,7 @@
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
 -- could not end.
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, pass_on, withdraw, cancel_job, finish_step
--- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys
+-- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally
 
 local outcomes, freed = {}, {}
 local ENDED_BADLY = keys.ENDED_BADLY
@@ -68,6 +68,7 @@ function withdraw(id, job)
     call('ZREM', REGISTRIES[job.status] .. job.queue, id)
   end
   if job.status == 'deferred' then unlink(id, job) end
+  pcall_redis('ZREM', keys.RETRYING_JOBS .. job.queue, id)
 end
 
 local function mark_canceled(id, job, error)
@@ -78,6 +79,7 @@ local function mark_canceled(id, job, error)
   add_to_canceled(job.queue, id, math.floor(now))
   note_in_batch(hash, id, 'canceled')
   tell_end(id, 'canceled', job.webhook)
+  tally((job.type:match('^[a-z][a-z0-9_]*$') or 'other') .. '|||canceled', 1)
   if job.limit then free_slot(id, job.limit) end
 end
 
@@ -147,9 +149,10 @@ function cancel_job(id, job, error)
   elseif job.ttl >= 0 then expire_job(id, math.max(job.ttl, 1)) end
 end
 
--- Every script that ends jobs ends with this.
-function finish_step()
+-- Every script that ends jobs ends with this; `seconds` are of Redis' clock, where it has asked for them.
+function finish_step(seconds)
   for parent, _ in pairs(freed) do let_expire(parent) end
+  keep_tally(seconds)
   wake_workers()
   tell_touched()
 end

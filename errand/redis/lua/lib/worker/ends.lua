@@ -2,64 +2,32 @@
 -- Most jobs finish, and nobody waits for them: what these have in common is written in one command for all of them.
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
--- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys, backoff
+-- include base, clock, events, jobs, slots, webhook, batch, dependents, faults, job_keys, observe/tally, observe/attempts
 -- include parked, held, worker/head, worker/release, worker/aside, worker/failure, worker/handback
--- include worker/types, worker/holds, worker/park, worker/expiry
+-- include backoff, worker/types, worker/holds, worker/park, worker/retry
 
 aside = {} -- jobs set aside: {id, reason}
 local gone = {}
 local counted = {successful_job_count = 0, failed_job_count = 0, total_working_time = 0}
+local ends, waited_us, ran_seconds = {}, {}, {} -- by how it ended and by tag, by tag
 local finished = {members = {}, executions = {}, queues = {}}
 
--- The next wait of a job that carries a policy, nothing where its hours are over. The last try comes as they end.
-local function find_wait(word, hash, policy, left, first_start)
-  local wait = draw_wait(policy, left, word.member)
-  if policy.seconds then
-    if not first_start then call('HSET', hash, 'errand_first_start', word.started) end
-    local seconds_left = (tonumber(first_start or '') or word.started) + policy.seconds - clock[1]
-    if seconds_left < 1 then return nil end
-    wait = math.min(wait, math.floor(seconds_left))
-  end
-  return wait
-end
-
-local function retry(word, hash)
-  local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry', 'errand_stop',
-    'rate_limit_key', 'errand_backoff', 'errand_first_start')
-  local left = tonumber(found[1] or '') or 0
-  if left <= 0 or is_to_stop(found[4], word.execution) then return false end
-  local policy, wait = found[6] and read_backoff(found[6]), nil
-  if policy then
-    wait = find_wait(word, hash, policy, left, found[7])
-    if not wait then
-      call('HSET', hash, 'retries_left', 0)
-      return false
-    end
-  else
-    local waits = read_list(found[2])
-    wait = waits and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
-  end
-  wait = math.max(fit_wait(word.id, tonumber(wait) or 0), tonumber(word.delay))
-  call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
-  if wait == 0 then
-    queue_job(word.id, word.queue, found[3] == '1')
-    return 'queued'
-  end
-  call('HSET', hash, 'status', 'scheduled')
-  call('SADD', keys.QUEUES, keys.QUEUE .. word.queue)
-  -- RQ keeps whole seconds; rounded up, for no job may run early.
-  call('ZADD', keys.SCHEDULED .. word.queue, math.ceil(clock[1] + clock[2] / 1000000 + wait), word.id)
-  if found[5] and found[5] ~= '' then free_slot(word.id, found[5]) end -- it asks for one again when it is due
-  return 'scheduled'
+-- Write down how the attempt of a word has ended, by its number.
+local function note_end(word, number, outcome)
+  local error = outcome == 'stopped' and STOPPED or word.error
+  note_attempt(word.id, number, outcome, worker, word.started, word.ended, error, word.frame, word.value)
 end
 
 local function fail(word, hash, status, may_retry)
+  local number = call('HGET', hash, 'errand_attempts')
   release(word.id, word.execution, word.queue)
   counted.failed_job_count = counted.failed_job_count + 1
-  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text)
+  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_frame', word.frame)
   local again = may_retry and retry(word, hash)
-  if again then return again end
-  return fail_for_good(word.id, word.execution, word.queue, status, word.error, word.value, word.started, word.ended)
+  local fate = again or fail_for_good(word.id, word.execution, word.queue, status, word.error, word.value, word.started,
+    word.ended)
+  note_end(word, number, again and 'failed' or fate)
+  return fate
 end
 
 -- Nobody waits for a job and it waited for nobody, as far as Redis has the keys.
@@ -174,7 +142,9 @@ local function finish_partly(word, hash, found, result, may_retry)
   local again = may_retry and retry(word, hash)
   if not again then return finish_with(word, hash, found, result) end
   counted.failed_job_count = counted.failed_job_count + 1
-  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_partial', result)
+  call('HSET', hash, 'ended_at', word.ended_text, 'last_heartbeat', word.ended_text, 'errand_partial', result,
+    'errand_frame', word.frame)
+  note_end(word, call('HGET', hash, 'errand_attempts'), 'failed')
   return again
 end
 
@@ -226,11 +196,29 @@ local record = {
     release(word.id, word.execution, word.queue)
     local result = call('HGET', hash, 'errand_partial')
     if result then return finish_with(word, hash, found, result) end
+    note_end(word, call('HGET', hash, 'errand_attempts'), 'failed')
     cancel_job(word.id, read_job(word.id), word.error)
     return 'expired'
   end,
   interrupted = function(word) return hand_back(word.member, false, '') end,
 }
+
+-- What an end counts as; of one that is handed back that is counted there.
+local FATES = {finished = 'finished', failed = 'failed', stopped = 'stopped', queued = 'retried', scheduled = 'retried'}
+
+-- Count the end of an attempt, and how long it waited and ran: in sums by tag, to be told once a call.
+local function count_end(word, answer, seconds)
+  local fate = word.kind ~= 'interrupted' and FATES[answer]
+  if not fate then return end
+  local tags, tag = ends[fate], word.tag
+  if not tags then
+    tags = {}
+    ends[fate] = tags
+  end
+  tags[tag] = (tags[tag] or 0) + 1
+  waited_us[tag] = (waited_us[tag] or 0) + word.wait_us
+  ran_seconds[tag] = (ran_seconds[tag] or 0) + seconds
+end
 
 -- What tells that a job's service is up: it came past it, well or not.
 local PASSED = {finished = true, failed = true, permanent = true, partial = true}
@@ -263,7 +251,9 @@ local function hear(word)
   local act = record[word.kind] or record[word.kind:match('^%l+')]
   local answer = act(word, hash, found)
   if is_end and answer ~= 'odd' then -- RQ's own code counts an odd one
-    counted.total_working_time = counted.total_working_time + word.ended - word.started
+    local seconds = word.ended - word.started
+    count_end(word, answer, seconds)
+    counted.total_working_time = counted.total_working_time + seconds
   end
   return answer
 end
@@ -287,8 +277,16 @@ function hear_all(words)
   return answers
 end
 
--- Keep RQ's own counts of the worker.
+-- Keep RQ's own counts of the worker, and ours.
 function count_ends_of_worker()
+  for fate, tags in pairs(ends) do
+    for tag, many in pairs(tags) do tally(tag .. '|' .. fate, many) end
+  end
+  for tag, us in pairs(waited_us) do
+    local type = tag:match('^[^|]*')
+    tally(type .. '|w', us)
+    tally(type .. '|r', math.floor(ran_seconds[tag] * 1000000))
+  end
   if counted.successful_job_count + counted.failed_job_count > 0 and call('EXISTS', worker_key) == 1 then
     for _, name in ipairs({'successful_job_count', 'failed_job_count'}) do
       if counted[name] > 0 then call('HINCRBY', worker_key, name, counted[name]) end

@@ -1,6 +1,9 @@
 -- Handing back what is held and will not end.
 -- gives hand_back
 -- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/aside, worker/failure, faults
+-- include worker/types, observe/tally, observe/attempts
+
+local LOST = '{"type": "Lost", "message": "the process that ran it died"}'
 
 local function give_back(id, execution, is_loss, trace)
   local hash = keys.JOB .. id
@@ -8,25 +11,37 @@ local function give_back(id, execution, is_loss, trace)
     release(id, execution)
     return 'deleted'
   end
-  local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key', 'errand_backoff')
-  local start = found[5] and pcall_redis('HGET', keys.EXECUTION .. id .. ':' .. execution, 'created_at')
-  if type(start) == 'string' then call('HSETNX', hash, 'errand_first_start', start) end
+  local found = call('HMGET', hash, 'origin', 'status', 'errand_stop', 'rate_limit_key', 'errand_backoff',
+    'errand_attempts', 'description')
+  local record = pcall_redis('HMGET', keys.EXECUTION .. id .. ':' .. execution, 'created_at', 'worker_name')
+  local start = not record.err and record[1] or nil
+  if found[5] and start then call('HSETNX', hash, 'errand_first_start', start) end
   release(id, execution, found[1] or nil)
   if not found[1] then error('it names no queue') end
   if found[2] ~= 'started' then
     free_late_slot(id, found[2], found[4])
     return found[2] or 'nothing'
   end
+  local function note(outcome, fate, error, left)
+    note_attempt(id, found[6], outcome, not record.err and record[2] or worker, start, ARGV[4], error, '', left or '')
+    tally((name_type(found[7] or '') or 'other') .. '|||' .. fate, 1)
+  end
+
   if is_to_stop(found[3], execution) then
+    note('stopped', 'stopped', STOPPED)
     call('HSET', hash, 'ended_at', now_text, 'last_heartbeat', now_text)
     return fail_for_good(id, execution, found[1], 'stopped', STOPPED, '', ARGV[4], ARGV[4])
   elseif not is_loss then
+    note('interrupted', 'interrupted')
     call('HINCRBY', hash, 'errand_interruptions', 1)
   elseif call('HINCRBY', hash, 'errand_losses', 1) >= keys.LOST_LIMIT then
-    call('HSET', hash, 'ended_at', now_text, 'last_heartbeat', now_text)
     local why = {type = 'Lost', message = 'the process that ran it died ' .. keys.LOST_LIMIT .. ' times'}
+    note('lost', 'dead', cjson.encode(why), trace)
+    call('HSET', hash, 'ended_at', now_text, 'last_heartbeat', now_text, 'errand_frame', '')
     fail_for_good(id, execution, found[1], 'failed', cjson.encode(why), trace, ARGV[4], ARGV[4])
     return 'failed'
+  else
+    note('lost', 'lost', LOST)
   end
   queue_job(id, found[1], true)
   return 'queued'

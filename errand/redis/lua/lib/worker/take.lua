@@ -6,7 +6,7 @@
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
-  'errand_attempts', 'errand_progress', 'errand_error'}
+  'errand_attempts', 'errand_progress', 'errand_error', 'enqueued_at'}
 local NOT_QUEUED = keys.NOT_QUEUED
 
 local NUMBERS = {5, 6, 7, 8, 10, 14} -- of these fields
@@ -37,21 +37,24 @@ local function start(id, execution, queue, found, place)
   call('HSET', hash, 'status', 'started', 'started_at', now_text, 'last_heartbeat', now_text, 'worker_name', worker,
     'errand_attempts', attempts)
   if found[3] ~= queue then call('HSET', hash, 'origin', queue) end
-  if found[15] or found[16] then call('HDEL', hash, 'errand_progress', 'errand_error') end
+  if found[15] or found[16] then
+    call('HDEL', hash, 'errand_progress', 'errand_error', 'errand_frame')
+    pcall_redis('ZREM', keys.RETRYING_JOBS .. queue, id)
+  end
   call('HSET', key, 'id', execution, 'job_id', id, 'created_at', string.format('%.6f', now + place / 1000000),
     'last_heartbeat', ARGV[4], 'worker_name', worker)
   call('EXPIRE', key, KEPT_SECONDS)
   call('ZADD', executions, NO_END, execution)
   call('EXPIRE', executions, KEPT_SECONDS)
-  return {id = id, execution = execution, member = member, queue = queue}
+  return {id = id, execution = execution, member = member, queue = queue, attempt = attempts}
 end
 
 -- What the worker is told of a job; when it expires comes last, where it does.
-local function describe(id, execution, queue, found, expires_ms)
+local function describe(id, execution, queue, found, attempt, expires_ms)
   local callback = ''
   for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
   return {id, execution, queue, found[1], found[5] or '180', found[6] or '', found[7] or '', found[9] or '',
-    found[10] and found[10] ~= '' and found[10] or '0', callback, found[4] or '',
+    found[10] and found[10] ~= '' and found[10] or '0', callback, found[4] or '', found[17] or '', attempt,
     expires_ms and string.format('%.0f', expires_ms)}
 end
 
@@ -90,7 +93,7 @@ local function take_one(id, queue, execution, place)
         started[#started + 1] = broken
         if is_rated then note_start(found[9]) end
         if held_type then note_probe(held_type, broken.member) end
-        return describe(id, execution, queue, found, expires_ms)
+        return describe(id, execution, queue, found, broken.attempt, expires_ms)
       end
       pcall(release, id, execution, queue)
       fault = describe_fault(broken)
@@ -150,7 +153,7 @@ function take_again(executions)
     if mine[execution] then
       local found = is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
       if found and found[1] and found[3] then
-        taken[#taken + 1] = describe(id, execution, found[3], found, find_expiry(id))
+        taken[#taken + 1] = describe(id, execution, found[3], found, tonumber(found[14] or '') or 1, find_expiry(id))
       else -- somebody deleted it meanwhile
         release(id, execution)
       end

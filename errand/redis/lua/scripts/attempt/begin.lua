@@ -10,7 +10,7 @@ local clock = call('TIME')
 local microseconds = clock[1] * 1000000 + clock[2]
 if call('EXISTS', KEYS[1]) == 0 then return {false, microseconds, false, false, false} end
 local attempt = call('HINCRBY', KEYS[1], 'errand_attempts', 1)
-call('HDEL', KEYS[1], 'errand_progress', 'errand_error')
+call('HDEL', KEYS[1], 'errand_progress', 'errand_error', 'errand_frame')
 call('PUBLISH', keys.EVENTS, KEYS[1]:match('[^:]+$')) -- for those who watch the job
 local found = call('HMGET', KEYS[1], 'errand_batch', 'errand_expires_at', 'errand_expires_by')
 return {found[1], microseconds, found[2], found[3], attempt}

@@ -32,7 +32,7 @@ local function delete_keys(id, queue)
     call('ZREM', keys.LEASES, member)
     if queue then call('ZREM', keys.WIP .. queue, member) end
   end
-  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, unpack(list_job_keys(id)))
+  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, unpack(list_job_keys(id)))
 end
 
 local function judge(id, job)

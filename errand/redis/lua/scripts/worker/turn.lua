@@ -2,8 +2,9 @@
 -- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many words
 --       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as
---       text, started and ended in seconds, value, error (JSON), the least delay of a retry in seconds; then how many
---       jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
+--       text, started and ended in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and
+--       how many microseconds it waited; of others but progress four lines, these two, where in the job's code it failed
+--       and the error (JSON), and the least delay of a retry in seconds; then how many jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
 --       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
 --       taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
@@ -45,9 +46,14 @@ are_held = has_special and call('EXISTS', keys.HELD_TYPES) == 1
 local words = {}
 for i = 1, tonumber(read()) do
   local id, execution = ARGV[at + 2], ARGV[at + 3]
-  words[i] = {kind = ARGV[at + 1], id = id, execution = execution, member = id .. ':' .. execution,
+  local word = {kind = ARGV[at + 1], id = id, execution = execution, member = id .. ':' .. execution,
     queue = ARGV[at + 4], ended_text = ARGV[at + 5], started = ARGV[at + 6], ended = ARGV[at + 7], value = ARGV[at + 8],
-    error = ARGV[at + 9], delay = ARGV[at + 10]}
+    tag = ARGV[at + 9], wait_us = ARGV[at + 10]}
+  if word.kind ~= 'finished' and word.kind ~= 'progress' then
+    word.delay = word.wait_us
+    word.tag, word.wait_us, word.frame, word.error = word.tag:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+  end
+  words[i] = word
   at = at + 10
 end
 local answers = hear_all(words)
@@ -82,6 +88,6 @@ if call('EXISTS', worker_key) == 1 then
   elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then call('HSET', worker_key, 'state', 'idle') end
 end
 wake_takers()
-finish_step()
 count_ends_of_worker()
+finish_step(clock[1])
 return {answers, taken, aside, wait_ms, clock_us, expired}
