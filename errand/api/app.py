@@ -20,6 +20,7 @@ from errand.api.http.query import refuse_unknown
 from errand.api.http.stopping import tell_of_stop
 from errand.api.http.unread import DrainUnread
 from errand.api.routes import (
+    attempts,
     batches,
     cancel,
     dead_letters,
@@ -76,6 +77,7 @@ def build_api(
     app.include_router(queues.router, dependencies=keyed)
     app.include_router(workers.router, dependencies=keyed)
     app.include_router(schedules.build_router(bodies), dependencies=keyed)
+    app.include_router(attempts.router, dependencies=keyed)
     app.include_router(cancel.router, dependencies=keyed)
     app.include_router(listing.router, dependencies=keyed)
     app.include_router(dead_letters.router, dependencies=keyed)

@@ -18,7 +18,7 @@ class JobView(BaseModel):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
 
     `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example;
-    `expires_at` only where it was asked for.
+    `expires_at` only where it was asked for, and `payload` where `fields` asks for it.
     """
 
     id: str
@@ -43,6 +43,7 @@ class JobView(BaseModel):
     links: dict[str, str]
     waiting: Waiting | SkipJsonSchema[None] = None
     expires_at: str | SkipJsonSchema[None] = None
+    payload: Any = None
 
 
 class BatchView(BaseModel):

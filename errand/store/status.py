@@ -107,7 +107,7 @@ def read_status(id: str, answer: bytes) -> JobStatus | None:
 def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
-    error = _read_error(found.get("errand_error"), recorded, status)
+    error = read_error(found.get("errand_error"), recorded.get("exc_string"), status)
     result, unreadable = _read_result(recorded) if status == "finished" else (None, None)
     return JobStatus(
         id=id,
@@ -157,14 +157,18 @@ def _read_result(recorded: dict[str, str]) -> tuple[Any, JobError | None]:
     """Return a result, or why there is none to show: a plain worker stores what its job class likes."""
     stored = recorded.get("return_value")
     try:
-        text = b64decode(stored).decode() if stored else "null"
-        result = json.loads(text)
-        json.dumps(result, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half a surrogate pair
-        if text.count("[") + text.count("{") > DEPTH_LIMIT:
-            _check_depth(result, DEPTH_LIMIT)
+        return read_json(b64decode(stored).decode() if stored else "null"), None
     except (ValueError, RecursionError) as error:
         return None, JobError("UnreadableResult", f"its result is stored, and no JSON that could be shown: {error}")
-    return result, None
+
+
+def read_json(text: str) -> Any:
+    """Return what JSON says. Raises ValueError and RecursionError where an answer could not hold that."""
+    found = json.loads(text)
+    json.dumps(found, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half a surrogate pair
+    if text.count("[") + text.count("{") > DEPTH_LIMIT:
+        _check_depth(found, DEPTH_LIMIT)
+    return found
 
 
 def _check_depth(value: Any, left: int) -> None:
@@ -175,11 +179,13 @@ def _check_depth(value: Any, left: int) -> None:
             _check_depth(inner, left - 1)
 
 
-def _read_error(stored: str | None, result: dict[str, str], status: str) -> JobError | None:
-    """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word."""
+def read_error(stored: str | None, trace: str | None, status: str) -> JobError | None:
+    """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word.
+
+    Raises ValueError and TypeError where that can't be read.
+    """
     if stored:
         return JobError(**json.loads(stored))
-    trace = result.get("exc_string")
     if not trace or status not in ("failed", "stopped"):
         return None
     try:

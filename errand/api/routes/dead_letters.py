@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from errand.api.fields import Fields
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
@@ -71,9 +72,11 @@ DryRun = Annotated[bool, Query(description="Only tell what would be done.")]
 
 
 @router.get("", response_model=JobPage, summary="List failed jobs")
-async def list_dead_letters(request: Request, wanted: Wanted, limit: Limit = 20, cursor: Cursor = None) -> Response:
+async def list_dead_letters(
+    request: Request, wanted: Wanted, limit: Limit = 20, cursor: Cursor = None, fields: Fields = None
+) -> Response:
     """Return the jobs that failed for good and that all filters fit, the newest failure first."""
-    return await answer_page(request, wanted, limit, cursor)
+    return await answer_page(request, wanted, limit, cursor, fields)
 
 
 @router.post("/requeue", status_code=202, response_model=RequeuedLettersView, summary="Requeue failed jobs by filter")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
@@ -100,11 +101,12 @@ def unknown_type(type: str, types: dict[str, Any]) -> Problem:
     return Problem(404, "no-such-type", f"There is no job type {type[:64]!r}; there are {', '.join(types)}")
 
 
-async def read_job(request: Request, id: str) -> Response:
+async def read_job(request: Request, id: str, fields: Fields = None) -> Response:
     """Return the job as it is now; `Retry-After` says when to ask again while it has not ended.
 
     With `Prefer: wait=N` as it is when it has ended, or after N seconds.
     """
+    asked = read_fields(fields) if fields is not None else ()
     async with redis_deadline():
         job = await get_road(request).jobs.read(check_id(id, "job"))
     applied = {}
@@ -113,7 +115,8 @@ async def read_job(request: Request, id: str) -> Response:
         applied = wait.tell_applied(seconds)
     if job is None:
         raise missing(id, "job")
-    return conditional.answer_with_tag(request, show_job(job), _advise(job, get_road(request).clock.now()) | applied)
+    shown = (await show_jobs(get_road(request), [job], asked))[0] if asked else show_job(job)
+    return conditional.answer_with_tag(request, shown, _advise(job, get_road(request).clock.now()) | applied)
 
 
 def _advise(job: JobStatus, now: float) -> dict[str, str]:

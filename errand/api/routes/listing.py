@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.http.query import WORD, read_moment
 from errand.api.state import get_road
-from errand.api.views import JobView, show_job
+from errand.api.views import JobView
 from errand.store.index import Filter, ForeignCursorError, Page
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -59,6 +60,7 @@ async def list_jobs(
     created_before: CreatedBefore = None,
     limit: Limit = 20,
     cursor: Cursor = None,
+    fields: Fields = None,
 ) -> Response:
     """Return the jobs that all filters fit, newest first.
 
@@ -72,18 +74,20 @@ async def list_jobs(
         created_after=read_time(created_after, "created_after"),
         created_before=read_time(created_before, "created_before"),
     )
-    return await answer_page(request, wanted, limit, cursor)
+    return await answer_page(request, wanted, limit, cursor, fields)
 
 
-async def answer_page(request: Request, wanted: Filter, limit: int, cursor: str | None) -> Response:
+async def answer_page(request: Request, wanted: Filter, limit: int, cursor: str | None, fields: str | None) -> Response:
     """Return a page of jobs with the `Link` to the next one. Raises Problem 422 and 503."""
+    asked = read_fields(fields)
     try:
         place = wanted.read_cursor(cursor) if cursor is not None else None
     except ForeignCursorError as error:
         raise refuse("cursor", str(error)) from None
     async with redis_deadline():
         page = await get_road(request).index.read(wanted, limit, place)
-    body = {"items": [show_job(job) for job in page.jobs], "next": page.next and wanted.write_cursor(page.next)}
+    items = await show_jobs(get_road(request), page.jobs, asked)
+    body = {"items": items, "next": page.next and wanted.write_cursor(page.next)}
     # pydantic writes a hundred jobs in a third of the time
     return Response(to_json(body), headers=_link(request, page, body), media_type="application/json")
 

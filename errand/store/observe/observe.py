@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from errand.redis.clock import Clock
+from errand.store.observe.attempts import AttemptReader
+from errand.store.observe.payloads import PayloadReader
 
 
 @dataclass(frozen=True)
@@ -13,8 +15,10 @@ class Observe:
 
     redis: Redis
     clock: Clock
+    attempts: AttemptReader
+    payloads: PayloadReader
 
 
 def build_observe(redis: Redis, clock: Clock) -> Observe:
     """Return the readers; nothing is sent yet."""
-    return Observe(redis, clock)
+    return Observe(redis, clock, attempts=AttemptReader(redis), payloads=PayloadReader(redis))
