@@ -25,6 +25,7 @@ from errand.api.routes import (
     cancel,
     dead_letters,
     events,
+    failures,
     health,
     jobs,
     listing,
@@ -81,6 +82,7 @@ def build_api(
     app.include_router(cancel.router, dependencies=keyed)
     app.include_router(listing.router, dependencies=keyed)
     app.include_router(dead_letters.router, dependencies=keyed)
+    app.include_router(failures.router, dependencies=keyed)
     app.include_router(events.router, dependencies=keyed)
     app.include_router(health.router)
     if settings.local:

@@ -82,6 +82,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     deleter = Deleter(redis, queue, webhooks.values)
     watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue))
     failover = Failover(connector.connect_async(LOOK))
+    observe = build_observe(redis, clock)
     bodies = BodyStore(connector.connect(BODIES), clock)
     failover.leaves += [partial(renew_async, redis), watcher.listen_anew, partial(renew, bodies.redis)]
     return Road(
@@ -98,7 +99,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         canceller=Canceller(redis, queue, webhooks.values),
         deleter=deleter,
         index=index,
-        dead_letters=DeadLetters(index, requeuer, deleter, clock),
+        dead_letters=DeadLetters(index, requeuer, deleter, clock, observe.failures),
         webhooks=webhooks,
         schedules=Schedules(redis, enqueuer.builder, enqueuer.memory, types),
         queues=Queues(redis, [one.name for one in list_queues(types)], clock),
@@ -106,7 +107,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         posted=PostedCodes(redis, hash_codes(types)),
         bodies=bodies,
         held=HeldTypes(redis),
-        observe=build_observe(redis, clock),
+        observe=observe,
     )
 
 

@@ -50,7 +50,7 @@ def requeue(
     with ask_service() as service:
         query = _read_filter(type, queue, error, since, until, all, dry_run)
         if _is_filtered(ids, failed, query):
-            _change_failed(service, "requeue", query, as_json)
+            change_failed(service, "requeue", query, as_json)
         else:
             do_each(ids or [], lambda id: _tell(service.send("POST", job_path(id, "/requeue")).body, as_json))
 
@@ -74,7 +74,7 @@ def delete(
     with ask_service() as service:
         query = _read_filter(type, queue, error, since, until, all, dry_run)
         if _is_filtered(ids, failed, query):
-            _change_failed(service, "delete", query, as_json)
+            change_failed(service, "delete", query, as_json)
         else:
             do_each(ids or [], lambda id: _delete(service, id, as_json))
 
@@ -126,7 +126,8 @@ def _is_filtered(ids: list[str] | None, failed: bool, query: dict[str, Any]) -> 
     return failed
 
 
-def _change_failed(service: Service, word: str, query: dict[str, Any], as_json: bool) -> None:
+def change_failed(service: Service, word: str, query: dict[str, Any], as_json: bool) -> None:
+    """Requeue or delete the failed jobs that a query finds, and print which. Raises ClientError."""
     path = f"/v1/dead-letters/{word}"
     found = service.send("POST", path, query.items(), timeout_seconds=MANY_SECONDS).body
     if as_json:

@@ -10,6 +10,7 @@ import typer
 
 from errand.cli import change, jobs, mail, queues, schedules, send, watch
 from errand.cli.command import EXITS
+from errand.cli.observe import attempts, failures
 from errand.local.settings import OUTSIDE, UpOptions
 
 if TYPE_CHECKING:
@@ -86,12 +87,14 @@ for name, command in (
     ("send", send.send),
     ("status", jobs.status),
     ("watch", watch.watch),
+    ("attempts", attempts.attempts),
     ("list", jobs.list_jobs),
     ("cancel", change.cancel),
     ("requeue", change.requeue),
     ("delete", change.delete),
 ):
     app.command(name, rich_help_panel=THERE, epilog=EXITS)(command)
+app.add_typer(failures.app, name="failures", rich_help_panel=THERE)
 app.add_typer(schedules.app, name="schedule", rich_help_panel=THERE)
 app.add_typer(queues.app, name="queues", rich_help_panel=THERE)
 app.add_typer(mail.app, name="mail", rich_help_panel=HERE)

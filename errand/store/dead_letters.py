@@ -8,9 +8,12 @@ from uuid import uuid4
 from errand.redis.clock import Clock
 from errand.store.delete import Deleter
 from errand.store.index import Filter, JobIndex, Place, close_at
+from errand.store.observe.failures import FailureReader
 from errand.store.requeue import PAGE, Requeuer
 
 Action = Literal["requeue", "delete", "count"]
+TOLD = 20  # jobs of a group that are told since they are tried again
+TRIED_AGAIN = "it is tried again by itself; cancel it first"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,11 @@ class Step:
 class DeadLetters:
     """Does one thing to all failed jobs that a filter finds, some at a time, the oldest failure first."""
 
-    def __init__(self, index: JobIndex, requeuer: Requeuer, deleter: Deleter, clock: Clock) -> None:
+    def __init__(
+        self, index: JobIndex, requeuer: Requeuer, deleter: Deleter, clock: Clock, failures: FailureReader
+    ) -> None:
         self._clock = clock
+        self._failures = failures
         self._index = index
         self._requeuer = requeuer
         self._deleter = deleter
@@ -33,9 +39,11 @@ class DeadLetters:
     async def apply(self, action: Action, wanted: Filter) -> AsyncIterator[Step]:
         """Requeue, delete or only count them; yield each step.
 
-        What fails in the meantime is left, as what was requeued and has failed again. Raises FullRedisError and
-        RedisError; what the steps before took stays as it is.
+        What fails in the meantime is left, as what was requeued and has failed again. Of a group, jobs that are tried
+        again are left too, some of which the last step tells. Raises FullRedisError and RedisError; what the steps
+        before took stays as it is.
         """
+        retrying = await self._list_retrying(wanted)
         wanted, token = close_at(wanted, self._clock.moment()), str(uuid4())
         place: Place | None = None
         while True:
@@ -43,7 +51,14 @@ class DeadLetters:
             if ids:
                 yield Step(ids, []) if action == "count" else _sort_out(ids, await self._call(action, ids, token))
             if place is None:
-                return
+                break
+        if retrying:
+            yield Step([], [(id, TRIED_AGAIN) for id in retrying])
+
+    async def _list_retrying(self, wanted: Filter) -> list[str]:
+        if wanted.fingerprint is None:
+            return []
+        return await self._failures.list_retrying(wanted.fingerprint, wanted.queue, wanted.type, TOLD)
 
     async def _call(self, action: Action, ids: Sequence[str], token: str) -> list[bytes | None]:
         if action == "requeue":

@@ -30,7 +30,7 @@ class Filter:
     """Which jobs; None is all. What is `after` a time includes it, what is `before` does not.
 
     `source` says in which order: by creation, or by failure those that have failed. `error`, the name of its type or a
-    part of its message, and `ended_…` are for the latter alone.
+    part of its message, `fingerprint` (errand/store/observe/failures.py) and `ended_…` are for the latter alone.
     """
 
     source: Literal["created", "failed"] = "created"
@@ -39,6 +39,7 @@ class Filter:
     status: str | None = None
     tag: str | None = None
     error: str | None = None
+    fingerprint: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     ended_after: datetime | None = None

@@ -6,7 +6,10 @@ import pytest
 
 from tests.cli.conftest import run_errand
 
-COMMANDS = ("send", "status", "watch", "list", "cancel", "requeue", "delete", "schedule", "queues")
+COMMANDS = (
+    *("send", "status", "attempts", "watch", "list", "cancel", "requeue", "delete"),
+    *("failures", "schedule", "queues"),
+)
 CODES = "Exit codes: 0 good; 1 a job that was watched did not finish well; 2 wrong usage; 3 refused by the service;"
 
 

@@ -53,6 +53,9 @@ async def read_filter(
         str | None,
         Query(min_length=1, max_length=255, description="The name of the error's type, or a part of its message."),
     ] = None,
+    fingerprint: Annotated[
+        str | None, Query(min_length=1, max_length=64, description="Of this group alone, as `/groups` names it.")
+    ] = None,
     failed_after: Annotated[
         str | None,
         Query(json_schema_extra={"format": "date-time"}, description="Failed then or later: RFC 3339 with offset."),
@@ -63,7 +66,13 @@ async def read_filter(
 ) -> Filter:
     """Return which failed jobs are meant. Raises Problem 422."""
     after, before = read_time(failed_after, "failed_after"), read_time(failed_before, "failed_before")
-    return Filter("failed", type, queue, "failed", error=error, ended_after=after, ended_before=before)
+    return Filter(
+        *("failed", type, queue, "failed"),
+        error=error,
+        fingerprint=fingerprint,
+        ended_after=after,
+        ended_before=before,
+    )
 
 
 Wanted = Annotated[Filter, Depends(read_filter)]

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from errand.redis.clock import Clock
 from errand.store.observe.attempts import AttemptReader
+from errand.store.observe.failures import FailureReader
 from errand.store.observe.payloads import PayloadReader
 
 
@@ -16,9 +17,16 @@ class Observe:
     redis: Redis
     clock: Clock
     attempts: AttemptReader
+    failures: FailureReader
     payloads: PayloadReader
 
 
 def build_observe(redis: Redis, clock: Clock) -> Observe:
     """Return the readers; nothing is sent yet."""
-    return Observe(redis, clock, attempts=AttemptReader(redis), payloads=PayloadReader(redis))
+    return Observe(
+        redis,
+        clock,
+        attempts=AttemptReader(redis),
+        failures=FailureReader(redis),
+        payloads=PayloadReader(redis),
+    )

@@ -1,13 +1,13 @@
 #!lua flags=no-writes
 -- Finds jobs in sorted sets of job ids, in order, some at a time: in the indexes by the time of creation, or among
 -- the failed by the time of failure. The cost is that of the jobs looked at, however many there are.
--- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, status, error, created_after
+-- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, status, error, fingerprint, created_after
 --       and created_before in microseconds, ended_after and ended_before in RQ's format, token: of a requeue to leave
 --       out, place: [score, id] to go on from, each as asked for; forward: oldest first, limit: jobs, budget: jobs
 --       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
 -- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here.
--- include base, store/status, parked
+-- include base, store/status, parked, observe/fingerprint
 
 local request = cjson.decode(ARGV[1])
 local CHUNK = 100
@@ -177,14 +177,19 @@ local function has_error(stored)
   return error.type == request.error or tostring(error.message):find(request.error, 1, true) ~= nil
 end
 
+local function has_fingerprint(job, frame)
+  return not request.fingerprint or write_fingerprint(job.type, (read_failure(job.error)), frame or '') == request.fingerprint
+end
+
 local function match_failure(hash, job)
-  local found = call('HMGET', hash, 'ended_at', 'errand_error', 'errand_requeue')
+  local found = call('HMGET', hash, 'ended_at', 'errand_error', 'errand_requeue', 'errand_frame')
   local ended_at = found[1] or ''
   job.error = found[2]
   return (not request.ended_after or not is_less(ended_at, request.ended_after))
     and (not request.ended_before or is_less(ended_at, request.ended_before))
     and (not request.token or found[3] ~= request.token)
     and has_error(job.error)
+    and has_fingerprint(job, found[4])
 end
 
 -- What is asked of a job here, nothing for one that is not among those asked for, or gone, or damaged.

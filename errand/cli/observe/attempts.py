@@ -1,0 +1,56 @@
+"""`errand attempts`: how each run of a job went."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from errand.cli.client.http import job_path
+from errand.cli.command import JsonOut, ask_service, print_json
+from errand.cli.moment import show_span, show_time
+from errand.cli.plain import make_plain
+from errand.cli.render import STYLES, describe_error, make_console
+
+STYLE = STYLES | {"interrupted": "yellow", "lost": "bold red"}
+
+Full = Annotated[bool, typer.Option("--full", help="The tracebacks as Python wrote them, the libraries' frames too.")]
+
+
+def attempts(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A job.")], full: Full = False, as_json: JsonOut = False
+) -> None:
+    """Show how a job's attempts went, the oldest first: the error, the job's own frames, how many are folded."""
+    with ask_service() as service:
+        query = {"full": "true" if full else None}
+        items = service.get(job_path(id, "/attempts"), query.items())["items"]
+        if as_json:
+            print_json(*items)
+        elif not items:
+            typer.echo("it has not begun", err=True)
+        else:
+            console = make_console()
+            for line in (line for item in items for line in _describe(item, full)):
+                console.print(line, soft_wrap=True)
+
+
+def _describe(attempt: dict[str, Any], full: bool) -> Iterator[Text]:
+    word = make_plain(attempt["outcome"] or "running")
+    yield Text.assemble((f"attempt {attempt['number']}  ", "bold"), (word, STYLE.get(word, "")), _tell_times(attempt))
+    told = attempt.get("traceback") or (describe_error(attempt) if attempt.get("error") else "")
+    for number, line in enumerate(make_plain(told, lines=True).splitlines()):
+        style = "red" if number == 0 and not full else "dim" if line.lstrip().startswith("…") else ""
+        yield Text(f"  {line}".rstrip(), style)
+
+
+def _tell_times(attempt: dict[str, Any]) -> str:
+    """Return when it began, for how long it ran, and where."""
+    started, ended = attempt.get("started_at"), attempt.get("ended_at")
+    parts = [show_time(started)] if started else []
+    if started and ended:
+        seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+        parts.append(f"for {seconds:.1f} s" if 0 <= seconds < 60 else f"for {show_span(abs(seconds))}")
+    if attempt.get("worker"):
+        parts.append(f"on {make_plain(attempt['worker'])}")
+    return "".join(f"  {part}" for part in parts)

@@ -1,0 +1,26 @@
+-- What failures have in common: the job's type, the error's type, and the job's own frame without its line, which moves
+-- with each change of the file.
+-- gives read_failure, write_fingerprint
+-- include base
+
+-- An error as it is stored (contract/errors.py): its type and its message, two empty texts where there is none.
+function read_failure(stored)
+  local readable, error = pcall(cjson.decode, stored or '')
+  if not readable or type(error) ~= 'table' then return '', '' end
+  return tostring(error.type or ''), tostring(error.message or '')
+end
+
+local PRIME, written = 4294967291, {}
+
+-- Twelve digits that tell such failures from others. (Not redis.sha1hex, which the fake server of tests has not.)
+function write_fingerprint(job_type, error_type, frame)
+  local text = job_type .. '\n' .. error_type .. '\n' .. frame:gsub(':%d+ in ', ' in ', 1)
+  if not written[text] then
+    local one, other = 0, 0
+    for i = 1, #text do
+      one, other = (one * 257 + text:byte(i)) % PRIME, (other * 65599 + text:byte(i)) % PRIME
+    end
+    written[text] = string.format('%08x%04x', one, other % 65536)
+  end
+  return written[text]
+end
