@@ -10,17 +10,21 @@ function read_failure(stored)
   return tostring(error.type or ''), tostring(error.message or '')
 end
 
-local PRIME, written = 4294967291, {}
+local PRIME, places, written = 4294967291, {}, {}
 
 -- Twelve digits that tell such failures from others. (Not redis.sha1hex, which the fake server of tests has not.)
-function write_fingerprint(job_type, error_type, frame)
-  local text = job_type .. '\n' .. error_type .. '\n' .. frame:gsub(':%d+ in ', ' in ', 1)
-  if not written[text] then
-    local one, other = 0, 0
-    for i = 1, #text do
-      one, other = (one * 257 + text:byte(i)) % PRIME, (other * 65599 + text:byte(i)) % PRIME
-    end
-    written[text] = string.format('%08x%04x', one, other % 65536)
+local function digest(text)
+  local one, other = 0, 0
+  for i = 1, #text do
+    local byte = text:byte(i)
+    one, other = (one * 257 + byte) % PRIME, (other * 65599 + byte) % PRIME
   end
+  return string.format('%08x%04x', one, other % 65536)
+end
+
+function write_fingerprint(job_type, error_type, frame)
+  places[frame] = places[frame] or frame:gsub(':%d+ in ', ' in ', 1)
+  local text = job_type .. '\n' .. error_type .. '\n' .. places[frame]
+  written[text] = written[text] or digest(text)
   return written[text]
 end
