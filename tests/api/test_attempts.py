@@ -5,6 +5,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import TypeAdapter
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 from errand.api.routes.attempts import AttemptList
 from errand.worker.trace import pack_trace
 from tests.performing import Perform
+from tests.services import Services
 
 START = 1_790_000_000.25  # 2026-09-21T14:13:20.250000Z
 TRACE = (
@@ -129,3 +131,22 @@ def test_a_job_that_fails_under_a_plain_worker_tells_its_own_frames(
     (one,) = read(client, job.id)
     assert (one["number"], one["outcome"]) == (1, "failed")
     assert "fixtures/jobs/fail.py" in one["traceback"].splitlines()[1]
+
+
+@pytest.mark.quick
+def test_a_worker_writes_down_what_is_read_here_and_in_groups(services: Services, tmp_path: Path) -> None:
+    services.start_api()
+    services.start_worker()
+    again = services.post("fail", {"ledger": str(tmp_path / "again"), "succeed_at": 2})
+    failed = services.post("fail", {"ledger": str(tmp_path / "failed"), "permanent": True})
+    services.wait_for(failed, "failed"), services.wait_for(again, "finished")
+    first, second = services.call("GET", f"/v1/jobs/{again}/attempts").body["items"]
+    outcomes = [(attempt["number"], attempt["outcome"]) for attempt in (first, second)]
+    assert outcomes == [(1, "failed"), (2, "finished")]
+    place = first["frame"].removeprefix("jobs/fail.py:").replace(" in ", ", in ")
+    error, frame, *_ = first["traceback"].splitlines()
+    assert error == "ValueError: attempt 1 failed"
+    assert frame.endswith(f'/jobs/fail.py", line {place}')
+    (group,) = services.call("GET", "/v1/dead-letters/groups?type=fail").body["items"]
+    assert (group["failed"], group["retrying"], group["example"]) == (1, 0, failed)
+    assert group["frame"] == services.call("GET", f"/v1/jobs/{failed}/attempts").body["items"][0]["frame"]

@@ -65,7 +65,8 @@ def _fold_one(block: str) -> str:
     if not frames or end == len(lines):
         return block
     own = [line for frame in frames if is_own_anywhere(frame.path) for line in frame.lines]
-    return "\n".join([*lines[end:], *own, *_tell_folded([frame for frame in frames if not is_own_anywhere(frame.path)])])
+    folded = [frame for frame in frames if not is_own_anywhere(frame.path)]
+    return "\n".join([*lines[end:], *own, *_tell_folded(folded)])
 
 
 def _find_error(lines: list[str]) -> int:
