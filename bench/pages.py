@@ -135,6 +135,8 @@ def list_places(api: Api) -> dict[str, str]:
         "20 finished, of none": "/v1/jobs?status=finished",
         "none canceled, of 999": "/v1/jobs?status=canceled",
         "20 dead letters": "/v1/dead-letters",
+        "20 with payloads": "/v1/jobs?fields=payload",
+        "groups of 500 failed": "/v1/dead-letters/groups",
         "100 jobs": "/v1/jobs?limit=100",
     }
 

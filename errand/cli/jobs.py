@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from errand.cli.client.follow import View, read
+from errand.cli.client.follow import View, is_batch, read
 from errand.cli.client.http import Service
 from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, print_json
 from errand.cli.moment import read_past, show_age
@@ -16,15 +16,20 @@ PAGE = 100  # jobs a request
 Status = Annotated[str | None, typer.Option(help="With this status: queued, started, finished, failed, …")]
 Tag = Annotated[str | None, typer.Option(metavar="WORD", help="With this tag.")]
 Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
+Payload = Annotated[bool, typer.Option("--payload", help="With what a job was posted with.")]
 All = Annotated[bool, typer.Option("--all", help="All there are.")]
 
 
-def status(id: Annotated[str, typer.Argument(help="A job or a batch.")], as_json: JsonOut = False) -> None:
+def status(
+    id: Annotated[str, typer.Argument(help="A job or a batch.")], payload: Payload = False, as_json: JsonOut = False
+) -> None:
     """Show a job or a batch as it is now."""
     from errand.cli.render import print_view
 
     with ask_service() as service:
-        _, view = read(service, id)
+        path, view = read(service, id)
+        if payload and not is_batch(view):
+            view = service.get(path, [("fields", "payload")])
         if as_json:
             print_json(view)
         else:

@@ -111,6 +111,7 @@ def _list_job_fields(job: View) -> list[tuple[str, Cell]]:
         ("batch", make_plain(batch)),
         ("depends on", make_plain(", ".join(job.get("depends_on") or []))),
         ("dependents", make_plain(", ".join(f"{one['id']} ({one['status']})" for one in job.get("dependents") or []))),
+        ("payload", show_value(job["payload"]) if "payload" in job else ""),
         ("result", "" if job.get("result") is None else show_value(job["result"])),
         ("error", Text(describe_error(job), "red")),
     ]

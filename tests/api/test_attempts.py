@@ -5,7 +5,6 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import TypeAdapter
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -133,7 +132,6 @@ def test_a_job_that_fails_under_a_plain_worker_tells_its_own_frames(
     assert "fixtures/jobs/fail.py" in one["traceback"].splitlines()[1]
 
 
-@pytest.mark.quick
 def test_a_worker_writes_down_what_is_read_here_and_in_groups(services: Services, tmp_path: Path) -> None:
     services.start_api()
     services.start_worker()

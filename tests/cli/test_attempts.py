@@ -31,11 +31,18 @@ def test_each_attempt_is_told_with_its_error_and_frames(quick: Quick, scripted: 
     scripted.reply(f"GET /v1/jobs/{ID}/attempts", Reply({"items": [FAILED, lost, make_attempt(3)]}))
     lines = quick("attempts", ID, COLUMNS="40").stdout.splitlines()
     assert lines[0].startswith("attempt 1  failed  2026-11-23")
-    assert lines[0].endswith("  for 1.5 s  on w1")
+    assert lines[0].endswith("  for 1.500 s  on w1")
     assert lines[1:5] == [f"  {line}" for line in TRACE.splitlines()]
     assert lines[5].startswith("attempt 2  lost")
     assert lines[6] == "  Lost: its process [2J died"
     assert lines[7].startswith("attempt 3  running")
+
+
+def test_a_traceback_that_comes_again_is_told_once(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply(f"GET /v1/jobs/{ID}/attempts", Reply({"items": [FAILED, FAILED | {"number": 2}]}))
+    lines = quick("attempts", ID).stdout.splitlines()
+    assert lines[5].startswith("attempt 2  failed")
+    assert lines[6:] == ["  ValueError: no number (as in attempt 1)"]
 
 
 def test_json_is_a_line_an_attempt_and_full_is_asked_for(quick: Quick, scripted: ScriptedService) -> None:

@@ -110,6 +110,12 @@ def test_a_status_says_when_a_job_expires_and_that_it_has(quick: Quick, scripted
     assert "expires" not in page
 
 
+def test_a_status_shows_the_payload_where_it_is_asked_for(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job()), Reply(make_job(payload={"text": "ä\x1b"})))
+    assert '  payload  {"text": "ä\\u001b"}' in quick("status", ID, "--payload").stdout.splitlines()
+    assert [one.path for one in scripted.asked] == [f"/v1/jobs/{ID}", f"/v1/jobs/{ID}?fields=payload"]
+
+
 def test_a_status_of_a_failed_job_is_no_failure(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job("failed")))
     assert quick("status", ID).exit_code == 0

@@ -31,14 +31,24 @@ def attempts(
             typer.echo("it has not begun", err=True)
         else:
             console = make_console()
-            for line in (line for item in items for line in _describe(item, full)):
+            for line in _describe_all(items, full):
                 console.print(line, soft_wrap=True)
 
 
-def _describe(attempt: dict[str, Any], full: bool) -> Iterator[Text]:
+def _describe_all(items: list[dict[str, Any]], full: bool) -> Iterator[Text]:
+    """Yield the lines of all attempts; a traceback that comes again is told by the attempt that had it first."""
+    first: dict[str, int] = {}
+    for attempt in items:
+        known = first.setdefault(attempt.get("traceback") or "", attempt["number"])
+        again = known if attempt.get("traceback") and known != attempt["number"] else None
+        yield from _describe(attempt, full, again)
+
+
+def _describe(attempt: dict[str, Any], full: bool, again: int | None) -> Iterator[Text]:
     word = make_plain(attempt["outcome"] or "running")
     yield Text.assemble((f"attempt {attempt['number']}  ", "bold"), (word, STYLE.get(word, "")), _tell_times(attempt))
-    told = attempt.get("traceback") or (describe_error(attempt) if attempt.get("error") else "")
+    error = describe_error(attempt)
+    told = f"{error} (as in attempt {again})" if again else attempt.get("traceback") or error
     for number, line in enumerate(make_plain(told, lines=True).splitlines()):
         style = "red" if number == 0 and not full else "dim" if line.lstrip().startswith("…") else ""
         yield Text(f"  {line}".rstrip(), style)
@@ -50,7 +60,7 @@ def _tell_times(attempt: dict[str, Any]) -> str:
     parts = [show_time(started)] if started else []
     if started and ended:
         seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
-        parts.append(f"for {seconds:.1f} s" if 0 <= seconds < 60 else f"for {show_span(abs(seconds))}")
+        parts.append(f"for {seconds:.3f} s" if 0 <= seconds < 10 else f"for {show_span(abs(seconds))}")
     if attempt.get("worker"):
         parts.append(f"on {make_plain(attempt['worker'])}")
     return "".join(f"  {part}" for part in parts)
