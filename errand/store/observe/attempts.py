@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
-from errand.store.observe.fold import fold_trace, read_trace
+from errand.store.observe.traces import fold_trace, read_trace
 from errand.store.status import JobError, read_error
 
 WAITING = ("queued", "scheduled", "rate_limited")

@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable
 
 from errand.store.observe import fold
-from errand.store.observe.fold import fold_trace
 from errand.store.observe.frames import is_own_anywhere
+from errand.store.observe.traces import fold_trace
 
 OWN = '  File "/srv/app/jobs/sms.py", line 8, in run\n    send(to)\n    ^^^^^^^^\n'
 INNER = '  File "/srv/app/jobs/sms.py", line 12, in send\n    number = int(to)\n'
