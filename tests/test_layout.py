@@ -85,6 +85,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     ("library", "rooms"),
     [
         ("fastapi", {"errand.api", "service"}),
+        ("prometheus_client", {"errand.api"}),
         ("smtplib", {"errand.mail"}),
         ("sqlalchemy", {"jobs"}),
         ("rq_dashboard", {"errand.api"}),

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, params
 from fastapi_offline import FastAPIOffline
 
-from errand.api.http.auth import require_key
+from errand.api.http.auth import require_key, require_metrics_key
 from errand.api.http.head import HeadAsGet
 from errand.api.http.intake import Intake
 from errand.api.http.loopback import LoopbackOnly
@@ -29,9 +29,11 @@ from errand.api.routes import (
     health,
     jobs,
     listing,
+    metrics,
     queues,
     requeue,
     schedules,
+    stats,
     workers,
 )
 from errand.api.settings import ApiSettings
@@ -84,6 +86,8 @@ def build_api(
     app.include_router(dead_letters.router, dependencies=keyed)
     app.include_router(failures.router, dependencies=keyed)
     app.include_router(events.router, dependencies=keyed)
+    app.include_router(stats.router, dependencies=keyed)
+    app.include_router(metrics.router, dependencies=[Depends(require_metrics_key)] if keyed else [])
     app.include_router(health.router)
     if settings.local:
         app.add_middleware(LoopbackOnly)

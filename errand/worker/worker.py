@@ -46,6 +46,7 @@ from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
+from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
 from errand.worker.plan import Plan
@@ -97,6 +98,7 @@ class ErrandWorker(Worker):
         self._sweep = Sweep(self.connection)
         self._parked = ParkedJobs(self.connection)
         self._bodies = Bodies(self.connection)
+        self._stats = Stats(self.connection)
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
         self._registries = Registries(self, self._clock)
 
@@ -174,11 +176,12 @@ class ErrandWorker(Worker):
         """Leave RQ's commands to the supervisor; RQ starts a thread, which must not be there before a fork."""
 
     def register_birth(self) -> None:
-        """Make the worker known to RQ, with Redis' time in the place of this host's."""
+        """Make the worker known to RQ, with Redis' time in the place of this host's, and with its threads."""
         super().register_birth()  # type: ignore[no-untyped-call]
         self._clock.ask(self.connection)
         now = format_time(self._clock.now())
-        self.connection.hset(self.key, mapping={"birth": now, "last_heartbeat": now})
+        threads = self._settings.threads
+        self.connection.hset(self.key, mapping={"birth": now, "last_heartbeat": now, "errand_threads": threads})
 
     def register_again(self) -> None:
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
@@ -193,7 +196,7 @@ class ErrandWorker(Worker):
         self._strays.reconnect()
 
     def run_chores(self) -> None:
-        """Cancel what has expired, move due jobs, serve the schedules, sweep the indexes.
+        """Cancel what has expired, move due jobs, serve the schedules, sweep the indexes, keep the counts.
 
         Every ten minutes clean RQ's registries. A damaged record there ends only this round.
         """
@@ -203,6 +206,7 @@ class ErrandWorker(Worker):
         self._sweep.run()
         self._parked.run()
         self._bodies.run()
+        self._stats.run()
         try:
             self._registries.run()
         except RedisError:

@@ -24,14 +24,23 @@ def make_key(name: str) -> tuple[str, str]:
     return secret, f"{name}:{hash_secret(secret)}"
 
 
+METRICS = "metrics"  # the name of keys that open /metrics and nothing else
+
+
 class RequireKey(SecurityBase):
-    """Lets known keys in, as a dependency that takes the request alone and shows in the document."""
+    """Lets known keys in, as a dependency that takes the request alone and shows in the document.
+
+    A key whose name is `metrics` is let in where `for_metrics` says so: whoever scrapes need not be able to post.
+    """
 
     scheme_name = "HTTPBearer"
     model = HTTPBearer(description="A secret made with `errand key NAME`")
 
+    def __init__(self, for_metrics: bool = False) -> None:
+        self._for_metrics = for_metrics
+
     async def __call__(self, request: Request) -> str:
-        """Return the caller's name. Raises Problem 401; every key is compared, in constant time."""
+        """Return the caller's name. Raises Problem 401 and 403; every key is compared, in constant time."""
         settings: ApiSettings = request.app.state.settings
         scheme, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
         given = hash_secret(secret) if scheme.lower() == "bearer" else ""
@@ -39,7 +48,11 @@ class RequireKey(SecurityBase):
         if not names:
             refusal = "Send a known key: Authorization: Bearer errand_…"
             raise Problem(401, "no-key", refusal, {"WWW-Authenticate": "Bearer"})
-        return names[0]
+        wider = [name for name in names if name != METRICS]
+        if not wider and not self._for_metrics:
+            raise Problem(403, "metrics-key", "This key opens /metrics alone; make another one with `errand key NAME`")
+        return (wider or names)[0]
 
 
 require_key = RequireKey()
+require_metrics_key = RequireKey(for_metrics=True)

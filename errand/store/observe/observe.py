@@ -1,13 +1,21 @@
 """What tells what happened, why jobs wait and how many there were, for whoever shows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
+from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.store.observe.attempts import AttemptReader
 from errand.store.observe.failures import FailureReader
+from errand.store.observe.fold import AsyncFold
+from errand.store.observe.logs import LogReader
+from errand.store.observe.metrics import MetricsReader
 from errand.store.observe.payloads import PayloadReader
+from errand.store.observe.stats import StatsReader
+from errand.store.observe.why import WhyReader
 
 
 @dataclass(frozen=True)
@@ -18,15 +26,24 @@ class Observe:
     clock: Clock
     attempts: AttemptReader
     failures: FailureReader
+    logs: LogReader
+    metrics: MetricsReader
     payloads: PayloadReader
+    stats: StatsReader
+    why: WhyReader
 
 
-def build_observe(redis: Redis, clock: Clock) -> Observe:
+def build_observe(redis: Redis, clock: Clock, types: Mapping[str, Job[..., Any]]) -> Observe:
     """Return the readers; nothing is sent yet."""
+    fold = AsyncFold(redis)
     return Observe(
         redis,
         clock,
         attempts=AttemptReader(redis),
         failures=FailureReader(redis),
+        logs=LogReader(redis),
+        metrics=MetricsReader(redis, clock, fold),
         payloads=PayloadReader(redis),
+        stats=StatsReader(redis, clock, fold),
+        why=WhyReader(redis, types, clock),
     )

@@ -1,0 +1,25 @@
+"""Keeping the counts of how jobs ended: each minute's go to the totals and to what `/v1/stats` reads."""
+
+import time
+
+from redis import Redis
+
+from errand.store.observe.fold import Fold
+
+INTERVAL_SECONDS = 10.0
+
+
+class Stats:
+    """Those of all types; any number of workers may look after them."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._fold = Fold(redis)
+        self._looked_at = float("-inf")
+        self._is_behind = False
+
+    def run(self) -> None:
+        """Do what is due, what is left at the next call. Raises RedisError."""
+        if not self._is_behind and time.monotonic() - self._looked_at < INTERVAL_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        self._is_behind = self._fold.run() > 0
