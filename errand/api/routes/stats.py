@@ -62,7 +62,7 @@ class TypeStatsView(BaseModel):
 
 
 class StepView(BaseModel):
-    """What ended from `start` on for one step. `types` has those of which anything did, or the one that is asked for."""
+    """What ended from `start` on for one step. `types` has those of which anything did, or the one asked for."""
 
     start: str
     types: dict[str, TypeStatsView]
