@@ -10,7 +10,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.routes.stats import StatsView
-from errand.store.observe.counts import BUCKETS, find_quantile
+from errand.store.observe.counts import BUCKETS, find_quantiles
 from tests.store.tallied import find_minute, write_end
 
 
@@ -135,8 +135,8 @@ def test_quantiles_are_read_off_inside_the_buckets() -> None:
     def count(**places: int) -> list[int]:
         return [places.get(f"b{number}", 0) for number in range(BUCKETS)]
 
-    assert find_quantile(count(), 0.5) is None
-    assert find_quantile(count(b7=10), 0.5) == 0.75
-    assert find_quantile(count(b0=50, b7=50), 0.5) == 0.005
-    assert find_quantile(count(b0=50, b7=50), 0.95) == pytest.approx(0.95)
-    assert find_quantile(count(b19=1), 0.5) == 10_800
+    assert find_quantiles(count(), (0.5, 0.95)) == [None, None]
+    assert find_quantiles([], (0.5,)) == [None]
+    assert find_quantiles(count(b7=10), (0.5,)) == [0.75]
+    assert find_quantiles(count(b0=50, b7=50), (0.5, 0.95)) == [0.005, pytest.approx(0.95)]
+    assert find_quantiles(count(b19=1), (0.5,)) == [10_800]

@@ -33,7 +33,8 @@ def test_a_minute_that_is_over_comes_to_the_totals_and_to_each_span(redis: Redis
     }
     assert read_totals(redis) == counts
     for seconds in (60, 300, 3600):
-        assert read(redis, f"errand:stats:{seconds}:{minute * 60 // seconds * seconds}") == counts
+        span = {type: lists[:3] for type, lists in counts.items()}
+        assert read(redis, f"errand:stats:{seconds}:{minute * 60 // seconds * seconds}") == span
     assert not redis.keys("errand:tally:*")
 
 

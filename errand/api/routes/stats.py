@@ -13,7 +13,7 @@ from errand.api.http.openapi import PROBLEMS
 from errand.api.http.query import read_moment
 from errand.api.routes.listing import Type, refuse
 from errand.api.state import get_road
-from errand.store.observe.counts import Counts, find_quantile
+from errand.store.observe.counts import Counts, find_quantiles
 from errand.store.observe.stats import RETENTION_SECONDS, Span, Spans
 
 Step = Literal["1m", "5m", "1h"]
@@ -140,7 +140,7 @@ def _render(spans: Spans, step: Step, end: int, type: str | None) -> bytes:
             "from": _write_time(spans.start),
             "to": _write_time(end),
             "retention_seconds": {name: RETENTION_SECONDS[seconds] for name, seconds in SECONDS.items()},
-            "items": [_show_step(span, type) for span in spans.build()],
+            "items": [_show_step(span, type) for span in spans.build(type)],
         }
     )
 
@@ -163,7 +163,8 @@ def _show_type(counts: Counts) -> dict[str, Any]:
 
 
 def _show_seconds(buckets: list[int]) -> dict[str, float | None]:
-    return {name: _round(find_quantile(buckets, share)) for name, share in (("p50", 0.5), ("p95", 0.95))}
+    half, most = find_quantiles(buckets, (0.5, 0.95))
+    return {"p50": _round(half), "p95": _round(most)}
 
 
 def _round(seconds: float | None) -> float | None:

@@ -1,9 +1,10 @@
 """The counts of how jobs and attempts ended, as the scripts hand them over."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 
 from errand.redis import keys
 
@@ -48,40 +49,50 @@ def _sum_up(ends: Mapping[str, int], outcomes: Mapping[str, Iterable[str]]) -> d
     return {outcome: sum(ends.get(end, 0) for end in words) for outcome, words in outcomes.items()}
 
 
-def read_span(stored: bytes | None) -> dict[str, Counts]:
-    """Return the counts of a span by job type; none where nothing was counted, or the record is damaged."""
+def read_span(stored: bytes | None, type: str | None = None) -> dict[str, Counts]:
+    """Return the counts of a span by job type, or those of one `type`.
+
+    There are none where nothing was counted, or the record is damaged.
+    """
     try:
-        found = json.loads(stored or b"{}")
-        return {str(name): _read_type(*parts) for name, parts in found.items()}
+        found = json.loads(stored) if stored else {}
+        if type is not None:
+            found = {type: found[type]} if type in found else {}
+        return {name: _read_type(*parts) for name, parts in found.items()}
     except (ValueError, TypeError, AttributeError):
         return {}
 
 
 def _read_type(
-    ends: list[int], waits: list[int], runs: list[int], wait_microseconds: int, run_microseconds: int
+    ends: list[int], waits: list[int], runs: list[int], wait_microseconds: int = 0, run_microseconds: int = 0
 ) -> Counts:
-    named = {end: int(count) for end, count in zip(ENDS, ends, strict=False)}
+    named = dict(zip(ENDS, ends, strict=False))
     return Counts(named, _fill(waits), _fill(runs), wait_microseconds / 1e6, run_microseconds / 1e6)
 
 
-def _fill(buckets: Iterable[int]) -> list[int]:
+def _fill(buckets: list[int]) -> list[int]:
     """Return a count for each bucket; those of bounds that this version does not know go into the last one."""
-    counts = [int(count) for count in buckets]
-    head, rest = counts[: BUCKETS - 1], counts[BUCKETS - 1 :]
-    return [*head, *[0] * (BUCKETS - 1 - len(head)), sum(rest)]
+    if len(buckets) < BUCKETS:
+        return buckets + [0] * (BUCKETS - len(buckets))
+    return [*buckets[: BUCKETS - 1], sum(buckets[BUCKETS - 1 :])]
 
 
-def find_quantile(buckets: list[int], share: float) -> float | None:
-    """Return below how many seconds so large a share of the attempts stayed, None where there are none.
+def find_quantiles(buckets: list[int], shares: Iterable[float]) -> list[float | None]:
+    """Return for each share below how many seconds so large a part of the attempts stayed, None where there are none.
 
     Read off inside a bucket as if its attempts were spread over it evenly (as PromQL's histogram_quantile does); what
     took longer than the last bound counts as that bound.
     """
-    rank, seen, lower = share * sum(buckets), 0, 0.0
-    if not rank:
-        return None
-    for count, upper in zip(buckets, keys.TALLY_BOUNDS, strict=False):
-        if count and seen + count >= rank:
-            return lower + (upper - lower) * (rank - seen) / count
-        seen, lower = seen + count, float(upper)
-    return lower
+    seen = list(accumulate(buckets))
+    if not seen or not seen[-1]:
+        return [None for _ in shares]
+    return [_find_quantile(buckets, seen, share * seen[-1]) for share in shares]
+
+
+def _find_quantile(buckets: list[int], seen: list[int], rank: float) -> float:
+    place = bisect_left(seen, rank)
+    if place >= len(keys.TALLY_BOUNDS):
+        return keys.TALLY_BOUNDS[-1]
+    lower = keys.TALLY_BOUNDS[place - 1] if place else 0.0
+    inside = (rank - seen[place] + buckets[place]) / buckets[place]
+    return lower + (keys.TALLY_BOUNDS[place] - lower) * inside

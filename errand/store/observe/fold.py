@@ -10,8 +10,8 @@ from redis.asyncio import Redis as AsyncRedis
 from errand.redis.lua.loader import read_script
 
 SCRIPT = "observe/fold"
-LOOKED_AT_ONCE = 2000  # minutes; a script holds up everybody else
-TAKEN_AT_ONCE = 20
+LOOKED_AT_ONCE = 1000  # minutes; a script holds up everybody else
+TAKEN_AT_ONCE = 5
 ROUND_SECONDS = 0.1
 
 

@@ -1,6 +1,7 @@
 -- The counts of ends: of a minute as they were written (errand:tally:<minute>), and of any span as JSON, by type
--- [[how many by end], [by bucket of the wait], [by bucket of the run], microseconds waited, microseconds run]. The zeros
--- at a list's end are left out, so that the form is small and a bound more changes nothing.
+-- [[how many by end], [by bucket of the wait], [by bucket of the run]]; all that was ever counted has the microseconds
+-- waited and run behind these. The zeros at a list's end are left out, so that the form is small and a bound more
+-- changes nothing.
 -- gives LATE_MINUTES, list_open, read_tally, add_counts, read_counts, write_counts, write_span
 -- include base
 
@@ -49,11 +50,11 @@ function read_tally(minute)
   if found.err then return counts end
   for i = 1, #found, 2 do
     local count = tonumber(found[i + 1])
-    local name, wait, run, ending = found[i]:match('^(.*)|(%d*)|(%d*)|(%l+)$')
+    local name, wait, run, ending = found[i]:match('^([^|]*)|(%d*)|(%d*)|(%l+)$')
     if count and ENDS[ending] then
       count_end(counts, name, wait, run, ending, count)
     elseif count then
-      local timed, which = found[i]:match('^(.*)|([wr])$')
+      local timed, which = found[i]:match('^([^|]*)|([wr])$')
       if timed then
         local of_type, place = find_type(counts, timed), which == 'w' and 4 or 5
         of_type[place] = of_type[place] + count
@@ -74,8 +75,12 @@ end
 
 local function is_sound(found)
   if type(found) ~= 'table' then return false end
-  for part = 1, 5 do
-    if type(found[part]) ~= (part <= 3 and 'table' or 'number') then return false end
+  for part = 1, 3 do
+    if type(found[part]) ~= 'table' then return false end
+  end
+  for part = 4, 5 do
+    found[part] = found[part] or 0
+    if type(found[part]) ~= 'number' then return false end
   end
   return true
 end
@@ -105,14 +110,16 @@ local function write_list(list)
 end
 
 -- One type's counts as JSON. (cjson would write large numbers with 14 digits, and an empty list as {}.)
-function write_counts(of_type)
-  return string.format('[%s,%s,%s,%.0f,%.0f]', write_list(of_type[1]), write_list(of_type[2]), write_list(of_type[3]),
-    of_type[4], of_type[5])
+function write_counts(of_type, has_sums)
+  local lists = write_list(of_type[1]) .. ',' .. write_list(of_type[2]) .. ',' .. write_list(of_type[3])
+  return '[' .. lists .. (has_sums and string.format(',%.0f,%.0f]', of_type[4], of_type[5]) or ']')
 end
 
--- A span's counts as JSON.
-function write_span(counts)
+-- The counts of a span, or of all with their sums, as JSON by type.
+function write_span(counts, has_sums)
   local parts = {}
-  for name, of_type in pairs(counts) do parts[#parts + 1] = cjson.encode(name) .. ':' .. write_counts(of_type) end
+  for name, of_type in pairs(counts) do
+    parts[#parts + 1] = cjson.encode(name) .. ':' .. write_counts(of_type, has_sums)
+  end
   return '{' .. table.concat(parts, ',') .. '}'
 end

@@ -29,7 +29,7 @@ local function read_totals()
   for _, open in ipairs(list_open(first, minute + 1, 200)) do
     for name, of_type in pairs(read_tally(open)) do add_counts(counts, name, of_type) end
   end
-  return folded and minute - 1 - folded or minute, write_span(counts)
+  return folded and minute - 1 - folded or minute, write_span(counts, true)
 end
 
 local function read_workers()
