@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import re
 import time
+from bisect import bisect_left
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger("errand.jobs")
+_OURS = re.compile(r"jobs\.(\w+)\.run\.perform")
 
 
 class Attempt(Protocol):
@@ -156,7 +159,8 @@ class PlainAttempt(NoAttempt):
 
     def __init__(self, job: "RQJob") -> None:
         self._job = job
-        self._batch: str | None = None
+        self._batch = ""
+        self._started_at: float | None = None
         self._clock = Clock()
 
     def begin(self) -> str:
@@ -165,7 +169,8 @@ class PlainAttempt(NoAttempt):
         asked_at = time.monotonic()
         batch, microseconds, expires_at, by, attempt = self._eval("attempt/begin", self._job.key)
         self._clock.note(microseconds, asked_at)
-        self._batch = batch.decode() if batch else None
+        self._started_at = self._clock.now()
+        self._batch = batch.decode() if batch else ""
         if not expires_at or (by != b"end" and attempt > 1) or not self._is_over(expires_at):
             return ""
         return f"it had not {'ended' if by == b'end' else 'started'} by {expires_at.decode()}"
@@ -197,23 +202,44 @@ class PlainAttempt(NoAttempt):
         return not self._job.retries_left
 
     def succeed(self) -> None:
-        """Note the end in the batch's own record, which outlives the job; work that is done must not fail for that."""
+        """Count the end and note it in the batch's own record, which outlives the job.
+
+        Work that is done must not fail for that.
+        """
         _running.discard(self)
-        if self._batch:
-            with suppress(RedisError):  # reading the batch notes it as well, while the job is there
-                self._eval("attempt/count", keys.BATCH + self._batch, self._job.id, "finished")
+        with suppress(RedisError):  # reading the batch notes it as well, while the job is there
+            counted = self._count("finished")
+            self._eval("attempt/count", keys.BATCH + self._batch, self._job.id, "finished", *counted)
 
     def fail(self, error: BaseException, permanent: bool) -> None:
-        """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
+        """Count the failure and store the error for the status, which shows it before the retry too.
+
+        A permanent one ends the retries.
+        """
         _running.discard(self)
         if permanent:
             self._job.retries_left = 0
+        counted = self._count("retried" if self._job.retries_left else "failed")
         with suppress(RedisError):  # the error itself is on its way to RQ, which records it as well
-            told = {"errand_error": describe_error(error), "errand_frame": find_frame(error)}
-            self._eval("attempt/set", self._job.key, *(text for pair in told.items() for text in pair))
+            self._eval("attempt/fail", self._job.key, describe_error(error), find_frame(error), *counted)
+
+    def _count(self, ending: str) -> list[str]:
+        """Return the fields of the counts for such an end, and how many of each (errand:tally)."""
+        ours = _OURS.fullmatch(self._job.func_name or "")
+        type, started_at, queued_at = ours[1] if ours else "other", self._started_at, self._job.enqueued_at
+        run = None if started_at is None else max(0.0, self._clock.now() - started_at)
+        wait = None if started_at is None or queued_at is None else max(0.0, started_at - queued_at.timestamp())
+        counted = [f"{type}|{_find_bucket(wait)}|{_find_bucket(run)}|{ending}", "1"]
+        for name, seconds in (("w", wait), ("r", run)):
+            counted += [] if seconds is None else [f"{type}|{name}", str(round(seconds * 1_000_000))]
+        return counted
 
     def _eval(self, script: str, key: str, *args: str) -> Any:
         return self._job.connection.eval(read_script(script), 1, key, *args)
+
+
+def _find_bucket(seconds: float | None) -> str:
+    return "" if seconds is None else str(bisect_left(keys.TALLY_BOUNDS, seconds))
 
 
 def _read_time(stored: bytes | None) -> float | None:

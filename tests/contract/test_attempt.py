@@ -142,6 +142,34 @@ def test_a_report_that_redis_does_not_take_leaves_the_job_running(
     assert "progress report dropped: no room" in caplog.text
 
 
+def count(redis: Redis) -> dict[str, int]:
+    """Return what was counted, by type and end, in buckets of any time."""
+    counts: dict[str, int] = {}
+    for key in redis.keys("errand:tally:*"):
+        for name, number in redis.hgetall(key).items():
+            type, *middle, end = name.decode().split("|")
+            if middle:
+                assert all(bucket.isdecimal() for bucket in middle)
+                counts[f"{type} {end}"] = counts.get(f"{type} {end}", 0) + int(number)
+    return counts
+
+
+def test_a_finished_job_is_counted_with_the_time_that_it_took(perform: Perform, redis: Redis, ledger: Path) -> None:
+    perform("witness", {"ledger": str(ledger)})
+    assert count(redis) == {"witness finished": 1}
+    assert {b"witness|w", b"witness|r"} < redis.hgetall(redis.keys("errand:tally:*")[0]).keys()
+
+
+def test_failures_are_counted_by_whether_another_try_follows(perform: Perform, redis: Redis, ledger: Path) -> None:
+    perform("witness", {"ledger": str(ledger), "then": "fail"}, tries=3)
+    assert count(redis) == {"witness retried": 2, "witness failed": 1}
+
+
+def test_a_permanent_failure_is_counted_as_one(perform: Perform, redis: Redis, ledger: Path) -> None:
+    perform("witness", {"ledger": str(ledger), "then": "permanent"}, tries=3)
+    assert count(redis) == {"witness failed": 1}
+
+
 @job()
 def run() -> str:
     return job_id()
