@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from errand.cli import change, jobs, mail, queues, schedules, send, watch
+from errand.cli import change, jobs, mail, queues, schedules, send, stats, watch
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.local.settings import OUTSIDE, UpOptions
@@ -92,6 +92,7 @@ for name, command in (
     ("cancel", change.cancel),
     ("requeue", change.requeue),
     ("delete", change.delete),
+    ("stats", stats.stats),
 ):
     app.command(name, rich_help_panel=THERE, epilog=EXITS)(command)
 app.add_typer(failures.app, name="failures", rich_help_panel=THERE)

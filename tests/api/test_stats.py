@@ -41,6 +41,7 @@ def test_the_last_hour_by_minute_is_what_it_tells_by_default(client: TestClient,
     assert len(answer["items"]) in (60, 61)
     assert answer["items"][0]["start"] == answer["from"]
     assert all(item["types"] == {} for item in answer["items"])
+    assert answer["total"] == {}
     assert answer["retention_seconds"] == {"1m": 3 * 3600, "5m": 72 * 3600, "1h": 90 * 24 * 3600}
 
 
@@ -60,6 +61,16 @@ def test_each_step_tells_what_ended_by_type(client: TestClient, redis: Redis) ->
     }
     assert find(answer, minute)["email"]["ended"]["canceled"] == 2
     assert find(answer, minute)["email"]["wait_seconds"] == {"p50": None, "p95": None}
+
+
+def test_the_total_is_of_all_steps(client: TestClient, redis: Redis) -> None:
+    minute = find_minute(redis)
+    for ago, bucket in ((0, 7), (3, 7), (9, 8), (9, 8)):
+        write_end(redis, minute - ago, f"log|0|{bucket}|finished", 5)
+    total = ask(client)["total"]["log"]
+    assert total["ended"]["finished"] == 20
+    assert total["run_seconds"]["p50"] == 1
+    assert total["run_seconds"]["p95"] == 1.9
 
 
 def test_one_type_is_told_alone_and_in_each_step(client: TestClient, redis: Redis) -> None:

@@ -1,6 +1,7 @@
 """`/v1/stats`: how many jobs ended, how long they waited and ran, by minute, five minutes or hour."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -71,13 +72,14 @@ class StepView(BaseModel):
 class StatsView(BaseModel):
     """The steps in order, the first one with `from`, the last one up to `to`.
 
-    `retention_seconds` tells by step how far back there are such.
+    `total` is what ended in all of them. `retention_seconds` tells by step how far back there are such.
     """
 
     step: Step
     start: Annotated[str, Field(alias="from")]
     to: str
     retention_seconds: dict[Step, int]
+    total: dict[str, TypeStatsView]
     items: list[StepView]
 
 
@@ -134,23 +136,30 @@ def _check(step: Step, begin: float, end: float, now: float) -> None:
 
 
 def _render(spans: Spans, step: Step, end: int, type: str | None) -> bytes:
+    found = spans.build(type)
     return to_json(
         {
             "step": step,
             "from": _write_time(spans.start),
             "to": _write_time(end),
             "retention_seconds": {name: RETENTION_SECONDS[seconds] for name, seconds in SECONDS.items()},
-            "items": [_show_step(span, type) for span in spans.build(type)],
+            "total": _show_types(_sum_up(found), type),
+            "items": [{"start": _write_time(span.start), "types": _show_types(span.counts, type)} for span in found],
         }
     )
 
 
-def _show_step(span: Span, type: str | None) -> dict[str, Any]:
-    names = sorted(span.counts) if type is None else [type]
-    return {
-        "start": _write_time(span.start),
-        "types": {name: _show_type(span.counts.get(name) or Counts()) for name in names},
-    }
+def _sum_up(spans: Iterable[Span]) -> dict[str, Counts]:
+    total: dict[str, Counts] = {}
+    for span in spans:
+        for name, counts in span.counts.items():
+            total.setdefault(name, Counts()).add(counts)
+    return total
+
+
+def _show_types(found: Mapping[str, Counts], type: str | None) -> dict[str, Any]:
+    names = sorted(found) if type is None else [type]
+    return {name: _show_type(found.get(name) or Counts()) for name in names}
 
 
 def _show_type(counts: Counts) -> dict[str, Any]:

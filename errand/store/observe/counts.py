@@ -4,7 +4,8 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate, zip_longest
+from itertools import accumulate, starmap, zip_longest
+from operator import add
 
 from errand.redis import keys
 
@@ -39,8 +40,8 @@ class Counts:
     def add(self, other: "Counts") -> None:
         """Count what `other` counts as well."""
         self.ends = {end: self.ends.get(end, 0) + other.ends.get(end, 0) for end in ENDS}
-        self.waits = [sum(pair) for pair in zip_longest(self.waits, other.waits, fillvalue=0)]
-        self.runs = [sum(pair) for pair in zip_longest(self.runs, other.runs, fillvalue=0)]
+        self.waits = list(starmap(add, zip_longest(self.waits, other.waits, fillvalue=0)))
+        self.runs = list(starmap(add, zip_longest(self.runs, other.runs, fillvalue=0)))
         self.wait_seconds += other.wait_seconds
         self.run_seconds += other.run_seconds
 
