@@ -30,6 +30,7 @@ from errand.api.routes import (
     jobs,
     listing,
     metrics,
+    logs,
     queues,
     requeue,
     schedules,
@@ -88,6 +89,7 @@ def build_api(
     app.include_router(events.router, dependencies=keyed)
     app.include_router(stats.router, dependencies=keyed)
     app.include_router(metrics.router, dependencies=[Depends(require_metrics_key)] if keyed else [])
+    app.include_router(logs.router, dependencies=keyed)
     app.include_router(health.router)
     if settings.local:
         app.add_middleware(LoopbackOnly)

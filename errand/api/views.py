@@ -13,6 +13,8 @@ from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
 from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
 
+APART = ("batch", "waiting", "expires_at", "lines")  # fields of JobStatus that are shown otherwise, or not
+
 
 class JobView(BaseModel):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
@@ -98,7 +100,7 @@ def batch_link(id: str) -> str:
 
 def show_job(job: JobStatus) -> dict[str, Any]:
     """Return a job that was read."""
-    fields = {name: value for name, value in vars(job).items() if name not in ("batch", "waiting", "expires_at")}
+    fields = {name: value for name, value in vars(job).items() if name not in APART}
     waiting = {"waiting": vars(job.waiting)} if job.waiting else {}
     return {
         **fields,

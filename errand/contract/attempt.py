@@ -75,6 +75,11 @@ def enter(attempt: Attempt) -> None:
     _current.set(attempt)
 
 
+def entered_attempt() -> Attempt | None:
+    """Return the attempt that this context belongs to, None outside one and under a plain worker."""
+    return _current.get()
+
+
 def current_attempt() -> Attempt:
     """Return the attempt that runs here: the worker's, or one for the job that a plain `rq worker` runs."""
     if (attempt := _current.get()) is not None:

@@ -119,6 +119,12 @@ BODY_REQUEST_SECONDS = 300  # so long a request may hold bodies before its job i
 ATTEMPTS_LIMIT = 50  # of a job whose ends are kept: the first, and the last ones
 NOTES_SHARE = 0.1  # of maxmemory, for log lines and tracebacks together
 NOTES_LIMIT_BYTES = 100 * 1024 * 1024  # for them where the server has no maxmemory
+LOG_LINES = 1000  # of a job, the last ones
+LOG_BYTES = 64 * 1024  # of a job's log lines, less about what each has besides its text
+LOG_FRAME_BYTES = 80  # that
+LOG_LINE_CHARACTERS = 8 * 1024  # of one of them
+LOG_SECONDS = 24 * 3600  # so long they are kept after the last of them; those of a failed job NOTES_SECONDS
+LOG_ENTRY_BYTES = 300  # about what a job's list of them takes besides, with its place in the counts
 NOTES_SECONDS = 30 * 24 * 3600  # so long they are kept, as failed jobs are
 TALLY_BOUNDS = (
     0.005,

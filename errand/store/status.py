@@ -78,6 +78,7 @@ class JobStatus:
     depends_on: list[str]
     dependents: list[LinkedJob]
     expires_at: str | None = None
+    lines: int = 0  # the number of the last one that it logged or printed
 
 
 class StatusReader:
@@ -128,6 +129,7 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         error=unreadable if status == "finished" else error,
         waiting=_read_waiting(found.get("errand_parked")) if status == "queued" else None,
         expires_at=found.get("errand_expires_at"),
+        lines=_read_count(found.get("errand_lines", "").partition(" ")[0]),
         batch=found.get("errand_batch"),
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),

@@ -5,7 +5,7 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis import Redis
 from rq.serializers import JSONSerializer
@@ -26,6 +26,9 @@ from errand.contract.errors import (
 from errand.worker.allowed import AllowedJob, UnknownTypeError
 from errand.worker.execution import Task, Word
 from errand.worker.trace import format_trace, pack_trace
+
+if TYPE_CHECKING:
+    from errand.worker.output.lines import Lines
 
 T = TypeVar("T")
 LOCK_FAULTS = ("release unlocked lock", "cannot release un-acquired lock", "cannot notify on un-acquired lock")
@@ -60,7 +63,11 @@ class LiveAttempt(NoAttempt):
     `report` takes a report as JSON, `now` tells the time. `check_stop` is called before each report; what it raises is
     raised in the job. `run_coroutine` runs what an async job does, in a context that it is given. `context` is the one
     in which the attempt failed: there is what the job has told of itself to those who watch (Sentry's tags, say).
+    `lines` are what it has logged and printed, from the first line on.
     """
+
+    task: Task | None = None
+    lines: "Lines | None" = None
 
     def __init__(
         self,
@@ -113,6 +120,7 @@ def perform(
     """Run a task as `attempt`; return its last word, and the error if it ended with one. Raises nothing."""
     try:
         job = job_class.build(task, connection)
+        attempt.task = task
         enter(attempt)
         result = job.perform()
         return Word("finished", task, pack_result(result), ended=task.now()), None

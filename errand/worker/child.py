@@ -86,6 +86,7 @@ class Child:
         resent = False
         while True:
             try:
+                self._surroundings.ship()  # first: who sees the end finds all that was logged
                 turn = self._records.turn([word])
                 context = self._attempt.context or Context()
                 context.run(self._tell, word, turn.answers[0], error, resent)

@@ -73,14 +73,11 @@ class Runner:
         self._errors: dict[str, tuple[BaseException | None, Context]] = {}
         self._no_error = None, Context()
         self._executions: list[str] = []
-        self._again = self._resent = False
-        self._kept_at = self._clock_at = 0.0
+        self._again = self._resent = self._dry = self._draining = False
+        self._kept_at = self._clock_at = self._looked_at = 0.0
         self._pause = Pause()
-        self._draining = False
         self._abandoned: set[str] = set()
         self._taken = 0
-        self._looked_at = 0.0
-        self._dry = False
         self._rated_at: float | None = None
         self._idle_since = time.monotonic()
         self._wake_out, self._wake_in = os.pipe()
@@ -211,6 +208,9 @@ class Runner:
         """Tell Redis what there is to tell, and take a job for each free thread; after a fault the same again."""
         self._collect()
         if time.monotonic() < self._pause.until:
+            return
+        if (fault := self._surroundings.ship()) is not None:  # first: who sees an end finds all that was logged
+            self._pause.prolong(fault)
             return
         if not self._again:
             # Half of them a call at most, so that one half runs while the other one's ends are told.

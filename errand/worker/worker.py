@@ -49,6 +49,7 @@ from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
+from errand.worker.output.output import LoneOutput, Output
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import Pulse
@@ -231,7 +232,8 @@ class ErrandWorker(Worker):
     def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
         self._clock.silence()  # the supervisor tells
         connection = self._connector.connect(JOBS)
-        records, surroundings = self._build_records(), Surroundings(self._hooks, Streams())
+        records = self._build_records()
+        surroundings = Surroundings(self._hooks, Streams(), Output(records.redis))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings, tell)
@@ -241,7 +243,8 @@ class ErrandWorker(Worker):
     def _run_child(self, task: Task) -> None:
         self._clock.silence()
         connection = self._connector.connect(JOBS)
-        records, surroundings = self._build_records(), LoneSurroundings(self._hooks, Streams())
+        records = self._build_records()
+        surroundings = LoneSurroundings(self._hooks, Streams(), LoneOutput(records.redis))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         with owning(self._connector.close_inherited):

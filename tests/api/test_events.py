@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from errand.api.routes import events
 from errand.local.valkey import EmbeddedValkey
 from errand.store.batch import BatchReader
+from errand.store.observe.logs import LogReader
 from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
@@ -253,7 +254,7 @@ def test_an_idle_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch, queu
     async def read() -> list[bytes]:
         redis = connect(queue_settings.redis_url)
         watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue_settings))
-        stream = events._stream(events.JobTeller(FRESH.id, None), FRESH, watcher, watcher.watch_job)
+        stream = events._stream(events.JobTeller(FRESH.id, None, LogReader(redis)), FRESH, watcher, watcher.watch_job)
         chunks = [await anext(stream) for _ in range(3)]
         await stream.aclose()
         await watcher.close()

@@ -3,20 +3,24 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
+from itertools import takewhile
 from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from redis import RedisError
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.head import is_head
 from errand.api.http.openapi import PROBLEMS
+from errand.api.routes.logs import show_line
 from errand.api.state import check_id, get_road, missing
 from errand.api.views import show_batch, show_job
 from errand.store.batch import BatchStatus
+from errand.store.observe.logs import LogLine, LogReader
 from errand.store.status import ENDED, JobStatus
-from errand.store.watch.marks import News, list_news, mark_batch, mark_job, read_mark
+from errand.store.watch.marks import News, list_news, mark_batch, mark_job, read_place, write_place
 from errand.store.watch.watcher import Watch, Watcher
 
 T = TypeVar("T")
@@ -55,13 +59,16 @@ router = APIRouter(prefix="/v1", responses={**PROBLEMS, **SEEN})
     summary="Watch a job",
 )
 async def stream_job(request: Request, id: str) -> Response:
-    """Send `status` with the job, `progress` with its progress, and at last `end` with the job."""
+    """Send `status` with the job, `progress` with its progress, and at last `end` with the job.
+
+    And `log` with each line that it logs or prints, those that are there already first.
+    """
     road = get_road(request)
     async with redis_deadline():
         job = await road.jobs.read(check_id(id, "job"))
     if job is None:
         raise missing(id, "job")
-    teller = JobTeller(id, request.headers.get("Last-Event-ID"))
+    teller = JobTeller(id, request.headers.get("Last-Event-ID"), road.observe.logs)
     return _answer(request, teller, job, road.watcher, road.watcher.watch_job)
 
 
@@ -88,27 +95,54 @@ class Teller(Protocol[S]):
 
     def has_all(self, state: S) -> bool: ...  # noqa: D102
 
-    def tell(self, state: S | None) -> tuple[bytes, bool]: ...  # noqa: D102
+    async def tell(self, state: S | None) -> tuple[bytes, bool]: ...  # noqa: D102
 
 
 class JobTeller:
     """Tells one client what is new to it of a job; `seen` is the id of the last event that it had."""
 
-    def __init__(self, id: str, seen: str | None) -> None:
+    def __init__(self, id: str, seen: str | None, logs: LogReader) -> None:
         self._id = id
-        self._seen = read_mark(seen)
+        self._logs = logs
+        self._seen, self._line = read_place(seen)
 
     def has_all(self, job: JobStatus) -> bool:
         """Return whether the client has seen the end."""
         return job.status in ENDED and self._seen == mark_job(job)
 
-    def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
-        """Return the new events as they are sent, and whether the last of them is the end."""
+    async def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
+        """Return the new events as they are sent, and whether the last of them is the end.
+
+        Lines come after the news that the job runs, and before how far it came and how that ended. Raises RedisError
+        and TimeoutError, where there are lines to be read.
+        """
         if job is None:
             return _tell_deleted(self._id), True
+        lines = await self._read_lines(job)
         news = list_news(self._seen, job)
+        is_first = self._seen is None
+        runs = list(takewhile(lambda one: one.kind == "status" and (is_first or one.job.status == "started"), news))
+        events = [self._write(one) for one in runs]
+        events += [self._write_line(line) for line in lines]
+        self._line = max(self._line, job.lines)
+        events += [self._write(one) for one in news[len(runs) :]]
         self._seen = mark_job(job)
-        return b"".join(_write_news(one) for one in news), job.status in ENDED
+        return b"".join(events), job.status in ENDED
+
+    async def _read_lines(self, job: JobStatus) -> list[LogLine]:
+        if job.lines <= self._line:
+            return []
+        page = await self._logs.read(job.id, self._line)
+        return [] if page is None else page.items
+
+    def _write(self, news: News) -> bytes:
+        self._seen = news.mark
+        shown = vars(news.job.progress) if news.kind == "progress" else show_job(news.job)
+        return _write(news.kind, write_place(news.mark, self._line), shown)
+
+    def _write_line(self, line: LogLine) -> bytes:
+        self._line = line.number
+        return _write("log", write_place(self._seen, line.number), show_line(line))
 
 
 class BatchTeller:
@@ -122,7 +156,7 @@ class BatchTeller:
         """Return whether the client has seen the end."""
         return batch.ended == batch.total and self._seen == mark_batch(batch)
 
-    def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
+    async def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
         """Return the new event as it is sent, b'' without one, and whether it is the end."""
         if batch is None:
             return _tell_deleted(self._id), True
@@ -153,18 +187,16 @@ async def _stream(
     """Yield events until the end; also until the process stops, after which the client comes to another."""
     with watch(state) as watched:
         while not watcher.is_stopping:
-            events, is_end = teller.tell(watched.state)
+            try:
+                events, is_end = await teller.tell(watched.state)
+            except (RedisError, OSError, TimeoutError):  # of the lines; the client comes back for them
+                return
             if events:
                 yield events
             if is_end:
                 return
             if not await watched.wait(COMMENT_SECONDS):
                 yield KEEPALIVE_COMMENT
-
-
-def _write_news(news: News) -> bytes:
-    shown = vars(news.job.progress) if news.kind == "progress" else show_job(news.job)
-    return _write(news.kind, str(news.mark), shown)
 
 
 def _tell_deleted(id: str) -> bytes:

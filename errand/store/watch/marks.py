@@ -9,6 +9,7 @@ from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobStatus, Progress
 
 STATUSES = frozenset(word.value for word in RQStatus)
+LOG = "log"  # stands in the place of a mark where none was told yet
 _NO_DIGIT = re.compile(r"\D")
 
 
@@ -52,6 +53,23 @@ def read_mark(id: str | None) -> Mark | None:
     if status not in STATUSES or len(rest) != 5 or not re.fullmatch(r"[0-9]{1,9}", rest[0]):
         return None
     return Mark(status, int(rest[0]), *rest[1:])
+
+
+def read_place(id: str | None) -> tuple[Mark | None, int]:
+    """Return how far a client has come that had the event `id`: its mark, and the number of the last log line."""
+    head, _, last = (id or "").rpartition(".")
+    if (mark := read_mark(id)) is not None or not re.fullmatch(r"[0-9]{1,15}", last):
+        return mark, 0
+    mark = read_mark(head)
+    return mark, int(last) if mark is not None or head == LOG else 0
+
+
+def write_place(mark: Mark | None, line: int) -> str:
+    """Return the id of an event after which a client knows what `mark` says, and all log lines up to one.
+
+    Without a line it is the mark alone, as it was before there were lines.
+    """
+    return f"{mark or LOG}.{line}" if line else str(mark)
 
 
 def list_news(seen: Mark | None, job: JobStatus) -> list[News]:

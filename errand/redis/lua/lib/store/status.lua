@@ -4,7 +4,7 @@
 
 local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
   'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
-  'dependency_ids', 'errand_parked', 'errand_expires_at'}
+  'dependency_ids', 'errand_parked', 'errand_expires_at', 'errand_lines'}
 local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
 
 -- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job

@@ -5,6 +5,7 @@
 --       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
 -- Returns for each job '' (it is deleted), false (it is not there) or why it can't be.
 -- include base, store/bodies, clock, time, jobs, slots, batch, dependents, job_keys
+-- include observe/notes
 
 local request = cjson.decode(ARGV[1])
 read_time()
@@ -32,7 +33,8 @@ local function delete_keys(id, queue)
     call('ZREM', keys.LEASES, member)
     if queue then call('ZREM', keys.WIP .. queue, member) end
   end
-  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, unpack(list_job_keys(id)))
+  open_notes().forget(keys.LOGS .. id)
+  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id, unpack(list_job_keys(id)))
 end
 
 local function judge(id, job)

@@ -4,7 +4,7 @@
 -- Returns for each job a text, or false where there is none.
 -- include base
 
-local FIELDS = {'status', 'errand_attempts', 'enqueued_at', 'started_at', 'ended_at', 'errand_progress'}
+local FIELDS = {'status', 'errand_attempts', 'enqueued_at', 'started_at', 'ended_at', 'errand_progress', 'errand_lines'}
 local versions = {}
 for i, hash in ipairs(KEYS) do
   local found = pcall_redis('HMGET', hash, unpack(FIELDS))

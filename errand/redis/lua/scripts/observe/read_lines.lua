@@ -1,0 +1,15 @@
+#!lua flags=no-writes
+-- Reads what a job has logged and printed.
+-- KEYS  the job's hash, its list of lines
+-- ARGV  after which number
+-- Returns whether the job is there, the number of its last line or -1, and the lines, maybe some before that number too.
+-- include base
+
+local found = pcall_redis('HMGET', KEYS[1], 'status', 'errand_lines')
+local last = not found.err and tonumber((found[2] or ''):match('^%d+') or '')
+local after = tonumber(ARGV[1])
+local lines = {}
+if not last or last > after then -- a line that was dropped on its way has a number too: there are no more than these
+  lines = pcall_redis('LRANGE', KEYS[2], last and after - last or 0, -1)
+end
+return {found[1] and 1 or 0, last or -1, lines.err and {} or lines}
