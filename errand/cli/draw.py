@@ -13,7 +13,7 @@ from errand.cli.client.follow import View, has_ended, is_batch
 from errand.cli.command import print_json
 from errand.cli.moment import show_time
 from errand.cli.plain import make_plain
-from errand.cli.render import STYLES, describe_end, describe_error, list_counts, make_console, show_value
+from errand.cli.render import STYLES, describe_end, describe_error, list_counts, make_console, show_value, tell_log_line
 
 LABEL_WIDTH = 24
 BAR_WIDTH = 20
@@ -25,6 +25,10 @@ class Drawing(ABC):
     @abstractmethod
     def show(self, number: int, view: View) -> None:
         """Show a view that is new or has changed."""
+
+    @abstractmethod
+    def log(self, number: int, line: View) -> None:
+        """Show a line that a job has logged or printed."""
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +44,7 @@ def build_drawing(views: Sequence[View], as_json: bool) -> Drawing:
     if as_json:
         return JsonOfEnds()
     console = make_console()
-    return Bars(views) if console.is_terminal and not console.is_dumb_terminal else Lines()
+    return Bars(views) if console.is_terminal and not console.is_dumb_terminal else Lines(views)
 
 
 class JsonOfEnds(Drawing):
@@ -51,11 +55,15 @@ class JsonOfEnds(Drawing):
         if has_ended(view):
             print_json(view)
 
+    def log(self, number: int, line: View) -> None:
+        """Print nothing: `errand logs --json` does."""
+
 
 class Lines(Drawing):
     """Prints a line when a status has changed, of a batch at each tenth of its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: Sequence[View]) -> None:
+        self._ids = [make_plain(view["id"]) for view in views]
         self._last: dict[int, object] = {}
 
     def show(self, number: int, view: View) -> None:
@@ -65,7 +73,12 @@ class Lines(Drawing):
             return
         self._last[number] = news
         error = "" if is_batch(view) else describe_error(view)
-        print("  ".join(filter(None, [make_plain(view["id"]), describe(view), error])), flush=True)
+        print("  ".join(filter(None, [self._ids[number], describe(view), error])), flush=True)
+
+    def log(self, number: int, line: View) -> None:
+        """Print it after the job's id, each line of a traceback as well."""
+        for text in tell_log_line(line).split("\n"):
+            print(f"{self._ids[number]}  {text}", flush=True)
 
 
 class Bars(Drawing):
@@ -98,6 +111,11 @@ class Bars(Drawing):
         """Move a bar."""
         self._views[number] = view
         self._progress.update(self._tasks[number], completed=get_percent(view), view=view)
+
+    def log(self, number: int, line: View) -> None:
+        """Print it above the bars."""
+        head = f"{self._views[number]['id'][:8]}  "
+        self._progress.console.print(Text.assemble((head, "dim"), tell_log_line(line)), soft_wrap=True)
 
     def _tell_end(self, view: View) -> None:
         if is_batch(view):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from errand.cli import change, jobs, mail, queues, schedules, send, stats, watch
+from errand.cli import change, jobs, logs, mail, queues, schedules, send, watch
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.local.settings import OUTSIDE, UpOptions
@@ -88,6 +89,7 @@ for name, command in (
     ("status", jobs.status),
     ("watch", watch.watch),
     ("attempts", attempts.attempts),
+    ("logs", logs.logs),
     ("list", jobs.list_jobs),
     ("cancel", change.cancel),
     ("requeue", change.requeue),

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from errand.cli.client.follow import View, ended_well, follow, read
+from errand.cli.client.follow import Logged, View, ended_well, follow, read
 from errand.cli.client.http import Service
 from errand.cli.client.problem import RefusedError
 from errand.cli.command import JsonOut, ask_service, tell
 
 Found = tuple[str, View]
-News = SimpleQueue[tuple[int, View | BaseException | None]]
+News = SimpleQueue[tuple[int, View | Logged | BaseException | None]]
 
 
 def watch(
@@ -22,7 +22,8 @@ def watch(
 ) -> None:
     """Watch jobs or batches until all of them have ended; exit 1 where one did not finish well.
 
-    A bar each on a terminal, a line for each change elsewhere; with --json one line for each that has ended.
+    A bar each on a terminal, with what jobs log above, and a line for each change elsewhere; with --json one line for
+    each that has ended.
     """
     with ask_service() as service:
         end_with(watch_all(service, [read(service, id) for id in dict.fromkeys(ids)], as_json))
@@ -46,6 +47,8 @@ def watch_all(service: Service, found: Sequence[Found], as_json: bool) -> int:
                     refusals.append(news)
                 elif isinstance(news, BaseException):
                     raise news
+                elif isinstance(news, Logged):
+                    drawing.log(number, news.line)
                 else:
                     last[number] = news
                     drawing.show(number, news)
@@ -56,7 +59,7 @@ def watch_all(service: Service, found: Sequence[Found], as_json: bool) -> int:
     return codes[0] if codes else int(not all(map(ended_well, last)))
 
 
-def _listen(service: Service, found: Sequence[Found]) -> Iterator[tuple[int, View | BaseException]]:
+def _listen(service: Service, found: Sequence[Found]) -> Iterator[tuple[int, View | Logged | BaseException]]:
     """Yield each view that comes, with its number, until there are no more; an exception stands for an end by it."""
     news: News = SimpleQueue()
     for number, (path, view) in enumerate(found):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
@@ -16,6 +17,13 @@ PAUSE_SECONDS = 1.0  # before a lost stream is opened again
 PATIENCE_SECONDS = 60.0  # for a service that is away meanwhile, as in a deploy
 
 View = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line that the job has logged or printed."""
+
+    line: View
 
 
 def is_batch(view: View) -> bool:
@@ -55,18 +63,23 @@ def read(service: Service, id: str) -> tuple[str, View]:
         raise
 
 
-def follow(service: Service, path: str, view: View) -> Iterator[View]:
+def follow(service: Service, path: str, view: View) -> Iterator[View | Logged]:
     """Yield the job or the batch at `path` each time that it has changed, from `view` on, and last as it ended.
 
-    Raises ClientError; a service that is away is waited for, PATIENCE_SECONDS at most.
+    Between them come the lines that a job logs, where the service has events. Raises ClientError; a service that is
+    away is waited for, PATIENCE_SECONDS at most.
     """
     yield view
     last_id, streams, gone_at = "", True, 0.0
     while not has_ended(view):
         try:
             for event in _listen(service, path, last_id) if streams else ():
-                last_id, view = event.id, merge(view, event)
-                yield view
+                last_id = event.id
+                if event.name == "log":
+                    yield Logged(event.data)
+                else:
+                    view = merge(view, event)
+                    yield view
         except RefusedError:
             streams = False  # this service, or a proxy before it, has no events
         except (AwayError, OSError, HTTPException):

@@ -16,6 +16,7 @@ from errand.worker.output.printed import FormatPrinted
 from errand.worker.shared.streams import NAMES
 from errand.worker.trace import format_trace
 
+HANDLER, LAST_RESORT = "handler", "last resort"
 OURS = ("errand.worker", "rq.")  # what workers say about jobs
 
 
@@ -37,18 +38,21 @@ class Capture:
         """
         call_handlers = logging.Logger.callHandlers
         logging.Logger.callHandlers = self._wrap(call_handlers)  # type: ignore[method-assign]
-        streams = {name: stream for name in NAMES if (stream := getattr(sys, name)) is not None}
         # What writes to them may have been made before: so it is not another stream, but another way to write.
-        for name, stream in streams.items():
-            with suppress(AttributeError):  # no stream of Python's own
-                stream.write = self._build_write(name, stream.write)
+        streams: list[Any] = []
+        for name in NAMES:
+            stream = getattr(sys, name)
+            if stream is not None and stream not in streams:
+                with suppress(AttributeError):  # no stream of Python's own
+                    stream.write = self._build_write(name, stream.write)
+                    streams.append(stream)
         before = _let_infos_through()
         try:
             yield
         finally:
             logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
             logging.getLogger().setLevel(before)
-            for stream in streams.values():
+            for stream in streams:
                 vars(stream).pop("write", None)
 
     def _wrap(self, call_handlers: Callable[..., None]) -> Callable[..., None]:
@@ -59,12 +63,13 @@ class Capture:
                 return
             if not record.name.startswith(OURS):
                 lines.add(record.levelname, record.name, write_record(record))
-            is_within = self._is_within
-            self._here.is_within = True  # what handlers write to a stream is no print
+            before = self._writer
+            # What handlers write to a stream is no print. It stays as it is, but for what Python prints without any.
+            self._here.writer = HANDLER if logger.hasHandlers() else LAST_RESORT
             try:
                 call_handlers(logger, record)
             finally:
-                self._here.is_within = is_within
+                self._here.writer = before
 
         return catch
 
@@ -73,16 +78,20 @@ class Capture:
 
         def write(text: str) -> int:
             lines = self._find()
-            if lines is None or self._is_within or not isinstance(text, str):
+            if lines is None or self._writer == HANDLER or not isinstance(text, str):
                 return plain(text)
-            lines.write(name, text, put)
+            if self._writer == LAST_RESORT:
+                put(lines.task, text.rstrip("\n").split("\n"))
+            else:
+                lines.write(name, text, put)
             return len(text)
 
         return write
 
     @property
-    def _is_within(self) -> bool:
-        return getattr(self._here, "is_within", False)
+    def _writer(self) -> str:
+        """What writes to streams in this thread now, "" for the job itself."""
+        return getattr(self._here, "writer", "")
 
     def _find(self) -> Lines | None:
         attempt = entered_attempt()
