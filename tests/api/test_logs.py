@@ -117,6 +117,24 @@ def test_lines_are_counted_among_the_notes_and_go_with_their_job(client: TestCli
     assert redis.exists(keys.LOGS + id, keys.NOTES, keys.NOTES_BYTES) == 0
 
 
+def test_lines_are_told_before_the_end_to_who_comes_late(client: TestClient, redis: Redis, id: str) -> None:
+    note(redis, id, ["one", "two"])
+    redis.hset(f"rq:job:{id}", "status", "finished")
+
+    def watch(last_id: str = "") -> list[tuple[str, str]]:
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        text = client.get(f"/v1/jobs/{id}/events", headers=headers).text
+        blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.strip().split("\n\n")]
+        return [(block["event"], block["id"]) for block in blocks if block]
+
+    events = watch()
+    assert [kind for kind, _ in events] == ["log", "log", "end"]
+    assert [kind for kind, _ in watch(events[0][1])] == ["log", "end"]
+    assert [kind for kind, _ in watch(events[1][1])] == ["end"]
+    assert watch(events[2][1]) == []
+    assert watch(events[2][1].rpartition(".")[0]) == []  # an id of the time before there were lines
+
+
 def test_a_job_that_is_gone_gets_no_lines(client: TestClient, redis: Redis, id: str) -> None:
     client.delete(f"/v1/jobs/{id}")
     note(redis, id, ["one"])

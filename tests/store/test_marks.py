@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from errand.store.status import ENDED, JobError, JobStatus, Progress
-from errand.store.watch.marks import Mark, list_news, mark_job, read_mark
+from errand.store.watch.marks import Mark, list_news, mark_job, read_mark, read_place, write_place
 
 FRESH = JobStatus(
     id="5f0c7d1e-0000-4000-8000-000000000000",
@@ -131,3 +132,15 @@ def test_what_is_no_id_of_ours_is_no_mark() -> None:
         assert read_mark(id) is None, id
     assert read_mark("queued.1.2..") is None
     assert read_mark("queued.1.2...") == Mark("queued", 1, "2", "", "", "")
+
+
+def test_a_place_is_the_mark_alone_before_the_first_line_and_holds_both_after_it() -> None:
+    mark = mark_job(FRESH)
+    assert write_place(mark, 0) == str(mark)
+    for place in ((mark, 0), (mark, 12), (None, 12)):
+        assert read_place(write_place(*place)) == place
+
+
+@pytest.mark.parametrize("id", [None, "", "x", "log", "log.", "log.x", "x.12", "queued.0.....1.2", f"log.{'9' * 16}"])
+def test_an_id_that_is_none_of_ours_is_no_place(id: str | None) -> None:
+    assert read_place(id) == (None, 0)

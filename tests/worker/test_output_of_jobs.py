@@ -15,7 +15,6 @@ def read_lines(services: Services, id: str) -> list[dict[str, Any]]:
     return list(answer.body["items"])
 
 
-@pytest.mark.quick("talk")
 @pytest.mark.parametrize("type", ["talk", "talk_async", "talk_alone"])
 def test_what_a_job_logs_and_prints_can_be_read_once_it_has_ended(services: Services, type: str) -> None:
     services.start_api()
@@ -43,8 +42,9 @@ def test_each_line_is_told_once_and_in_order_to_who_watches_also_after_a_break(s
     services.start_api()
     id = services.post("talk", {"name": "Ada", "fails": True})
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
-        services.start_worker()
+        worker = services.start_worker()
         events = list(stream)
+    assert f"talk {id}: Ada prints a line\n" in services.read_log(worker)
     told = [event for event in events if event.kind == "log"]
     assert [event.data for event in told] == read_lines(services, id)
     assert [(event.data["number"], event.data["attempt"]) for event in told] == [
