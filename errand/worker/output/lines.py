@@ -58,10 +58,12 @@ class Lines:
         """Take what is printed; `put` the lines that are whole, those of each thread by themselves."""
         place = get_ident(), stream
         held, _ = self._held.pop(place, ("", put))
-        if held and "\n" not in text and len(held) > HELD_CHARACTERS:
-            self._print(stream, [held], put)
-            held = ""
-        *whole, rest = f"{held}{text}".split("\n")
+        if "\n" in text:
+            *whole, rest = f"{held}{text}".split("\n")
+        elif len(held) > HELD_CHARACTERS:
+            whole, rest = [held], text
+        else:
+            whole, rest = [], f"{held}{text}"
         if rest:
             self._held[place] = rest, put
         if whole:
