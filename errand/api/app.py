@@ -35,6 +35,7 @@ from errand.api.routes import (
     requeue,
     schedules,
     stats,
+    why,
     workers,
 )
 from errand.api.settings import ApiSettings
@@ -78,6 +79,7 @@ def build_api(
     for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):
         app.router.routes += router.routes  # those of an included router are looked through twice for each request
     app.include_router(requeue.router, dependencies=keyed)
+    app.include_router(why.router, dependencies=keyed)
     app.include_router(queues.router, dependencies=keyed)
     app.include_router(workers.router, dependencies=keyed)
     app.include_router(schedules.build_router(bodies), dependencies=keyed)

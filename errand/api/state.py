@@ -82,7 +82,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     deleter = Deleter(redis, queue, webhooks.values)
     watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue))
     failover = Failover(connector.connect_async(LOOK))
-    observe = build_observe(redis, clock)
+    observe = build_observe(redis, clock, types)
     bodies = BodyStore(connector.connect(BODIES), clock)
     failover.leaves += [partial(renew_async, redis), watcher.listen_anew, partial(renew, bodies.redis)]
     return Road(

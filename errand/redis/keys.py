@@ -151,6 +151,7 @@ STATS_MINUTES_SECONDS = 3 * 3600  # so long the counts of each minute are kept,
 STATS_FIVES_SECONDS = 72 * 3600  # of five minutes,
 STATS_HOURS_SECONDS = 90 * 24 * 3600  # and of an hour
 COUNTED_TYPES_LIMIT = 200  # counted under their names; more are counted as `other`
+SILENT_SECONDS = 20  # a worker of ours, which is heard twice a second, is no live one after so long
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.

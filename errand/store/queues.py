@@ -12,6 +12,8 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 
+STUCK = {"held": "type_held", "unknown": "type_unknown", "refused": "payload_refused"}
+
 
 class UnknownQueueError(Exception):
     """Raised for a queue that neither a job type nor Redis knows; `names` are those that there are."""
@@ -32,10 +34,21 @@ class WaitingJobs:
 
 
 @dataclass(frozen=True)
+class QueueWhy:
+    """Why none of a queue's jobs is taken: a word for machines, a sentence for people, how many jobs wait so."""
+
+    verdict: str
+    reason: str
+    jobs: int
+
+
+@dataclass(frozen=True)
 class QueueStatus:
     """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued.
 
-    `waiting` are those of the queued that no worker runs now, with the reason.
+    `waiting` are those of the queued that no worker runs now, with the reason; `why` is there where none is taken.
+    `retrying` have failed and wait to be tried again, queued or scheduled; `error` is the newest error's type, and
+    `workers` how many live ones serve it.
     """
 
     name: str
@@ -43,6 +56,10 @@ class QueueStatus:
     oldest_at: str | None
     jobs: dict[str, int]
     waiting: list[WaitingJobs]
+    why: QueueWhy | None = None
+    retrying: int = 0
+    error: str | None = None
+    workers: int = 0
 
     @property
     def state(self) -> Literal["active", "draining", "drained"]:
@@ -96,9 +113,32 @@ class Queues:
         return list(names), [_build(*fields) for fields in found]
 
 
-def _build(name: str, paused: bool, oldest_at: Any, counts: dict[str, int], waiting: Any) -> QueueStatus:
+def _build(
+    name: str, paused: bool, oldest_at: Any, counts: dict[str, int], waiting: Any, drain: dict[str, Any]
+) -> QueueStatus:
     jobs = {status: max(0, count) for status, count in counts.items()}
-    return QueueStatus(name, paused, oldest_at or None, jobs, sorted(map(_build_waiting, waiting)))
+    why = _judge(name, paused, jobs["queued"], drain)
+    known = sorted(map(_build_waiting, waiting))
+    retrying, error, workers = drain["retrying"], drain["error"] or None, drain["serving"]
+    return QueueStatus(name, paused, oldest_at or None, jobs, known, why, retrying, error, workers)
+
+
+def _judge(name: str, paused: bool, queued: int, drain: dict[str, Any]) -> QueueWhy | None:
+    """Return why nothing is taken, in the order in which a job's own verdicts are (verdicts.py)."""
+    waiting = queued + drain["overdue"]
+    if not waiting:
+        return None
+    if drain["suspended"]:
+        return QueueWhy("rq_suspended", "RQ is suspended, so no worker takes jobs; `rq resume` ends that", waiting)
+    if paused:
+        return QueueWhy("queue_paused", f"it is paused; `errand queues resume {name}` ends that", waiting)
+    if not drain["serving"]:
+        return QueueWhy("no_worker", "no worker serves it", waiting)
+    stuck = [fields for fields in drain["stuck"] or () if fields[2] != "taken"]
+    if not stuck or sum(fields[1] for fields in stuck) < waiting:
+        return None
+    type, _, kind, reason = max(stuck, key=lambda fields: fields[1])
+    return QueueWhy(STUCK[kind], f"{type}: {reason}", waiting)
 
 
 def _build_waiting(fields: list[Any]) -> WaitingJobs:

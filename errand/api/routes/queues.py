@@ -34,11 +34,21 @@ class JobCounts(BaseModel):
     canceled: int
 
 
+class QueueWhyView(BaseModel):
+    """Why none of a queue's jobs is taken: `verdict` for machines, `reason` for people, and how many wait so."""
+
+    verdict: Literal["rq_suspended", "queue_paused", "no_worker", "type_unknown", "payload_refused", "type_held"]
+    reason: str
+    jobs: int
+
+
 class QueueView(BaseModel):
     """A queue. `state`: a paused one is `draining` while jobs of it run, then `drained`; any other is `active`.
 
     `oldest_at` and `oldest_seconds` tell since when the oldest of its queued jobs has waited. `waiting` lists those of
-    the queued that no worker can run now, by type, with the reason.
+    the queued that no worker can run now, by type, with the reason; `why` tells why nothing is taken at all, and is
+    null where something is, or nothing waits. `retrying` counts those that failed and wait to be tried again, queued
+    or scheduled; `error` is the type of the newest error there; `workers` counts the live ones that serve the queue.
     """
 
     name: str
@@ -48,6 +58,10 @@ class QueueView(BaseModel):
     oldest_seconds: float | None
     jobs: JobCounts
     waiting: list[WaitingJobs]
+    why: QueueWhyView | None
+    retrying: int
+    error: str | None
+    workers: int
     links: dict[str, str]
 
 
@@ -115,6 +129,10 @@ def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
         "oldest_seconds": read_age(queue.oldest_at, get_road(request).clock.now()),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
         "waiting": [_show_waiting(one) for one in queue.waiting],
+        "why": queue.why and asdict(queue.why),
+        "retrying": queue.retrying,
+        "error": queue.error,
+        "workers": queue.workers,
         "links": {"self": link},
     }
 

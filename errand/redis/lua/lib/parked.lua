@@ -68,15 +68,15 @@ function fits_other(queue, job_type, codes)
   return false
 end
 
--- Why what is parked there waits, and since when, where that is the same for all.
+-- Why what is parked there waits, since when, where that is the same for all, and whether a worker is there to take it.
 function describe_park(park)
   if park.service then
     local hold = read_hold(park.type, park.service)
-    if not hold then return 'it waits for its turn: what it works with is up again' end
+    if not hold then return 'it waits for its turn: what it works with is up again', nil, true end
     return hold.reason, hold.since
   end
   if park.codes == '' then
-    if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type' end
+    if has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type', nil, true end
     return 'no worker knows this type'
   end
   if fits_other(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end

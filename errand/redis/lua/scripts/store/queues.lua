@@ -2,14 +2,15 @@
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
 -- ARGV  the queue that is asked for, '' for all, then the queues that job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
--- job was queued or false, counts by status, and of those that wait for a worker {type, how many, why,
--- since when or false}}, and the time as
--- TIME tells it.
--- include base, parked
+-- job was queued or false, counts by status, of those that wait for a worker {type, how many, why, since when or false},
+-- and what says whether it drains: {suspended, serving: live workers, listed: jobs in its list, overdue: jobs that are due
+-- and on its schedule still, stuck: {type, how many, held, unknown, refused or taken, why}, retrying: how many, error: a type or
+-- false}}, and the time as TIME tells it.
+-- include base, parked, observe/live, observe/oldest
 
-local LOOKED_AT, COUNTED = 20, 1000
+local COUNTED = 1000
 local asked, clock = ARGV[1], call('TIME')
-local now = clock[1]
+local now, LATE_SECONDS, is_suspended = clock[1], 10, call('EXISTS', keys.SUSPENDED) == 1
 
 -- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
 local function count(...)
@@ -61,34 +62,48 @@ local function count_kept(key)
   return count('ZCARD', key) - count('ZCOUNT', key, 0, now)
 end
 
--- Those that were put at the front hide older ones: look at more than one.
-local function find_oldest(name)
-  local ids, oldest = list('LRANGE', keys.QUEUE .. name, 0, LOOKED_AT - 1), false
-  for _, park in ipairs(parked[name] or {}) do ids[#ids + 1] = list('ZRANGE', park.key, 0, 0)[1] end
-  for _, id in ipairs(ids) do
-    local at = pcall_redis('HGET', keys.JOB .. id, 'enqueued_at')
-    local is_time = type(at) == 'string' and at:match('^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$')
-    if is_time and (not oldest or at < oldest) then oldest = at end
+-- How many workers serve each queue.
+local serving = {}
+for _, live in ipairs(list_live()) do
+  for queue, _ in pairs(live.queues) do serving[queue] = (serving[queue] or 0) + 1 end
+end
+
+-- The type of the newest error: of those that wait to be tried again, else of those that wait for a service, else of
+-- those that failed; false where there is none.
+local function find_error(name)
+  local ids = list('ZREVRANGE', keys.RETRYING_JOBS .. name, 0, 0)
+  for _, park in ipairs(parked[name] or {}) do
+    if #ids == 0 and park.service then ids = list('ZREVRANGE', park.key, 0, 0) end
   end
-  return oldest
+  if #ids == 0 then ids = list('ZREVRANGE', keys.FAILED .. name, 0, 0) end
+  local stored = ids[1] and pcall_redis('HGET', keys.JOB .. ids[1], 'errand_error')
+  local readable, found = pcall(cjson.decode, type(stored) == 'string' and stored or '')
+  return readable and type(found) == 'table' and type(found.type) == 'string' and found.type or false
 end
 
 local function describe(name)
-  local counts = {queued = count('LLEN', keys.QUEUE .. name), started = count('ZCARD', keys.WIP .. name),
+  local listed = count('LLEN', keys.QUEUE .. name)
+  local counts = {queued = listed, started = count('ZCARD', keys.WIP .. name),
     finished = count_kept(keys.FINISHED .. name), failed = count_kept(keys.FAILED .. name),
     ready_to_enqueue = count('ZCARD', keys.READY .. name), rate_limited = limited[name] or 0,
     scheduled = count('ZCARD', keys.SCHEDULED .. name), deferred = count('ZCARD', keys.DEFERRED .. name),
     canceled = count('ZCARD', keys.CANCELED .. name)}
   local waiting = {} -- by type: how many wait for a worker, and whether there is one
+  local stuck = {} -- the same, with what it is that they wait for
   for _, park in ipairs(parked[name] or {}) do
     local size = count('ZCARD', park.key)
     counts.queued = counts.queued + size
     if park.codes and size > 0 then
-      local reason, since = describe_park(park)
+      local reason, since, is_taken = describe_park(park)
       waiting[#waiting + 1] = {park.type, size, reason, since or false}
+      local kind = is_taken and 'taken' or park.service and 'held' or park.codes == '' and 'unknown' or 'refused'
+      stuck[#stuck + 1] = {park.type, size, kind, reason}
     end
   end
-  return {name, paused[name] or false, find_oldest(name), counts, waiting}
+  local overdue = count('ZCOUNT', keys.SCHEDULED .. name, 0, now - LATE_SECONDS)
+  return {name, paused[name] or false, find_oldest(name, parked[name] or {}), counts, waiting,
+    {suspended = is_suspended, serving = serving[name] or 0, listed = listed, overdue = overdue, stuck = stuck,
+      retrying = count('ZCARD', keys.RETRYING_JOBS .. name), error = find_error(name)}}
 end
 
 local described = {}

@@ -1,0 +1,148 @@
+#!lua flags=no-writes
+-- Gathers what says why a job has not started. It judges nothing, and reads little whatever the queue's length.
+-- ARGV  the job's id, then for each type of the API its name and its queue
+-- Returns JSON {clock: as TIME tells it, job: fields by name}, and for one that has not started: suspended, paused,
+-- workers {live, serving: of its queue, able: that can run it, too, free: idle ones of these}, place {before, length,
+-- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
+-- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, due or false, minute, ends: by
+-- minute, this one first, how many jobs of its queue ended, first_at: when the first of its queue's list was queued.
+-- include base, parked, observe/live, observe/place
+
+local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name', 'errand_attempts',
+  'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids', 'enqueue_at_front',
+  'errand_interruptions', 'errand_losses'}
+local OVER = {finished = true, failed = true, stopped = true, canceled = true, started = true}
+local TAKEN = {finished = true, failed = true, retried = true, stopped = true, dead = true} -- ends that make room
+local MINUTES, FIELDS_READ, LISTED = 10, 300, 100
+local id, clock = ARGV[1], call('TIME')
+local minute = math.floor(clock[1] / 60)
+
+local function read_job()
+  local values, job = pcall_redis('HMGET', keys.JOB .. id, unpack(FIELDS)), {}
+  if values.err then return job end
+  for i, field in ipairs(FIELDS) do job[field] = values[i] and values[i] ~= '' and values[i] or nil end
+  return job
+end
+
+local function count_workers(queue, job_type, refused)
+  local count = {live = 0, serving = 0, able = 0, free = 0}
+  for _, live in ipairs(list_live()) do
+    count.live = count.live + 1
+    if live.queues[queue] then
+      count.serving = count.serving + 1
+      local code = find_its_code(live, job_type)
+      if code and not (refused or ''):find(code, 1, true) then
+        count.able = count.able + 1
+        if live.state == 'idle' then count.free = count.free + 1 end
+      end
+    end
+  end
+  return count
+end
+
+-- Where the job is parked: its hash tells the key, unless it waits for its type's rate, or nobody told it.
+local function find_park(queue, job_type, stored)
+  local readable, told = pcall(cjson.decode, stored or '')
+  local key = readable and type(told) == 'table' and told.key
+  for _, park in ipairs(list_parked()) do
+    if park.key == key or (park.queue == queue and park.type == job_type) then
+      local before = pcall_redis('ZRANK', park.key, id)
+      if type(before) == 'number' then
+        return {kind = park.service and 'held' or park.codes and 'parked' or 'rated', before = before,
+          codes = park.codes, service = park.service}
+      end
+    end
+  end
+  return false
+end
+
+-- The hold of the job's type: that under which it is parked, or any while it is in the list.
+local function find_hold(job_type, park)
+  if park and park.kind ~= 'held' then return false end
+  local names = pcall_redis('SMEMBERS', keys.HELD_TYPES)
+  for _, name in ipairs(names.err and {} or names) do
+    local held_type, service = name:match('^([^:]*):(.*)$')
+    if held_type == job_type and (not park or park.service == service) then
+      local hold = read_hold(job_type, service)
+      if hold then
+        return {since = hold.since, reason = hold.reason, probing = hold.probing,
+          probe_at_ms = hold.probe_at_ms < 2 ^ 53 and hold.probe_at_ms or nil}
+      end
+    end
+  end
+  return false
+end
+
+local function describe_ids(ids)
+  local described = {}
+  for i = 1, math.min(#ids, LISTED) do
+    local status = pcall_redis('HGET', keys.JOB .. ids[i], 'status')
+    described[i] = {ids[i], type(status) == 'string' and status or false}
+  end
+  return described
+end
+
+local function read_limit(key)
+  local limit = keys.LIMIT .. key
+  local allowed = pcall_redis('ZRANGE', limit .. keys.ALLOWED, 0, LISTED - 1)
+  local before = pcall_redis('ZRANK', limit .. keys.WAITING, id)
+  return {concurrency = tonumber(call('HGET', limit, 'concurrency') or '') or 1,
+    before = type(before) == 'number' and before or 0}, describe_ids(allowed.err and {} or allowed)
+end
+
+local function list_parents(stored)
+  local readable, parents = pcall(cjson.decode, stored or '[]')
+  return describe_ids(readable and type(parents) == 'table' and parents or {})
+end
+
+-- How many jobs of the queue's types ended in each of the last minutes, newest first.
+local function count_ends(queue)
+  local types, ends, read = {}, {}, 0
+  for i = 2, #ARGV, 2 do
+    if ARGV[i + 1] == queue then types[ARGV[i]] = true end
+  end
+  for i = 0, MINUTES do
+    if read >= FIELDS_READ then break end
+    local fields, count = pcall_redis('HGETALL', keys.TALLY .. string.format('%d', minute - i)), 0
+    if fields.err then break end
+    for f = 1, #fields, 2 do
+      local job_type, ending = fields[f]:match('^([^|]*)|[^|]*|[^|]*|(%l+)$')
+      if types[job_type] and TAKEN[ending] then count = count + (tonumber(fields[f + 1]) or 0) end
+    end
+    ends[i + 1], read = count, read + #fields / 2
+  end
+  return ends
+end
+
+local function gather(job)
+  local queue, ids = job.origin or '', {}
+  local description = job.description or ''
+  local job_type = description:match('^[a-z][a-z0-9_]*$') or description:match('^jobs%.([a-z][a-z0-9_]*)%.run%.perform%(')
+  local found = {clock = clock, job = job, suspended = call('EXISTS', keys.SUSPENDED) == 1,
+    paused = call('SISMEMBER', keys.PAUSED, queue) == 1, place = false, park = false, limit = false, due = false}
+  if job.status == 'queued' then
+    found.park = find_park(queue, job_type, job.errand_parked)
+    if not found.park then
+      local is_front = job.enqueue_at_front == '1' or job.errand_interruptions or job.errand_losses
+      local before, length, is_exact = find_place(queue, id, read_enqueued_at(id), is_front)
+      found.place = {before = before, length = length, exact = is_exact}
+    end
+    local first = pcall_redis('LINDEX', keys.QUEUE .. queue, 0)
+    found.first_at = type(first) == 'string' and read_enqueued_at(first) or false
+    found.minute, found.ends = minute, count_ends(queue)
+    found.rate_due_us = job_type and call('HGET', keys.RATES, job_type) or false
+  elseif job.status == 'rate_limited' and job.rate_limit_key then
+    found.limit, ids = read_limit(job.rate_limit_key)
+  elseif job.status == 'deferred' then
+    ids = list_parents(job.dependency_ids)
+  elseif job.status == 'scheduled' then
+    local due = pcall_redis('ZSCORE', keys.SCHEDULED .. queue, id)
+    found.due = type(due) == 'string' and due or false
+  end
+  found.ids, found.hold = ids, find_hold(job_type, found.park)
+  found.workers = count_workers(queue, job_type, job.errand_refused)
+  return found
+end
+
+local job = read_job()
+return cjson.encode((not job.status or OVER[job.status]) and {clock = clock, job = job} or gather(job))
