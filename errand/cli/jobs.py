@@ -7,9 +7,11 @@ import typer
 
 from errand.cli.client.follow import View, is_batch, read
 from errand.cli.client.http import Service
-from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, print_json
+from errand.cli.client.problem import RefusedError
+from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, do_each, print_json
 from errand.cli.moment import read_past, show_age
 from errand.cli.plain import make_plain
+from errand.redis.keys import UNSTARTED
 
 PAGE = 100  # jobs a request
 
@@ -21,19 +23,35 @@ All = Annotated[bool, typer.Option("--all", help="All there are.")]
 
 
 def status(
-    id: Annotated[str, typer.Argument(help="A job or a batch.")], payload: Payload = False, as_json: JsonOut = False
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs or batches.")],
+    payload: Payload = False,
+    as_json: JsonOut = False,
 ) -> None:
-    """Show a job or a batch as it is now."""
+    """Show jobs or batches as they are now, and why those wait that have not started."""
     from errand.cli.render import print_view
 
     with ask_service() as service:
-        path, view = read(service, id)
-        if payload and not is_batch(view):
-            view = service.get(path, [("fields", "payload")])
-        if as_json:
-            print_json(view)
-        else:
-            print_view(view)
+
+        def show(id: str) -> None:
+            path, view = read(service, id)
+            if payload and not is_batch(view):
+                view = service.get(path, [("fields", "payload")])
+            if as_json:
+                print_json(view)
+            else:
+                print_view(view, _ask_why(service, path, view))
+
+        do_each(ids, show)
+
+
+def _ask_why(service: Service, path: str, view: View) -> str:
+    """Return why a job has not started, "" for one that has, and where the service does not tell."""
+    if is_batch(view) or view["status"] not in UNSTARTED:
+        return ""
+    try:
+        return str(service.get(f"{path}/why")["reason"])
+    except RefusedError:  # it has gone meanwhile, or the service is an older one
+        return ""
 
 
 def list_jobs(

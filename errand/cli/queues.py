@@ -18,7 +18,7 @@ from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, build_table, make_console, print_table
 
 REFRESH_SECONDS = 1.0
-COUNTS = ("queued", "started", "scheduled", "deferred", "failed")
+COUNTS = ("queued", "started", "scheduled", "deferred")
 RARE = ("ready_to_enqueue", "rate_limited")
 
 app = typer.Typer(
@@ -88,24 +88,33 @@ def _show_live(service: Service) -> None:
             try:
                 queues, note = _read(service), ""
             except AwayError as error:  # it may come back, and the last that was seen is better than nothing
-                note = f"{time.strftime('%H:%M:%S')}  {make_plain(error)}"
+                note = f"{time.strftime('%H:%M:%S %Z')}  {make_plain(error)}"
     finally:
         live.stop()
 
 
 def _describe(queues: list[dict[str, Any]]) -> tuple[Sequence[str], list[list[Any]], Sequence[int]]:
     """Return the table's header, its rows and which columns are numbers; rare states have one when there are any."""
-    names = [*COUNTS, *(name for name in RARE if any(queue["jobs"].get(name) for queue in queues))]
+    rare = [name for name in RARE if any(queue["jobs"].get(name) for queue in queues)]
     rows = [
-        [make_plain(queue["name"]), *(_count(queue, name) for name in names), _show_wait(queue), _show_state(queue)]
+        [
+            make_plain(queue["name"]),
+            *(_show_count(queue["jobs"].get(name, 0)) for name in COUNTS),
+            _show_count(queue.get("retrying", 0), STYLES["retrying"]),
+            _show_count(queue["jobs"].get("failed", 0), STYLES["failed"]),
+            *(_show_count(queue["jobs"].get(name, 0)) for name in rare),
+            _show_wait(queue),
+            make_plain(queue.get("error") or ""),
+            _show_state(queue),
+        ]
         for queue in queues
     ]
-    return ["queue", *(name.replace("_", " ") for name in names), "oldest", ""], rows, range(1, len(names) + 2)
+    names = [*COUNTS, "retrying", "failed", *(name.replace("_", " ") for name in rare)]
+    return ["queue", *names, "oldest", "error", ""], rows, range(1, len(names) + 2)
 
 
-def _count(queue: dict[str, Any], name: str) -> Text:
-    count = queue["jobs"].get(name, 0)
-    return Text(f"{count:,}", STYLES["failed"] if name == "failed" else "") if count else Text("·", "dim")
+def _show_count(count: int, style: str = "") -> Text:
+    return Text(f"{count:,}", style) if count else Text("·", "dim")
 
 
 def _show_wait(queue: dict[str, Any]) -> str:
@@ -114,9 +123,19 @@ def _show_wait(queue: dict[str, Any]) -> str:
 
 
 def _show_state(queue: dict[str, Any]) -> Text:
-    running = ", draining" if queue.get("state") == "draining" else ""
-    words = [f"paused{running}"] if queue["paused"] else []
+    """Return what holds it up: a pause, as it stands, no worker, types that wait."""
+    words = [_show_pause(queue)] if queue["paused"] else []
+    why = queue.get("why") or {}
+    if why.get("verdict") in ("rq_suspended", "no_worker"):
+        words.append(make_plain(why["reason"]))
     for one in queue.get("waiting", []):
         since = f" (since {one['since']})" if one.get("since") else ""
         words.append(make_plain(f"{one['jobs']:,} {one['type']}: {one['reason']}{since}"))
     return Text("; ".join(words), STYLES["paused"])
+
+
+def _show_pause(queue: dict[str, Any]) -> str:
+    if queue.get("state") == "draining":
+        return "paused, draining"
+    is_empty = queue.get("state") == "drained" and not queue["jobs"].get("queued")
+    return "paused, drained" if is_empty else "paused"

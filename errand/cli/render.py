@@ -17,6 +17,7 @@ STYLES = {
     "finished": "green",
     "started": "cyan",
     "failed": "bold red",
+    "retrying": "yellow",
     "stopped": "red",
     "canceled": "red",
     "deleted": "red",
@@ -89,17 +90,18 @@ def print_page(title: Cell, fields: Sequence[tuple[str, Cell]]) -> None:
     console.print(grid)
 
 
-def print_view(view: View) -> None:
-    """Print a job or a batch."""
-    fields = _list_batch_fields(view) if is_batch(view) else _list_job_fields(view)
+def print_view(view: View, why: str = "") -> None:
+    """Print a job or a batch, and why it has not started."""
+    fields = _list_batch_fields(view) if is_batch(view) else _list_job_fields(view, why)
     print_page(Text.assemble((make_plain(view["type"]), "bold"), " ", make_plain(view["id"])), fields)
 
 
-def _list_job_fields(job: View) -> list[tuple[str, Cell]]:
+def _list_job_fields(job: View, why: str = "") -> list[tuple[str, Cell]]:
     batch = str((job.get("links") or {}).get("batch", "")).rpartition("/")[2]
     return [
         ("status", Text.assemble(style_status(job["status"]), describe_end(job), describe_progress(job))),
-        ("waits", make_plain((job.get("waiting") or {}).get("reason", ""))),
+        ("why", make_plain(why)),
+        ("waits", "" if why else make_plain((job.get("waiting") or {}).get("reason", ""))),
         ("queue", make_plain(job["queue"])),
         ("created", show_moment(job.get("created_at"))),
         ("runs", show_moment(job.get("run_at"))),

@@ -121,6 +121,26 @@ def test_a_status_of_a_failed_job_is_no_failure(quick: Quick, scripted: Scripted
     assert quick("status", ID).exit_code == 0
 
 
+def test_a_status_tells_why_a_job_waits(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply(
+        f"GET /v1/jobs/{ID}/why", Reply({"verdict": "no_worker", "reason": "no worker serves the queue log"})
+    )
+    assert "why no worker serves the queue log" in show(quick, scripted, make_job())
+    assert "why" not in show(quick, scripted, make_job("finished"))
+    scripted.reply(f"GET /v1/jobs/{ID}/why", Reply(None, 404))
+    waiting = {"reason": "no worker knows this type", "since": "2026-11-23T14:17:21.698Z"}
+    assert "waits no worker knows this type" in show(quick, scripted, make_job(waiting=waiting))
+
+
+def test_a_status_takes_several_ids(quick: Quick, scripted: ScriptedService) -> None:
+    first, second = make_ids(2)
+    for id in (first, second):
+        scripted.reply(f"GET /v1/jobs/{id}", Reply(make_job("finished", id=id)))
+    found = quick("status", first, "gone", second)
+    assert [line for line in found.stdout.splitlines() if line.startswith("log ")] == [f"log {first}", f"log {second}"]
+    assert (found.exit_code, "There is nothing at /v1/jobs/gone" in found.stderr) == (3, True)
+
+
 def test_json_is_what_the_service_said(errand: Errand, services: Services) -> None:
     id = services.post("echo", {"value": "ä\u001b"})
     services.wait_for(id)

@@ -15,25 +15,42 @@ def make_queue(name: str, **more: object) -> dict[str, object]:
 
 def test_they_are_a_table(quick: Quick, scripted: ScriptedService) -> None:
     draining = make_queue("log", paused=True, state="draining")
-    scripted.reply("GET /v1/queues", Reply({"items": [make_queue("email"), draining]}))
+    email = make_queue("email", retrying=7, error="ConnectionRefusedError")
+    scripted.reply("GET /v1/queues", Reply({"items": [email, draining]}))
     assert [line.split() for line in quick("queues").stdout.splitlines()] == [
-        ["queue", "queued", "started", "scheduled", "deferred", "failed", "oldest"],
-        ["email", "1,200", "2", "·", "·", "1", "5", "min"],
-        ["log", "1,200", "2", "·", "·", "1", "5", "min", "paused,", "draining"],
+        ["queue", "queued", "started", "scheduled", "deferred", "retrying", "failed", "oldest", "error"],
+        ["email", "1,200", "2", "·", "·", "7", "1", "5", "min", "ConnectionRefusedError"],
+        ["log", "1,200", "2", "·", "·", "·", "1", "5", "min", "paused,", "draining"],
     ]
+
+
+def test_only_what_has_nothing_waiting_is_drained(quick: Quick, scripted: ScriptedService) -> None:
+    full = make_queue("log", paused=True, state="drained")
+    empty = make_queue("mail", paused=True, state="drained", jobs={}, oldest_seconds=None)
+    scripted.reply("GET /v1/queues", Reply({"items": [full, empty]}))
+    assert [line.split("   ")[-1].strip() for line in quick("queues").stdout.splitlines()[1:]] == [
+        "paused",
+        "paused, drained",
+    ]
+
+
+def test_a_queue_that_no_worker_serves_says_so(quick: Quick, scripted: ScriptedService) -> None:
+    why = {"verdict": "no_worker", "reason": "no worker serves it", "jobs": 1200}
+    scripted.reply("GET /v1/queues", Reply({"items": [make_queue("log", why=why)]}))
+    assert quick("queues").stdout.splitlines()[1].endswith("  no worker serves it")
 
 
 def test_a_rare_state_has_a_column_when_there_is_one(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("GET /v1/queues", Reply({"items": [make_queue("email", jobs={"rate_limited": 3})]}))
     head, row = quick("queues", "--once").stdout.splitlines()
     assert "rate limited" in head
-    assert row.split() == ["email", "·", "·", "·", "·", "·", "3", "5", "min"]
+    assert row.split() == ["email", "·", "·", "·", "·", "·", "·", "3", "5", "min"]
 
 
 def test_what_waits_for_a_worker_stands_behind_its_queue(quick: Quick, scripted: ScriptedService) -> None:
     waiting = [{"type": "sms", "jobs": 1200, "reason": "no worker knows this type"}]
     scripted.reply("GET /v1/queues", Reply({"items": [make_queue("email", waiting=waiting)]}))
-    assert quick("queues").stdout.splitlines()[1].endswith("5 min  1,200 sms: no worker knows this type")
+    assert quick("queues").stdout.splitlines()[1].endswith("5 min         1,200 sms: no worker knows this type")
 
 
 def test_a_queue_is_paused_and_resumed(errand: Errand, services: Services) -> None:

@@ -95,21 +95,47 @@ local function list_parents(stored)
   return describe_ids(readable and type(parents) == 'table' and parents or {})
 end
 
+-- What ended of a type in a minute that was folded (errand:stats:60:…): its first list is by end, in this order.
+local FOLDED = {'finished', 'failed', 'retried', 'stopped', 'interrupted', 'lost', 'dead'}
+local function count_folded(text, types)
+  local count = 0
+  for job_type, _ in pairs(types) do
+    local place = 0
+    for number in (text:match('"' .. job_type .. '":%[%[([%d,]*)%]') or ''):gmatch('%d+') do
+      place = place + 1
+      if TAKEN[FOLDED[place]] then count = count + number end
+    end
+  end
+  return count
+end
+
+local function count_tally(fields, types)
+  local count = 0
+  for i = 1, #fields, 2 do
+    local job_type, ending = fields[i]:match('^([^|]*)|[^|]*|[^|]*|(%l+)$')
+    if types[job_type] and TAKEN[ending] then count = count + (tonumber(fields[i + 1]) or 0) end
+  end
+  return count
+end
+
 -- How many jobs of the queue's types ended in each of the last minutes, newest first.
 local function count_ends(queue)
-  local types, ends, read = {}, {}, 0
+  local types, ends, names, read = {}, {}, {}, 0
   for i = 2, #ARGV, 2 do
     if ARGV[i + 1] == queue then types[ARGV[i]] = true end
   end
+  for i = 0, MINUTES do names[i + 1] = keys.STATS .. string.format('60:%d', (minute - i) * 60) end
+  local folded = call('MGET', unpack(names)) -- false for what is no string, too
   for i = 0, MINUTES do
-    if read >= FIELDS_READ then break end
-    local fields, count = pcall_redis('HGETALL', keys.TALLY .. string.format('%d', minute - i)), 0
-    if fields.err then break end
-    for f = 1, #fields, 2 do
-      local job_type, ending = fields[f]:match('^([^|]*)|[^|]*|[^|]*|(%l+)$')
-      if types[job_type] and TAKEN[ending] then count = count + (tonumber(fields[f + 1]) or 0) end
+    if folded[i + 1] then
+      ends[i + 1] = count_folded(folded[i + 1], types)
+    elseif read < FIELDS_READ then
+      local fields = pcall_redis('HGETALL', keys.TALLY .. string.format('%d', minute - i))
+      if fields.err then break end
+      ends[i + 1], read = count_tally(fields, types), read + #fields / 2
+    else
+      break
     end
-    ends[i + 1], read = count, read + #fields / 2
   end
   return ends
 end
