@@ -14,7 +14,7 @@ SOURCES = [*ROOT.glob("errand/**/*.py"), *ROOT.glob("jobs/*.py"), *ROOT.glob("se
 FLOORS = [
     {"errand.redis"},
     {"errand.contract"},
-    {"errand"},
+    {"errand", "errand.logs"},
     {"errand.store"},
     {"errand.mail", "errand.log", "errand.webhook"},
     {"errand.worker", "errand.api", "errand.builtin"},

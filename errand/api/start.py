@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from redis import RedisError
 
 from errand.api.http.access_log import log_access
+from errand.api.logs import form_logs, logs_access_as_ever
 from errand.api.settings import ApiSettings
 from errand.contract.allocator import give_back_large_blocks
 from errand.contract.catalog import read_catalog
@@ -28,14 +29,14 @@ Create = Callable[[ApiSettings, QueueSettings, dict[str, Job[..., Any]]], FastAP
 
 def start(create: Create) -> FastAPI:
     """Build an application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
-    log_access()
+    form_logs()
     give_back_large_blocks()
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         types = read_catalog()
         queue = read_settings(QueueSettings, "the API")
         app = create(read_settings(ApiSettings, "the API"), queue, types)
         app.state.chores.append(app.state.road.posted.keep)
+        log_access(app, is_ours=logs_access_as_ever())
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
             thread.submit(asyncio.run, _check_redis(queue.redis_url, app.state.road.clock)).result()
         gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms

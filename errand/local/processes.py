@@ -18,6 +18,7 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
 from errand.local.child import describe_end, die_with_parent, kill_session
+from errand.logs.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0
 STEADY_SECONDS = 10.0
@@ -46,6 +47,8 @@ class Output:
     def _write(self, message: Any) -> None:
         self._printers[0].write(message)
         if self.on_screen:
+            if sys.stdout.isatty():
+                message = message._replace(data=_paint(message.data))
             try:
                 self._printers[1].write(message)
             except OSError:  # the terminal was closed, or what read our output has ended
@@ -58,6 +61,12 @@ class Output:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _paint(data: bytes | str) -> str:
+    """Return lines in the colours of their levels."""
+    text = data.decode(errors="replace") if isinstance(data, bytes) else data
+    return "\n".join(map(paint, text.splitlines()))
 
 
 class Processes:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from errand.logs.reader import UP
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # What could reach beyond this machine; the demo is to touch nothing but itself.
@@ -48,6 +50,7 @@ class UpOptions:
             "LOG_URL": "file:log.txt",
             "DATABASE_URL": f"sqlite:///{self.data.absolute() / 'errand.db'}",
             "PYTHONUNBUFFERED": "1",
+            UP: "1",
         }
         if "SMTP_URL" not in environment:
             local |= {"SMTP_URL": smtp_url, "MAIL_FROM": "Errand <errand@example.com>"}
@@ -64,18 +67,7 @@ class UpOptions:
 
     def worker_command(self) -> list[str]:
         """Return a worker's command."""
-        return [
-            sys.executable,
-            "-m",
-            "rq.cli",
-            "worker",
-            "-c",
-            "worker",
-            "-w",
-            "worker.Worker",
-            "--log-format",
-            "%(message)s",
-        ]
+        return [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
 
     def sink_command(self, port: int) -> list[str]:
         """Return the SMTP sink's command."""

@@ -13,7 +13,7 @@ from errand.contract.errors import read_frames
 from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Word
 from errand.worker.logs import log_error
-from errand.worker.tell import AGAIN, has_failed, tell_end
+from errand.worker.tell import AGAIN, describe_task, has_failed, tell_end
 
 MOST_AT_ONCE = 4
 
@@ -50,7 +50,8 @@ class Handlers:
                     return
             except BaseException as fault:  # it must not keep the others from hearing
                 name = getattr(handler, "__qualname__", type(handler).__qualname__)
-                log_error(fault, "%s %s: the exception handler %s raised", word.task.description, word.task.id, name)
+                task, text = word.task, "%s %s: the exception handler %s raised"
+                log_error(fault, text, task.description, task.id, name, extra=describe_task(task))
 
     def _read(self, word: Word, answer: str) -> AllowedJob:
         """Return RQ's job as handlers see it: failed, and with the try that it now spends still counted."""

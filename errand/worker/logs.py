@@ -1,10 +1,15 @@
-"""Where the worker's log goes, and how an error gets there."""
+"""Where the worker's log goes, in which form, and how an error gets there."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
+from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.logutils import ColorizingStreamHandler
+
 from errand.contract.errors import read_frames
+from errand.logs.form import GivenForm
+from errand.logs.setup import give_form
 from errand.worker.trace import format_trace
 
 ROOT, WORKER, RQ = "errand", "errand.worker", "rq.worker"
@@ -24,6 +29,23 @@ def share_log_of_rq(is_level_given: bool) -> None:
         ours.propagate = False
     if is_level_given or ours.level == logging.NOTSET:
         ours.setLevel(theirs.level)
+
+
+def form_log_of_rq(worker: str) -> None:
+    """Give the handlers of RQ's command our form; where the command was told one, that stays, without tracebacks.
+
+    Handlers that somebody configured keep theirs. Warnings of loggers that have no handler at all get our form, too.
+    """
+    for handler in logging.getLogger(RQ).handlers:
+        given = handler.formatter
+        if type(handler) is not ColorizingStreamHandler or type(given) is not logging.Formatter:
+            continue
+        if (given._fmt, given.datefmt) == (DEFAULT_LOGGING_FORMAT, DEFAULT_LOGGING_DATE_FORMAT):
+            give_form(handler, worker)
+        else:
+            handler.setFormatter(GivenForm(given._fmt, given.datefmt))
+    if logging.lastResort is not None:
+        give_form(logging.lastResort, worker)
 
 
 def log_error(

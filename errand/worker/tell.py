@@ -28,42 +28,50 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
     """
     if answer in ("progress", "parked"):  # of those that are parked maintenance tells, all in one line
         return
-    name = f"{word.task.description} {word.task.id}"
+    name, about = f"{word.task.description} {word.task.id}", describe_task(word.task)
     if answer == "late" and resent and word.kind in FAILURES and error is not None:
         _log_failure(word, "failed, as far as could be told", error)
     elif answer == "late":
         if not resent:
             what = "progress" if word.kind == "progress" else "end"
-            logger.warning("%s: its lease was over and it went elsewhere; its %s is dropped", name, what)
+            logger.warning("%s: its lease was over and it went elsewhere; its %s is dropped", name, what, extra=about)
     elif answer in ("canceled", "deleted"):
-        logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind)
+        logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind, extra=about)
     elif word.kind == "interrupted":
-        logger.warning("%s: interrupted; it goes back to the front of its queue", name)
+        logger.warning("%s: interrupted; it goes back to the front of its queue", name, extra=about)
     elif answer != "finished" and has_failed(word):
         _log_failure(word, AGAIN.get(answer, "failed for good"), error)
     elif word.kind == "stopped":
-        logger.info("%s: stopped on request", name)
+        logger.info("%s: stopped on request", name, extra=about)
     else:
-        logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started)
+        logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started, extra=about)
 
 
 def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:
-    """Log a failure with its traceback as it is stored, and with the job's id, type and queue on the record."""
-    task = word.task
+    """Log a failure as its error's type and place: its message may hold a payload, and its traceback is kept.
+
+    The record has the error and its traceback as well, for those who take records elsewhere.
+    """
+    task, kind = word.task, json.loads(word.error)["type"]
     log_error(
         error,
-        "%s %s: %s: %s",
-        *(task.description, task.id, fate, json.loads(word.error)["type"]),
+        "%s %s: %s: %s%s",
+        *(task.description, task.id, fate, kind, f", {word.frame}" if word.frame else ""),
         level=logging.WARNING if fate in AGAIN.values() else logging.ERROR,
         trace=unpack_trace(word.value),
-        extra={"job_id": task.id, "job_type": task.description, "queue": task.queue},
+        extra={**describe_task(task), "error_type": kind, "frame": word.frame},
     )
+
+
+def describe_task(task: Task) -> dict[str, str]:
+    """Return what the log's records of a job have besides their text."""
+    return {"job_id": task.id, "job_type": task.description, "queue": task.queue}
 
 
 def tell_aside(aside: list[tuple[str, str]]) -> None:
     """Log which jobs were set aside, and why."""
     for id, reason in aside:
-        logger.error("Job %s is set aside: %s", id, reason)
+        logger.error("Job %s is set aside: %s", id, reason, extra={"job_id": id})
 
 
 def tell_expired(expired: list[tuple[str, str, int]]) -> None:
@@ -76,18 +84,22 @@ def tell_fates(fates: list[tuple[str, str]]) -> None:
     """Log what became of jobs whose process is gone: members and fates."""
     for member, fate in fates:
         id = member.rpartition(":")[0]
+        about = {"job_id": id}
         if fate == "queued":
-            logger.warning("Job %s was left by its process; it goes back to the front of its queue", id)
+            logger.warning("Job %s was left by its process; it goes back to the front of its queue", id, extra=about)
         elif fate == "failed":
-            logger.error("Job %s was left by its process too often; it has failed", id)
+            logger.error("Job %s was left by its process too often; it has failed", id, extra=about)
         elif fate == "set aside":
-            logger.error("Job %s was left by its process; its record can't be read, and it is set aside", id)
+            logger.error(
+                "Job %s was left by its process; its record can't be read, and it is set aside", id, extra=about
+            )
 
 
 def tell_late_exit(task: Task, code: int) -> None:
     """Log that an isolated process had to be killed after its job's end: a thread or an `atexit` callback goes on."""
     if code == -signal.SIGALRM:
-        logger.warning("%s %s: its process did not end after its job, and was killed", task.description, task.id)
+        text = "%s %s: its process did not end after its job, and was killed"
+        logger.warning(text, task.description, task.id, extra=describe_task(task))
 
 
 def describe_end(code: int) -> str:

@@ -38,7 +38,7 @@ from errand.worker.child import Child
 from errand.worker.execution import Queues, Task
 from errand.worker.handlers import Handlers
 from errand.worker.logs import WORKER as WORKER_LOG
-from errand.worker.logs import share_log_of_rq
+from errand.worker.logs import form_log_of_rq, share_log_of_rq
 from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
@@ -150,6 +150,7 @@ class ErrandWorker(Worker):
 
     def _begin(self, *log_options: Any) -> None:
         setup_loghandlers(*log_options)
+        form_log_of_rq(self.name)
         share_log_of_rq(is_level_given=log_options[0] is not None)
         try:
             self.bootstrap(*log_options)

@@ -1,5 +1,6 @@
 """Where the worker's log goes: out beside RQ's, once, in its form and from its level on."""
 
+import json
 import logging
 from collections.abc import Iterator
 from logging.config import dictConfig
@@ -7,7 +8,8 @@ from logging.config import dictConfig
 import pytest
 from rq.logutils import setup_loghandlers
 
-from errand.worker.logs import share_log_of_rq
+from errand.logs.reader import UP
+from errand.worker.logs import form_log_of_rq, share_log_of_rq
 from tests.services import Services, wait_until
 
 NAMES = ("", "errand", "errand.worker", "errand.jobs", "rq.worker")
@@ -22,7 +24,10 @@ def _fresh() -> Iterator[None]:
         kept[name] = (logger.handlers, logger.level, logger.propagate, logger.disabled)
         logger.handlers, logger.level, logger.propagate, logger.disabled = [], logging.NOTSET, True, False
     logging.getLogger("rq.worker").setLevel(logging.INFO)  # as RQ does when it is imported
+    form = logging.lastResort.formatter if logging.lastResort else None
     yield
+    if logging.lastResort:
+        logging.lastResort.setFormatter(form)
     for name, (handlers, level, propagate, disabled) in kept.items():
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate, logger.disabled = handlers, propagate, disabled
@@ -93,6 +98,38 @@ def test_a_configuration_that_names_rqs_logger_alone_holds_for_ours(capsys: pyte
     logging.getLogger("errand.worker").warning("no")
     logging.getLogger("errand.worker").error("yes")
     assert capsys.readouterr().err == "mine: yes\n"
+
+
+FAILED = {"error_type": "ValueError", "frame": "jobs/sms.py:3 in run"}
+
+
+def log_failure(*form: str) -> None:
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not type(handler).__module__.startswith("_pytest")]
+    setup_loghandlers(None, *form)
+    form_log_of_rq("host.1")
+    share_log_of_rq(is_level_given=False)
+    try:
+        raise ValueError("secret")
+    except ValueError:
+        logging.getLogger("errand.worker").warning("failed", exc_info=True, extra=FAILED)
+
+
+def test_the_commands_handlers_write_json_where_nobody_reads_along(capsys: pytest.CaptureFixture[str]) -> None:
+    log_failure()
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["worker"], line["error"]) == ("failed", "host.1", "ValueError")
+
+
+def test_a_form_that_the_command_was_told_stays_and_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log_failure("", "mine: %(message)s")
+    assert capsys.readouterr().out == "mine: failed\n"
+
+
+def test_under_errand_up_lines_are_short(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(UP, "1")
+    log_failure()
+    assert capsys.readouterr().out == "WARNING: failed\n"
 
 
 @pytest.mark.quick

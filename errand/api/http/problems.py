@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from errand.api.http.access_log import name_path
 from errand.contract.errors import NotFiniteError
 
 logger = logging.getLogger("errand.api")
@@ -115,5 +116,5 @@ def _on_hang_up(request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, name_path(request.scope), exc_info=error)
     return Problem(500, "internal", "This is a fault in Errand; the log has the details").render()

@@ -11,6 +11,7 @@ from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from errand.contract.errors import name_type
 from errand.redis import keys
 from errand.redis.flights import Flights
 from errand.store.batch import BatchReader, BatchStatus
@@ -170,7 +171,8 @@ class Watcher:
                 self._deliver(id, state)
             faults = [state for state in found if isinstance(state, BaseException)]
             if faults and not self._is_away:
-                logger.warning("%d of %d watched records could not be read: %r", len(faults), len(found), faults[0])
+                kind = name_type(faults[0])
+                logger.warning("%d of %d watched records could not be read: %s", len(faults), len(found), kind)
 
     def _deliver(self, id: str, state: Any) -> None:
         watched = self._watched.get(id)

@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
-from errand.contract.errors import name_type, read_message
+from errand.contract.errors import name_type
 from errand.contract.process import OneProcess, leave
 from errand.worker.logs import log_error
 
@@ -85,7 +85,7 @@ class LoopThread:
                 loop.run_forever()
             except BaseException as error:  # SystemExit of a task that a job left behind
                 if os.getpid() == pid:
-                    log_error(error, "A task that a job started: %s: %s", name_type(error), read_message(error))
+                    log_error(error, "A task that a job started: %s", name_type(error))
         if os.getpid() != pid:
             print("a process that an async job forks has no loop; end it before the next await", file=sys.stderr)
             leave(1)

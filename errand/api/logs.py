@@ -1,0 +1,35 @@
+"""The form of what the API and uvicorn log; what was configured by hand keeps its own."""
+
+import logging
+
+from uvicorn.config import LOGGING_CONFIG
+
+from errand.api.http.access_log import ACCESS, hide_values
+from errand.logs.setup import give_form
+
+_OWN = {kind["()"]: kind["fmt"] for kind in LOGGING_CONFIG["formatters"].values()}
+
+
+def form_logs() -> None:
+    """Give the root and uvicorn's own handlers our form."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.StreamHandler())
+        root.setLevel(logging.INFO)
+        give_form(root.handlers[0])
+    for handler in logging.getLogger("uvicorn").handlers:
+        if is_uvicorns_own(handler):
+            give_form(handler)
+    logging.getLogger(ACCESS).addFilter(hide_values)
+
+
+def logs_access_as_ever() -> bool:
+    """Return whether uvicorn is to log requests, and nobody has said how."""
+    handlers = logging.getLogger(ACCESS).handlers
+    return bool(handlers) and all(map(is_uvicorns_own, handlers))
+
+
+def is_uvicorns_own(handler: logging.Handler) -> bool:
+    """Return whether a handler is as uvicorn (0.54) sets it up."""
+    kind = type(handler.formatter)
+    return handler.formatter is not None and _OWN.get(f"{kind.__module__}.{kind.__name__}") == handler.formatter._fmt

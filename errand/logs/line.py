@@ -1,0 +1,62 @@
+"""One event as one line: JSON for machines, short for whoever reads along."""
+
+import re
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from json.encoder import encode_basestring_ascii as quote
+
+# The request that is served, in the API; "" elsewhere.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]+@")
+
+
+class Stamp:
+    """Writes times; most of one is the same for all lines of a second."""
+
+    def __init__(self, is_utc: bool) -> None:
+        self._form, self._split = ("%Y-%m-%dT%H:%M:%S", time.gmtime) if is_utc else ("%H:%M:%S", time.localtime)
+        self._last = (-1, "")
+
+    def write(self, seconds: float) -> str:
+        """Return seconds since 1970 to the second, as UTC or as this machine's time of the day."""
+        second, text = self._last
+        if second != int(seconds):
+            second = int(seconds)
+            text = time.strftime(self._form, self._split(second))
+            self._last = second, text
+        return text
+
+
+class JsonLines:
+    """Writes JSON: time (RFC 3339, UTC), level, event, then what is known besides."""
+
+    def __init__(self) -> None:
+        self._stamp = Stamp(is_utc=True)
+
+    def write(self, seconds: float, level: str, event: str, more: Iterable[tuple[str, object]]) -> str:
+        """Return the line; of `more`, by name, what is None or "" is left out."""
+        stamp = f"{self._stamp.write(seconds)}.{int(seconds % 1 * 1000):03d}Z"
+        rest = "".join(
+            [f',"{name}":{_write_value(value)}' for name, value in more if value is not None and value != ""]
+        )
+        return f'{{"time":"{stamp}","level":"{level.lower()}","event":{quote(event)}{rest}}}'
+
+
+def _write_value(value: object) -> str:
+    if type(value) is str:
+        return quote(value)
+    return repr(value) if type(value) is int else quote(str(value))
+
+
+def hide_password(text: str) -> str:
+    """Return a text without the passwords of the URLs in it."""
+    return _PASSWORD.sub(r"\1***@", text) if "://" in text else text
+
+
+def paint(line: str) -> str:
+    """Return a short line in its level's colour, for a terminal; what begins with no level stays as it is."""
+    colour = COLOURS.get(line.partition(":")[0])
+    return f"\033[{colour}m{line}\033[0m" if colour else line
