@@ -72,7 +72,8 @@ class Lines(Drawing):
         if self._last.get(number) == news:
             return
         self._last[number] = news
-        error = "" if is_batch(view) else describe_error(view)
+        # One that is tried again keeps the last error; it was told when it came.
+        error = describe_error(view) if has_ended(view) and not is_batch(view) else ""
         print("  ".join(filter(None, [self._ids[number], describe(view), error])), flush=True)
 
     def log(self, number: int, line: View) -> None:

@@ -10,6 +10,7 @@ from errand.cli.client.http import Service
 from errand.cli.client.problem import RefusedError
 from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, do_each, print_json
 from errand.cli.moment import read_past, show_age
+from errand.cli.output import is_read
 from errand.cli.plain import make_plain
 from errand.redis.keys import UNSTARTED
 
@@ -93,7 +94,7 @@ def list_found(service: Service, query: dict[str, Any], limit: int | None) -> It
     """Yield the jobs that a query finds, page after page, `limit` at most."""
     cursor = None
     left = limit
-    while left is None or left > 0:
+    while (left is None or left > 0) and is_read():
         asked = {**query, "limit": PAGE if left is None else min(PAGE, left), "cursor": cursor}
         page = service.get("/v1/jobs", asked.items())
         yield from page["items"]

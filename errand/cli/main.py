@@ -12,6 +12,7 @@ from errand.cli import change, jobs, mail, queues, schedules, send, stats, watch
 from errand.cli import change, jobs, logs, mail, queues, schedules, send, watch
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
+from errand.cli.output import steady_outputs
 from errand.local.settings import OUTSIDE, UpOptions
 
 if TYPE_CHECKING:
@@ -134,4 +135,5 @@ def _fail(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
+    steady_outputs()
     app()

@@ -46,10 +46,10 @@ def read_past(text: str, option: str) -> str:
 
 
 def show_time(text: str | None) -> str:
-    """Return an RFC 3339 time as this machine's clock had it, to the second; "" for none."""
+    """Return an RFC 3339 time as this machine's clock had it, to the second, with its offset; "" for none."""
     if not text:
         return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromisoformat(text).astimezone().isoformat(" ", "seconds")
 
 
 def show_age(text: str | None) -> str:

@@ -88,7 +88,7 @@ def _show_live(service: Service) -> None:
             try:
                 queues, note = _read(service), ""
             except AwayError as error:  # it may come back, and the last that was seen is better than nothing
-                note = f"{time.strftime('%H:%M:%S %Z')}  {make_plain(error)}"
+                note = f"{time.strftime('%H:%M:%S%z')}  {make_plain(error)}"
     finally:
         live.stop()
 

@@ -1,16 +1,22 @@
 """`errand send`: a job or a batch to the service."""
 
+import re
 import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import typer
 
-from errand.cli.client.http import Answer, Service, batch_path, job_path
-from errand.cli.client.problem import AwayError, WrongUsageError
+from errand.cli.client.http import Answer, Query, Service, batch_path, job_path
+from errand.cli.client.problem import AwayError, RefusedError, WrongUsageError
 from errand.cli.command import Fields, JsonOut, Payload, ask_service, print_json
 from errand.cli.moment import read_span, read_time
 from errand.cli.payload import read_payload
 from errand.cli.watch import end_with, watch_all
+
+BATCH_ITEMS = 1_000  # a request, as the API takes them
 
 After = Annotated[list[str] | None, typer.Option(metavar="ID", help="Run it after this job has finished; may repeat.")]
 OnFailure = Annotated[
@@ -71,19 +77,21 @@ def send(
             ("concurrency", concurrency),
             ("webhook", webhook),
         ]
-        path = (batch_path if batch else job_path)(type)
-        answer = _post(service, path, query, read_payload(payload, field or [], batch), key)
+        path, body = (batch_path if batch else job_path)(type), read_payload(payload, field or [], batch)
+        sent = []
+        for answer, progress in _post_all(service, path, query, body, key, batch):
+            sent.append(answer.body["id"])
+            if as_json and not wait:
+                print_json(answer.body)
+            elif not wait:
+                print(answer.body["id"] if quiet else _describe(answer, batch) + progress, flush=True)
         if wait:
-            _wait(service, answer.body, batch, as_json)
-        elif as_json:
-            print_json(answer.body)
-        else:
-            print(answer.body["id"] if quiet else _describe(answer, batch))
+            _wait(service, sent, batch, as_json)
 
 
-def _post(service: Service, path: str, query: list[tuple[str, Any]], body: Any, key: str | None) -> Answer:
+def _post(service: Service, path: str, query: Query, body: Any, key: str | None) -> Answer:
     """Send it under a key, its own or one of ours, so that a lost answer is asked for again and nothing runs twice."""
-    once = key or f"errand-{secrets.token_hex(16)}"
+    once = key or _make_key()
     try:
         return service.send("POST", path, query, body, once)
     except AwayError as error:
@@ -93,9 +101,63 @@ def _post(service: Service, path: str, query: list[tuple[str, Any]], body: Any, 
         raise AwayError(f"{error}\n{again}") from None
 
 
-def _wait(service: Service, sent: Any, batch: bool, as_json: bool) -> None:
-    path = (batch_path if batch else job_path)(sent["id"])
-    end_with(watch_all(service, [(path, service.get(path))], as_json))
+def _post_all(
+    service: Service, path: str, query: Query, body: Any, key: str | None, batch: bool
+) -> Iterator[tuple[Answer, str]]:
+    """Send it, a batch in as many requests as it takes; yield each answer and how much of the whole is stored then.
+
+    Their keys are that of the command with their numbers: the same items, sent again, are stored once. What goes wrong
+    is told with what is stored by then.
+    """
+    items = body["items"] if batch else []
+    if not isinstance(items, list) or len(items) <= BATCH_ITEMS:
+        yield _post(service, path, query, body, key), ""
+        return
+    once, total = key or _make_key(), f"{len(items):,}"
+    for number, start in enumerate(range(0, len(items), BATCH_ITEMS), 1):
+        part = items[start : start + BATCH_ITEMS]
+        with _telling_what_is_stored(start, total, once):
+            answer = service.send("POST", path, query, {"items": part}, f"{once}-{number}")
+        yield answer, f" ({start + len(part):,} of {total})"
+
+
+@contextmanager
+def _telling_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]:
+    """Add to what is raised how many are stored and how to go on."""
+    again = f"send all of them again with --key {key}, and none is stored twice"
+    left = f"{stored:,} of {total} are stored; {again}"
+    try:
+        yield
+    except RefusedError as error:
+        raise RefusedError(error.status, _shift(error.problem, stored), error.has_key, left) from None
+    except AwayError as error:
+        least = "at least " if error.arrived else ""
+        raise AwayError(f"{error}\n{least}{left}", error.final, error.arrived) from None
+    except KeyboardInterrupt:
+        print(f"errand: {left}", file=sys.stderr)
+        raise
+
+
+def _shift(problem: Mapping[str, Any], by: int) -> Mapping[str, Any]:
+    """Return a problem with the numbers that a part's items have among all."""
+
+    def number(match: re.Match[str]) -> str:
+        return f"#/items/{int(match[1]) + by}"
+
+    faults = [
+        {**fault, "pointer": re.sub(r"^#/items/(\d+)", number, str(fault.get("pointer") or ""))}
+        for fault in problem.get("errors") or []
+    ]
+    return {**problem, "errors": faults}
+
+
+def _make_key() -> str:
+    return f"errand-{secrets.token_hex(16)}"
+
+
+def _wait(service: Service, ids: Sequence[str], batch: bool, as_json: bool) -> None:
+    paths = [(batch_path if batch else job_path)(id) for id in ids]
+    end_with(watch_all(service, [(path, service.get(path)) for path in paths], as_json))
 
 
 def _describe(answer: Answer, batch: bool) -> str:

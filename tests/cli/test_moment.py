@@ -58,7 +58,7 @@ def test_longer_ago_than_there_is_time_is_refused() -> None:
 
 
 def test_a_time_is_shown_by_this_machines_clock() -> None:
-    assert show_time("2026-11-23T14:17:21.698Z") == "2026-11-23 15:17:21"
+    assert show_time("2026-11-23T14:17:21.698Z") == "2026-11-23 15:17:21+01:00"
     assert show_time(None) == ""
 
 

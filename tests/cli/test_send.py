@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job
+from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
 from tests.services import Services
 
 OTHER = ID.replace("b", "a")
@@ -84,6 +84,50 @@ def test_a_waited_for_job_is_one_line_of_json(quick: Quick, scripted: ScriptedSe
     found = quick("send", "log", "--wait", "--json")
     assert found.exit_code == 1
     assert json.loads(found.stdout)["status"] == "failed"
+
+
+def build_parts(*totals: int) -> list[Reply]:
+    return [Reply({"id": f"batch-{total}", "type": "log", "total": total, "jobs": []}, 202) for total in totals]
+
+
+LINES = "\n".join(json.dumps({"text": str(number)}) for number in range(2_001))
+
+
+def test_many_are_sent_a_thousand_a_request_each_under_a_key_of_its_own(
+    quick: Quick, scripted: ScriptedService
+) -> None:
+    scripted.reply("POST /v1/batches/log", *build_parts(1_000, 1_000, 1))
+    found = quick("send", "log", "--batch", "-", "--key", "mine", input=LINES)
+    assert found.exit_code == 0, found.output
+    assert [line.partition("  ")[2] for line in found.stdout.splitlines()] == [
+        "1,000 log jobs stored (1,000 of 2,001)",
+        "1,000 log jobs stored (2,000 of 2,001)",
+        "1 log jobs stored (2,001 of 2,001)",
+    ]
+    assert [one.headers["Idempotency-Key"] for one in scripted.asked] == ["mine-1", "mine-2", "mine-3"]
+    assert [item["text"] for one in scripted.asked for item in one.json["items"]] == [str(n) for n in range(2_001)]
+
+
+def test_a_failure_midway_says_how_many_are_stored_and_how_to_go_on(quick: Quick, scripted: ScriptedService) -> None:
+    scripted.reply("POST /v1/batches/log", *build_parts(1_000), Reply(make_problem(500, "internal", "no"), 500))
+    found = quick("send", "log", "--batch", "-", input=LINES)
+    key = scripted.asked[0].headers["Idempotency-Key"].removesuffix("-1")
+    assert found.exit_code == 4
+    assert found.stderr.splitlines()[-1] == (
+        f"at least 1,000 of 2,001 are stored; send all of them again with --key {key}, and none is stored twice"
+    )
+
+
+def test_what_is_wrong_in_a_later_part_is_named_by_its_number_among_all(
+    quick: Quick, scripted: ScriptedService
+) -> None:
+    problem = make_problem(422, "invalid-body", "one thing is wrong; see errors")
+    problem["errors"] = [{"pointer": "#/items/7/text", "detail": "Field required"}]
+    scripted.reply("POST /v1/batches/log", *build_parts(1_000), Reply(problem, 422))
+    found = quick("send", "log", "--batch", "-", input=LINES)
+    assert found.exit_code == 3
+    assert "items/1007/text  Field required" in found.stderr
+    assert "1,000 of 2,001 are stored" in found.stderr
 
 
 @pytest.mark.quick

@@ -137,13 +137,15 @@ def test_a_batch_is_watched_like_a_job(quick: Quick, scripted: ScriptedService, 
     assert found.exit_code == code
 
 
-def test_a_retry_is_told_with_its_time_and_its_error(quick: Quick, scripted: ScriptedService) -> None:
+def test_a_retry_is_told_with_its_time_and_once_with_its_error(quick: Quick, scripted: ScriptedService) -> None:
     error = {"type": "ValueError", "message": "busy"}
     waiting = make_job("scheduled", attempts=1, run_at="2026-11-23T14:17:30Z", error=error)
-    scripted.reply(f"GET {PATH}", Reply(waiting), Reply(make_job("finished")))
+    again = [make_job(status, attempts=1, error=error) for status in ("queued", "started")]
+    scripted.reply(f"GET {PATH}", *map(Reply, (waiting, *again)), Reply(make_job("finished")))
     scripted.reply(f"GET {PATH}/events", NO_EVENTS)
     found = quick("watch", ID, TZ="UTC")
-    assert ":30: ValueError: busy" in found.stdout.splitlines()[0]
+    assert found.stdout.splitlines()[0].endswith("14:17:30+00:00: ValueError: busy")
+    assert found.stdout.count("busy") == 1
 
 
 def test_real_jobs_and_a_batch_are_watched_to_their_ends(errand: Errand, services: Services) -> None:

@@ -46,9 +46,9 @@ class RefusedError(ClientError):
 
     code = 3
 
-    def __init__(self, status: int, problem: Mapping[str, Any], has_key: bool) -> None:
-        super().__init__(_tell(status, problem, has_key))
-        self.status = status
+    def __init__(self, status: int, problem: Mapping[str, Any], has_key: bool, more: str = "") -> None:
+        super().__init__("\n".join(filter(None, (_tell(status, problem, has_key), more))))
+        self.status, self.problem, self.has_key = status, problem, has_key
         self.name = str(problem.get("type", "")).rpartition(":")[2]
 
 
