@@ -3,7 +3,7 @@
 import traceback
 from typing import Any
 
-from errand.contract.errors import name_type
+from errand.contract.errors import name_type, read_frames
 
 FRAMES = 50  # the innermost; a recursion has a thousand
 MOST = 10  # errors in a chain
@@ -25,7 +25,7 @@ def format_places(error: BaseException) -> str:
 
 
 def _format_one(error: BaseException) -> str:
-    frames = traceback.extract_tb(_read(error, "__traceback__"), limit=-FRAMES)
+    frames = traceback.extract_tb(read_frames(error), limit=-FRAMES)
     head = "Traceback (most recent call last):\n" if frames else ""
     return f"{head}{''.join(traceback.format_list(frames))}{name_type(error)}\n"
 

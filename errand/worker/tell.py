@@ -63,9 +63,9 @@ def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:
     )
 
 
-def describe_task(task: Task) -> dict[str, str]:
+def describe_task(task: Task) -> dict[str, object]:
     """Return what the log's records of a job have besides their text."""
-    return {"job_id": task.id, "job_type": task.description, "queue": task.queue}
+    return {"job_id": task.id, "job_type": task.description, "attempt": task.attempt, "queue": task.queue}
 
 
 def tell_aside(aside: list[tuple[str, str]]) -> None:
