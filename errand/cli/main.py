@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from errand.cli import change, jobs, mail, queues, schedules, send, stats, watch
-from errand.cli import change, jobs, logs, mail, queues, schedules, send, watch
+from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_outputs
