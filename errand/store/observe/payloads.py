@@ -13,7 +13,6 @@ from errand.redis.lua.loader import read_script
 from errand.store.status import read_json
 
 BYTES_LIMIT = 256 * 1024  # of one in its job's record, packed or not; ours have less
-STAND_IN = "errand:body"  # what is shown of a value that lies outside
 
 
 class PayloadReader:
@@ -35,7 +34,7 @@ def show_payload(packed: bytes, whole: str | None) -> Any:
     """Return a payload as it was stored, without defaults, None where it can't be shown: a pickle, or damaged.
 
     `whole` names the parameter of the type that takes all of it, None where each field is one. In the place of a value
-    that lies outside of the job stands `{"errand:body": {"sha256": …, "bytes": …}}`.
+    that lies outside of the job stands `{MARK: {"sha256": …, "bytes": …}}`.
     """
     try:
         _, _, args, payload = read_json(_unpack(packed).decode())
@@ -61,4 +60,4 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _stand_in(name: str, size_bytes: int) -> bytes:
-    return to_json({STAND_IN: {"sha256": name, "bytes": size_bytes}})
+    return to_json({MARK: {"sha256": name, "bytes": size_bytes}})
