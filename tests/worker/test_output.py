@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import sys
 import threading
 import time
@@ -178,6 +179,15 @@ def test_a_redirection_is_the_jobs_own() -> None:
         one.run(print, "shown")
         assert theirs.getvalue() == "hidden\n"
         assert one.said == [("print", "stdout", "shown")]
+
+
+def test_a_process_that_a_job_forks_prints_as_it_is() -> None:
+    with catching() as out, pytest.MonkeyPatch.context() as patch:
+        one = Job()
+        patch.setattr(os, "getpid", lambda: 1)
+        one.run(print, "no line of ours", end="")
+        assert read(out) == "no line of ours"
+        assert one.said == []
 
 
 def test_basic_config_still_works() -> None:

@@ -1,6 +1,7 @@
 """Catching what is logged and printed in a process that runs jobs, as the lines of the attempt that says it."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ class Capture:
         self._arrive = arrive
         self._format = format
         self._here = threading.local()
+        self._pid = os.getpid()
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -95,8 +97,8 @@ class Capture:
 
     def _find(self) -> Lines | None:
         attempt = entered_attempt()
-        if type(attempt) is not LiveAttempt or attempt.task is None:
-            return None
+        if type(attempt) is not LiveAttempt or attempt.task is None or os.getpid() != self._pid:
+            return None  # a process that a job has forked hands nothing over
         return attempt.lines or self._begin(attempt, attempt.task)
 
     def _begin(self, attempt: LiveAttempt, task: Task) -> Lines:
