@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import os
 import sys
@@ -20,7 +21,7 @@ from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Task
 from errand.worker.output.capture import Capture
 from errand.worker.output.lines import Line, Lines
-from errand.worker.output.printed import format_printed
+from errand.worker.output.printed import FormatPrinted, format_printed, format_printed_json
 from errand.worker.output.ship import SHIP_SECONDS, Shipper
 
 Said = list[tuple[str, str, str]]
@@ -53,14 +54,14 @@ class Job:
 
 
 @contextlib.contextmanager
-def catching() -> Iterator[io.BytesIO]:
+def catching(format: FormatPrinted = format_printed) -> Iterator[io.BytesIO]:
     """Catch in the block, and give what the worker prints: pytest puts its own streams there before each test."""
     raw = io.BytesIO()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("stdout", "stderr"):
             patch.setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
         patch.setattr(logging.getLogger(), "handlers", [])
-        with Capture(lambda lines: None, format_printed).open():
+        with Capture(lambda lines: None, format).open():
             yield raw
 
 
@@ -120,6 +121,31 @@ def test_a_warning_that_python_prints_itself_carries_the_jobs_id_and_is_one_line
         one.run(logger.warning, "no\nhandler")
         assert read(out) == "talk one: no\ntalk one: handler\n"
         assert one.said == [("WARNING", "app.output", "no\nhandler")]
+
+
+def test_a_handlers_format_may_name_the_job() -> None:
+    with catching() as out:
+        one, handler = Job(), logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(job_type)s %(job_id)s %(attempt)s %(message)s"))
+        logger.addHandler(handler)
+        try:
+            one.run(logger.warning, "said")
+        finally:
+            logger.removeHandler(handler)
+        assert read(out) == "talk one 1 said\n"
+
+
+def test_a_printed_line_may_be_json() -> None:
+    with catching(format_printed_json) as out:
+        one = Job()
+        one.run(print, 'a "b"\nc')
+        one.run(logger.warning, "bare")
+        first, second, bare = read(out).splitlines()
+    shown = json.loads(first)
+    assert shown.pop("time").endswith("Z")
+    assert shown == {"level": "info", "event": 'a "b"', "job_id": "one", "type": "talk", "logger": "stdout"}
+    assert json.loads(second)["event"] == "c"
+    assert bare == "bare"
 
 
 def test_a_print_carries_the_jobs_id_and_is_a_line() -> None:

@@ -13,7 +13,7 @@ from errand.contract.attempt import entered_attempt
 from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Task
 from errand.worker.output.lines import Lines
-from errand.worker.output.printed import FormatPrinted
+from errand.worker.output.printed import FormatPrinted, format_printed
 from errand.worker.shared.streams import NAMES
 from errand.worker.trace import format_trace
 
@@ -63,11 +63,15 @@ class Capture:
             if lines is None:
                 call_handlers(logger, record)
                 return
+            for field, value in _describe(lines.task):
+                record.__dict__.setdefault(field, value)
             if not record.name.startswith(OURS):
                 lines.add(record.levelname, record.name, write_record(record))
             before = self._writer
-            # What handlers write to a stream is no print. It stays as it is, but for what Python prints without any.
-            self._here.writer = HANDLER if logger.hasHandlers() else LAST_RESORT
+            # What handlers write to a stream is no print. It stays as it is, but for what Python prints without any,
+            # where no form of lines was asked for that has the job's id by the record.
+            is_bare = self._format is format_printed and not logger.hasHandlers()
+            self._here.writer = LAST_RESORT if is_bare else HANDLER
             try:
                 call_handlers(logger, record)
             finally:
@@ -120,6 +124,11 @@ def write_record(record: logging.LogRecord) -> str:
     if not trace and record.exc_info and record.exc_info[1] is not None:
         trace = format_trace(record.exc_info[1])
     return "\n".join(part.rstrip("\n") for part in (text, trace, record.stack_info) if part)
+
+
+def _describe(task: Task) -> tuple[tuple[str, str | int], ...]:
+    """Return what a record is given of the job in which it was made, for the formats of handlers."""
+    return ("job_id", task.id), ("job_type", task.description), ("attempt", task.attempt)
 
 
 def _let_infos_through() -> int:

@@ -1,6 +1,8 @@
 """How a line that a job has printed looks in the worker's own output."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 FormatPrinted = Callable[[str, str, str, str], str]
 
@@ -8,3 +10,10 @@ FormatPrinted = Callable[[str, str, str, str], str]
 def format_printed(job_id: str, type: str, stream: str, text: str) -> str:
     """Return the line without its end: the job before what it printed, as in the worker's own lines about it."""
     return f"{type} {job_id}: {text}"
+
+
+def format_printed_json(job_id: str, type: str, stream: str, text: str) -> str:
+    """Return it as a line of JSON, for a log that machines read."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    shown = {"time": time, "level": "info", "event": text, "job_id": job_id, "type": type, "logger": stream}
+    return json.dumps(shown, separators=(",", ":"))
