@@ -4,18 +4,18 @@ import logging
 import re
 
 from errand.contract.errors import name_type
-from errand.logs.line import JsonLines, Stamp, hide_password, paint, request_id
+from errand.logs.line import Stamp, hide_password, paint, quote, request_id
 from errand.logs.trace import format_places
 
 # A record's own fields, and what a line calls them: `extra=` of those who log gives them.
-FIELDS = {
-    "job_id": "job_id",
-    "job_type": "type",
-    "attempt": "attempt",
-    "queue": "queue",
-    "error_type": "error",
-    "frame": "frame",
-}
+FIELDS = (
+    ("job_id", ',"job_id":'),
+    ("job_type", ',"type":'),
+    ("attempt", ',"attempt":'),
+    ("queue", ',"queue":'),
+    ("error_type", ',"error":'),
+    ("frame", ',"frame":'),
+)
 _VALUES_OF_ASYNCIO = re.compile(r"[(\n].*", re.S)  # its message goes on with the call's arguments, and the error's text
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")  # RQ colours some words
 
@@ -25,18 +25,31 @@ class JsonForm(logging.Formatter):
 
     def __init__(self, worker: str = "") -> None:
         super().__init__()
-        self._worker = worker
-        self._lines = JsonLines()
+        self._stamp = Stamp(is_utc=True)
+        self._worker = f',"worker":{quote(worker)}' if worker else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        about = record.__dict__
-        more = [(name, about[field]) for field, name in FIELDS.items() if field in about]
-        more += [("worker", self._worker), ("request_id", request_id.get()), ("logger", record.name)]
+        """Return the line; what is None or "" is left out."""
+        about, at = record.__dict__, record.created
+        line = (
+            f'{{"time":"{self._stamp.write(at)}.{int(at % 1 * 1000):03d}Z","level":"{record.levelname.lower()}",'
+            f'"event":{quote(read_text(record))}'
+        )
+        for field, name in FIELDS:
+            if field in about and (value := about[field]):
+                line += name + (quote(value) if type(value) is str else write_value(value))
+        if id := request_id.get():
+            line += f',"request_id":{quote(id)}'
+        line += f'{self._worker},"logger":{quote(record.name)}'
         error = _read_error(record)
         if error is not None and not _is_of_attempt(record):
-            more += [("error", name_type(error)), ("trace", format_places(error))]
-        return self._lines.write(record.created, record.levelname, read_text(record), more)
+            line += f',"error":{quote(name_type(error))},"trace":{quote(format_places(error))}'
+        return line + "}"
+
+
+def write_value(value: object) -> str:
+    """Return a number as it is, and anything else as text, in JSON."""
+    return repr(value) if type(value) in (int, float) else quote(str(value))
 
 
 class ShortForm(logging.Formatter):

@@ -1,10 +1,11 @@
-"""One event as one line: JSON for machines, short for whoever reads along."""
+"""What the forms of lines share: times, JSON's quotes, passwords, colours, the request's id."""
 
 import re
 import time
-from collections.abc import Iterable
 from contextvars import ContextVar
-from json.encoder import encode_basestring_ascii as quote
+from json.encoder import encode_basestring_ascii
+
+quote = encode_basestring_ascii  # text as JSON; a lone surrogate becomes an escape as well
 
 # The request that is served, in the API; "" elsewhere.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -28,27 +29,6 @@ class Stamp:
             text = time.strftime(self._form, self._split(second))
             self._last = second, text
         return text
-
-
-class JsonLines:
-    """Writes JSON: time (RFC 3339, UTC), level, event, then what is known besides."""
-
-    def __init__(self) -> None:
-        self._stamp = Stamp(is_utc=True)
-
-    def write(self, seconds: float, level: str, event: str, more: Iterable[tuple[str, object]]) -> str:
-        """Return the line; of `more`, by name, what is None or "" is left out."""
-        stamp = f"{self._stamp.write(seconds)}.{int(seconds % 1 * 1000):03d}Z"
-        rest = "".join(
-            [f',"{name}":{_write_value(value)}' for name, value in more if value is not None and value != ""]
-        )
-        return f'{{"time":"{stamp}","level":"{level.lower()}","event":{quote(event)}{rest}}}'
-
-
-def _write_value(value: object) -> str:
-    if type(value) is str:
-        return quote(value)
-    return repr(value) if type(value) is int else quote(str(value))
 
 
 def hide_password(text: str) -> str:

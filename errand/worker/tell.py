@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 from errand.worker.execution import Task, Word
-from errand.worker.logs import log_error
+from errand.worker.logs import log_end, log_error
 from errand.worker.trace import unpack_trace
 
 Tell = Callable[[Word, str, BaseException | None, bool], None]
@@ -44,7 +44,7 @@ def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool)
     elif word.kind == "stopped":
         logger.info("%s: stopped on request", name, extra=about)
     else:
-        logger.info("%s: %s in %.3f s", name, answer, word.ended - word.task.started, extra=about)
+        log_end("%s: %s in %.3f s", name, answer, word.ended - word.task.started, extra=about)
 
 
 def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:

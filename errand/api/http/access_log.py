@@ -9,7 +9,6 @@ import time
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import count
-from json.encoder import encode_basestring_ascii as to_json
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errand.logs.line import Stamp, request_id
+from errand.logs.line import quote as to_json
 from errand.logs.reader import is_read_along, is_under_up
 
 ACCESS = "uvicorn.access"
