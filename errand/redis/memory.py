@@ -50,6 +50,11 @@ class MemoryGuard:
         """The server's maxmemory as it was last read, 0 where it has none."""
         return self._memory.limit
 
+    @property
+    def ratio(self) -> float | None:
+        """How much of its maxmemory the server used when it was last read, None where it has none."""
+        return self._memory.used / self._memory.limit if self._memory.limit else None
+
     async def check(self) -> None:
         """Raise FullRedisError when the server is nearly full, RedisError where it does not tell.
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
+from errand.store.observe.live import tell_live_since
 
 STUCK = {"held": "type_held", "unknown": "type_unknown", "refused": "payload_refused"}
 
@@ -92,6 +93,18 @@ class Queues:
             raise UnknownQueueError(names)
         return found[0]
 
+    async def check(self, name: str) -> None:
+        """Return where there is such a queue; nothing is asked for those of job types. Raises as `read` does."""
+        if name in self._named:
+            return
+        stored = [
+            key if isinstance(key, str) else key.decode(errors="replace")
+            for key in await self._redis.smembers(keys.QUEUES)
+        ]
+        names = sorted({*self._named, *(key.removeprefix(keys.QUEUE) for key in stored)})
+        if not name or name not in names:
+            raise UnknownQueueError(names)
+
     async def pause(self, name: str) -> QueueStatus:
         """Let no worker of ours take a job from it; return the queue. Raises UnknownQueueError and RedisError."""
         await self.read(name)
@@ -107,40 +120,50 @@ class Queues:
 
     async def _read(self, name: str) -> tuple[list[str], list[QueueStatus]]:
         asked_at = time.monotonic()
-        answer = await self._script(args=[name, *self._named])
-        names, found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
+        answer = await self._script(args=[name, tell_live_since(self._clock), *self._named])
+        names, found, (seconds, microseconds), suspended = json.loads(answer.decode(errors="replace"))
         self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
-        return list(names), [_build(*fields) for fields in found]
+        return list(names), [_build(suspended, *fields) for fields in found]
 
 
 def _build(
-    name: str, paused: bool, oldest_at: Any, counts: dict[str, int], waiting: Any, drain: dict[str, Any]
+    suspended: bool,
+    name: str,
+    paused: bool,
+    oldest_at: Any,
+    counts: dict[str, int],
+    waiting: Any,
+    workers: int,
+    overdue: int,
+    retrying: int,
+    error: Any,
 ) -> QueueStatus:
     jobs = {status: max(0, count) for status, count in counts.items()}
-    why = _judge(name, paused, jobs["queued"], drain)
-    known = sorted(map(_build_waiting, waiting))
-    retrying, error, workers = drain["retrying"], drain["error"] or None, drain["serving"]
-    return QueueStatus(name, paused, oldest_at or None, jobs, known, why, retrying, error, workers)
+    known = list(waiting or ())
+    why = _judge(name, suspended, paused, workers, jobs["queued"] + overdue, known)
+    shown = sorted(map(_build_waiting, known))
+    return QueueStatus(name, paused, oldest_at or None, jobs, shown, why, retrying, error or None, workers)
 
 
-def _judge(name: str, paused: bool, queued: int, drain: dict[str, Any]) -> QueueWhy | None:
+def _judge(
+    name: str, suspended: bool, paused: bool, workers: int, jobs: int, waiting: list[list[Any]]
+) -> QueueWhy | None:
     """Return why nothing is taken, in the order in which a job's own verdicts are (verdicts.py)."""
-    waiting = queued + drain["overdue"]
-    if not waiting:
+    if not jobs:
         return None
-    if drain["suspended"]:
-        return QueueWhy("rq_suspended", "RQ is suspended, so no worker takes jobs; `rq resume` ends that", waiting)
+    if suspended:
+        return QueueWhy("rq_suspended", "RQ is suspended, so no worker takes jobs; `rq resume` ends that", jobs)
     if paused:
-        return QueueWhy("queue_paused", f"it is paused; `errand queues resume {name}` ends that", waiting)
-    if not drain["serving"]:
-        return QueueWhy("no_worker", "no worker serves it", waiting)
-    stuck = [fields for fields in drain["stuck"] or () if fields[2] != "taken"]
-    if not stuck or sum(fields[1] for fields in stuck) < waiting:
+        return QueueWhy("queue_paused", f"it is paused; `errand queues resume {name}` ends that", jobs)
+    if not workers:
+        return QueueWhy("no_worker", "no worker serves it", jobs)
+    stuck = [fields for fields in waiting if fields[4] in STUCK]
+    if not stuck or sum(fields[1] for fields in stuck) < jobs:
         return None
-    type, _, kind, reason = max(stuck, key=lambda fields: fields[1])
-    return QueueWhy(STUCK[kind], f"{type}: {reason}", waiting)
+    type, _, reason, _, kind = max(stuck, key=lambda fields: int(fields[1]))
+    return QueueWhy(STUCK[kind], f"{type}: {reason}", jobs)
 
 
 def _build_waiting(fields: list[Any]) -> WaitingJobs:
-    type, jobs, reason, since = fields
+    type, jobs, reason, since, _ = fields
     return WaitingJobs(type, jobs, reason, since or None)

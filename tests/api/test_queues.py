@@ -1,6 +1,7 @@
 """/v1/queues, and what a POST says of a job's place in its queue."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient
 
 from errand.api.routes.queues import QueueView
 from tests.api.stored import Stored
+from tests.api.test_why import add_worker, park
 from tests.services import Services
 
 ALL = {
@@ -222,3 +224,32 @@ def test_a_job_at_the_front_runs_first_whatever_it_waited_for(services: Services
     order = list_starts(services, [*back, dependent, delayed, holder, limited, front])
     assert order[:3] == [dependent, front, delayed]
     assert order[3:] == [*back, holder, limited]
+
+
+def test_a_queue_whose_jobs_nobody_takes_says_why(client: TestClient, redis: Redis) -> None:
+    def ask() -> dict[str, Any]:
+        return dict(client.get("/v1/queues/log").json())
+
+    assert (ask()["why"], ask()["workers"]) == (None, 0)
+    id = post(client)
+    assert ask()["why"] == {"verdict": "no_worker", "reason": "no worker serves it", "jobs": 1}
+    client.post("/v1/queues/log/pause")
+    assert ask()["why"]["verdict"] == "queue_paused"
+    client.post("/v1/queues/log/resume")
+    add_worker(redis, email="0" * 12)
+    assert (ask()["why"], ask()["workers"]) == (None, 1)
+    park(redis, id, "errand:parked:log:log:")
+    assert ask()["why"] == {"verdict": "type_unknown", "reason": "log: no worker knows this type", "jobs": 1}
+    post(client)  # the list is drained still
+    assert ask()["why"] is None
+    redis.set("rq:suspended", 1)
+    assert ask()["why"]["verdict"] == "rq_suspended"
+
+
+def test_those_that_are_tried_again_are_counted_with_the_newest_error(client: TestClient, redis: Redis) -> None:
+    old, new = post(client), post(client)
+    redis.hset(f"rq:job:{new}", "errand_error", '{"type": "TimeoutError", "message": "?"}')
+    assert client.get("/v1/queues/log").json()["error"] is None
+    redis.zadd("errand:retrying:log", {old: 1, new: 2})
+    queue = client.get("/v1/queues/log").json()
+    assert (queue["retrying"], queue["error"]) == (2, "TimeoutError")

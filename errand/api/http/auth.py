@@ -41,10 +41,7 @@ class RequireKey(SecurityBase):
 
     async def __call__(self, request: Request) -> str:
         """Return the caller's name. Raises Problem 401 and 403; every key is compared, in constant time."""
-        settings: ApiSettings = request.app.state.settings
-        scheme, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
-        given = hash_secret(secret) if scheme.lower() == "bearer" else ""
-        names = [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
+        names = _find_names(request)
         if not names:
             refusal = "Send a known key: Authorization: Bearer errand_…"
             raise Problem(401, "no-key", refusal, {"WWW-Authenticate": "Bearer"})
@@ -52,6 +49,18 @@ class RequireKey(SecurityBase):
         if not wider and not self._for_metrics:
             raise Problem(403, "metrics-key", "This key opens /metrics alone; make another one with `errand key NAME`")
         return (wider or names)[0]
+
+
+def is_known(request: Request) -> bool:
+    """Return whether the caller may be told all: it shows a known key, or none is set."""
+    return not request.app.state.settings.hashes or any(name != METRICS for name in _find_names(request))
+
+
+def _find_names(request: Request) -> list[str]:
+    settings: ApiSettings = request.app.state.settings
+    scheme, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
+    given = hash_secret(secret) if scheme.lower() == "bearer" else ""
+    return [name for name, known in settings.hashes if hmac.compare_digest(given, known)]
 
 
 require_key = RequireKey()

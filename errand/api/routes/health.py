@@ -5,13 +5,20 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from errand.api.http.auth import is_known
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import get_road
+from errand.api.state import Road, get_road
+from errand.api.views import read_age
 from errand.redis.memory import FullRedisError
-from errand.redis.server import EvictingServerError, check_server
+from errand.redis.server import Durability, EvictingServerError, check_server
+from errand.store.observe.health import Health
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
+
+NEARLY_FULL = 0.7  # of maxmemory; from 0.8 on nothing is taken
+LATE_SECONDS = 60.0  # so late a schedule's slot has no worker that looks at it
+UNTOLD = "what it works with is down; a request with a key is told why"
 
 
 @router.get("/livez", summary="Is the process alive?")
@@ -24,8 +31,9 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, try a write, and return whether what is acknowledged would survive a power cut.
 
-    `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and those of
-    the types in `held` wait because what they work with is down.
+    `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and some
+    wait for more than their turn; `parts` tells which part of the service that is. Of the types in `held` the reason is
+    told to callers with a key.
     """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
@@ -41,7 +49,54 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
         await road.probe.check()
-        held = [asdict(one) for one in await road.held.read()]
+        health = await road.observe.health.read()
     clock = {"offset_seconds": round(road.clock.offset_seconds, 1), "detail": road.clock.complaint}
-    answer = {"status": "degraded" if held else "ok", "redis": redis}
+    parts = _list_parts(road, found, health)
+    is_degraded = any(part["status"] == "degraded" for part in parts.values())
+    answer = {"status": "degraded" if is_degraded else "ok", "redis": redis, "parts": parts}
+    held = [asdict(one) if is_known(request) else {**asdict(one), "reason": UNTOLD} for one in health.held]
     return answer | ({"clock": clock} if road.clock.complaint else {}) | ({"held": held} if held else {})
+
+
+def _list_parts(road: Road, durability: Durability, health: Health) -> dict[str, dict[str, Any]]:
+    """Return each part with its status: ok; warning where no job waits for it; degraded where some do, or soon will."""
+    ratio, now = road.enqueuer.memory.ratio, road.clock.now()
+    without = bool(health.queues_without or health.types_without)
+    oldest = health.oldest
+    return {
+        "redis": {"status": "ok", "role": "primary", "answer_seconds": round(health.answer_seconds, 4)},
+        "memory": {
+            "status": _judge((ratio or 0) >= NEARLY_FULL),
+            "ratio": None if ratio is None else round(ratio, 3),
+        },
+        "durability": {
+            "status": "warning" if durability.survives_power_cut is False else "ok",
+            "survives_power_cut": durability.survives_power_cut,
+        },
+        "clock": {
+            "status": "warning" if road.clock.complaint else "ok",
+            "offset_seconds": round(road.clock.offset_seconds, 1),
+        },
+        "workers": {
+            "status": _judge(bool(health.stuck), without),
+            "live": health.workers,
+            "queues_without": health.queues_without,
+            "types_without": health.types_without,
+            "waiting_without": health.stuck,
+        },
+        "held": {"status": _judge(bool(health.held)), "types": sorted({one.type for one in health.held})},
+        "schedules": {
+            "status": _judge(health.late_seconds > LATE_SECONDS),
+            "late_seconds": round(health.late_seconds, 1),
+        },
+        "oldest": {
+            "status": "ok",
+            "queue": oldest and oldest.queue,
+            "since": oldest and oldest.since,
+            "seconds": read_age(oldest.since, now) if oldest else None,
+        },
+    }
+
+
+def _judge(is_degraded: bool, is_warning: bool = False) -> str:
+    return "degraded" if is_degraded else "warning" if is_warning else "ok"

@@ -106,7 +106,7 @@ async def resume_queue(request: Request, name: str) -> JSONResponse:
 async def check_queue(request: Request, name: str) -> None:
     """Raise Problem 404 for a queue that no job type names and that Redis does not know."""
     async with _known(name):
-        await get_road(request).queues.read(name)
+        await get_road(request).queues.check(name)
 
 
 @asynccontextmanager

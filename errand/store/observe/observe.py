@@ -11,6 +11,7 @@ from errand.redis.clock import Clock
 from errand.store.observe.attempts import AttemptReader
 from errand.store.observe.failures import FailureReader
 from errand.store.observe.fold import AsyncFold
+from errand.store.observe.health import HealthReader
 from errand.store.observe.logs import LogReader
 from errand.store.observe.metrics import MetricsReader
 from errand.store.observe.payloads import PayloadReader
@@ -26,6 +27,7 @@ class Observe:
     clock: Clock
     attempts: AttemptReader
     failures: FailureReader
+    health: HealthReader
     logs: LogReader
     metrics: MetricsReader
     payloads: PayloadReader
@@ -41,6 +43,7 @@ def build_observe(redis: Redis, clock: Clock, types: Mapping[str, Job[..., Any]]
         clock,
         attempts=AttemptReader(redis),
         failures=FailureReader(redis),
+        health=HealthReader(redis, types, clock),
         logs=LogReader(redis),
         metrics=MetricsReader(redis, clock, fold),
         payloads=PayloadReader(redis),

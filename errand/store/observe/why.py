@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
+from errand.store.observe.live import tell_live_since
 from errand.store.observe.verdicts import JUDGES, Facts, Verdict, Workers
 from errand.store.status import ENDED
 
@@ -43,7 +44,9 @@ class WhyReader:
     async def read(self, id: str) -> Why | None:
         """Return why a job has not started, or that it has; None where there is no job. Raises RedisError."""
         asked_at = time.monotonic()
-        found = json.loads((await self._script(args=[id, *self._queues])).decode(errors="replace"))
+        found = json.loads(
+            (await self._script(args=[id, tell_live_since(self._clock), *self._queues])).decode(errors="replace")
+        )
         seconds, microseconds = map(int, found["clock"])
         self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
         job = dict(found["job"] or {})

@@ -1,5 +1,5 @@
 -- The time of the step by the server's clock, for scripts whose callers don't tell it.
--- gives read_time, write_time
+-- gives read_time
 -- include base, clock
 
 local MONTHS = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
@@ -21,18 +21,14 @@ local function count_date(days)
   end
 end
 
--- A time as RQ writes it.
-function write_time(seconds, microseconds)
-  local year, month, day = count_date(math.floor(seconds / 86400))
-  local rest = seconds % 86400
-  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day, math.floor(rest / 3600),
-    math.floor(rest / 60) % 60, rest % 60, microseconds)
-end
-
 -- Set `now` and `now_text`; return the clock in microseconds.
 function read_time()
   local clock = call('TIME')
   local seconds, microseconds = tonumber(clock[1]), tonumber(clock[2])
-  now, now_text = seconds + microseconds / 1000000, write_time(seconds, microseconds)
+  local year, month, day = count_date(math.floor(seconds / 86400))
+  local rest = seconds % 86400
+  now = seconds + microseconds / 1000000
+  now_text = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day, math.floor(rest / 3600),
+    math.floor(rest / 60) % 60, rest % 60, microseconds)
   return seconds * 1000000 + microseconds
 end

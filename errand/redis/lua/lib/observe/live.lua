@@ -1,7 +1,7 @@
 -- The workers that live, ours and plain ones, and what each can run. Ours are heard twice a second: one that has been
 -- silent for long is dead or cut off, though RQ keeps its record for minutes. A plain one may be silent for minutes.
 -- gives list_live, find_its_code
--- include base, time
+-- include base
 
 -- Return the code in which a worker has a type, '*' for a plain one, which runs whatever there is; false for none.
 function find_its_code(live, job_type)
@@ -11,9 +11,9 @@ function find_its_code(live, job_type)
   return (not job_type or call('EXISTS', key) == 0) and '*'
 end
 
--- Each as {name, state, queues: a set}.
-function list_live()
-  local found, since = {}, write_time(call('TIME')[1] - keys.SILENT_SECONDS, 0)
+-- Each as {name, state, queues: a set}; one of ours has been heard since that time.
+function list_live(since)
+  local found = {}
   local listed = pcall_redis('SMEMBERS', keys.WORKERS)
   for _, key in ipairs(listed.err and {} or listed) do
     local name = key:sub(#keys.WORKER + 1)

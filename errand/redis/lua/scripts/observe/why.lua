@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Gathers what says why a job has not started. It judges nothing, and reads little whatever the queue's length.
--- ARGV  the job's id, then for each type of the API its name and its queue
+-- ARGV  the job's id, since when a live worker of ours has been heard, then for each type of the API its name and its queue
 -- Returns JSON {clock: as TIME tells it, job: fields by name}, and for one that has not started: suspended, paused,
 -- workers {live, serving: of its queue, able: that can run it, too, free: idle ones of these}, place {before, length,
 -- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
@@ -26,7 +26,7 @@ end
 
 local function count_workers(queue, job_type, refused)
   local count = {live = 0, serving = 0, able = 0, free = 0}
-  for _, live in ipairs(list_live()) do
+  for _, live in ipairs(list_live(ARGV[2])) do
     count.live = count.live + 1
     if live.queues[queue] then
       count.serving = count.serving + 1
@@ -121,7 +121,7 @@ end
 -- How many jobs of the queue's types ended in each of the last minutes, newest first.
 local function count_ends(queue)
   local types, ends, names, read = {}, {}, {}, 0
-  for i = 2, #ARGV, 2 do
+  for i = 3, #ARGV, 2 do
     if ARGV[i + 1] == queue then types[ARGV[i]] = true end
   end
   for i = 0, MINUTES do names[i + 1] = keys.STATS .. string.format('60:%d', (minute - i) * 60) end

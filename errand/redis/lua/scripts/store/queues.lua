@@ -1,16 +1,16 @@
 #!lua flags=no-writes
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
--- ARGV  the queue that is asked for, '' for all, then the queues that job types name
+-- ARGV  the queue that is asked for, '' for all, since when a live worker of ours has been heard, then the queues that job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
--- job was queued or false, counts by status, of those that wait for a worker {type, how many, why, since when or false},
--- and what says whether it drains: {suspended, serving: live workers, listed: jobs in its list, overdue: jobs that are due
--- and on its schedule still, stuck: {type, how many, held, unknown, refused or taken, why}, retrying: how many, error: a type or
--- false}}, and the time as TIME tells it.
+-- job was queued or false, counts by status, of those that wait for a worker {type, how many, why, since when or false,
+-- what they wait for: held, unknown, refused, or taken where there is a worker}, how many live workers serve it, how many
+-- jobs are due and on its schedule still, how many are being retried, the newest error's type or false}, the time as TIME
+-- tells it, and whether RQ is suspended.
 -- include base, parked, observe/live, observe/oldest
 
 local COUNTED = 1000
 local asked, clock = ARGV[1], call('TIME')
-local now, LATE_SECONDS, is_suspended = clock[1], 10, call('EXISTS', keys.SUSPENDED) == 1
+local now, LATE_SECONDS = clock[1], 10
 
 -- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
 local function count(...)
@@ -29,7 +29,7 @@ local function note(name)
     known[name], names[#names + 1] = true, name
   end
 end
-for i = 2, #ARGV do note(ARGV[i]) end
+for i = 3, #ARGV do note(ARGV[i]) end
 for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do note(key:sub(#keys.QUEUE + 1)) end
 table.sort(names)
 
@@ -64,7 +64,7 @@ end
 
 -- How many workers serve each queue.
 local serving = {}
-for _, live in ipairs(list_live()) do
+for _, live in ipairs(list_live(ARGV[2])) do
   for queue, _ in pairs(live.queues) do serving[queue] = (serving[queue] or 0) + 1 end
 end
 
@@ -77,37 +77,34 @@ local function find_error(name)
   end
   if #ids == 0 then ids = list('ZREVRANGE', keys.FAILED .. name, 0, 0) end
   local stored = ids[1] and pcall_redis('HGET', keys.JOB .. ids[1], 'errand_error')
-  local readable, found = pcall(cjson.decode, type(stored) == 'string' and stored or '')
+  if type(stored) ~= 'string' then return false end
+  local readable, found = pcall(cjson.decode, stored)
   return readable and type(found) == 'table' and type(found.type) == 'string' and found.type or false
 end
 
 local function describe(name)
-  local listed = count('LLEN', keys.QUEUE .. name)
-  local counts = {queued = listed, started = count('ZCARD', keys.WIP .. name),
+  local counts = {queued = count('LLEN', keys.QUEUE .. name), started = count('ZCARD', keys.WIP .. name),
     finished = count_kept(keys.FINISHED .. name), failed = count_kept(keys.FAILED .. name),
     ready_to_enqueue = count('ZCARD', keys.READY .. name), rate_limited = limited[name] or 0,
     scheduled = count('ZCARD', keys.SCHEDULED .. name), deferred = count('ZCARD', keys.DEFERRED .. name),
     canceled = count('ZCARD', keys.CANCELED .. name)}
   local waiting = {} -- by type: how many wait for a worker, and whether there is one
-  local stuck = {} -- the same, with what it is that they wait for
   for _, park in ipairs(parked[name] or {}) do
     local size = count('ZCARD', park.key)
     counts.queued = counts.queued + size
     if park.codes and size > 0 then
       local reason, since, is_taken = describe_park(park)
-      waiting[#waiting + 1] = {park.type, size, reason, since or false}
       local kind = is_taken and 'taken' or park.service and 'held' or park.codes == '' and 'unknown' or 'refused'
-      stuck[#stuck + 1] = {park.type, size, kind, reason}
+      waiting[#waiting + 1] = {park.type, size, reason, since or false, kind}
     end
   end
   local overdue = count('ZCOUNT', keys.SCHEDULED .. name, 0, now - LATE_SECONDS)
-  return {name, paused[name] or false, find_oldest(name, parked[name] or {}), counts, waiting,
-    {suspended = is_suspended, serving = serving[name] or 0, listed = listed, overdue = overdue, stuck = stuck,
-      retrying = count('ZCARD', keys.RETRYING_JOBS .. name), error = find_error(name)}}
+  return {name, paused[name] or false, find_oldest(name, parked[name] or {}), counts, waiting, serving[name] or 0, overdue,
+    count('ZCARD', keys.RETRYING_JOBS .. name), find_error(name)}
 end
 
 local described = {}
 for _, name in ipairs(names) do
   if asked == '' or asked == name then described[#described + 1] = describe(name) end
 end
-return cjson.encode({names, described, clock})
+return cjson.encode({names, described, clock, call('EXISTS', keys.SUSPENDED) == 1})
