@@ -91,6 +91,7 @@ TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lo
 
 # Ours: workers
 TYPES = "errand:types:"  # hash, by worker: the types that it has, each with the hash of its code
+THREADS = "*threads"  # its field beside the types: how many jobs the worker runs at once
 POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when they end unless an API tells them again
 
 # Ours: schedules

@@ -8,13 +8,19 @@ from errand.redis import keys
 
 
 class WorkerTypes:
-    """The types of the worker `name`, each with the hash of its code; they are forgotten with the worker's record."""
+    """The types of the worker `name`, each with the hash of its code; they are forgotten with the worker's record.
 
-    def __init__(self, redis: Redis, name: str, codes: Mapping[str, str], lifetime_seconds: int) -> None:
+    Beside them it tells how many jobs it runs at once, its `threads`.
+    """
+
+    def __init__(
+        self, redis: Redis, name: str, codes: Mapping[str, str], lifetime_seconds: int, threads: int = 1
+    ) -> None:
         self._redis = redis
         self._key = keys.TYPES + name
         self.codes = codes
         self._lifetime_seconds = lifetime_seconds
+        self._threads = threads
 
     def tell(self) -> None:
         """Tell them. Raises RedisError."""
@@ -22,6 +28,7 @@ class WorkerTypes:
             pipe.delete(self._key)
             for type, code in self.codes.items():
                 pipe.hset(self._key, type, code)
+            pipe.hset(self._key, keys.THREADS, self._threads)
             pipe.expire(self._key, self._lifetime_seconds)
             pipe.execute()
 

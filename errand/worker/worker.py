@@ -50,6 +50,7 @@ from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
 from errand.worker.output.output import LoneOutput, Output
+from errand.worker.output.printed import choose_form
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import Pulse
@@ -85,7 +86,10 @@ class ErrandWorker(Worker):
         self._settings = _read_settings(WorkerSettings)
         self._clock = Clock(self.log.warning)
         self._ending = Webhooks(types).values
-        self._types = WorkerTypes(self.connection, self.name, hash_codes(types), self.worker_ttl + 60)
+        lifetime_seconds = self.worker_ttl + 60
+        self._types = WorkerTypes(
+            self.connection, self.name, hash_codes(types), lifetime_seconds, self._settings.threads
+        )
         self._services = hash_services(types)
         self._connector = PoolConnector(self.connection)
         # RQ's serializer writes the function's path first.
@@ -178,12 +182,11 @@ class ErrandWorker(Worker):
         """Leave RQ's commands to the supervisor; RQ starts a thread, which must not be there before a fork."""
 
     def register_birth(self) -> None:
-        """Make the worker known to RQ, with Redis' time in the place of this host's, and with its threads."""
+        """Make the worker known to RQ, with Redis' time in the place of this host's."""
         super().register_birth()  # type: ignore[no-untyped-call]
         self._clock.ask(self.connection)
         now = format_time(self._clock.now())
-        threads = self._settings.threads
-        self.connection.hset(self.key, mapping={"birth": now, "last_heartbeat": now, "errand_threads": threads})
+        self.connection.hset(self.key, mapping={"birth": now, "last_heartbeat": now})
 
     def register_again(self) -> None:
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
@@ -234,7 +237,7 @@ class ErrandWorker(Worker):
         self._clock.silence()  # the supervisor tells
         connection = self._connector.connect(JOBS)
         records = self._build_records()
-        surroundings = Surroundings(self._hooks, Streams(), Output(records.redis))
+        surroundings = Surroundings(self._hooks, Streams(), Output(records.redis, choose_form()))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings, tell)
@@ -245,7 +248,7 @@ class ErrandWorker(Worker):
         self._clock.silence()
         connection = self._connector.connect(JOBS)
         records = self._build_records()
-        surroundings = LoneSurroundings(self._hooks, Streams(), LoneOutput(records.redis))
+        surroundings = LoneSurroundings(self._hooks, Streams(), LoneOutput(records.redis, choose_form()))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         with owning(self._connector.close_inherited):

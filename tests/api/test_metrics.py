@@ -158,16 +158,18 @@ def test_parked_jobs_are_told_with_the_reason(client: TestClient, redis: Redis) 
 
 
 def test_workers_are_told_by_state_and_their_free_threads_together(client: TestClient, redis: Redis) -> None:
-    def register(name: str, **fields: str | int) -> None:
+    def register(name: str, threads: int = 0, **fields: str | int) -> None:
         redis.sadd("rq:workers", f"rq:worker:{name}")
+        if threads:
+            redis.hset(f"errand:types:{name}", keys.THREADS, threads)
         redis.hset(f"rq:worker:{name}", mapping={"last_heartbeat": "x", **fields})
 
-    register("ours", state="busy", errand_threads=16)
+    register("ours", state="busy", threads=16)
     redis.sadd("rq:worker:ours:executions", "a:1", "b:2")
-    register("idle", state="idle", errand_threads=4)
+    register("idle", state="idle", threads=4)
     register("plain", state="busy", current_job="c")
     register("odd", state="strange")
-    register("dead", state="idle", death="x", errand_threads=16)
+    register("dead", state="idle", death="x", threads=16)
     assert read(client, "errand_workers", state="busy") == 2
     assert read(client, "errand_workers", state="idle") == 1
     assert read(client, "errand_workers", state="other") == 1

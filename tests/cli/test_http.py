@@ -17,7 +17,7 @@ GONE = Reply(status=None)
 
 
 def test_the_key_goes_with_each_request(quick: Quick, scripted: ScriptedService) -> None:
-    scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job()))
+    scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job("finished")))
     quick("status", ID, ERRAND_KEY=KEY)
     quick("status", ID)
     assert [one.headers["Authorization"] for one in scripted.asked] == [f"Bearer {KEY}", None]
@@ -35,7 +35,7 @@ def test_an_id_can_not_lead_elsewhere(quick: Quick, scripted: ScriptedService) -
 
 @pytest.mark.parametrize("lost", [GONE, Reply("…", 502), Reply(make_problem(503, "redis-away", "Redis is away"), 503)])
 def test_a_get_is_sent_again_after_a_lost_answer(quick: Quick, scripted: ScriptedService, lost: Reply) -> None:
-    scripted.reply(f"GET /v1/jobs/{ID}", lost, lost, Reply(make_job()))
+    scripted.reply(f"GET /v1/jobs/{ID}", lost, lost, Reply(make_job("finished")))
     assert quick("status", ID).exit_code == 0
     assert len(scripted.asked) == 3
 

@@ -111,7 +111,9 @@ def test_a_status_says_when_a_job_expires_and_that_it_has(quick: Quick, scripted
 
 
 def test_a_status_shows_the_payload_where_it_is_asked_for(quick: Quick, scripted: ScriptedService) -> None:
-    scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job()), Reply(make_job(payload={"text": "ä\x1b"})))
+    scripted.reply(
+        f"GET /v1/jobs/{ID}", Reply(make_job("finished")), Reply(make_job("finished", payload={"text": "ä\x1b"}))
+    )
     assert '  payload  {"text": "ä\\u001b"}' in quick("status", ID, "--payload").stdout.splitlines()
     assert [one.path for one in scripted.asked] == [f"/v1/jobs/{ID}", f"/v1/jobs/{ID}?fields=payload"]
 

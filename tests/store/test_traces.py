@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from errand.store.observe import fold
+from errand.store.observe import traces
 from errand.store.observe.frames import is_own_anywhere
 from errand.store.observe.traces import fold_trace
 
@@ -84,8 +84,8 @@ def test_what_does_not_look_like_a_traceback_stays() -> None:
 
 
 def test_a_trace_that_can_not_be_read_is_none() -> None:
-    assert fold.read_trace("AAAA") is None
-    assert fold.read_trace("é") is None
+    assert traces.read_trace("AAAA") is None
+    assert traces.read_trace("é") is None
 
 
 def test_code_is_told_apart_by_its_path_on_other_machines_too() -> None:

@@ -10,6 +10,7 @@ from rq import Queue, Retry
 from errand.redis import keys
 from errand.worker.attempt import describe_failure
 from errand.worker.execution import Task
+from errand.worker.maintenance.sweep import Sweep
 from errand.worker.records import Records
 from tests.worker.scripts import end_leases, enqueue, read, take, tell
 
@@ -120,3 +121,11 @@ def test_a_job_waits_for_its_retry_until_it_is_taken(redis: Redis, queue: Queue,
     if taken:
         take(records, 1, "again")
     assert redis.zcard(f"{keys.RETRYING_JOBS}default") == int(not taken)
+
+
+def test_notes_that_have_expired_are_no_more_counted(redis: Redis, queue: Queue, records: Records) -> None:
+    enqueue(queue)
+    fail(records, take(records)[0])
+    redis.delete(*redis.keys("errand:trace:*"))
+    Sweep(redis).run(pace_ms=0)
+    assert not redis.exists(keys.NOTES, keys.NOTES_BYTES)

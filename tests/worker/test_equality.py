@@ -150,7 +150,7 @@ def _read(redis: Redis, key: bytes) -> Any:
 
 def _is_own(key: bytes, name: bytes) -> bool:
     """Return whether a field is about the worker's own process."""
-    return key.startswith(b"rq:worker:") and name in (b"pid", b"ip_address", b"state", b"errand_threads")
+    return key.startswith(b"rq:worker:") and name in (b"pid", b"ip_address", b"state")
 
 
 def _alike(name: bytes, value: bytes) -> Any:

@@ -1,10 +1,18 @@
 """How a line that a job has printed looks in the worker's own output."""
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from errand.logs.reader import is_read_along
+
 FormatPrinted = Callable[[str, str, str, str], str]
+
+
+def choose_form() -> FormatPrinted:
+    """Return the form that fits this process' output: a person reads along, or a machine."""
+    return format_printed if is_read_along(sys.stdout) else format_printed_json
 
 
 def format_printed(job_id: str, type: str, stream: str, text: str) -> str:

@@ -35,12 +35,13 @@ end
 local function read_workers()
   local states, free = {}, 0
   for _, key in ipairs(list(keys.WORKERS)) do
-    local found = pcall_redis('HMGET', key, 'state', 'last_heartbeat', 'death', 'current_job', 'errand_threads')
+    local found = pcall_redis('HMGET', key, 'state', 'last_heartbeat', 'death', 'current_job')
     if not found.err and found[2] and found[2] ~= '' and (found[3] or '') == '' then
       local state = found[1] or '?'
       local held = math.max(count('SCARD', key .. keys.HELD), (found[4] or '') ~= '' and 1 or 0)
       states[state] = (states[state] or 0) + 1
-      free = free + math.max(0, (tonumber(found[5] or '') or 1) - held)
+      local threads = pcall_redis('HGET', keys.TYPES .. key:sub(#keys.WORKER + 1), keys.THREADS)
+      free = free + math.max(0, (type(threads) == 'string' and tonumber(threads) or 1) - held)
     end
   end
   local workers = {}

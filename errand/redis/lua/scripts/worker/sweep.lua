@@ -2,8 +2,9 @@
 -- Takes out of the indexes and tags the ids of jobs that have expired or were deleted, and out of the list of their
 -- names those that are empty. The workers share one round through all of them: where it has come to is kept.
 -- ARGV  how many ids at most, the least time between two calls in milliseconds
+-- It also takes out of the count of notes what has expired, of a few that it meets.
 -- Returns how many ids were looked at and how many were taken out.
--- include base
+-- include base, observe/notes
 
 local most = tonumber(ARGV[1])
 local clock = call('TIME')
@@ -23,6 +24,18 @@ local function sweep(key, first, limit)
   return #ids, #gone
 end
 
+local NOTES_AT_ONCE = 20
+
+local function sweep_notes()
+  local keys_met = pcall_redis('ZRANDMEMBER', keys.NOTES, NOTES_AT_ONCE)
+  if keys_met.err or #keys_met == 0 then return end
+  local notes = open_notes()
+  for _, key in ipairs(keys_met) do
+    if call('EXISTS', key) == 0 then notes.forget(key) end
+  end
+end
+
+sweep_notes()
 local looked, removed, left = 0, 0, most
 while left > 0 do
   local key = call('ZRANGE', keys.INDEXES, name == '' and '-' or '[' .. name, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
