@@ -158,4 +158,5 @@ def log_access(app: FastAPI, is_ours: bool) -> None:
     if is_ours:
         logging.getLogger(ACCESS).handlers = []
         lines = Lines(not is_read_along(sys.stdout), has_time=not is_under_up())
-    app.middleware_stack = AccessLog(app.build_middleware_stack(), lines)
+    build = app.build_middleware_stack  # called when the application starts: until then middleware may be added
+    app.build_middleware_stack = lambda: AccessLog(build(), lines)  # type: ignore[method-assign]
