@@ -23,7 +23,6 @@ from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
-from errand.store.held import HeldTypes
 from errand.store.index import JobIndex
 from errand.store.observe.observe import Observe, build_observe
 from errand.store.posted import PostedCodes
@@ -67,7 +66,6 @@ class Road:
     workers: WorkerReader
     posted: PostedCodes
     bodies: BodyStore
-    held: HeldTypes
     observe: Observe
 
 
@@ -106,7 +104,6 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         workers=WorkerReader(redis, clock),
         posted=PostedCodes(redis, hash_codes(types)),
         bodies=bodies,
-        held=HeldTypes(redis),
         observe=observe,
     )
 
