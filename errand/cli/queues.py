@@ -104,7 +104,7 @@ def _describe(queues: list[dict[str, Any]]) -> tuple[Sequence[str], list[list[An
             _show_count(queue["jobs"].get("failed", 0), STYLES["failed"]),
             *(_show_count(queue["jobs"].get(name, 0)) for name in rare),
             _show_wait(queue),
-            make_plain(queue.get("error") or ""),
+            make_plain(queue.get("newest_error") or ""),
             _show_state(queue),
         ]
         for queue in queues

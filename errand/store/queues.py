@@ -48,7 +48,7 @@ class QueueStatus:
     """One queue: its jobs by RQ's status words, stopped ones among the failed, and when the oldest was queued.
 
     `waiting` are those of the queued that no worker runs now, with the reason; `why` is there where none is taken.
-    `retrying` have failed and wait to be tried again, queued or scheduled; `error` is the newest error's type, and
+    `retrying` have failed and wait to be tried again, queued or scheduled; `newest_error` is that error's type, and
     `workers` how many live ones serve it.
     """
 
@@ -59,7 +59,7 @@ class QueueStatus:
     waiting: list[WaitingJobs]
     why: QueueWhy | None = None
     retrying: int = 0
-    error: str | None = None
+    newest_error: str | None = None
     workers: int = 0
 
     @property

@@ -249,7 +249,7 @@ def test_a_queue_whose_jobs_nobody_takes_says_why(client: TestClient, redis: Red
 def test_those_that_are_tried_again_are_counted_with_the_newest_error(client: TestClient, redis: Redis) -> None:
     old, new = post(client), post(client)
     redis.hset(f"rq:job:{new}", "errand_error", '{"type": "TimeoutError", "message": "?"}')
-    assert client.get("/v1/queues/log").json()["error"] is None
+    assert client.get("/v1/queues/log").json()["newest_error"] is None
     redis.zadd("errand:retrying:log", {old: 1, new: 2})
     queue = client.get("/v1/queues/log").json()
-    assert (queue["retrying"], queue["error"]) == (2, "TimeoutError")
+    assert (queue["retrying"], queue["newest_error"]) == (2, "TimeoutError")

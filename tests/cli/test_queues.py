@@ -15,7 +15,7 @@ def make_queue(name: str, **more: object) -> dict[str, object]:
 
 def test_they_are_a_table(quick: Quick, scripted: ScriptedService) -> None:
     draining = make_queue("log", paused=True, state="draining")
-    email = make_queue("email", retrying=7, error="ConnectionRefusedError")
+    email = make_queue("email", retrying=7, newest_error="ConnectionRefusedError")
     scripted.reply("GET /v1/queues", Reply({"items": [email, draining]}))
     assert [line.split() for line in quick("queues").stdout.splitlines()] == [
         ["queue", "queued", "started", "scheduled", "deferred", "retrying", "failed", "oldest", "error"],

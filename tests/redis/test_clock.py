@@ -116,6 +116,7 @@ def test_an_info_without_the_time_is_no_answer(clock: Clock) -> None:
 
 # What they tell goes to people or to other servers, or measures pauses; nothing of it is stored.
 FREE = {
+    "api/http/access_log.py",
     "builtin/webhook.py",
     "cli/moment.py",
     "contract/attempt.py",
@@ -124,6 +125,7 @@ FREE = {
     "local/sink.py",
     "redis/clock.py",
     "testing/redis.py",
+    "worker/output/printed.py",
     "worker/processes/outage.py",
 }
 HOST = re.compile(r"\b(time\.time|time_ns|datetime\.now|utcnow)\b|from rq\.utils import .*\b(now|current_timestamp)\b")

@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError
 
-from errand.contract.attempt import enter
+from errand.contract.attempt import NoAttempt, enter
 from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Task
 from errand.worker.output.capture import Capture
@@ -57,7 +57,9 @@ class Job:
 def catching(format: FormatPrinted = format_printed) -> Iterator[io.BytesIO]:
     """Catch in the block, and give what the worker prints: pytest puts its own streams there before each test."""
     raw = io.BytesIO()
+    enter(NoAttempt())  # an earlier test may have left one in this process' context,
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "disabled", False)  # or a `dictConfig` that turns off what it does not name
         for name in ("stdout", "stderr"):
             patch.setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
         patch.setattr(logging.getLogger(), "handlers", [])

@@ -64,7 +64,7 @@ def _list_parts(road: Road, durability: Durability, health: Health) -> dict[str,
     without = bool(health.queues_without or health.types_without)
     oldest = health.oldest
     return {
-        "redis": {"status": "ok", "role": "primary", "answer_seconds": round(health.answer_seconds, 4)},
+        "redis": {"status": "ok", "role": "primary"},
         "memory": {
             "status": _judge((ratio or 0) >= NEARLY_FULL),
             "ratio": None if ratio is None else round(ratio, 3),

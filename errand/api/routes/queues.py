@@ -48,7 +48,7 @@ class QueueView(BaseModel):
     `oldest_at` and `oldest_seconds` tell since when the oldest of its queued jobs has waited. `waiting` lists those of
     the queued that no worker can run now, by type, with the reason; `why` tells why nothing is taken at all, and is
     null where something is, or nothing waits. `retrying` counts those that failed and wait to be tried again, queued
-    or scheduled; `error` is the type of the newest error there; `workers` counts the live ones that serve the queue.
+    or scheduled; `newest_error` is the type of that there; `workers` counts the live ones that serve the queue.
     """
 
     name: str
@@ -60,7 +60,7 @@ class QueueView(BaseModel):
     waiting: list[WaitingJobs]
     why: QueueWhyView | None
     retrying: int
-    error: str | None
+    newest_error: str | None
     workers: int
     links: dict[str, str]
 
@@ -131,7 +131,7 @@ def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
         "waiting": [_show_waiting(one) for one in queue.waiting],
         "why": queue.why and asdict(queue.why),
         "retrying": queue.retrying,
-        "error": queue.error,
+        "newest_error": queue.newest_error,
         "workers": queue.workers,
         "links": {"self": link},
     }

@@ -28,8 +28,7 @@ class Health:
     """How the queues and the types of the API are served.
 
     `queues_without` and `types_without` have no live worker; in `stuck` are those of both for which jobs wait.
-    `late_seconds` is how long ago the first schedule's next slot was, 0 where it is to come. The script took
-    `answer_seconds`, with the way there and back.
+    `late_seconds` is how long ago the first schedule's next slot was, 0 where it is to come.
     """
 
     workers: int
@@ -39,7 +38,6 @@ class Health:
     held: list[HeldType]
     oldest: Oldest | None
     late_seconds: float
-    answer_seconds: float
 
 
 class HealthReader:
@@ -56,7 +54,6 @@ class HealthReader:
         found = json.loads(
             (await self._script(args=[tell_live_since(self._clock), *self._args])).decode(errors="replace")
         )
-        took_seconds = time.monotonic() - asked_at
         seconds, microseconds = map(int, found["clock"])
         self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
         queues, types = dict(found["queues"] or ()), dict(found["types"] or ())
@@ -71,7 +68,6 @@ class HealthReader:
             held=sorted(HeldType(*fields) for fields in found["held"] or ()),
             oldest=_find_oldest(queues),
             late_seconds=late_seconds,
-            answer_seconds=took_seconds,
         )
 
 
