@@ -78,7 +78,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
     index = JobIndex(redis, (job.queue.name for job in types.values()))
     webhooks = Webhooks(types)
     deleter = Deleter(redis, queue, webhooks.values)
-    watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue))
+    watcher = Watcher(redis, StatusReader(redis, with_lines=True), BatchReader(redis, queue))
     failover = Failover(connector.connect_async(LOOK))
     observe = build_observe(redis, clock, types)
     bodies = BodyStore(connector.connect(BODIES), clock)

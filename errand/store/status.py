@@ -78,14 +78,14 @@ class JobStatus:
     depends_on: list[str]
     dependents: list[LinkedJob]
     expires_at: str | None = None
-    lines: int = 0  # the number of the last one that it logged or printed
+    lines: int = 0  # for those who watch it: the number of the last one that it logged or printed
 
 
 class StatusReader:
-    """Reads jobs over one asynchronous client."""
+    """Reads jobs over one asynchronous client, for those who watch them with `lines`."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._flights = Flights(redis, "store/status")
+    def __init__(self, redis: Redis, with_lines: bool = False) -> None:
+        self._flights = Flights(redis, "store/watched" if with_lines else "store/status")
 
     async def read(self, id: str) -> JobStatus | None:
         """Return the job, None where there is none. Raises RedisError and TimeoutError."""

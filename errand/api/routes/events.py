@@ -65,7 +65,7 @@ async def stream_job(request: Request, id: str) -> Response:
     """
     road = get_road(request)
     async with redis_deadline():
-        job = await road.jobs.read(check_id(id, "job"))
+        job = await road.watcher.read_job(check_id(id, "job"))
     if job is None:
         raise missing(id, "job")
     teller = JobTeller(id, request.headers.get("Last-Event-ID"), road.observe.logs)

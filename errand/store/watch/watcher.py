@@ -79,6 +79,10 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_away = False
 
+    async def read_job(self, id: str) -> JobStatus | None:
+        """Return a job to be watched, None where there is none. Raises RedisError and TimeoutError."""
+        return await self._jobs.read(id)
+
     @contextmanager
     def watch_job(self, job: JobStatus) -> Iterator[Watch[JobStatus]]:
         """Watch a job that was read, until the block ends."""

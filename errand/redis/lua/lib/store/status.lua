@@ -4,16 +4,18 @@
 
 local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
   'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
-  'dependency_ids', 'errand_parked', 'errand_expires_at', 'errand_lines'}
+  'dependency_ids', 'errand_parked', 'errand_expires_at'}
 local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
 
 -- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job
 -- that has ended or false, the time it is scheduled for or false, and a hundred of the jobs that depend on it (the first,
--- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash and its stream of results.
-function describe_status(hash, results)
+-- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash, its stream of results and
+-- whether to look how much it has logged.
+function describe_status(hash, results, with_lines)
   local found, values, last, due = {}, call('HMGET', hash, unpack(FIELDS)), false, false
   local id = hash:sub(#keys.JOB + 1)
   for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
+  if with_lines then found.errand_lines = call('HGET', hash, 'errand_lines') or nil end
   if found.status == 'scheduled' and found.origin then
     due = call('ZSCORE', keys.SCHEDULED .. found.origin, id)
   elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then
