@@ -21,6 +21,7 @@ from redis.retry import Retry
 from errand.redis import keys
 from errand.redis.failover import WRONG_SERVER, RoleWatch
 from errand.redis.lua.loader import read_script
+from errand.redis.pool import PatientPool
 from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError
 from errand.redis.url import check_redis_url
@@ -134,7 +135,7 @@ class UrlConnector:
         retry = HonestRetry(ConstantBackoff(0.05), limits.retries)
         retry.update_supported_errors(WRONG_SERVER)
         described = {**limits.describe(), "retry": retry, "client_name": "errand-api"}
-        return AsyncRedis.from_url(self._url, **described)
+        return AsyncRedis.from_pool(PatientPool.from_url(self._url, **described))
 
 
 class PoolConnector:
