@@ -89,6 +89,8 @@ def test_an_idle_worker_of_a_paused_queue_does_not_spin(services: Services, redi
     services.call("POST", "/v1/queues/default/pause")
     for _ in range(20):
         services.post("echo")
+    wait_until(lambda: redis.exists("errand:tally-folded"))  # the first chores load their scripts
+    time.sleep(1)
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     time.sleep(1)
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before < 25
