@@ -19,7 +19,7 @@ from tests.faults.site import Site
 from tests.services import wait_until
 
 WHOLE = 1 << 30
-AT_ONCE = 32
+AT_ONCE = 8
 UNTOUCHED = {"attempts": 1, "interruptions": 0, "losses": 0, "retries_left": 2}
 
 
