@@ -253,8 +253,13 @@ def test_a_step_ends_when_it_has_searched_enough(redis: Redis, queue_settings: Q
 
 
 def test_the_log_says_how_many(
-    redis: Redis, queue_settings: QueueSettings, records: Records, caplog: pytest.LogCaptureFixture
+    redis: Redis,
+    queue_settings: QueueSettings,
+    records: Records,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(expired, "ROUND_SECONDS", 60)
     store(redis, queue_settings, expired.MOST_AT_ONCE + 50)
     with caplog.at_level(logging.WARNING, "errand.worker"):
         logging.getLogger("errand.worker").addHandler(caplog.handler)
