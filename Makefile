@@ -28,10 +28,10 @@ define run_tests
 		echo "make $@: $$(($$(date +%s) - started)) s"; exit $$ended
 endef
 
-test: setup-dev ## Run the quick tests of everything (about 4 minutes on 2 cores)
+test: setup-dev ## Run the quick tests of everything (about 6 minutes on 2 cores)
 	$(call run_tests,-m "not browser and not slow and not thorough")
 
-test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 8 minutes)
+test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 15 minutes)
 	$(call run_tests,--valkey -m "not browser and not slow")
 
 faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 12 minutes)

@@ -53,8 +53,10 @@ def test_what_is_handed_back_counts_as_no_end_of_a_job(redis: Redis, queue: Queu
     assert count(redis) == {"x|||interrupted": 1, "x|||lost": 2, "x|||dead": 1}
 
 
-def test_a_cancel_counts(redis: Redis, queue: Queue) -> None:
+@pytest.mark.parametrize("description", ["x", "jobs.x.run.perform(text='secret')"])
+def test_a_cancel_counts(redis: Redis, queue: Queue, description: str) -> None:
     (id,) = enqueue(queue)
+    redis.hset(f"rq:job:{id}", "description", description)
     redis.register_script(read_script("store/cancel"))(args=[60, "token", id])
     assert count(redis) == {"x|||canceled": 1}
 

@@ -27,7 +27,7 @@ class LogView(BaseModel):
 async def read_logs(request: Request, id: str, after: After = 0) -> JSONResponse:
     """Return what the job has logged and printed, in all of its attempts: the last 1,000 lines and 64 KiB.
 
-    `logger` is `stdout` or `stderr`, and `level` is `print`, for what was printed.
+    For a printed line, `level` is `print` and `logger` is `stdout` or `stderr`.
     """
     async with redis_deadline():
         page = await get_road(request).observe.logs.read(check_id(id, "job"), after)

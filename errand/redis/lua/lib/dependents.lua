@@ -2,7 +2,7 @@
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
 -- could not end.
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, pass_on, withdraw, cancel_job, finish_step
--- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally
+-- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
 
 local outcomes, freed = {}, {}
 local ENDED_BADLY = keys.ENDED_BADLY
@@ -79,7 +79,7 @@ local function mark_canceled(id, job, error)
   add_to_canceled(job.queue, id, math.floor(now))
   note_in_batch(hash, id, 'canceled')
   tell_end(id, 'canceled', job.webhook)
-  tally((job.type:match('^[a-z][a-z0-9_]*$') or 'other') .. '|||canceled', 1)
+  tally((name_type(job.type) or 'other') .. '|||canceled', 1)
   if job.limit then free_slot(id, job.limit) end
 end
 

@@ -1,7 +1,6 @@
--- The types that this worker has, and the type of a job. The payload is packed, so its description tells the type: the
--- type's name in what Errand stores, the call's text in what others do.
--- gives known_types, find_code, name_type, name_unknown
--- include base
+-- The types that this worker has, and which jobs are of another.
+-- gives known_types, find_code, name_unknown
+-- include base, observe/type
 
 local PACKED_BY_US = 72 -- the first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120
 local codes = {}
@@ -17,11 +16,6 @@ function find_code(job_type)
     codes[job_type] = code
   end
   return code
-end
-
--- The type that a description tells, nothing where it tells none.
-function name_type(description)
-  return description:match('^[a-z][a-z0-9_]*$') or description:match('^jobs%.([a-z][a-z0-9_]*)%.run%.perform%(')
 end
 
 -- The type of a job if this worker has it not; nothing where it has it, or can't tell before it has read the payload:

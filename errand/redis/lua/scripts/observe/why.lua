@@ -6,7 +6,7 @@
 -- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
 -- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, due or false, minute, ends: by
 -- minute, this one first, how many jobs of its queue ended, first_at: when the first of its queue's list was queued.
--- include base, parked, observe/live, observe/place
+-- include base, parked, observe/live, observe/place, observe/type
 
 local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name', 'errand_attempts',
   'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids', 'enqueue_at_front',
@@ -142,8 +142,7 @@ end
 
 local function gather(job)
   local queue, ids = job.origin or '', {}
-  local description = job.description or ''
-  local job_type = description:match('^[a-z][a-z0-9_]*$') or description:match('^jobs%.([a-z][a-z0-9_]*)%.run%.perform%(')
+  local job_type = name_type(job.description or '')
   local found = {clock = clock, job = job, suspended = call('EXISTS', keys.SUSPENDED) == 1,
     paused = call('SISMEMBER', keys.PAUSED, queue) == 1, place = false, park = false, limit = false, due = false}
   if job.status == 'queued' then
