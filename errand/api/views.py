@@ -127,7 +127,7 @@ def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
         "attempts": 0,
         "interruptions": 0,
         "losses": 0,
-        "retries_left": job.type.retry.retries,
+        "retries_left": job.retry.retries,
         "created_at": created_at,
         "enqueued_at": created_at if status == "queued" else None,
         "run_at": job.due_at.strftime("%Y-%m-%dT%H:%M:%SZ") if job.due_at else None,

@@ -30,6 +30,10 @@ Front = Annotated[bool, typer.Option("--front", help="Put it before all that wai
 Key = Annotated[str | None, typer.Option(metavar="NAME", help="Its Idempotency-Key: sent twice, it is stored once.")]
 ConcurrencyKey = Annotated[str | None, typer.Option(metavar="WORD", help="Jobs under one key share --concurrency.")]
 Concurrency = Annotated[int | None, typer.Option(metavar="N", help="So many jobs under the key run at once.")]
+TimeoutSeconds = Annotated[
+    int | None, typer.Option(metavar="N", help="An attempt may take so long, not what the type says.")
+]
+Tries = Annotated[int | None, typer.Option(metavar="N", help="So many attempts, the first included; 1: no retry.")]
 Webhook = Annotated[str | None, typer.Option(metavar="URL", help="An https URL that is told of the end.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or a payload a line.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it has ended; exit 1 where it did not finish well.")]
@@ -49,6 +53,8 @@ def send(
     front: Front = False,
     concurrency_key: ConcurrencyKey = None,
     concurrency: Concurrency = None,
+    timeout_seconds: TimeoutSeconds = None,
+    tries: Tries = None,
     webhook: Webhook = None,
     key: Key = None,
     batch: Batch = False,
@@ -75,6 +81,8 @@ def send(
             *(("tag", word) for word in tag or []),
             ("concurrency_key", concurrency_key),
             ("concurrency", concurrency),
+            ("timeout_seconds", timeout_seconds),
+            ("tries", tries),
             ("webhook", webhook),
         ]
         path, body = (batch_path if batch else job_path)(type), read_payload(payload, field or [], batch)

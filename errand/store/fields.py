@@ -86,11 +86,11 @@ class CallBuilder:
         """Return the hash that RQ's `Queue.create_job` would save, less what is a job's own or the script decides."""
         built = self._queues[job.type.queue.name].create_job(
             job.type.path,
-            timeout=job.type.timeout_seconds,
+            timeout=job.timeout_seconds or job.type.timeout_seconds,
             result_ttl=self._settings.result_ttl_seconds,
             failure_ttl=self._settings.failure_ttl_seconds,
             description=job.type.type,
-            retry=Retry(job.type.retry.retries) if job.type.retry.retries else None,
+            retry=Retry(retries) if (retries := job.retry.retries) else None,
             depends_on=_describe_parents(job),
             rate_limit=RateLimit(*job.limit) if job.limit else None,
         )
@@ -120,7 +120,7 @@ def _describe_own(job: NewJob) -> dict[str, str]:
         "errand_batch": job.batch,
         "errand_tags": json.dumps(job.tags) if job.tags else None,
         "errand_on_failure": job.on_failure if job.after and job.on_failure != "cancel" else None,
-        "errand_backoff": job.type.retry.policy,
+        "errand_backoff": job.retry.policy,
         "errand_webhook": None if job.batch else job.webhook,  # a batch is told of as a whole
     }
     return {name: value for name, value in own.items() if value}
@@ -144,7 +144,7 @@ def _pack(job: NewJob) -> bytes:
 
 
 def _draw_waits(job: NewJob) -> str:
-    waits = job.type.retry.draw_seconds()
+    waits = job.retry.draw_seconds()
     return json.dumps(waits) if waits else ""
 
 

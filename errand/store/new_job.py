@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from errand.contract.job import Job
+from errand.contract.retry import Backoff
 
 
 class UnknownParentError(Exception):
@@ -25,6 +26,7 @@ class NewJob:
     `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
     them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
     queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is stored.
+    `timeout_seconds` of an attempt and `tries`, the first included, stand in for what the type says.
     """
 
     type: Job[..., Any]
@@ -38,6 +40,8 @@ class NewJob:
     limit: tuple[str, int] | None = None
     webhook: str | None = None
     expires_in_seconds: float | None = None
+    timeout_seconds: int | None = None
+    tries: int | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: datetime | None = None
 
@@ -50,7 +54,12 @@ class NewJob:
     def options(self) -> tuple[object, ...]:
         """All that an ordinary job does without."""
         waits = self.run_at, self.after, self.limit, self.expires_in_seconds
-        return *waits, self.batch, self.at_front, self.tags, self.webhook
+        return *waits, self.batch, self.at_front, self.tags, self.webhook, self.timeout_seconds, self.tries
+
+    @property
+    def retry(self) -> Backoff:
+        """When its failed attempts are tried again: as its type says, but for `tries`."""
+        return self.type.retry if self.tries is None else replace(self.type.retry, tries=self.tries)
 
     def find_expiry(self, created_at: datetime) -> float | None:
         """Return when it expires if it is stored at `created_at`, in seconds since 1970 rounded up to a millisecond."""

@@ -18,6 +18,8 @@ from errand.api.state import get_road
 FARTHEST = timedelta(days=3650)
 PARENT_LIMIT = 100
 TAG_LIMIT = 10
+TIMEOUT_LIMIT_SECONDS = 86_400
+TRIES_LIMIT = 1_000
 WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
 
 # RFC 3339, section 5.6; in a query the offset's + arrives as a space.
@@ -93,6 +95,8 @@ class Options:
     limit: tuple[str, int] | None = None
     webhook: str | None = None
     expires_in_seconds: float | None = None
+    timeout_seconds: int | None = None
+    tries: int | None = None
 
     def give(self, now: datetime) -> dict[str, Any]:
         """Return them as arguments of `NewJob`, for a job that is stored `now`. Raises Problem 422."""
@@ -149,6 +153,13 @@ async def read_options(
             description="Cancel it where it has not started this many seconds from now; an e-mail: not been sent.",
         ),
     ] = None,
+    timeout_seconds: Annotated[
+        int | None,
+        Query(ge=1, le=TIMEOUT_LIMIT_SECONDS, description="An attempt may take so long, not what the type says."),
+    ] = None,
+    tries: Annotated[
+        int | None, Query(ge=1, le=TRIES_LIMIT, description="So many attempts, the first included; 1: no retry.")
+    ] = None,
 ) -> Options:
     """Return what is asked of a new job. Raises Problem 422."""
     if (concurrency_key is None) != (concurrency is None):
@@ -163,7 +174,7 @@ async def read_options(
     limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
     parents = tuple(dict.fromkeys(map(str, after)))
     tags = tuple(dict.fromkeys(tag))
-    return Options(due, parents, on_failure, at_front, tags, limit, webhook, expires_in_seconds)
+    return Options(due, parents, on_failure, at_front, tags, limit, webhook, expires_in_seconds, timeout_seconds, tries)
 
 
 def read_moment(text: str, parameter: str) -> datetime:
