@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, params
 from fastapi_offline import FastAPIOffline
 
 from errand.api.http.auth import require_key, require_metrics_key
+from errand.api.http.cors import allow_origins
 from errand.api.http.head import HeadAsGet
 from errand.api.http.intake import Intake
 from errand.api.http.loopback import LoopbackOnly
@@ -97,6 +98,8 @@ def build_api(
         app.add_middleware(LoopbackOnly)
     app.add_middleware(HeadAsGet)
     app.add_middleware(DrainUnread)
+    if settings.origins:
+        allow_origins(app, settings.origins)
     return app
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from errand.redis.settings import Settings, SettingsError
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _KEY = re.compile(r"([A-Za-z0-9_.-]+):([0-9a-f]{64})")
 
 
@@ -18,6 +19,7 @@ class ApiSettings(Settings):
 
     api_keys: str = Field("", alias="API_KEYS")
     dashboard_password: str = Field("", alias="DASHBOARD_PASSWORD", repr=False)
+    cors_origins: str = Field("", alias="CORS_ORIGINS")
     local: bool = Field(False, alias="ERRAND_LOCAL")
 
     @field_validator("api_keys")
@@ -27,6 +29,26 @@ class ApiSettings(Settings):
             if not _KEY.fullmatch(entry.strip()):
                 raise ValueError("each entry is NAME:HASH, with commas between; make one with: errand key NAME")
         return keys
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: str) -> str:
+        for origin in _split(origins):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    "each entry is an origin as browsers send it, https://app.example.com or http://localhost:3000: "
+                    "in lower case, without a path or a / at its end; with commas between"
+                )
+            if (origin.startswith("https:") and origin.endswith(":443")) or (
+                origin.startswith("http:") and origin.endswith(":80")
+            ):
+                raise ValueError("browsers leave a scheme's own port out of an origin; leave out :443 and :80")
+        return origins
+
+    @cached_property
+    def origins(self) -> list[str]:
+        """The origins whose pages may call the API; `*` is all."""
+        return _split(self.cors_origins)
 
     @cached_property
     def hashes(self) -> list[tuple[str, str]]:
@@ -41,3 +63,12 @@ class ApiSettings(Settings):
                 "API_KEYS is not set: anyone could post jobs. Make a key with `errand key NAME` and set the line it "
                 "prints; without keys Errand runs only under `errand up` on a loopback address"
             )
+        if "*" in self.origins and not self.hashes:
+            raise SettingsError(
+                "CORS_ORIGINS is * and API_KEYS is not set: any page in this machine's browsers could read every job. "
+                "Name the origins, or set API_KEYS as well"
+            )
+
+
+def _split(entries: str) -> list[str]:
+    return [entry.strip() for entry in entries.split(",")] if entries.strip() else []

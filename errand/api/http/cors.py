@@ -1,0 +1,47 @@
+"""Pages of other origins that may call the API from a browser (CORS, in the Fetch Standard)."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+TAKEN = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "X-Request-ID")
+SHOWN = (
+    "Errand-Unique",
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
+DASHBOARD = "/dashboard"
+
+
+class CrossOrigin:
+    """Lets pages of some origins read answers, without cookies; the dashboard's pages are for itself alone."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._shared = CORSMiddleware(
+            app, allow_origins=origins, allow_methods=METHODS, allow_headers=TAKEN, expose_headers=SHOWN
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_shared = scope["type"] == "http" and not _is_dashboard(scope)
+        await (self._shared if is_shared else self._app)(scope, receive, send)
+
+
+def _is_dashboard(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == DASHBOARD or path.startswith(f"{DASHBOARD}/")
+
+
+def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call `app`; around all of it, so that they can read its 500 as well."""
+    build = app.build_middleware_stack  # called when the application starts: until then middleware may be added
+    app.build_middleware_stack = lambda: CrossOrigin(build(), origins)  # type: ignore[method-assign]
