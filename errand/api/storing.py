@@ -1,13 +1,16 @@
 """Storing a request's jobs once, whatever happens to the answer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import HEADER, REPLAYED, refuse_reuse
 from errand.api.http.problems import Problem, refuse_input
+from errand.api.http.unique import HEADER as UNIQUE
 from errand.api.state import Road
 from errand.redis import keys
+from errand.store.answer import UniqueJobError
 from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError, restore_jobs
@@ -35,7 +38,8 @@ async def store_once(
         async with redis_deadline(detail, id=id):
             await road.enqueuer.memory.check()  # which sets the clock
             jobs = build(road.clock.moment())
-            return jobs, await road.enqueuer.store(jobs, batch, claim, holder), {}
+            statuses = await road.enqueuer.store(jobs, batch, claim, holder)
+            return jobs, statuses, {UNIQUE: "stored"} if jobs[0].unique else {}
     except UnknownParentError as error:
         fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}
         raise refuse_input([fault], in_body=False) from None
@@ -48,8 +52,11 @@ async def store_once(
     except BodiesGoneError:
         detail = "A part of the body was gone from Redis before the job was stored. Nothing was stored; try again"
         raise Problem(503, "body-gone", detail, RETRY_AFTER) from None
+    except UniqueJobError as error:
+        return [replace(jobs[0], id=error.id)], [error.status], {UNIQUE: error.taken}
     except StoredBeforeError as error:
         stored = error.stored
     if claim and claim.fingerprint != stored.fingerprint:
         raise refuse_reuse()
-    return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at), stored.list_statuses(len(jobs)), REPLAYED
+    headers = REPLAYED | ({UNIQUE: stored.unique or "stored"} if jobs[0].unique else {})
+    return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at), stored.list_statuses(len(jobs)), headers

@@ -16,6 +16,7 @@ from errand.cli.moment import read_span, read_time
 from errand.cli.payload import read_payload
 from errand.cli.watch import end_with, watch_all
 
+TAKEN = {"existing": ", and was before: the same unique key", "replaced": ", with this payload now"}
 BATCH_ITEMS = 1_000  # a request, as the API takes them
 
 After = Annotated[list[str] | None, typer.Option(metavar="ID", help="Run it after this job has finished; may repeat.")]
@@ -34,6 +35,12 @@ TimeoutSeconds = Annotated[
     int | None, typer.Option(metavar="N", help="An attempt may take so long, not what the type says.")
 ]
 Tries = Annotated[int | None, typer.Option(metavar="N", help="So many attempts, the first included; 1: no retry.")]
+UniqueKey = Annotated[
+    str | None, typer.Option(metavar="WORD", help="While a job of this type waits or runs under it, that one is told.")
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="With --unique-key: one that waits for its time becomes this one.")
+]
 Webhook = Annotated[str | None, typer.Option(metavar="URL", help="An https URL that is told of the end.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or a payload a line.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it has ended; exit 1 where it did not finish well.")]
@@ -55,6 +62,8 @@ def send(
     concurrency: Concurrency = None,
     timeout_seconds: TimeoutSeconds = None,
     tries: Tries = None,
+    unique_key: UniqueKey = None,
+    replace: Replace = False,
     webhook: Webhook = None,
     key: Key = None,
     batch: Batch = False,
@@ -83,6 +92,8 @@ def send(
             ("concurrency", concurrency),
             ("timeout_seconds", timeout_seconds),
             ("tries", tries),
+            ("unique_key", unique_key),
+            ("unique", "replace" if replace else None),
             ("webhook", webhook),
         ]
         path, body = (batch_path if batch else job_path)(type), read_payload(payload, field or [], batch)
@@ -173,4 +184,4 @@ def _describe(answer: Answer, batch: bool) -> str:
     again = ", and was before: the same Idempotency-Key" if "Idempotency-Replayed" in answer.headers else ""
     if batch:
         return f"{sent['id']}  {sent['total']:,} {sent['type']} jobs stored{again}"
-    return f"{sent['id']}  {sent['status']}{again}"
+    return f"{sent['id']}  {sent['status']}{TAKEN.get(answer.headers.get('Errand-Unique'), '')}{again}"

@@ -51,6 +51,7 @@ CHILDREN = "errand:dependents:"  # set, by job: who waits or waited for it, kept
 EXPIRES = "errand:expires"  # sorted set of ids, by when they expire, in milliseconds; the sweep knows it as an index
 BATCH = "errand:batch:"  # hash: the batch's fields, and by id how each of its jobs has ended
 IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
+UNIQUE = "errand:unique:"  # string, by type:key: the job that was stored last under a unique key
 DELETED = "errand:deleted:"  # string, by the token of a call
 MAIL = "errand:mail:"  # hash, by job: what is known of its e-mail
 PROBE = "errand:probe"  # a key that is never there and a channel nobody hears: whether writes are taken

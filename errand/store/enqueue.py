@@ -9,10 +9,10 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.flights import Flights
 from errand.redis.memory import MemoryGuard
-from errand.store.bodies import BodiesGoneError
+from errand.store.answer import LARGE, PLAIN, UNIQUE, choose_script, read_answer
 from errand.store.fields import CallBuilder
-from errand.store.idempotency import Claim, StoredBeforeError, read_record
-from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError
+from errand.store.idempotency import Claim
+from errand.store.new_job import NewJob
 from errand.store.settings import LifetimeSettings
 
 
@@ -28,8 +28,7 @@ class Enqueuer:
     ) -> None:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
-        self._flights = Flights(redis, "store/enqueue")
-        self._large_flights = Flights(redis, "store/enqueue_large")
+        self._flights = {script: Flights(redis, script) for script in (PLAIN, LARGE, UNIQUE)}
 
     async def store(
         self,
@@ -44,21 +43,10 @@ class Enqueuer:
 
         Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
         Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError,
-        TooManyDependentsError, StoredBeforeError and BodiesGoneError.
+        TooManyDependentsError, StoredBeforeError, BodiesGoneError, and UniqueJobError where another job waits or runs
+        under the unique key of the one that `jobs` then has.
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
-        flights = self._large_flights if holder else self._flights
-        answer = await flights.call(*self.builder.build(jobs, batch, claim, holder))
-        if isinstance(answer, bytes):
-            return answer.decode().split(" ")
-        if answer[0] == -1:
-            raise UnknownParentError(answer[1].decode())
-        if answer[0] == -3:
-            raise TooManyDependentsError(answer[1].decode())
-        if answer[0] == -4:
-            raise BodiesGoneError(answer[1].decode())
-        stored = read_record(answer[1])
-        if stored.id != id:
-            raise StoredBeforeError(stored)
-        return stored.list_statuses(len(jobs))  # this very call, sent again because its reply was lost
+        flights = self._flights[choose_script(jobs, holder)]
+        return read_answer(await flights.call(*self.builder.build(jobs, batch, claim, holder)), jobs, id)

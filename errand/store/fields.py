@@ -50,7 +50,10 @@ class CallBuilder:
         """
         record = keys.BATCH + batch[0] if batch else keys.QUEUES
         names = [keys.QUEUES, record, claim.record if claim else keys.QUEUES]
-        return names + [keys.JOB + job.id for job in jobs], self._build_args(jobs, batch, claim, holder)
+        names += [keys.JOB + job.id for job in jobs]
+        if jobs[0].unique:
+            names.append(f"{keys.UNIQUE}{jobs[0].type.type}:{jobs[0].unique[0]}")
+        return names, self._build_args(jobs, batch, claim, holder)
 
     def _build_args(
         self, jobs: Sequence[NewJob], batch: tuple[str, str] | None, claim: Claim | None, holder: str | None
@@ -64,6 +67,8 @@ class CallBuilder:
             more["batch"] += ["webhook", jobs[0].webhook] if jobs[0].webhook else []
         if claim:
             more["claim"] = claim.describe(batch[0] if batch else jobs[0].id, jobs[0].created_at or now, jobs[0].due_at)
+        if jobs[0].unique:
+            more["unique"] = {"replace": jobs[0].unique[1]}
         if holder:
             more["bodies"] = describe_bodies(jobs, holder)
         args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]

@@ -37,7 +37,8 @@ class Claim:
 class Stored:
     """What the first request stored: the id of its job or batch, when, when due (None: at once) and as what.
 
-    `status` is the jobs' own, or each one's with spaces between.
+    `status` is the jobs' own, or each one's with spaces between. `unique` says that the id is
+    that of another job, under its unique key: existing, or replaced.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Stored:
     run_at: datetime | None
     status: str
     fingerprint: str
+    unique: str | None = None
 
     def list_statuses(self, count: int) -> list[str]:
         """Return the statuses of so many jobs, as they were stored."""
@@ -64,4 +66,5 @@ def read_record(record: bytes) -> Stored:
     """Return a record that the script has found."""
     kept = json.loads(record)
     run_at = datetime.fromtimestamp(kept["due"], UTC) if kept["due"] else None
-    return Stored(kept["id"], datetime.fromisoformat(kept["created_at"]), run_at, kept["status"], kept["fingerprint"])
+    created_at = datetime.fromisoformat(kept["created_at"])
+    return Stored(kept["id"], created_at, run_at, kept["status"], kept["fingerprint"], kept.get("unique"))

@@ -26,6 +26,7 @@ class NewJob:
     `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
     them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
     queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is stored.
+    `unique` is a unique key of its type, and whether a job that waits for its time under it becomes this one.
     `timeout_seconds` of an attempt and `tries`, the first included, stand in for what the type says.
     """
 
@@ -42,6 +43,7 @@ class NewJob:
     expires_in_seconds: float | None = None
     timeout_seconds: int | None = None
     tries: int | None = None
+    unique: tuple[str, bool] | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: datetime | None = None
 

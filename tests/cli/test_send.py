@@ -17,7 +17,7 @@ def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, script
     scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
     options = (
         "--after A --after B --on-failure run --delay 5m --expires 2h --tag x --tag y --front --webhook https://h/ "
-        "--timeout-seconds 9 --tries 2"
+        "--timeout-seconds 9 --tries 2 --unique-key u --replace"
     )
     found = quick("send", "log", '{"text": "Hi"}', *options.split(), "--concurrency-key", "k", "--concurrency", "2")
     assert found.exit_code == 0, found.output
@@ -32,6 +32,8 @@ def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, script
         "at_front": ["true"],
         "timeout_seconds": ["9"],
         "tries": ["2"],
+        "unique_key": ["u"],
+        "unique": ["replace"],
         "webhook": ["https://h/"],
         "concurrency_key": ["k"],
         "concurrency": ["2"],

@@ -60,7 +60,7 @@ class Due:
             return now + timedelta(seconds=self.delay_seconds)
         moment = self.run_at or now
         if moment - now > FARTHEST:
-            raise _refuse("run_at", f"it is more than {FARTHEST.days} days away")
+            raise refuse("run_at", f"it is more than {FARTHEST.days} days away")
         return moment if moment > now else None
 
 
@@ -79,7 +79,7 @@ async def read_due(
 ) -> Due:
     """Return when the job may run; what that means, Redis' clock says when it is stored. Raises Problem 422."""
     if delay_seconds is not None and run_at is not None:
-        raise _refuse("run_at", "give delay_seconds or run_at, not both")
+        raise refuse("run_at", "give delay_seconds or run_at, not both")
     return Due(delay_seconds, None if run_at is None else read_moment(run_at, "run_at"))
 
 
@@ -97,13 +97,14 @@ class Options:
     expires_in_seconds: float | None = None
     timeout_seconds: int | None = None
     tries: int | None = None
+    unique: tuple[str, bool] | None = None
 
     def give(self, now: datetime) -> dict[str, Any]:
         """Return them as arguments of `NewJob`, for a job that is stored `now`. Raises Problem 422."""
         given = {**vars(self), "created_at": now, "run_at": self.due.find(now)}
         del given["due"]
         if self.after and given["run_at"]:
-            raise _refuse("after", "a job waits for others or for a time, not for both")
+            raise refuse("after", "a job waits for others or for a time, not for both")
         self._check_expiry(now, given["run_at"])
         return given
 
@@ -114,7 +115,7 @@ class Options:
         seconds = math.ceil(run_at.timestamp()) - now.timestamp()
         if self.expires_in_seconds <= seconds:
             detail = f"it would expire before it is due, in {seconds:.1f} seconds; both count from now. Give more"
-            raise _refuse("expires_in_seconds", detail)
+            raise refuse("expires_in_seconds", detail)
 
 
 PLAIN = Options()
@@ -163,14 +164,14 @@ async def read_options(
 ) -> Options:
     """Return what is asked of a new job. Raises Problem 422."""
     if (concurrency_key is None) != (concurrency is None):
-        raise _refuse("concurrency", "give concurrency_key and concurrency together")
+        raise refuse("concurrency", "give concurrency_key and concurrency together")
     if concurrency_key and concurrency_key.endswith((":allowed", ":rate_limited")):
-        raise _refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
+        raise refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
     if webhook is not None:
         try:
             get_road(request).webhooks.check(webhook)
         except ValueError as error:
-            raise _refuse("webhook", str(error)) from None
+            raise refuse("webhook", str(error)) from None
     limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None
     parents = tuple(dict.fromkeys(map(str, after)))
     tags = tuple(dict.fromkeys(tag))
@@ -186,8 +187,9 @@ def read_moment(text: str, parameter: str) -> datetime:
         offset = match[2].upper().replace(" ", "+")
         return datetime.fromisoformat(text[: match.start(2)].replace(" ", "T").upper() + offset).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _refuse(parameter, "write RFC 3339 with an offset: 2026-12-24T18:00:00+01:00 or …Z") from None
+        raise refuse(parameter, "write RFC 3339 with an offset: 2026-12-24T18:00:00+01:00 or …Z") from None
 
 
-def _refuse(parameter: str, detail: str) -> Exception:
+def refuse(parameter: str, detail: str) -> Exception:
+    """Return the 422 for one parameter."""
     return refuse_input([{"loc": (parameter,), "msg": detail}], in_body=False)

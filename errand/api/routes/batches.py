@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
-from fastapi import APIRouter, Request, Response, params
+from fastapi import APIRouter, Depends, Request, Response, params
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_json
 
@@ -14,10 +14,10 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.problems import refuse_input
-from errand.api.http.query import PLAIN, Options
+from errand.api.http.query import PLAIN, Options, read_options
 from errand.api.http.route import DirectRoute
 from errand.api.posting import read_posted
-from errand.api.routes.jobs import Given, unknown_type
+from errand.api.routes.jobs import unknown_type
 from errand.api.state import check_id, get_road, missing
 from errand.api.storing import store_once
 from errand.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
@@ -26,6 +26,7 @@ from errand.redis import keys
 from errand.store.new_job import NewJob, derive_ids
 
 ITEM_LIMIT = 1000
+Given = Annotated[Options, Depends(read_options)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:

@@ -16,8 +16,9 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.problems import Problem
-from errand.api.http.query import PLAIN, Options, read_options
+from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
+from errand.api.http.unique import ANSWERS, HEADER, read_unique
 from errand.api.posting import read_posted
 from errand.api.state import check_id, get_road, missing
 from errand.api.storing import store_once
@@ -26,7 +27,7 @@ from errand.contract.job import Job
 from errand.store.new_job import NewJob
 from errand.store.status import ENDED, JobStatus
 
-Given = Annotated[Options, Depends(read_options)]
+Given = Annotated[Options, Depends(read_unique)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -52,6 +53,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
                 **describe_body(job.example),
                 **DESCRIPTION,
                 "parameters": [*DESCRIPTION["parameters"], wait.PARAMETER],
+                "responses": ANSWERS,
             },
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
@@ -79,11 +81,13 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         (new,), (status,), headers = stored
         headers = {"Location": job_link(new.id), **headers}
         seconds = wait.read_wait(request)
-        waited = None if seconds is None else await wait.wait_for_new(get_road(request), new.id, seconds)
-        if seconds is None or waited is None:
+        if seconds is None and headers.get(HEADER, "stored") == "stored":
             return JSONResponse(show_new_job(new, status), 202, headers)
-        code = 200 if waited.status in ENDED else 202
-        return JSONResponse(show_job(waited), code, headers | wait.tell_applied(seconds))
+        found = await wait.wait_for_new(get_road(request), new.id, seconds or 0)
+        if found is None:
+            return JSONResponse(show_new_job(new, status), 202, headers)
+        applied = {} if seconds is None else wait.tell_applied(seconds)
+        return JSONResponse(show_job(found), 200 if found.status in ENDED else 202, headers | applied)
 
     return enqueue
 

@@ -1,0 +1,89 @@
+#!lua
+-- Stores a job under a unique key, unless one waits or runs under it: then nothing is stored, or that one is replaced.
+-- Whether the one that holds the key has ended is asked of its record here, so that ends of jobs cost nothing.
+-- KEYS  those of `enqueue` in lib/enqueue.lua for one job, and the unique key
+-- ARGV  those of `enqueue`; in its JSON there is `unique`: {replace: whether one that waits for its time, and has not
+--       begun, becomes this one}
+-- Returns what `enqueue` does; -5 with the id and the status of the job that holds the key, or -6 with those of the one
+-- that was replaced. Where the bodies that a request holds are not stored with a job, they go.
+-- include base, events, jobs, store/bodies, enqueue
+
+local KEYS_OF_JOB, UNIQUE = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, KEYS[5]
+local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])
+local ENDED = keys.ENDED
+
+local function store()
+  return enqueue(KEYS_OF_JOB, ARGV, more.bodies
+    and {find_lost = find_lost_body, hold = hold_bodies, let_go = let_go_of_body})
+end
+
+-- The claim's record tells a request that is sent again with which job it was answered.
+local function note_claim(id, how, status)
+  if not more.claim then return end
+  more.claim.record.id, more.claim.record.unique, more.claim.record.status = id, how, status
+end
+
+local function keep_claim()
+  if more.claim then call('SET', KEYS[3], cjson.encode(more.claim.record), 'EX', more.claim.kept_seconds) end
+end
+
+-- The job that holds the key; nothing where there is none (any more) or where it has ended.
+local function find_holder()
+  local id = call('GET', UNIQUE)
+  local found = id and pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'description', 'errand_tags',
+    'errand_bodies', 'errand_attempts', 'started_at', 'errand_replaced')
+  if not found or found.err or not found[1] or ENDED[found[1]] then return nil end
+  return {id = id, status = found[1], queue = found[2] or '', type = found[3] or '', tags = read_list(found[4]) or {},
+    bodies = found[5], has_begun = (found[6] or '0') ~= '0' or (found[7] or '') ~= '', replaced_by = found[8]}
+end
+
+local function may_replace(holder)
+  return holder.status == 'scheduled' and not holder.has_begun
+    and call('ZSCORE', keys.SCHEDULED .. holder.queue, holder.id)
+end
+
+-- Take away what the job is, but for who waits for it; it is stored anew under its id. What holds its new bodies is the
+-- request until then, so that one that both have stays.
+local function replace(holder)
+  local lost = more.bodies and find_lost_body(more.bodies.all)
+  if lost then return {-4, lost} end
+  local hash, own = keys.JOB .. holder.id, KEYS[4]:sub(#keys.JOB + 1)
+  call('ZREM', keys.SCHEDULED .. holder.queue, holder.id)
+  pcall_redis('ZREM', keys.INDEX .. holder.queue .. ':' .. holder.type, holder.id)
+  for _, tag in ipairs(holder.tags) do pcall_redis('ZREM', keys.TAG .. tostring(tag), holder.id) end
+  call('ZREM', keys.EXPIRES, holder.id)
+  if holder.bodies then let_go_of_bodies(holder.id, holder.bodies) end
+  call('DEL', hash)
+  KEYS_OF_JOB[4] = hash
+  note_claim(holder.id, 'replaced')
+  ARGV[4] = cjson.encode(more)
+  touch(holder.id)
+  local status = store()
+  call('HSET', hash, 'errand_replaced', own)
+  call('EXPIRE', UNIQUE, ttl_seconds, 'GT')
+  return {-6, holder.id, status}
+end
+
+local function answer()
+  local found = more.claim and call('GET', KEYS[3])
+  if found then return {-2, found} end
+  if call('EXISTS', KEYS[4]) == 1 then return store() end -- this very call, sent again because its reply was lost
+  local holder = find_holder()
+  if holder and holder.replaced_by == KEYS[4]:sub(#keys.JOB + 1) then return {-6, holder.id, holder.status} end
+  if holder and not more.unique.replace then
+    call('EXPIRE', UNIQUE, ttl_seconds, 'GT')
+    note_claim(holder.id, 'existing', holder.status)
+    keep_claim()
+    return {-5, holder.id, holder.status}
+  end
+  if holder and may_replace(holder) then return replace(holder) end
+  local status = store()
+  if type(status) == 'string' then call('SET', UNIQUE, KEYS[4]:sub(#keys.JOB + 1), 'EX', ttl_seconds) end
+  return status
+end
+
+local told = answer()
+if more.bodies and type(told) == 'table' then -- where they are stored, the request holds them no more
+  for _, body in ipairs(more.bodies.all) do let_go_of_body(body[1], more.bodies.holder) end
+end
+return told
