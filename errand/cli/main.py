@@ -13,6 +13,7 @@ from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_outputs
 from errand.local.settings import OUTSIDE, UpOptions
+from errand.redis.variables import list_names, read_variable
 
 if TYPE_CHECKING:
     from errand.local.processes import Output
@@ -52,7 +53,7 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers
 
     Nothing leaves this machine, whatever settings are in the environment.
     """
-    inside = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+    inside = {name: value for name, value in os.environ.items() if name not in list_names(OUTSIDE)}
     _run(host, port, data, workers, inside, demo=True)
 
 
@@ -64,7 +65,7 @@ def key(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         _fail("a key's name may hold letters, digits, _ . and -")
     secret, entry = make_key(name)
-    before = os.environ.get("API_KEYS", "")
+    before = read_variable("API_KEYS") or ""
     if name in [entry.strip().partition(":")[0] for entry in before.split(",")]:
         _fail(f"API_KEYS has a key {name} already; take that entry out, or choose another name")
     print(f"Secret, shown only now: {secret}\n\nAPI_KEYS={before + ',' if before else ''}{entry}")

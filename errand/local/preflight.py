@@ -14,6 +14,7 @@ from errand.contract.catalog import read_catalog
 from errand.local.settings import UpOptions
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, read_settings
+from errand.redis.variables import is_set
 from errand.store.settings import QueueSettings
 
 
@@ -31,7 +32,7 @@ def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
         queue = read_settings(QueueSettings, "Errand")
     except SettingsError as error:
         raise CannotStartError(str(error)) from error
-    if "REDIS_URL" in environment:
+    if is_set("REDIS_URL", environment):
         asyncio.run(_check_redis(queue.redis_url))
 
 

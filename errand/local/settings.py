@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errand.logs.reader import UP
+from errand.redis.variables import is_set
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -52,8 +53,9 @@ class UpOptions:
             "PYTHONUNBUFFERED": "1",
             UP: "1",
         }
-        if "SMTP_URL" not in environment:
+        if not is_set("SMTP_URL", environment):
             local |= {"SMTP_URL": smtp_url, "MAIL_FROM": "Errand <errand@example.com>"}
+        local = {name: value for name, value in local.items() if not is_set(name, environment)}
         complete = {**local, **environment}
         complete.pop("ERRAND_LOCAL", None)
         return {**complete, "ERRAND_LOCAL": "1"} if self.host in LOOPBACK else complete

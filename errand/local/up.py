@@ -14,6 +14,7 @@ from errand.local.request import call
 from errand.local.settings import LOOPBACK, UpOptions
 from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
+from errand.redis.variables import is_set, read_variable
 
 READY_SECONDS = 30.0
 GRACE_SECONDS = 10.0
@@ -52,7 +53,7 @@ def _start_processes(
 ) -> None:
     sink_port = find_free_port()
     local = options.complete(environment, valkey.url if valkey else "", f"smtp://127.0.0.1:{sink_port}")
-    if "SMTP_URL" not in environment:
+    if not is_set("SMTP_URL", environment):
         processes.start("mail", options.sink_command(sink_port), local)
     processes.start("web", options.web_command(), local)
     for number in range(1, options.workers + 1):
@@ -60,7 +61,7 @@ def _start_processes(
 
 
 def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: ExitStack) -> EmbeddedValkey | None:
-    if "REDIS_URL" in environment:
+    if is_set("REDIS_URL", environment):
         return None
     valkey = EmbeddedValkey(options.data.absolute() / "valkey")
     stack.callback(valkey.stop)
@@ -90,13 +91,13 @@ def _wait_until_ready(options: UpOptions, output: Output) -> None:
 
 def _show_places(options: UpOptions, environment: Mapping[str, str], console: Console) -> None:
     places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
-    if options.host in LOOPBACK or environment.get("DASHBOARD_PASSWORD"):
+    if options.host in LOOPBACK or read_variable("DASHBOARD_PASSWORD", environment):
         places["Dashboard"] = f"{options.base_url}/dashboard"
     places["Redis"] = (
-        "REDIS_URL" if "REDIS_URL" in environment else f"{options.data}/valkey/ (Valkey, every write on disk)"
+        "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
-    places["Mail"] = "SMTP_URL" if "SMTP_URL" in environment else f"{options.mail_folder}/ (a local SMTP sink)"
-    places["Log lines"] = environment.get("LOG_URL", "log.txt").removeprefix("file:")
+    places["Mail"] = "SMTP_URL" if is_set("SMTP_URL", environment) else f"{options.mail_folder}/ (a local SMTP sink)"
+    places["Log lines"] = (read_variable("LOG_URL", environment) or "log.txt").removeprefix("file:")
     places["Workers"] = str(options.workers)
     for name, place in places.items():
         console.print(f"  {name:<10} {place}", soft_wrap=True)

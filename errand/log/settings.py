@@ -1,6 +1,5 @@
 """Where log lines go."""
 
-import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from pydantic import Field, field_validator
 
 from errand.log.file import Rotation
 from errand.redis.settings import Settings
+from errand.redis.variables import read_variable
 
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(KB|MB|GB|KIB|MIB|GIB)", re.I)
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -60,7 +60,7 @@ def _read_rotation(options: str) -> Rotation:
 
 def read_log_settings() -> LogSettings:
     """Return the settings of the environment as it is now: built anew only where it has changed."""
-    return _build(os.environ.get("LOG_URL"))
+    return _build(read_variable("LOG_URL"))
 
 
 @cache

@@ -1,10 +1,10 @@
 """When a mail is tried again, and which mail server its jobs depend on: what the job file tells of the environment."""
 
 import math
-import os
 from functools import cache
 
 from errand.contract.retry import Backoff
+from errand.redis.variables import read_variable
 
 TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days, which a mail from a program seldom is worth
 
@@ -14,7 +14,7 @@ def read_retry() -> Backoff:
 
     A value that can't be read counts as 48 hours; MailSettings says so at the start.
     """
-    return _build(os.environ.get("MAIL_TRY_HOURS", ""))
+    return _build(read_variable("MAIL_TRY_HOURS") or "")
 
 
 @cache
@@ -31,4 +31,4 @@ def _build(text: str) -> Backoff:
 
 def read_service() -> str:
     """Return what all mails depend on: the server and the login."""
-    return os.environ.get("SMTP_URL", "")
+    return read_variable("SMTP_URL") or ""

@@ -1,9 +1,9 @@
 """Who may be an e-mail's sender: `MAIL_FROM`, and what `MAIL_SENDERS` allows."""
 
-import os
 from functools import lru_cache
 
 from errand.mail.format.addresses import Mailbox, check_address, read_mailbox, read_sender
+from errand.redis.variables import read_variable
 
 Senders = frozenset[str]  # addresses, and domains that begin with @
 
@@ -26,7 +26,7 @@ def check_sender(text: str) -> str:
     mailbox = read_mailbox(text)
     if not mailbox.addr_spec.isascii():
         raise ValueError("a sender's address is ASCII")
-    allowed = _read_allowed(os.environ.get("MAIL_FROM"), os.environ.get("MAIL_SENDERS"))
+    allowed = _read_allowed(read_variable("MAIL_FROM"), read_variable("MAIL_SENDERS"))
     if allowed and not is_allowed(mailbox, allowed):
         raise ValueError(tell_refusal(mailbox))
     return str(mailbox)

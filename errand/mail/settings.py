@@ -1,6 +1,5 @@
 """What the e-mail job is told: the mail server, the sender, and how many connections it may have."""
 
-import os
 from functools import cache, cached_property
 from typing import Literal, Self
 
@@ -14,6 +13,7 @@ from errand.mail.server import read_server
 from errand.mail.size import MailSize
 from errand.mail.smtp import Connection
 from errand.mail.templates import list_templates
+from errand.redis.variables import read_variable
 
 
 class MailSettings(MailSize):
@@ -72,7 +72,7 @@ class MailSettings(MailSize):
 def read_mail_settings() -> MailSettings:
     """Return the settings of the environment as it is now: built anew only where it has changed."""
     names = (field.alias or name for name, field in MailSettings.model_fields.items())
-    return _build(tuple(map(os.environ.get, names)))
+    return _build(tuple(map(read_variable, names)))
 
 
 @cache

@@ -1,12 +1,12 @@
 """How large a mail may be."""
 
-import os
 from collections.abc import Callable
 from functools import cache
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
 
 from errand.redis.settings import Settings
+from errand.redis.variables import read_variable
 
 
 class MailSize(Settings):
@@ -25,7 +25,7 @@ class MailSize(Settings):
 
 def read_mail_max_bytes() -> int:
     """Return MAIL_MAX_BYTES of the environment as it is now. Raises pydantic's ValidationError."""
-    return _read(os.environ.get("MAIL_MAX_BYTES"))
+    return _read(read_variable("MAIL_MAX_BYTES"))
 
 
 @cache

@@ -1,6 +1,5 @@
 """What the webhooks are told: who is told of all ends, the secrets that sign, and whether private addresses do."""
 
-import os
 from base64 import b64decode
 from functools import cache, cached_property
 from typing import Self
@@ -8,6 +7,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from errand.redis.settings import Settings
+from errand.redis.variables import read_variable
 from errand.webhook.address import check_url
 
 SECRET_BYTES = range(24, 65)  # Standard Webhooks 1.0.0, «Signature scheme»
@@ -53,7 +53,7 @@ class WebhookSettings(Settings):
 def read_webhook_settings() -> WebhookSettings:
     """Return the settings of the environment as it is now: built anew only where it has changed."""
     names = (field.alias or name for name, field in WebhookSettings.model_fields.items())
-    return _build(tuple(map(os.environ.get, names)))
+    return _build(tuple(map(read_variable, names)))
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from errand.cli.client.problem import WrongUsageError
+from errand.redis.variables import VariableError, check_once, find_variable
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -26,14 +27,22 @@ class ClientSettings:
 
 def read_client_settings(environment: Mapping[str, str]) -> ClientSettings:
     """Return what ERRAND_URL and ERRAND_KEY say. Raises WrongUsageError."""
-    url = environment.get("ERRAND_URL", "").strip() or DEFAULT_URL
-    key = environment.get("ERRAND_KEY", "").strip()
+    url = _read(environment, "ERRAND_URL") or DEFAULT_URL
+    key = _read(environment, "ERRAND_KEY")
     if fault := _find_fault(url):
         shown = "wrong" if "@" in url else repr(url)  # a password may be in it
         raise WrongUsageError(f"ERRAND_URL is {shown}: {fault}; set ERRAND_URL=https://jobs.example.com")
     if not re.fullmatch(r"[!-~]*", key):
         raise WrongUsageError("ERRAND_KEY holds spaces or other characters that no key has; set ERRAND_KEY=errand_…")
     return ClientSettings(url.rstrip("/"), key)
+
+
+def _read(environment: Mapping[str, str], name: str) -> str:
+    try:
+        check_once(name, environment)
+        return (find_variable(name, environment) or "").strip()
+    except VariableError as error:
+        raise WrongUsageError(str(error)) from None
 
 
 def _find_fault(url: str) -> str:
