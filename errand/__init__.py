@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fast_depends import Depends
 
+    from errand.app.errand import Errand
     from errand.contract.attempt import job_id
-    from errand.contract.enqueue import recording
     from errand.contract.errors import (
         ContractError,
         InvalidPayloadError,
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from errand.contract.progress import Progress
     from errand.contract.queue import Queue
     from errand.contract.retry import Backoff
+    from errand.contract.storing.enqueue import recording
 
 __all__ = [
     "Backoff",
     "ContractError",
     "Depends",
+    "Errand",
     "InvalidPayloadError",
     "Job",
     "NotFiniteError",
@@ -56,6 +58,7 @@ _HOMES = {
     "Backoff": "errand.contract.retry",
     "ContractError": "errand.contract.errors",
     "Depends": "fast_depends",
+    "Errand": "errand.app.errand",
     "InvalidPayloadError": "errand.contract.errors",
     "Job": "errand.contract.job",
     "NotFiniteError": "errand.contract.errors",
@@ -70,7 +73,7 @@ _HOMES = {
     "load_jobs": "errand.contract.load",
     "on_worker_start": "errand.contract.hooks",
     "on_worker_stop": "errand.contract.hooks",
-    "recording": "errand.contract.enqueue",
+    "recording": "errand.contract.storing.enqueue",
 }
 
 

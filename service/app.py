@@ -9,7 +9,7 @@ from errand.api.app import build_api, guard
 from errand.api.dashboard import mount as dashboard
 from errand.api.settings import ApiSettings
 from errand.api.start import start
-from errand.redis.connection import Connector
+from errand.redis.connection import Connector, UrlConnector
 from errand.store.settings import QueueSettings
 from service import tutorial
 
@@ -18,6 +18,7 @@ def create_app(
     settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]], connector: Connector | None = None
 ) -> FastAPI:
     """Build the application; nothing is sent to Redis before it starts. Raises SettingsError."""
+    connector = connector or UrlConnector(queue.redis_url)
     app = build_api(settings, queue, types, connector)
     app.include_router(tutorial.hello)
     app.include_router(tutorial.router, dependencies=guard(settings))

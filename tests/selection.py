@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FAKED = {"store", "api"}  # folders whose tests run on a fake server
+FAKED = {"store", "api", "app"}  # folders whose tests run on a fake server
 REAL = {"valkey", "own_valkey", "services"}  # fixtures that start a server
 PROCESSES = {"services", "start", "shared_up", "site", "own_site", "killed_up"}  # fixtures that start processes
 TESTS = Path(__file__).parent

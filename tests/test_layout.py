@@ -18,6 +18,7 @@ FLOORS = [
     {"errand.store"},
     {"errand.mail", "errand.log", "errand.webhook"},
     {"errand.worker", "errand.api", "errand.builtin"},
+    {"errand.app", "errand.fastapi"},
     {"errand.local", "errand.testing"},
     {"errand.cli"},
     {"jobs"},
@@ -84,7 +85,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("fastapi", {"errand.api", "service"}),
+        ("fastapi", {"errand.api", "errand.app", "service"}),
         ("prometheus_client", {"errand.api"}),
         ("smtplib", {"errand.mail"}),
         ("sqlalchemy", {"jobs"}),

@@ -1,6 +1,5 @@
 """The API, put together."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +12,10 @@ from fastapi_offline import FastAPIOffline
 from errand.api.http.auth import require_key, require_metrics_key
 from errand.api.http.cors import allow_origins
 from errand.api.http.head import HeadAsGet
-from errand.api.http.intake import Intake
 from errand.api.http.loopback import LoopbackOnly
 from errand.api.http.openapi import Bodies, build_document
 from errand.api.http.problems import add_handlers
 from errand.api.http.query import refuse_unknown
-from errand.api.http.stopping import tell_of_stop
 from errand.api.http.unread import DrainUnread
 from errand.api.routes import (
     attempts,
@@ -39,11 +36,12 @@ from errand.api.routes import (
     why,
     workers,
 )
+from errand.api.running import run_road
 from errand.api.settings import ApiSettings
 from errand.api.state import build_road
 from errand.contract.job import Job
-from errand.redis.connection import Connector, UrlConnector
-from errand.store.settings import QueueSettings
+from errand.redis.connection import Connector
+from errand.store.settings import LifetimeSettings
 
 logger = logging.getLogger("errand.api")
 
@@ -51,11 +49,11 @@ DESCRIPTION = "Post a job, a worker runs it, read its status. Each job type is a
 
 
 def build_api(
-    settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]], connector: Connector | None = None
+    settings: ApiSettings, queue: LifetimeSettings, types: dict[str, Job[..., Any]], connector: Connector
 ) -> FastAPI:
-    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError.
+    """Build the application, whose clients of Redis `connector` makes; nothing is sent before it starts.
 
-    `connector` makes its client, by default of the server at `REDIS_URL`.
+    Raises SettingsError.
     """
     settings.check()
     app = FastAPIOffline(  # /docs loads nothing from elsewhere
@@ -70,8 +68,7 @@ def build_api(
     )
     app.state.settings = settings
     app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
-    app.state.intake = Intake()
-    app.state.road = build_road(connector or UrlConnector(queue.redis_url), queue, types)
+    app.state.road = build_road(connector, queue, types)
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
@@ -107,16 +104,8 @@ def build_api(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.settings.hashes:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
-    chores = [asyncio.create_task(chore()) for chore in app.state.chores]
-    app.state.road.failover.start()
-    with tell_of_stop(app.state.road.watcher.stop):
+    async with run_road(app.state.road, app.state.chores):
         yield
-    for chore in chores:
-        chore.cancel()
-    await app.state.road.failover.close()
-    await app.state.road.watcher.close()
-    app.state.road.bodies.close()
-    await app.state.road.redis.aclose()
 
 
 def guard(settings: ApiSettings) -> list[params.Depends]:

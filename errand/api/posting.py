@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from errand.api.http.body import Incoming, parse, parse_beside
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import Named, claim_with, read_key
-from errand.api.http.intake import READ_SECONDS, Intake
+from errand.api.http.intake import READ_SECONDS
 from errand.api.http.problems import Problem
 from errand.api.state import Road, get_road
 from errand.contract.bodies import take_all_apart
@@ -59,9 +59,9 @@ async def read_posted(request: Request, job: Job[..., Any], model: type[BaseMode
 async def _store_apart(
     request: Request, job: Job[..., Any], payloads: list[dict[str, Any]], claim: Claim | None
 ) -> Posted:
-    intake: Intake = request.app.state.intake
-    left, bodies = await intake.run(partial(take_all_apart, payloads, job.payload.whole))
-    return Posted(left, claim, await _put(intake, get_road(request), bodies))
+    road = get_road(request)
+    left, bodies = await road.intake.run(partial(take_all_apart, payloads, job.payload.whole))
+    return Posted(left, claim, await _put(road, bodies))
 
 
 async def _read_large(
@@ -75,8 +75,7 @@ async def _read_large(
     named, road = await read_key(request), get_road(request)
     async with redis_deadline():
         await road.enqueuer.memory.check()  # before it is taken at all
-    intake: Intake = request.app.state.intake
-    async with intake.admit(incoming.size_bytes or job.max_bytes):
+    async with road.intake.admit(incoming.size_bytes or job.max_bytes):
         try:
             async with asyncio.timeout(READ_SECONDS):
                 body = [await incoming.read_rest(begun)]
@@ -85,8 +84,8 @@ async def _read_large(
             raise Problem(408, "too-slow", detail, {"Connection": "close"}) from None
         del begun
         work = partial(_take_apart, request, job, model, list_items, named, body)
-        payloads, claim, bodies = await intake.run(work)
-        return Posted(payloads, claim, await _put(intake, road, bodies))
+        payloads, claim, bodies = await road.intake.run(work)
+        return Posted(payloads, claim, await _put(road, bodies))
 
 
 def _take_apart(
@@ -112,31 +111,30 @@ def _take_apart(
     return payloads, claim, bodies
 
 
-async def _put(intake: Intake, road: Road, bodies: Bodies) -> str | None:
+async def _put(road: Road, bodies: Bodies) -> str | None:
     """Store bodies; return who holds them. Raises Problem (413, 503)."""
     if not bodies:
         return None
     with_bodies = partial(road.bodies.put, bodies, road.enqueuer.memory.limit_bytes)
-    return await _run(intake, with_bodies)
+    return await _run(road, with_bodies)
 
 
-async def put_large(request: Request, jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob], str | None]:
+async def put_large(road: Road, jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob], str | None]:
     """Store what of jobs is too large for their records; return them without it, and who holds it, None for nothing.
 
     Raises Problem (413, 503).
     """
     if not have_large(jobs):
         return jobs, None
-    road, intake = get_road(request), request.app.state.intake
     async with redis_deadline():
         await road.enqueuer.memory.check()
-    return await _run(intake, partial(road.bodies.put_large, jobs, road.enqueuer.memory.limit_bytes))
+    return await _run(road, partial(road.bodies.put_large, jobs, road.enqueuer.memory.limit_bytes))
 
 
-async def _run(intake: Intake, call: Callable[[], T]) -> T:
+async def _run(road: Road, call: Callable[[], T]) -> T:
     try:
         async with redis_deadline("Redis did not take the body. Nothing was stored; try again", seconds=None):
-            return await intake.run(call)
+            return await road.intake.run(call)
     except FullBodiesError as error:
         if error.is_hopeless:
             detail = f"The body is larger than what Redis has room for: {error}. Give it more maxmemory"

@@ -15,7 +15,7 @@ from errand.api.http.access_log import log_access
 from errand.api.logs import form_logs, logs_access_as_ever
 from errand.api.settings import ApiSettings
 from errand.contract.allocator import give_back_large_blocks
-from errand.contract.catalog import read_catalog
+from errand.contract.catalog import load_catalog
 from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.server import EvictingServerError, check_url
@@ -32,7 +32,7 @@ def start(create: Create) -> FastAPI:
     form_logs()
     give_back_large_blocks()
     try:
-        types = read_catalog()
+        types = load_catalog()
         queue = read_settings(QueueSettings, "the API")
         app = create(read_settings(ApiSettings, "the API"), queue, types)
         app.state.chores.append(app.state.road.posted.keep)

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from redis.asyncio import Redis
 
+from errand.api.http.intake import Intake
 from errand.api.http.problems import Problem
 from errand.contract.code import hash_codes
 from errand.contract.job import Job
@@ -29,7 +30,7 @@ from errand.store.posted import PostedCodes
 from errand.store.queues import Queues
 from errand.store.requeue import Requeuer
 from errand.store.schedules.schedules import Schedules
-from errand.store.settings import QueueSettings
+from errand.store.settings import LifetimeSettings
 from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
 from errand.store.workers import WorkerReader
@@ -43,7 +44,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Road:
     """The road to Redis: one client, what stores and reads over it, and what finds that it leads elsewhere.
 
-    `clock` tells Redis' time.
+    `clock` tells Redis' time; `intake` lets large bodies in.
     """
 
     redis: Redis
@@ -67,9 +68,10 @@ class Road:
     posted: PostedCodes
     bodies: BodyStore
     observe: Observe
+    intake: Intake
 
 
-def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[..., Any]]) -> Road:
+def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, Job[..., Any]]) -> Road:
     """Return the road to Redis; nothing is sent yet."""
     redis = connector.connect_async(API)
     clock = Clock(logger.warning)
@@ -105,6 +107,7 @@ def build_road(connector: Connector, queue: QueueSettings, types: dict[str, Job[
         posted=PostedCodes(redis, hash_codes(types)),
         bodies=bodies,
         observe=observe,
+        intake=Intake(),
     )
 
 

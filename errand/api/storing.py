@@ -1,6 +1,7 @@
 """Storing a request's jobs once, whatever happens to the answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,11 +36,27 @@ async def store_once(
     if claim:
         detail += f" or an earlier request's. Send it again under the same {HEADER}"
     try:
-        async with redis_deadline(detail, id=id):
-            await road.enqueuer.memory.check()  # which sets the clock
-            jobs = build(road.clock.moment())
-            statuses = await road.enqueuer.store(jobs, batch, claim, holder)
-            return jobs, statuses, {UNIQUE: "stored"} if jobs[0].unique else {}
+        with tell_refusals():
+            async with redis_deadline(detail, id=id):
+                await road.enqueuer.memory.check()  # which sets the clock
+                jobs = build(road.clock.moment())
+                statuses = await road.enqueuer.store(jobs, batch, claim, holder)
+                return jobs, statuses, {UNIQUE: "stored"} if jobs[0].unique else {}
+    except UniqueJobError as error:
+        return [replace(jobs[0], id=error.id)], [error.status], {UNIQUE: error.taken}
+    except StoredBeforeError as error:
+        stored = error.stored
+    if claim and claim.fingerprint != stored.fingerprint:
+        raise refuse_reuse()
+    headers = REPLAYED | ({UNIQUE: stored.unique or "stored"} if jobs[0].unique else {})
+    return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at), stored.list_statuses(len(jobs)), headers
+
+
+@contextmanager
+def tell_refusals() -> Iterator[None]:
+    """Tell what the store refuses inside the block as problems (422, 503)."""
+    try:
+        yield
     except UnknownParentError as error:
         fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}
         raise refuse_input([fault], in_body=False) from None
@@ -52,11 +69,3 @@ async def store_once(
     except BodiesGoneError:
         detail = "A part of the body was gone from Redis before the job was stored. Nothing was stored; try again"
         raise Problem(503, "body-gone", detail, RETRY_AFTER) from None
-    except UniqueJobError as error:
-        return [replace(jobs[0], id=error.id)], [error.status], {UNIQUE: error.taken}
-    except StoredBeforeError as error:
-        stored = error.stored
-    if claim and claim.fingerprint != stored.fingerprint:
-        raise refuse_reuse()
-    headers = REPLAYED | ({UNIQUE: stored.unique or "stored"} if jobs[0].unique else {})
-    return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at), stored.list_statuses(len(jobs)), headers

@@ -1,15 +1,17 @@
 """`DurableTasks`: FastAPI's `BackgroundTasks`, kept in Redis before the response leaves."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, ParamSpec
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, ParamSpec, overload
 
 from fastapi import Depends, Request
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.posting import put_large
-from errand.api.state import get_road
+from errand.api.state import Road
+from errand.api.storing import tell_refusals
 from errand.contract.job import Job
-from errand.store.new_job import NewJob
+from errand.contract.storing.home import HomelessJobError, find_home
+from errand.store.direct.planned import Planned, plan
 
 P = ParamSpec("P")
 
@@ -18,29 +20,72 @@ class DurableTasks:
     """What an endpoint wants done: `add_task(run, …)` takes any job's `run`, checks the payload and returns the id.
 
     The tasks run in the order added, each after the one before has succeeded, its retries included. When one fails for
-    good, those after it are canceled.
+    good, those after it are canceled. One with a delay, or with an `after` of its own, stands beside the others.
     """
 
     def __init__(self) -> None:
-        self.jobs: list[NewJob] = []
+        self.jobs: list[Planned] = []
+        self._last: tuple[str, ...] = ()
 
-    def add_task(self, func: Job[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Add a task; return its job's id. Raises TypeError or pydantic's ValidationError for a wrong payload."""
-        after = (self.jobs[-1].id,) if self.jobs else ()
-        self.jobs.append(NewJob(func, func.payload.bind(*args, **kwargs), after=after))
-        return self.jobs[-1].id
+    @overload
+    def add_task(self, func: Job[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    @overload
+    def add_task(self, func: Job[..., Any], /, *args: Any, **kwargs: Any) -> str: ...
+    def add_task(self, func: Job[..., Any], /, *args: Any, **kwargs: Any) -> str:
+        """Add a task; return its job's id.
+
+        Beside the payload it takes what `Asked` has: `delay_seconds`, `run_at`, `after`, `tags`, `key` and more. Raises
+        TypeError, or ValueError (pydantic's ValidationError is one), for what is wrong.
+        """
+        payload, asked = func.bind(args, kwargs)
+        if asked.unique_key is not None:  # the id is given before the store says whether it is another's
+            raise ValueError("a task takes no unique_key; `await run.store(…, unique_key=…)` has the right id")
+        task = plan(func, payload, asked, self._last)
+        self.jobs.append(task)
+        if asked.after is None and not asked.is_timed:
+            self._last = (task.id,)
+        return task.id
 
 
 async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
-    """Store an endpoint's tasks as one chain, all or none, after the endpoint and before its response."""
+    """Store an endpoint's tasks, all or none, after the endpoint and before its response."""
     tasks = DurableTasks()
     yield tasks
     if tasks.jobs:
-        road, ids = get_road(request), [job.id for job in tasks.jobs]
-        jobs, holder = await put_large(request, tasks.jobs)
-        async with redis_deadline("Redis did not answer; the jobs may have been stored, under these ids", jobs=ids):
-            await road.enqueuer.store(jobs, holder=holder)
+        road, ids = _find_road(request, tasks.jobs), [job.id for job in tasks.jobs]
+        away = "Redis did not answer; the jobs may have been stored, under these ids"
+        async with redis_deadline(away, jobs=ids):
+            await road.enqueuer.memory.check()  # which sets the clock
+        now = road.clock.moment()
+        jobs, holder = await put_large(road, [task.build(now) for task in tasks.jobs])
+        with tell_refusals():
+            async with redis_deadline(away, jobs=ids):
+                await road.enqueuer.store(jobs, holder=holder)
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.
 Tasks = Annotated[DurableTasks, Depends(durable_tasks, scope="function")]
+
+
+def _find_road(request: Request, tasks: Sequence[Planned]) -> Road:
+    """Return the road of the Errand that has all of the jobs. Raises HomelessJobError."""
+    roads = {id(road): road for road in (_find_road_of(request, task.type) for task in tasks)}
+    if len(roads) > 1:
+        raise HomelessJobError("the tasks of an endpoint are of two Errands; add those of one only, and `store` others")
+    return roads.popitem()[1]
+
+
+def _find_road_of(request: Request, job: Job[..., Any]) -> Road:
+    state = request.app.state
+    for road in (getattr(state, "errand_road", None), getattr(state, "road", None)):
+        if isinstance(road, Road) and (known := road.types.get(job.type)) and known.path == job.path:
+            return road
+    try:
+        home: Any = find_home(job)
+    except HomelessJobError:
+        road = getattr(state, "road", None)
+        if isinstance(road, Road):  # an application that was given its types
+            return road
+        raise
+    found: Road = home.road
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch
+from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch, worker
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_outputs
@@ -85,6 +85,7 @@ def check() -> None:
     sys.exit(not sound)
 
 
+app.command("worker", rich_help_panel=HERE)(worker.worker)
 for name, command in (
     ("send", send.send),
     ("status", jobs.status),

@@ -15,7 +15,6 @@ from pydantic_settings import BaseSettings
 from errand.contract.attempt import Attempt, current_attempt, current_job
 from errand.contract.bodies import MARK, Fetch, build_fetch, list_bodies
 from errand.contract.cron import Cron, CronError, ZoneError
-from errand.contract.enqueue import enqueue
 from errand.contract.errors import (
     ContractError,
     ExpiredError,
@@ -32,6 +31,9 @@ from errand.contract.queue import DEFAULT, Queue
 from errand.contract.rate import Rate, read_rate
 from errand.contract.retry import Backoff
 from errand.contract.room import room
+from errand.contract.storing.asked import Asked, split
+from errand.contract.storing.enqueue import enqueue, note_recorded
+from errand.contract.storing.home import find_home
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,6 +114,26 @@ class Job(Generic[P, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Store a job of this type from inside a job; return its id. Raises TypeError or ValidationError."""
         return enqueue(self, self.payload.bind(*args, **kwargs))
+
+    async def store(self, *args: Any, **kwargs: Any) -> str:
+        """Store a job of this type in one round trip; return its id. For async code, anywhere but in this job file.
+
+        Beside the payload it takes what `Asked` has: `delay_seconds`, `run_at`, `after`, `tags`, `key` and more. Raises
+        TypeError, ValueError (pydantic's ValidationError is one), HomelessJobError, FullRedisError, UnknownParentError,
+        and RedisError or TimeoutError where Redis is away: the job may have been stored then.
+        """
+        payload, asked = self.bind(args, kwargs)
+        return note_recorded(self, payload) or await find_home(self).store(self, payload, asked)
+
+    def store_sync(self, *args: Any, **kwargs: Any) -> str:
+        """Do as `store`, and wait for it: for scripts, and for applications that are not async."""
+        payload, asked = self.bind(args, kwargs)
+        return note_recorded(self, payload) or find_home(self).store_sync(self, payload, asked)
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Asked]:
+        """Return the payload of a call as stored, and what else it asks for. Raises TypeError and ValueError."""
+        asked, given = split(kwargs, self.payload.signature.parameters)
+        return self.payload.bind(*args, **given), asked
 
     def perform(self, /, **stored: Any) -> Any:
         """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,18 +12,27 @@ from typing import Any
 from errand.contract.errors import ContractError
 from errand.contract.job import Job
 from errand.contract.queue import Queue
+from errand.contract.storing.home import BUILTIN as HOME
 
 PACKAGE = "jobs"
+BUILTIN = ("email", "log", "webhook")  # the files of errand.builtin that are jobs
 
 
-def load_jobs(package: str = PACKAGE) -> dict[str, Job[..., Any]]:
-    """Import every job file of a package; return the jobs by type, in order.
+def load_jobs(package: str = PACKAGE, builtin: Sequence[str] = ()) -> dict[str, Job[..., Any]]:
+    """Import every job file of a package; return the jobs by type, in order, with those `builtin` ones that are named.
 
     Raises ContractError for the first broken one. A file whose name begins with an underscore is no job file.
     """
     folder = importlib.import_module(package)
     names = (module.name for module in pkgutil.iter_modules(folder.__path__))
-    return {name: _load(folder, name) for name in sorted(names) if not name.startswith("_")}
+    found = {name: _load(folder, name) for name in sorted(names) if not name.startswith("_")}
+    for name in builtin:
+        if name not in BUILTIN:
+            raise ContractError(f"builtin={name!r}: there is none of that name; there are {', '.join(BUILTIN)}")
+        if name in found:
+            raise ContractError(f"{found[name].where}: {name} is in builtin=[…] as well; leave one of the two out")
+        found[name] = importlib.import_module(f"{HOME}.{name}").run
+    return dict(sorted(found.items()))
 
 
 def list_queues(types: dict[str, Job[..., Any]]) -> list[Queue]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -30,6 +32,11 @@ class Memory:
             raise FullRedisError(
                 f"used {self.used / MB:.1f} of {self.limit / MB:.1f} MB; from {FULL_AT:.0%} on nothing new is stored"
             )
+
+
+def read_memory(info: Mapping[str, Any]) -> Memory:
+    """Return what INFO tells; Redis itself leaves its buffers for replicas and the append-only file out of account."""
+    return Memory(info["used_memory"] - info.get("mem_not_counted_for_evict", 0), info.get("maxmemory", 0))
 
 
 class MemoryGuard:
@@ -75,9 +82,7 @@ class MemoryGuard:
             if not self.clock.note_info(info, asked_at):
                 seconds, microseconds = await self._redis.time()
                 self.clock.note(seconds * 1_000_000 + microseconds, asked_at)
-            # Redis itself leaves its buffers for replicas and for the append-only file out of account.
-            used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
-            self._memory = Memory(used, info.get("maxmemory", 0))
+            self._memory = read_memory(info)
             self._read_at = time.monotonic()
         finally:
             self._reading = None

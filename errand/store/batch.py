@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
-from errand.store.settings import QueueSettings
+from errand.store.settings import LifetimeSettings
 from errand.store.status import ENDED
 
 
@@ -33,7 +33,7 @@ class BatchStatus:
 class BatchReader:
     """Reads batches over one asynchronous client."""
 
-    def __init__(self, redis: Redis, settings: QueueSettings) -> None:
+    def __init__(self, redis: Redis, settings: LifetimeSettings) -> None:
         self._script = redis.register_script(read_script("store/batch"))
         self._ttl_seconds = settings.failure_ttl_seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
-from errand.store.settings import QueueSettings
+from errand.store.settings import LifetimeSettings
 
 
 class CancelRefusedError(Exception):
@@ -15,7 +15,7 @@ class CancelRefusedError(Exception):
 class Canceller:
     """Cancels jobs over one asynchronous client; `ending` are the values of scripts that end jobs."""
 
-    def __init__(self, redis: Redis, settings: QueueSettings, ending: Mapping[str, Value] | None = None) -> None:
+    def __init__(self, redis: Redis, settings: LifetimeSettings, ending: Mapping[str, Value] | None = None) -> None:
         self._script = redis.register_script(assemble("store/cancel", ending))
         self._ttl_seconds = settings.failure_ttl_seconds
 

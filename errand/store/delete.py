@@ -8,7 +8,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
-from errand.store.settings import QueueSettings
+from errand.store.settings import LifetimeSettings
 
 
 class DeleteRefusedError(Exception):
@@ -18,7 +18,7 @@ class DeleteRefusedError(Exception):
 class Deleter:
     """Deletes jobs that don't run, over one asynchronous client; `ending` are the values of scripts that end jobs."""
 
-    def __init__(self, redis: Redis, settings: QueueSettings, ending: Mapping[str, Value] | None = None) -> None:
+    def __init__(self, redis: Redis, settings: LifetimeSettings, ending: Mapping[str, Value] | None = None) -> None:
         self._script = redis.register_script(assemble("store/delete", ending))
         self._ttl_seconds = settings.failure_ttl_seconds
 

@@ -4,7 +4,7 @@ In RQ 3.0.0 a hash names code in five places: the function, three callbacks and 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -16,7 +16,15 @@ from rq.serializers import JSONSerializer
 from errand.contract.errors import PermanentError
 from errand.worker.execution import Task
 
-_PATH = re.compile(r"jobs\.([a-z][a-z0-9_]*)\.run\.perform")
+_PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+([a-z][a-z0-9_]*)\.run\.perform")
+# A type of ours is stored under these two where it was no other package's yet: an application's jobs may have moved.
+_MOVED = ("jobs", "errand.builtin")
+
+
+def list_functions(types: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    """Return what a worker runs of its job types, by the names under which it may be stored."""
+    moved = {f"{package}.{name}.run.perform": job.perform for package in _MOVED for name, job in types.items()}
+    return moved | {job.path: job.perform for job in types.values()}
 
 
 class NotAllowedError(PermanentError):
@@ -73,8 +81,17 @@ class AllowedJob(Job):
         if self.instance is not None or self.func_name not in self.functions:
             path = str(self.func_name)
             if self.instance is None and (found := _PATH.fullmatch(path)):
+                self._refuse_namesake(path, found[1])
                 raise UnknownTypeError(found[1])
             raise NotAllowedError(f"{path[:80]!r} is no function of a file in jobs/")
+
+    def _refuse_namesake(self, path: str, type: str) -> None:
+        """Raise NotAllowedError for a type that this worker has from another package: it could wait for ever."""
+        if own := [one for one in self.functions if one.endswith(f".{type}.run.perform")]:
+            raise NotAllowedError(
+                f"{path[:80]!r} is not this worker's {type} ({own[-1]}); two applications with a type of one name need "
+                "a Redis database each"
+            )
 
     @property
     def func(self) -> Callable[..., Any]:

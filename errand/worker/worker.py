@@ -5,10 +5,11 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic_settings import BaseSettings
 from redis import Redis, RedisError
@@ -21,8 +22,10 @@ from rq.worker.base import DequeueStrategy, WorkerStatus
 
 from errand.contract.allocator import give_back_large_blocks
 from errand.contract.attempt import run_jobs_here
+from errand.contract.catalog import check_settings
 from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import find_hooks
+from errand.contract.job import Job
 from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.clock import Clock
@@ -32,7 +35,7 @@ from errand.redis.refusals import find_refusal
 from errand.redis.settings import SettingsError, read_settings, tell
 from errand.store.settings import LifetimeSettings
 from errand.webhook.webhooks import Webhooks
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed import AllowedJob, list_functions
 from errand.worker.channel import Channel
 from errand.worker.child import Child
 from errand.worker.execution import Queues, Task
@@ -69,18 +72,24 @@ JOBS = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS, retries=5
 
 
 class ErrandWorker(Worker):
-    """Registered and seen as RQ's worker; takes, runs and records jobs by a road of its own."""
+    """Registered and seen as RQ's worker; takes, runs and records jobs by a road of its own.
+
+    It runs the jobs of `package`, and the `builtin` ones that are named.
+    """
+
+    package: ClassVar[str] = PACKAGE
+    builtin: ClassVar[Sequence[str]] = ()
 
     def __init__(self, queues: list[Queue | str], name: str | None = None, *args: Any, **options: Any) -> None:
         # The rq command passes its own serializer and classes, even where the user named none.
-        types = load_jobs()
-        self._hooks = find_hooks(PACKAGE)
-        functions = {job.path: job.perform for job in types.values()}
-        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": functions})
+        types = load_jobs(self.package, self.builtin)
+        self._hooks = find_hooks(self.package)
+        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": list_functions(types)})
         options["job_class"] = self._job_class
         options["queue_class"] = Queue
         options["serializer"] = "json"
         names = [queue if isinstance(queue, str) else queue.name for queue in queues]
+        _check([job for job in types.values() if job.queue.name in names])
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
         self.log = logging.getLogger(WORKER_LOG)
         self._settings = _read_settings(WorkerSettings)
@@ -253,6 +262,14 @@ class ErrandWorker(Worker):
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         with owning(self._connector.close_inherited):
             Child(task, records, connection, self._job_class, Odd(self), surroundings, tell).run()
+
+
+def _check(jobs: Sequence[Job[..., Any]]) -> None:
+    """End the process where a setting of a job is missing that this worker would run."""
+    try:
+        check_settings(jobs)
+    except SettingsError as error:
+        sys.exit(tell(error))
 
 
 def _read_settings(kind: type[S]) -> S:

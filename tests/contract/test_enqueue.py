@@ -22,7 +22,7 @@ def test_outside_a_job_it_says_what_to_use_instead() -> None:
         Context().run(log.run.enqueue, "Hello")
     assert str(caught.value) == (
         "jobs.log.run.enqueue() was called outside a job; "
-        "use DurableTasks in an endpoint, POST /v1/jobs/log elsewhere, errand.recording() in a test"
+        "use DurableTasks in an endpoint, store() or store_sync() elsewhere, errand.recording() in a test"
     )
 
 

@@ -4,5 +4,5 @@
 
 -- The type that a description tells, nothing where it tells none.
 function name_type(description)
-  return description:match('^[a-z][a-z0-9_]*$') or description:match('^jobs%.([a-z][a-z0-9_]*)%.run%.perform%(')
+  return description:match('^[a-z][a-z0-9_]*$') or description:match('^[%w_.]+%.([a-z][a-z0-9_]*)%.run%.perform%(')
 end

@@ -1,4 +1,4 @@
-"""`run.enqueue(…)`: a job that asks for another one."""
+"""`run.enqueue(…)`: a job that asks for another one, over its own connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +43,15 @@ def recording() -> Iterator[list[Sent]]:
         _recorded.reset(token)
 
 
+def note_recorded(job: Storable, payload: dict[str, Any]) -> str | None:
+    """Return an id for a job that a `recording()` keeps instead of sending it, None where there is none."""
+    recorded = _recorded.get()
+    if recorded is None:
+        return None
+    recorded.append((job.type, payload))
+    return str(uuid4())
+
+
 def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     """Store a job over the running job's own connection, with its lifetimes; return the new id.
 
@@ -50,11 +59,9 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     guarded script: should a lost reply make redis-py send it twice, the second answer is DuplicateJobError, and the job
     is there once.
     """
-    new_id = str(uuid4())
-    recorded = _recorded.get()
-    if recorded is not None:
-        recorded.append((job.type, payload))
+    if new_id := note_recorded(job, payload):
         return new_id
+    new_id = str(uuid4())
     current = current_job()
     if current is None:
         called = f"{job.path.removesuffix('.perform')}.enqueue()"
@@ -62,7 +69,7 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
             raise OutsideJobError(f"{called} found no job here")
         raise RuntimeError(
             f"{called} was called outside a job; "
-            f"use DurableTasks in an endpoint, POST /v1/jobs/{job.type} elsewhere, errand.recording() in a test"
+            f"use DurableTasks in an endpoint, store() or store_sync() elsewhere, errand.recording() in a test"
         )
     from rq import Queue as RQQueue  # inside a job all of RQ is loaded already; `import errand` need not pay for it
     from rq import Retry

@@ -1,0 +1,1 @@
+"""`Errand`: jobs in an application of one's own."""

@@ -1,0 +1,1 @@
+"""Asking for a job from Python: inside another job, and anywhere else."""

@@ -1,0 +1,1 @@
+"""`Errand` in an application of one's own."""

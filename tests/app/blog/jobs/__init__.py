@@ -1,0 +1,1 @@
+"""Another application, with a job of the same name."""

@@ -1,0 +1,8 @@
+"""Welcome a reader."""
+
+from errand import job
+
+
+@job()
+def run(reader: str) -> str:
+    return f"Hello, {reader}!"
