@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from errand.api.http.openapi import PROBLEMS
+from errand.api.http.prefix import link
 from errand.api.tasks import Tasks
 from jobs import email as email_job
 from jobs import item, log
@@ -16,7 +17,7 @@ router = APIRouter(tags=["tutorial"], responses=PROBLEMS)
 @hello.get("/")
 async def read_root() -> dict[str, Any]:
     """Say hello, and where the rest is."""
-    return {"Hello": "World", "links": {"docs": "/docs", "dashboard": "/dashboard"}}
+    return {"Hello": "World", "links": {"docs": link("/docs"), "dashboard": link("/dashboard")}}
 
 
 @router.post("/send-notification/{email}")

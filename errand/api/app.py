@@ -14,6 +14,7 @@ from errand.api.http.cors import allow_origins
 from errand.api.http.head import HeadAsGet
 from errand.api.http.loopback import LoopbackOnly
 from errand.api.http.openapi import Bodies, build_document
+from errand.api.http.prefix import UnderPrefix
 from errand.api.http.problems import add_handlers
 from errand.api.http.query import refuse_unknown
 from errand.api.http.unread import DrainUnread
@@ -93,6 +94,7 @@ def build_api(
     app.include_router(health.router)
     if settings.local:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(UnderPrefix, routes=app.routes)
     app.add_middleware(HeadAsGet)
     app.add_middleware(DrainUnread)
     if settings.origins:

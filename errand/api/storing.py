@@ -46,7 +46,7 @@ async def store_once(
         return [replace(jobs[0], id=error.id)], [error.status], {UNIQUE: error.taken}
     except StoredBeforeError as error:
         stored = error.stored
-    if claim and claim.fingerprint != stored.fingerprint:
+    if claim and stored.fingerprint not in (claim.fingerprint, claim.earlier):
         raise refuse_reuse()
     headers = REPLAYED | ({UNIQUE: stored.unique or "stored"} if jobs[0].unique else {})
     return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at), stored.list_statuses(len(jobs)), headers

@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from rq.job import JobStatus as RQStatus
 from rq.utils import utcformat
 
+from errand.api.http.prefix import link
 from errand.contract.expiry import write_expiry
 from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
@@ -89,13 +90,13 @@ class RequeuedView(BaseModel):
 
 
 def job_link(id: str) -> str:
-    """Return the path of a job."""
-    return f"/v1/jobs/{id}"
+    """Return the path of a job, as this request's client reaches it."""
+    return link(f"/v1/jobs/{id}")
 
 
 def batch_link(id: str) -> str:
-    """Return the path of a batch."""
-    return f"/v1/batches/{id}"
+    """Return the path of a batch, as this request's client reaches it."""
+    return link(f"/v1/batches/{id}")
 
 
 def show_job(job: JobStatus) -> dict[str, Any]:

@@ -15,11 +15,15 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Claim:
-    """One request's claim to be the first under its key: whose key it is, and the SHA-256 of what it asks for."""
+    """One request's claim to be the first under its key: whose key it is, and the SHA-256 of what it asks for.
+
+    `earlier` is what an earlier version may have stored in the fingerprint's place for the same request.
+    """
 
     caller: str
     key: str
     fingerprint: str
+    earlier: str | None = None
 
     @property
     def record(self) -> str:

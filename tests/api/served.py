@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tests.services import wait_until
 
 
 @contextmanager
-def serve(app: FastAPI, http: str) -> Iterator[tuple[str, int]]:
+def serve(app: ASGIApp, http: str, root_path: str = "") -> Iterator[tuple[str, int]]:
     """Serve `app` and yield its host and port."""
-    config = uvicorn.Config(app, port=0, http=http, log_config=None, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    given = {"http": http, "root_path": root_path, "log_config": None, "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(app, port=0, **given)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.testclient import TestClient
 
+from errand.api.http.problems import Problem
 from tests.services import Services
 
 MIB = 1024 * 1024
@@ -180,3 +182,14 @@ def test_a_byte_order_mark_is_passed_over(client: TestClient) -> None:
 def test_a_body_in_another_unicode_encoding_is_told_to_be_utf_8(client: TestClient, encoding: str) -> None:
     answer = post(client, '{"text": "é"}'.encode(encoding))
     assert (answer.status_code, "UTF-8" in answer.json()["detail"]) == (415, True)
+
+
+def test_an_application_without_our_handlers_answers_a_problem_with_its_status() -> None:
+    async def refuse() -> AsyncIterator[None]:
+        yield
+        raise Problem(503, "redis-full", "Redis is full", {"Retry-After": "2"})
+
+    host = FastAPI()
+    host.add_api_route("/signup", lambda: None, dependencies=[Depends(refuse, scope="function")])
+    answer = TestClient(host).get("/signup")
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, {"detail": "Redis is full"}, "2")

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from errand.api.http.loopback import is_same_site
+from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
 from errand.redis.connection import Connector
@@ -45,7 +46,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
 
 
 async def _add_slash() -> RedirectResponse:
-    return RedirectResponse(f"{PATH}/")
+    return RedirectResponse(link(f"{PATH}/"))
 
 
 class Guarded:

@@ -118,8 +118,8 @@ def _find_job(scope: Scope, start: Message) -> str:
     """Return the id of the job that was asked for, or stored; "" for none."""
     if start["status"] == 202:
         for name, value in start.get("headers", ()):
-            if name == b"location" and value.startswith(LINK):
-                return str(value[len(LINK) :], "ascii", "replace")
+            if name == b"location" and LINK in value:  # a prefix may come before it
+                return str(value.rpartition(LINK)[2], "ascii", "replace")
     route = scope.get("route")
     if route is not None and route.path.startswith(JOB):
         id = scope["path_params"].get("id", "")
@@ -128,7 +128,10 @@ def _find_job(scope: Scope, start: Message) -> str:
 
 
 def name_path(scope: Scope) -> str:
-    """Return a request's route, `/items/{item_id}`; where there is none, its path without what may be an address."""
+    """Return a request's route, `/items/{item_id}`; where there is none, its path without what may be an address.
+
+    A prefix is no part of a route; such a path begins with it.
+    """
     route = scope.get("route")
     template = getattr(route, "path_format", None) or ""
     return _quote(template) if template else _quote_path(scope["path"])

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from errand.api.http.auth import require_key
+from errand.api.http.prefix import strip_prefix
 from errand.api.http.problems import Problem, refuse_input
 from errand.store.idempotency import Claim
 
@@ -61,7 +62,10 @@ async def read_key(request: Request) -> Named | None:
 
 def claim_with(request: Request, body: BaseModel, named: Named) -> Claim:
     """Return what a caller claims under a key: a request with that validated `body`."""
-    return Claim(*named, _compute_fingerprint(request, body))
+    path, whole = strip_prefix(request.scope), request.scope["path"]
+    own = _compute_fingerprint(request, path, body)
+    # As the version before wrote it, which took a prefix for a part of the request.
+    return Claim(*named, own, None if path == whole else _compute_fingerprint(request, whole, body))
 
 
 def _parse(values: list[str]) -> str:
@@ -76,12 +80,12 @@ def _parse(values: list[str]) -> str:
     return text
 
 
-def _compute_fingerprint(request: Request, body: BaseModel) -> str:
+def _compute_fingerprint(request: Request, path: str, body: BaseModel) -> str:
     """Return the SHA-256 of what a request asks for; the order of its query and of its body's fields is no matter."""
     dumped: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}  # as payloads are stored
     stored = _sort_sets(body.model_dump(mode="json", **dumped), body.model_dump(**dumped))
     query = sorted(request.query_params.multi_items())
-    return hashlib.sha256(_write([request.method, request.scope["path"], query, stored]).encode()).hexdigest()
+    return hashlib.sha256(_write([request.method, path, query, stored]).encode()).hexdigest()
 
 
 def _sort_sets(shown: Any, value: Any) -> Any:

@@ -40,14 +40,17 @@ class ProblemBody(BaseModel):
     errors: list[Fault] | None = None
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
-    """Raised to answer with a problem: `name` becomes its stable type, `extra` further members of the body."""
+class Problem(HTTPException):
+    """Raised to answer with a problem: `name` becomes its stable type, `extra` further members of the body.
+
+    Starlette's HTTPException, so that an application without `add_handlers` answers with status, detail and headers.
+    """
 
     def __init__(
         self, status: int, name: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any
     ) -> None:
-        super().__init__(detail)
-        self.status, self.name, self.detail, self.headers, self.extra = status, name, detail, headers, extra
+        super().__init__(status, detail, headers)
+        self.status, self.name, self.extra = status, name, extra
 
     def render(self) -> JSONResponse:
         """Return the answer."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
+from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.state import get_road
 from errand.api.views import read_age
@@ -120,7 +121,6 @@ async def _known(name: str, *detail: str) -> AsyncIterator[None]:
 
 
 def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
-    link = f"/v1/queues/{quote(queue.name, safe='')}"
     return {
         "name": queue.name,
         "paused": queue.paused,
@@ -133,7 +133,7 @@ def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
         "retrying": queue.retrying,
         "newest_error": queue.newest_error,
         "workers": queue.workers,
-        "links": {"self": link},
+        "links": {"self": link(f"/v1/queues/{quote(queue.name, safe='')}")},
     }
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from errand.api.http.body import read_body
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
+from errand.api.http.prefix import link
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.state import Road, get_road
 from errand.api.views import JobView, job_link, show_new_job
@@ -274,7 +275,7 @@ def _summarize(found: StoredSchedule) -> dict[str, Any]:
 
 
 def _link(name: str) -> str:
-    return f"/v1/schedules/{name}"
+    return link(f"/v1/schedules/{name}")
 
 
 def _missing(name: str) -> Problem:
