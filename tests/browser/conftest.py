@@ -1,6 +1,7 @@
 """Debian's chromium over a real API."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -26,11 +27,18 @@ def page(browser: Browser, services: Services) -> Iterator[Page]:
     services.start_api()
     context = browser.new_context(base_url=services.base_url, viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    with collect_complaints(page):
+        yield page
+    context.close()
+
+
+@contextmanager
+def collect_complaints(page: Page) -> Iterator[None]:
+    """Fail where a page complains on its console, of its content policy too."""
     complaints: list[str] = []
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
+    yield
     assert complaints == []

@@ -1,0 +1,54 @@
+"""Dashboard and /docs of an API that is mounted in another application, in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from redis import Redis
+
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
+from tests.api.served import serve
+from tests.api.stored import Stored
+from tests.api.under import mount_at
+from tests.browser.conftest import collect_complaints
+from tests.connecting import create_app
+from tests.job_types import WITH_TUTORIAL
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser: Browser, queue_settings: QueueSettings) -> Iterator[Page]:
+    """A tab over an application with the API at /shop/errand."""
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, WITH_TUTORIAL)
+    with serve(mount_at("/errand", "/shop")(app), "h11") as (host, port):
+        context = browser.new_context(base_url=f"http://{host}:{port}", viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        with collect_complaints(page):
+            yield page
+        context.close()
+
+
+def test_the_dashboard_s_links_and_buttons_work_under_a_mount(page: Page, redis: Redis, tmp_path: Path) -> None:
+    job = Stored(redis).failed()
+    page.goto("/shop/errand/dashboard")
+    page.locator("td.failed a").first.click()
+    page.get_by_role("link", name=job.id).click()
+    expect(page.locator("#job-data")).to_contain_text("ValueError: invalid literal for int()")
+    page.screenshot(path=tmp_path / "dashboard.png")
+    with page.expect_response(lambda answer: answer.url.endswith("/requeue")) as answer:
+        page.locator("#requeue-job-btn").click()
+    assert answer.value.status == 200
+    assert job.get_status(refresh=True) == "queued"
+
+
+def test_the_docs_try_a_request_under_a_mount(page: Page, tmp_path: Path) -> None:
+    page.goto("/shop/errand/docs")
+    page.locator("[id$=read_root]").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".request-url")).to_contain_text("/shop/errand/")
+    expect(page.locator(".live-responses-table td.response-col_description:not(.col_header)")).to_contain_text("/shop/errand/dashboard")
+    page.screenshot(path=tmp_path / "docs.png")
