@@ -50,5 +50,7 @@ def test_the_docs_try_a_request_under_a_mount(page: Page, tmp_path: Path) -> Non
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
     expect(page.locator(".request-url")).to_contain_text("/shop/errand/")
-    expect(page.locator(".live-responses-table td.response-col_description:not(.col_header)")).to_contain_text("/shop/errand/dashboard")
+    expect(page.locator(".live-responses-table td.response-col_description:not(.col_header)")).to_contain_text(
+        "/shop/errand/dashboard"
+    )
     page.screenshot(path=tmp_path / "docs.png")
