@@ -1,7 +1,7 @@
 """`DurableTasks`: FastAPI's `BackgroundTasks`, kept in Redis before the response leaves."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, ParamSpec, overload
+from typing import Annotated, Any, ParamSpec
 
 from fastapi import Depends, Request
 
@@ -27,15 +27,12 @@ class DurableTasks:
         self.jobs: list[Planned] = []
         self._last: tuple[str, ...] = ()
 
-    @overload
-    def add_task(self, func: Job[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> str: ...
-    @overload
-    def add_task(self, func: Job[..., Any], /, *args: Any, **kwargs: Any) -> str: ...
-    def add_task(self, func: Job[..., Any], /, *args: Any, **kwargs: Any) -> str:
+    def add_task(self, func: Job[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Add a task; return its job's id.
 
-        Beside the payload it takes what `Asked` has: `delay_seconds`, `run_at`, `after`, `tags`, `key` and more. Raises
-        TypeError, or ValueError (pydantic's ValidationError is one), for what is wrong.
+        Beside the payload it takes what `Asked` has: `delay_seconds`, `run_at`, `after`, `tags`, `key` and more; for a
+        type checker, which sees the payload's parameters only, `run.using(…)` takes them. Raises TypeError and
+        ValueError; pydantic's ValidationError is a ValueError.
         """
         payload, asked = func.bind(args, kwargs)
         if asked.unique_key is not None:  # the id is given before the store says whether it is another's
@@ -81,7 +78,7 @@ def _find_road_of(request: Request, job: Job[..., Any]) -> Road:
         if isinstance(road, Road) and (known := road.types.get(job.type)) and known.path == job.path:
             return road
     try:
-        home: Any = find_home(job)
+        home = find_home(job)
     except HomelessJobError:
         road = getattr(state, "road", None)
         if isinstance(road, Road):  # an application that was given its types

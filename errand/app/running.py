@@ -1,14 +1,11 @@
 """An `Errand` that has been started: what its lifespan opens, and how it stores a job from async code."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis import RedisError
-
-from errand.api.running import run_road
+from errand.api.running import run_road, tell_durability
 from errand.api.state import Road, build_road
 from errand.app.mount import MountedApp
 from errand.contract.job import Job
@@ -21,8 +18,6 @@ from errand.store.bodies import have_large
 from errand.store.direct.planned import plan
 from errand.store.settings import LifetimeSettings
 
-logger = logging.getLogger("errand.api")
-
 
 @asynccontextmanager
 async def run(connector: Connector, types: dict[str, Job[..., Any]], app: MountedApp | None) -> AsyncIterator[Road]:
@@ -30,22 +25,11 @@ async def run(connector: Connector, types: dict[str, Job[..., Any]], app: Mounte
     road = build_road(connector, LifetimeSettings(), types) if app is None else app.build(connector, types)
     try:
         async with run_road(road, [road.posted.keep]):
-            await _check(road)
+            await tell_durability(asyncio.wait_for(check_server(road.redis, road.clock), keys.API_SECONDS))
             yield road
     finally:
         if app is not None:
             app.drop()
-
-
-async def _check(road: Road) -> None:
-    """Warn of a server that may lose jobs, or is away. Raises EvictingServerError."""
-    try:
-        async with asyncio.timeout(keys.API_SECONDS):
-            found = await check_server(road.redis, road.clock)
-        if not found.survives_power_cut:
-            logger.warning("Acknowledged jobs may not survive a power cut: %s", found.reason)
-    except (RedisError, TimeoutError) as error:
-        logger.warning("Redis is away, or not ready (%s)", error)
 
 
 async def store(road: Road, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:

@@ -4,8 +4,8 @@ import inspect
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_args
+from copy import copy
+from typing import Any, Generic, ParamSpec, TypeVar, get_args
 
 from fast_depends import inject
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -24,6 +24,7 @@ from errand.contract.errors import (
     UnfinishedError,
     holds,
 )
+from errand.contract.options import BODY_LIMIT_BYTES, Expires, Options
 from errand.contract.payload import Payload, read_payload, tell_faults
 from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress, Progress
@@ -31,7 +32,7 @@ from errand.contract.queue import DEFAULT, Queue
 from errand.contract.rate import Rate, read_rate
 from errand.contract.retry import Backoff
 from errand.contract.room import room
-from errand.contract.storing.asked import Asked, split
+from errand.contract.storing.asked import NOTHING, Asked, split
 from errand.contract.storing.enqueue import enqueue, note_recorded
 from errand.contract.storing.home import find_home
 
@@ -39,28 +40,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RESULT_LIMIT_BYTES = 64 * 1024
-Expires = Literal["start", "end"]
-BODY_LIMIT_BYTES = 1024 * 1024
 # Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `@job()` was told, as it was told; `job` says what each means."""
-
-    queue: str
-    timeout_seconds: int
-    retry: Backoff | Callable[[], Backoff]
-    settings: type[BaseSettings] | None
-    example: dict[str, Any] | None
-    isolate: bool
-    cron: str | None
-    timezone: str | None
-    rate: str | None
-    service: Callable[[], str] | None = None
-    expires: Expires = "start"
-    max_bytes: int | Callable[[], int] = BODY_LIMIT_BYTES
 
 
 class Job(Generic[P, R]):
@@ -79,7 +60,7 @@ class Job(Generic[P, R]):
         self.expires = options.expires
         self._retry = options.retry
         self.settings, self.isolate = options.settings, options.isolate
-        self._options = options
+        self._options, self.asked = options, NOTHING
         self.queue = self._check()
         self.payload: Payload = read_payload(function, self.where)
         self.example = self._check_example(options.example)
@@ -113,26 +94,34 @@ class Job(Generic[P, R]):
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Store a job of this type from inside a job; return its id. Raises TypeError or ValidationError."""
+        if self.asked is not NOTHING:
+            raise TypeError(f"{self.where}: run.enqueue() takes no options; store() and store_sync() do")
         return enqueue(self, self.payload.bind(*args, **kwargs))
 
-    async def store(self, *args: Any, **kwargs: Any) -> str:
-        """Store a job of this type in one round trip; return its id. For async code, anywhere but in this job file.
+    def using(self, **options: Any) -> "Job[P, R]":
+        """Return this job with what else is asked of those that it stores. Raises TypeError and ValueError."""
+        job = copy(self)
+        job.asked = Asked(**options)
+        return job
 
-        Beside the payload it takes what `Asked` has: `delay_seconds`, `run_at`, `after`, `tags`, `key` and more. Raises
-        TypeError, ValueError (pydantic's ValidationError is one), HomelessJobError, FullRedisError, UnknownParentError,
-        and RedisError or TimeoutError where Redis is away: the job may have been stored then.
+    async def store(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Store a job of this type in one round trip; return its id. For async code, anywhere but in a job.
+
+        It takes `delay_seconds` and the like as `DurableTasks.add_task` does. Raises TypeError, ValueError,
+        HomelessJobError, FullRedisError, UnknownParentError, and RedisError or TimeoutError where Redis is away: the
+        job may have been stored then.
         """
         payload, asked = self.bind(args, kwargs)
         return note_recorded(self, payload) or await find_home(self).store(self, payload, asked)
 
-    def store_sync(self, *args: Any, **kwargs: Any) -> str:
+    def store_sync(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Do as `store`, and wait for it: for scripts, and for applications that are not async."""
         payload, asked = self.bind(args, kwargs)
         return note_recorded(self, payload) or find_home(self).store_sync(self, payload, asked)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Asked]:
         """Return the payload of a call as stored, and what else it asks for. Raises TypeError and ValueError."""
-        asked, given = split(kwargs, self.payload.signature.parameters)
+        asked, given = split(self.asked, kwargs, self.payload.signature.parameters)
         return self.payload.bind(*args, **given), asked
 
     def perform(self, /, **stored: Any) -> Any:

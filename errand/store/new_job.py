@@ -74,6 +74,11 @@ class NewJob:
         return self.type.type, self.created_at, self.on_failure, self.options
 
 
+def find_wait(run_at: datetime, now: datetime) -> float:
+    """Return in how many seconds a job that may run then is due, which is at a whole second."""
+    return math.ceil(run_at.timestamp()) - now.timestamp()
+
+
 def derive_ids(batch: str, count: int) -> list[str]:
     """Return the ids of a batch's jobs, in order: its answer can be told again from its own id."""
     namespace = UUID(batch)

@@ -95,6 +95,14 @@ def test_the_dashboard_stays_its_own(build: Build) -> None:
         assert client.get("/livez", headers={"Origin": ORIGIN}).headers[ALLOW] == "*"
 
 
+@pytest.mark.parametrize("path", ["/errand/dashboard/", "/errand/errand/dashboard/"])
+def test_the_dashboard_stays_its_own_under_a_path_stripped_or_not(build: Build, path: str) -> None:
+    with build(API_KEYS=ENTRY, DASHBOARD_PASSWORD="x", CORS_ORIGINS="*") as client:
+        client = TestClient(client.app, base_url="http://localhost", root_path="/errand")
+        answer = client.get(path, headers={"Origin": ORIGIN}, auth=("", "x"))
+        assert ALLOW not in answer.headers
+
+
 def test_without_keys_a_named_page_may_read_and_change_nothing(build: Build) -> None:
     with build(ERRAND_LOCAL=True, CORS_ORIGINS=ORIGIN) as client:
         sent = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}

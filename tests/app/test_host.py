@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from fastapi import FastAPI
@@ -20,6 +20,19 @@ from errand.testing.redis import FakeConnector
 from tests.app.blog.jobs import welcome as blog_welcome
 from tests.app.shop.jobs import reminder, welcome
 from tests.project import ROOT
+
+
+def build_host(*errands: Errand) -> FastAPI:
+    """Return an application whose own lifespan starts several Errands."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for errand in errands:
+                await stack.enter_async_context(errand.lifespan(app))
+            yield
+
+    return FastAPI(lifespan=lifespan)
 
 
 def test_an_endpoint_stores_its_tasks_before_the_response_leaves(client: TestClient, redis: Redis) -> None:
@@ -55,6 +68,13 @@ def test_a_name_that_the_payload_has_is_the_payloads() -> None:
     tasks.add_task(welcome.run, "ada", tags=["new"])
     assert tasks.jobs[0].payload == {"email": "ada", "tags": ["new"]}
     assert tasks.jobs[0].asked.tags == ()
+
+
+def test_using_says_for_a_type_checker_what_the_keywords_say() -> None:
+    tasks = DurableTasks()
+    tasks.add_task(welcome.run.using(tags=["vip"], delay_seconds=60), "ada", tags=["new"])
+    assert tasks.jobs[0].asked.tags == ["vip"]
+    assert tasks.jobs[0].payload["tags"] == ["new"]
 
 
 def test_a_task_takes_no_unique_key_for_its_id_is_given_before_it_is_stored() -> None:
@@ -106,13 +126,7 @@ def test_an_endpoint_needs_no_setting_of_a_job(client: TestClient) -> None:
 def test_two_errands_in_one_process_keep_their_jobs_apart(errand: Errand, redis: Redis) -> None:
     server = FakeConnector()
     blog = Errand("tests.app.blog.jobs", connector=server)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with errand.lifespan(app), blog.lifespan(app):
-            yield
-
-    host = FastAPI(lifespan=lifespan)
+    host = build_host(errand, blog)
 
     @host.post("/signup")
     async def signup(tasks: Tasks) -> str:
@@ -127,13 +141,7 @@ def test_two_errands_in_one_process_keep_their_jobs_apart(errand: Errand, redis:
 
 def test_the_tasks_of_an_endpoint_are_of_one_errand(errand: Errand) -> None:
     blog = Errand("tests.app.blog.jobs", connector=FakeConnector())
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with errand.lifespan(app), blog.lifespan(app):
-            yield
-
-    host = FastAPI(lifespan=lifespan)
+    host = build_host(errand, blog)
 
     @host.post("/signup")
     async def signup(tasks: Tasks) -> None:

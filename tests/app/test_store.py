@@ -129,6 +129,7 @@ def test_a_nearly_full_redis_takes_nothing(errand: Errand, redis: Redis, monkeyp
         ({"run_at": datetime(2999, 1, 1, tzinfo=UTC)}, "more than ten years away"),
         ({"delay_seconds": 1, "after": OTHER}, "for others .* or for a time"),
         ({"delay_seconds": 60, "expires_in_seconds": 30}, "would expire before it is due"),
+        ({"delay_seconds": 60, "expires_in_seconds": 60.000001}, "would expire before it is due"),  # at a whole second
         ({"after": "x"}, "'x' is no job's id"),
         ({"tags": ["a b"]}, "'a b' is none"),
         ({"on_failure": "stop"}, "on_failure is 'stop'"),
@@ -147,6 +148,17 @@ def test_what_can_not_be_asked_for_is_refused(
     with pytest.raises(ValueError, match=fault):
         reminder.run.store_sync("ada", **options)
     assert redis.keys("rq:*") == []
+
+
+def test_an_id_is_taken_as_it_is_written(errand: Errand, redis: Redis) -> None:
+    first = welcome.run.store_sync("ada")
+    reminder.run.store_sync("ada", after=first.upper())
+    assert redis.zcard("rq:deferred:shop") == 1
+
+
+def test_inside_a_job_nothing_else_is_asked_for() -> None:
+    with pytest.raises(TypeError, match=r"run.enqueue\(\) takes no options"):
+        reminder.run.using(delay_seconds=60).enqueue("ada")
 
 
 def test_one_string_is_no_list_of_tags(errand: Errand) -> None:

@@ -38,7 +38,15 @@ def run(folder: Path, url: str, module: str, *command: str, **environment: str) 
 
 
 RQ = (sys.executable, "-m", "rq.cli", "worker")
+BURST = (sys.executable, "-m", "service", "worker", "shop_main", "--burst")
 MAIL = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "shop@example.com"}
+
+
+def store_welcome_of(package: str, valkey: EmbeddedValkey) -> str:
+    """Store the job as an application does that has it in another package."""
+    other = Errand(package, connector=UrlConnector(valkey.url))
+    other.types = {"welcome": welcome.run.adopt(f"{package}.welcome")}
+    return other.types["welcome"].store_sync("ada")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +84,10 @@ def test_a_worker_asks_for_the_settings_of_its_own_queues_alone(
     errand: Errand, valkey: EmbeddedValkey, redis: Redis, tmp_path: Path
 ) -> None:
     id = welcome.run.store_sync("ada")
-    command = (sys.executable, "-m", "service", "worker", "shop_main", "--burst")
-    ended = run(tmp_path, valkey.url, MODULE, *command)
+    ended = run(tmp_path, valkey.url, MODULE, *BURST)
     assert ended.returncode == 1
     assert "SMTP_URL is not set and errand/builtin/email.py needs it" in ended.stderr
-    assert run(tmp_path, valkey.url, MODULE, *command, "--queue", "shop").returncode == 0
+    assert run(tmp_path, valkey.url, MODULE, *BURST, "--queue", "shop").returncode == 0
     assert redis.hget(f"rq:job:{id}", "status") == b"finished"
 
 
@@ -88,11 +95,8 @@ def test_a_worker_asks_for_the_settings_of_its_own_queues_alone(
 def test_a_job_stored_before_its_file_moved_into_the_application_runs(
     valkey: EmbeddedValkey, redis: Redis, tmp_path: Path
 ) -> None:
-    before = Errand("jobs", connector=UrlConnector(valkey.url))
-    before.types = {"welcome": welcome.run.adopt("jobs.welcome")}
-    id = before.types["welcome"].store_sync("ada")
-    command = (sys.executable, "-m", "service", "worker", "shop_main", "--burst", "-q", "shop")
-    run(tmp_path, valkey.url, MODULE, *command)
+    id = store_welcome_of("jobs", valkey)
+    run(tmp_path, valkey.url, MODULE, *BURST, "-q", "shop")
     assert redis.hget(f"rq:job:{id}", "status") == b"finished"
 
 
@@ -100,11 +104,8 @@ def test_a_job_stored_before_its_file_moved_into_the_application_runs(
 def test_a_job_of_another_application_with_the_same_name_fails_and_says_why(
     errand: Errand, valkey: EmbeddedValkey, redis: Redis, tmp_path: Path
 ) -> None:
-    other = Errand("elsewhere", connector=UrlConnector(valkey.url))
-    other.types = {"welcome": welcome.run.adopt("elsewhere.welcome")}
-    id = other.types["welcome"].store_sync("ada")
-    command = (sys.executable, "-m", "service", "worker", "shop_main", "--burst", "-q", "shop")
-    run(tmp_path, valkey.url, MODULE, *command)
+    id = store_welcome_of("elsewhere", valkey)
+    run(tmp_path, valkey.url, MODULE, *BURST, "-q", "shop")
     assert b"need a Redis database each" in (redis.hget(f"rq:job:{id}", "errand_error") or b"")
 
 

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from errand.api.http.prefix import strip_prefix
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 TAKEN = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "X-Request-ID")
 SHOWN = (
@@ -37,7 +39,7 @@ class CrossOrigin:
 
 
 def _is_dashboard(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = strip_prefix({**scope, "path": strip_prefix(scope)})  # it may be there twice: see UnderPrefix
     return path == DASHBOARD or path.startswith(f"{DASHBOARD}/")
 
 

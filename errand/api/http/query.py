@@ -1,10 +1,9 @@
 """Query parameters: unknown ones are refused; what is asked of a new job beside its payload is read from the rest."""
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -14,13 +13,18 @@ from pydantic import StringConstraints
 
 from errand.api.http.problems import refuse_input
 from errand.api.state import get_road
+from errand.contract.storing.asked import (
+    FARTHEST_SECONDS,
+    PARENT_LIMIT,
+    TAG_LIMIT,
+    TIMEOUT_LIMIT_SECONDS,
+    TRIES_LIMIT,
+    WORD,
+    OnFailure,
+)
+from errand.store.new_job import find_wait
 
-FARTHEST = timedelta(days=3650)
-PARENT_LIMIT = 100
-TAG_LIMIT = 10
-TIMEOUT_LIMIT_SECONDS = 86_400
-TRIES_LIMIT = 1_000
-WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
+FARTHEST = timedelta(seconds=FARTHEST_SECONDS)
 
 # RFC 3339, section 5.6; in a query the offset's + arrives as a space.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)", re.ASCII)
@@ -67,7 +71,7 @@ class Due:
 async def read_due(
     delay_seconds: Annotated[
         float | None,
-        Query(ge=0, le=FARTHEST.total_seconds(), allow_inf_nan=False, description="Run it this many seconds from now."),
+        Query(ge=0, le=FARTHEST_SECONDS, allow_inf_nan=False, description="Run it this many seconds from now."),
     ] = None,
     run_at: Annotated[
         str | None,
@@ -89,7 +93,7 @@ class Options:
 
     due: Due = Due()
     after: tuple[str, ...] = ()
-    on_failure: Literal["cancel", "run", "wait"] = "cancel"
+    on_failure: OnFailure = "cancel"
     at_front: bool = False
     tags: tuple[str, ...] = ()
     limit: tuple[str, int] | None = None
@@ -112,7 +116,7 @@ class Options:
         """Raise Problem 422 where the job would expire before it is due, which is at a whole second."""
         if self.expires_in_seconds is None or run_at is None:
             return
-        seconds = math.ceil(run_at.timestamp()) - now.timestamp()
+        seconds = find_wait(run_at, now)
         if self.expires_in_seconds <= seconds:
             detail = f"it would expire before it is due, in {seconds:.1f} seconds; both count from now. Give more"
             raise refuse("expires_in_seconds", detail)
@@ -128,7 +132,7 @@ async def read_options(
         list[UUID], Query(max_length=PARENT_LIMIT, description="Run it after this job has finished; may repeat.")
     ] = [],  # noqa: B006 - FastAPI's form
     on_failure: Annotated[
-        Literal["cancel", "run", "wait"],
+        OnFailure,
         Query(description="What becomes of it when a job of `after` does not finish well; `wait`: for its requeue."),
     ] = "cancel",
     at_front: Annotated[bool, Query(description="Put it before all that wait in its queue.")] = False,
@@ -149,7 +153,7 @@ async def read_options(
         float | None,
         Query(
             ge=1,
-            le=FARTHEST.total_seconds(),
+            le=FARTHEST_SECONDS,
             allow_inf_nan=False,
             description="Cancel it where it has not started this many seconds from now; an e-mail: not been sent.",
         ),

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query
 
 from errand.api.http.idempotency import DESCRIPTION
-from errand.api.http.query import WORD, Options, read_options, refuse
+from errand.api.http.query import Options, read_options, refuse
+from errand.contract.storing.asked import WORD
 
 HEADER = "Errand-Unique"
 _SHOWN: dict[str, Any] = {

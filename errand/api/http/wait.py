@@ -64,7 +64,7 @@ def tell_applied(seconds: int) -> dict[str, str]:
 
 
 async def wait_for_new(road: Road, id: str, seconds: float) -> JobStatus | None:
-    """Return a job that was just stored as `wait_for_end` does; None where Redis does not tell, for it is stored.
+    """Wait as `wait_for_end` does, for a job that was just stored; return None where Redis does not answer.
 
     With 0 seconds as it is now.
     """

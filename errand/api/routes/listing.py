@@ -13,9 +13,10 @@ from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.http.query import WORD, read_moment
+from errand.api.http.query import read_moment
 from errand.api.state import get_road
 from errand.api.views import JobView
+from errand.contract.storing.asked import WORD
 from errand.store.index import Filter, ForeignCursorError, Page
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)

@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
+# The limits of HTTP as well.
 FARTHEST_SECONDS = 3650 * 24 * 3600
-WORD = r"[A-Za-z0-9._:@/-]{1,64}"
+WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
 WORDS = "give letters, digits and . _ : @ / -, up to 64"
 TIMEOUT_LIMIT_SECONDS = 86_400
 TRIES_LIMIT = 1_000
@@ -49,7 +50,8 @@ class Asked:
             raise ValueError("give delay_seconds or run_at, not both")
         if self.parents and self.is_timed:
             raise ValueError("a job waits for others (after) or for a time (delay_seconds, run_at), not for both")
-        _check_parents(self.parents)
+        if len(self.parents) > PARENT_LIMIT:
+            raise ValueError(f"after has {len(self.parents)} ids; {PARENT_LIMIT} at most")
         if self.on_failure not in get_args(OnFailure):
             raise ValueError(f"on_failure is {self.on_failure!r}; give 'cancel', 'run' or 'wait'")
         _check_tags(self.tags)
@@ -79,7 +81,8 @@ class Asked:
     @property
     def parents(self) -> tuple[str, ...]:
         """The ids of the jobs that must finish first, each once."""
-        return tuple(dict.fromkeys([self.after] if isinstance(self.after, str) else self.after or ()))
+        given = [self.after] if isinstance(self.after, str) else self.after or ()
+        return tuple(dict.fromkeys(map(_read_id, given)))
 
     def choose_id(self, path: str) -> str:
         """Return the new job's id: under a `key` always the same one for the same function, else one of its own."""
@@ -96,14 +99,11 @@ def _check_number(name: str, number: int | None, most: int) -> None:
         raise ValueError(f"{name} is {number}; give 1 to {most:,}")
 
 
-def _check_parents(ids: Sequence[str]) -> None:
-    if len(ids) > PARENT_LIMIT:
-        raise ValueError(f"after has {len(ids)} ids; {PARENT_LIMIT} at most")
-    for id in ids:
-        try:
-            UUID(id)
-        except ValueError:
-            raise ValueError(f"after: {id!r:.80} is no job's id") from None
+def _read_id(id: str) -> str:
+    try:
+        return str(UUID(id))
+    except ValueError:
+        raise ValueError(f"after: {id!r:.80} is no job's id") from None
 
 
 def _check_tags(tags: Sequence[str]) -> None:
@@ -120,9 +120,9 @@ NAMES = frozenset(field.name for field in fields(Asked))
 NOTHING = Asked()
 
 
-def split(options: dict[str, Any], parameters: Collection[str]) -> tuple[Asked, dict[str, Any]]:
-    """Return what keyword arguments ask of a job, and those of its payload: one with a parameter's name is that."""
-    asked = {name: value for name, value in options.items() if name in NAMES and name not in parameters}
-    if not asked:
-        return NOTHING, options
-    return Asked(**asked), {name: value for name, value in options.items() if name not in asked}
+def split(asked: Asked, options: Mapping[str, Any], parameters: Collection[str]) -> tuple[Asked, Mapping[str, Any]]:
+    """Return `asked` with what keyword arguments ask for, and those that are the payload's: its own names are."""
+    own = {name: value for name, value in options.items() if name in NAMES and name not in parameters}
+    if not own:
+        return asked, options
+    return replace(asked, **own), {name: value for name, value in options.items() if name not in own}

@@ -21,6 +21,10 @@ class Home(Protocol):
     package: str
     builtin: tuple[str, ...]
 
+    @property
+    def road(self) -> Any:
+        """Its road to Redis where the running loop has one (errand/api/state.py)."""
+
     async def store(self, job: Any, payload: dict[str, Any], asked: Asked) -> str:
         """Store a job; return its id."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from errand.contract.job import Job
 from errand.contract.storing.asked import FARTHEST_SECONDS, Asked
-from errand.store.new_job import NewJob
+from errand.store.new_job import NewJob, find_wait
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,7 @@ class Planned:
     def build(self, now: datetime) -> NewJob:
         """Return it as a job that is stored `now`. Raises ValueError for a time that can't be."""
         run_at, asked = self._find_due(now), self.asked
-        if (
-            asked.expires_in_seconds is not None
-            and run_at
-            and run_at - now >= timedelta(seconds=asked.expires_in_seconds)
-        ):
+        if asked.expires_in_seconds is not None and run_at and find_wait(run_at, now) >= asked.expires_in_seconds:
             raise ValueError("expires_in_seconds: it would expire before it is due; both count from now")
         return NewJob(
             self.type,
