@@ -11,6 +11,7 @@ from errand.api.state import Road
 from errand.api.storing import tell_refusals
 from errand.contract.job import Job
 from errand.contract.storing.home import HomelessJobError, find_home
+from errand.store.bodies import have_large
 from errand.store.direct.planned import Planned, plan
 
 P = ParamSpec("P")
@@ -49,15 +50,23 @@ async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
     tasks = DurableTasks()
     yield tasks
     if tasks.jobs:
-        road, ids = _find_road(request, tasks.jobs), [job.id for job in tasks.jobs]
-        away = "Redis did not answer; the jobs may have been stored, under these ids"
+        await _store(_find_road(request, tasks.jobs), tasks.jobs)
+
+
+async def _store(road: Road, tasks: Sequence[Planned]) -> None:
+    """Store tasks, all or none. Raises Problem (413, 422, 503)."""
+    away, ids = "Redis did not answer; the jobs may have been stored, under these ids", [task.id for task in tasks]
+    with tell_refusals():
         async with redis_deadline(away, jobs=ids):
             await road.enqueuer.memory.check()  # which sets the clock
-        now = road.clock.moment()
-        jobs, holder = await put_large(road, [task.build(now) for task in tasks.jobs])
-        with tell_refusals():
-            async with redis_deadline(away, jobs=ids):
-                await road.enqueuer.store(jobs, holder=holder)
+            now = road.clock.moment()
+            jobs = [task.build(now) for task in tasks]
+            if not have_large(jobs):
+                await road.enqueuer.store(jobs)
+                return
+        left, holder = await put_large(road, jobs)
+        async with redis_deadline(away, jobs=ids):
+            await road.enqueuer.store(left, holder=holder)
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.
