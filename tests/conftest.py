@@ -22,6 +22,7 @@ from errand.redis.connection import WORKER
 from errand.store.settings import QueueSettings
 from tests.connecting import FAKE, FAKE_URL, build_connector, create_app
 from tests.job_types import TYPES
+from tests.limited import LimitedValkey
 from tests.project import IGNORED, ROOT, copy_project
 from tests.services import Services, find_fast_folder, pass_coverage
 from tests.sink import ScriptedSink
@@ -77,10 +78,10 @@ def sent() -> Iterator[list]:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[EmbeddedValkey]:
+def valkey() -> Iterator[LimitedValkey]:
     """The embedded server, as `errand up` starts it."""
     folder = Path(tempfile.mkdtemp(prefix="errand-", dir=find_fast_folder()))
-    server = EmbeddedValkey(folder / "v")
+    server = LimitedValkey(folder / "v")
     server.start()
     yield server
     server.stop()
@@ -99,17 +100,20 @@ def own_valkey() -> Iterator[EmbeddedValkey]:
 
 @pytest.fixture
 def redis_url(request: pytest.FixtureRequest, is_on_fake: bool) -> str:
-    """The server of this test process, the fake one where that will do."""
-    return FAKE_URL if is_on_fake else request.getfixturevalue("valkey").url
+    """The server of this test process, the fake one where that will do; of a real one, the URL of its limited user."""
+    return FAKE_URL if is_on_fake else request.getfixturevalue("valkey").user_url
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client of an empty server."""
-    client = FAKE.connect(WORKER) if redis_url == FAKE_URL else Redis.from_url(redis_url)
+def redis(request: pytest.FixtureRequest, is_on_fake: bool) -> Iterator[Redis]:
+    """A client of an empty server, which may do everything there."""
+    server = None if is_on_fake else request.getfixturevalue("valkey")
+    client = Redis.from_url(server.url) if server else FAKE.connect(WORKER)
     client.flushall()
     yield client
     client.close()
+    if server:
+        server.assert_nothing_was_denied()
 
 
 @pytest.fixture
@@ -168,9 +172,9 @@ def build_environment(redis_url: str, sink: ScriptedSink, folder: Path) -> dict[
 
 @pytest.fixture
 def services(
-    project: Path, valkey: EmbeddedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
+    project: Path, valkey: LimitedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
 ) -> Iterator[Services]:
     """Starts real processes over `project`: the API, workers. They end with the test."""
-    services = Services(project, build_environment(valkey.url, sink, tmp_path), tmp_path)
+    services = Services(project, build_environment(valkey.user_url, sink, tmp_path), tmp_path)
     yield services
     services.stop()

@@ -13,12 +13,12 @@ from redis import Redis
 
 import jobs
 from errand import Job, load_jobs
-from errand.local.valkey import EmbeddedValkey
 from tests.conftest import build_environment
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Proxy
 from tests.faults.server import Server
 from tests.faults.site import Site
+from tests.limited import LimitedValkey
 from tests.services import find_fast_folder
 from tests.sink import ScriptedSink
 
@@ -55,8 +55,11 @@ def server(data_folder: str | None) -> Iterator[Server]:
     server = Server(folder / "v")
     server.start()
     yield server
-    server.stop()
-    shutil.rmtree(folder)
+    try:
+        server.assert_nothing_was_denied()
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -69,14 +72,14 @@ def proxy(server: Server) -> Iterator[Proxy]:
 @pytest.fixture
 def site(
     project: Path,
-    valkey: EmbeddedValkey,
+    valkey: LimitedValkey,
     redis: Redis,
     sink: ScriptedSink,
     tmp_path: Path,
     types: dict[str, Job[..., Any]],
 ) -> Iterator[Site]:
     """The service on the session's server."""
-    site = Site(project, build_environment(valkey.url, sink, tmp_path), tmp_path, types)
+    site = Site(project, build_environment(valkey.user_url, sink, tmp_path), tmp_path, types, valkey.url)
     with site.client:
         yield site
         site.stop()
@@ -87,7 +90,7 @@ def own_site(
     project: Path, server: Server, sink: ScriptedSink, tmp_path: Path, types: dict[str, Job[..., Any]]
 ) -> Iterator[Site]:
     """The service on a server that the test may hurt."""
-    site = Site(project, build_environment(server.url, sink, tmp_path), tmp_path, types)
+    site = Site(project, build_environment(server.user_url, sink, tmp_path), tmp_path, types, server.url)
     with site.client:
         yield site
         site.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from errand.local.valkey import find_free_port
+from tests.limited import PASSWORD, USER
 
 BLOCK_BYTES = 1 << 20  # a message of a test fits into one
 
@@ -41,8 +42,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The server's URL through this proxy."""
-        return f"redis://127.0.0.1:{self._port}/0"
+        """The server's URL through this proxy, for the user who may do no more than Errand needs."""
+        return f"redis://{USER}:{PASSWORD}@127.0.0.1:{self._port}/0"
 
     @contextmanager
     def serve(self) -> Iterator["Proxy"]:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from redis import Redis
 
-from errand.local.valkey import EmbeddedValkey, find_free_port
+from errand.local.valkey import find_free_port
+from tests.limited import LimitedValkey
 from tests.services import wait_until
 
 _CACHESTAT = 451  # cachestat(2), Linux 6.5
 
 
-class Server(EmbeddedValkey):
+class Server(LimitedValkey):
     """The embedded server, as `errand up` starts it, in a folder of the test's."""
 
     def __init__(self, folder: Path) -> None:

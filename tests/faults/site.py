@@ -23,10 +23,18 @@ Worker = subprocess.Popen[bytes]
 class Site(Services):
     """Real processes over one server."""
 
-    def __init__(self, project: Path, environment: dict[str, str], logs: Path, types: dict[str, Job[..., Any]]) -> None:
+    def __init__(
+        self,
+        project: Path,
+        environment: dict[str, str],
+        logs: Path,
+        types: dict[str, Job[..., Any]],
+        own_url: str | None = None,
+    ) -> None:
+        """`own_url` is the test's own, for what the service's user may not do at the server."""
         super().__init__(project, environment, logs)
         self.ledger = Ledger(logs / "ledger")
-        self.redis = Redis.from_url(environment["REDIS_URL"])
+        self.redis = Redis.from_url(own_url or environment["REDIS_URL"])
         queue = QueueSettings(REDIS_URL=environment["REDIS_URL"])
         self.types = types
         app = create_app(ApiSettings(ERRAND_LOCAL=True), queue, types)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from errand.local.valkey import EmbeddedValkey
 from tests.conftest import build_environment
+from tests.limited import LimitedValkey
 from tests.services import Services, wait_until
 from tests.sink import ScriptedSink
 
@@ -42,10 +42,10 @@ class Release(Services):
 
 @pytest.fixture
 def releases(
-    project: Path, valkey: EmbeddedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
+    project: Path, valkey: LimitedValkey, redis: Redis, sink: ScriptedSink, tmp_path: Path
 ) -> Iterator[tuple[Release, Release]]:
     """The version before and the one after."""
-    environment = build_environment(valkey.url, sink, tmp_path)
+    environment = build_environment(valkey.user_url, sink, tmp_path)
     both = tuple(Release(project, tmp_path / name, environment, files) for name, files in (("1", OLD), ("2", NEW)))
     old, new = both
     yield old, new
