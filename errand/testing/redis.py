@@ -10,14 +10,19 @@ text that is not UTF-8 and write an empty table as `[]`. What depends on these n
 
 import time
 from collections.abc import Awaitable
+from hashlib import sha1
 from typing import Any
 
-from fakeredis import FakeRedis, FakeServer
-from fakeredis.aioredis import FakeRedis as AsyncFakeRedis
+try:
+    import lupa  # type: ignore[import-untyped]  # noqa: F401 - scripts need it, and fakeredis says so only when the first one runs
+    from fakeredis import FakeRedis, FakeServer
+    from fakeredis.aioredis import FakeRedis as AsyncFakeRedis
+except ImportError as error:
+    raise ImportError(f"errand.testing needs fakeredis with Lua: pip install 'rq-errand[testing]' ({error})") from error
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from errand.redis.connection import Limits
+from errand.redis.connection import WORKER, Limits
 
 # What a server says of itself, as far as Errand asks: fakeredis has no answer of its own.
 INFO = {
@@ -35,6 +40,8 @@ class FakeConnector:
 
     def __init__(self) -> None:
         self._server = FakeServer(version=(7, 4))
+        self.connect(WORKER).eval("return 1", 0)  # makes its interpreter
+        _add_sha1hex(self._server)
 
     def connect(self, limits: Limits) -> Redis:
         """Return a client; nothing here takes long enough for a limit."""
@@ -43,6 +50,13 @@ class FakeConnector:
     def connect_async(self, limits: Limits) -> AsyncRedis:
         """Return an asynchronous client."""
         return _AsyncClient(server=self._server, client_name="errand-api")
+
+
+def _add_sha1hex(server: Any) -> None:
+    """Give scripts `redis.sha1hex`, which fakeredis 2.40 lacks."""
+    functions = server._lua_runtime.globals()[b"redis"]
+    if functions[b"sha1hex"] is None:
+        functions[b"sha1hex"] = lambda text: sha1(text).hexdigest().encode()  # noqa: S324 - as Redis has it
 
 
 def _describe_server() -> dict[str, Any]:

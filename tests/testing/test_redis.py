@@ -51,6 +51,10 @@ def test_a_script_with_flags_runs_however_it_is_sent(fake: Redis) -> None:
     assert fake.evalsha(fake.script_load(SCRIPT), 1, "key") == b"value"
 
 
+def test_scripts_have_the_hash_that_redis_gives_them(fake: Redis) -> None:
+    assert fake.eval("return redis.sha1hex('')", 0) == b"da39a3ee5e6b4b0d3255bfef95601890afd80709"
+
+
 def test_a_registered_script_has_the_sha_under_which_it_is_loaded(fake: Redis) -> None:
     script = fake.register_script(SCRIPT)
     with pytest.raises(NoScriptError):

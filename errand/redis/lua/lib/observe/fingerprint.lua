@@ -12,7 +12,7 @@ end
 
 local PRIME, places, written = 4294967291, {}, {}
 
--- Twelve digits that tell such failures from others. (Not redis.sha1hex, which the fake server of tests has not.)
+-- Twelve digits that tell such failures from others.
 local function digest(text)
   local one, other = 0, 0
   for i = 1, #text do
