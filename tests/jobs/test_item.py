@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
 
 from errand import Progress
+from errand.testing.jobs import JobsUnderTest
 from jobs import _database, item
 from jobs._database import DatabaseSettings, Item, session
 
@@ -61,6 +62,15 @@ def test_the_plain_function_with_a_fake_session() -> None:
 def test_it_logs_a_line_when_it_has_finished(sent: Sent) -> None:
     item.run(7, db=FakeSession())  # type: ignore[arg-type]
     assert sent == [("log", {"text": "Finished processing item 7"})]
+
+
+def test_an_item_that_was_stored_is_processed_and_logged(database: Path, errand_jobs: JobsUnderTest) -> None:
+    id = item.run.store_sync(7)
+    assert [ran.type for ran in errand_jobs.drain()] == ["item", "log"]
+    assert errand_jobs.find(id).progress.message == "item 7"
+    assert errand_jobs.logs[0].text == "Finished processing item 7"
+    with open_session() as db:
+        assert db.get(Item, 7)
 
 
 def test_an_attempt_gets_its_own_session_and_the_item_is_stored(database: Path) -> None:

@@ -45,10 +45,15 @@ def settle(home: Home) -> None:
     _homes[:] = [ref(home), *(one for one in _homes if one() is not None)]
 
 
+def list_homes() -> list[Any]:
+    """Return the homes that are in use, the last one first."""
+    return [home for one in _homes if (home := one()) is not None]
+
+
 def find_home(job: Settled) -> Home:
     """Return the home of a job. Raises HomelessJobError."""
     package = job.module.rpartition(".")[0]
-    alive = [home for one in _homes if (home := one()) is not None]
+    alive = list_homes()
     if package != BUILTIN:
         for home in alive:
             if home.package == package:

@@ -1,0 +1,47 @@
+"""What jobs would send to others, kept in the test's memory: webhooks and log lines."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from errand.log.line import LogLine
+
+
+@dataclass(frozen=True)
+class SentWebhook:
+    """A webhook as it was posted; `data` is its body's, `headers` hold id, time and signature."""
+
+    url: str
+    type: str
+    timestamp: str
+    data: dict[str, Any]
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+class MemoryReceiver:
+    """Takes webhooks in the place of their hosts, and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.webhooks: list[SentWebhook] = []
+        self.status = 200
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> int:
+        """Keep one; return the answer's status. It stands for errand.webhook.request.post."""
+        told = json.loads(body)
+        self.webhooks.append(SentWebhook(url, told["type"], told["timestamp"], told["data"], dict(headers), body))
+        return self.status
+
+
+class MemorySink:
+    """Takes the lines of the log job."""
+
+    name = "the test's memory"
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+
+    def write(self, lines: Sequence[LogLine]) -> None:
+        """Keep lines."""
+        self.lines += lines
