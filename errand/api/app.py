@@ -20,6 +20,7 @@ from errand.api.http.query import refuse_unknown
 from errand.api.http.unread import DrainUnread
 from errand.api.routes import (
     attempts,
+    batch_jobs,
     batches,
     cancel,
     dead_letters,
@@ -84,6 +85,7 @@ def build_api(
     app.include_router(schedules.build_router(bodies), dependencies=keyed)
     app.include_router(attempts.router, dependencies=keyed)
     app.include_router(cancel.router, dependencies=keyed)
+    app.include_router(batch_jobs.router, dependencies=keyed)
     app.include_router(listing.router, dependencies=keyed)
     app.include_router(dead_letters.router, dependencies=keyed)
     app.include_router(failures.router, dependencies=keyed)

@@ -19,6 +19,7 @@ from errand.redis.connection import API, BODIES, LOOK, Connector
 from errand.redis.failover import Failover, renew, renew_async
 from errand.redis.server import WriteProbe
 from errand.store.batch import BatchReader
+from errand.store.batch_jobs import BatchJobReader
 from errand.store.bodies import BodyStore
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
@@ -56,6 +57,7 @@ class Road:
     requeuer: Requeuer
     jobs: StatusReader
     batches: BatchReader
+    batch_jobs: BatchJobReader
     watcher: Watcher
     schedules: Schedules
     canceller: Canceller
@@ -95,6 +97,7 @@ def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, J
         requeuer,
         StatusReader(redis),
         BatchReader(redis, queue),
+        BatchJobReader(redis),
         watcher,
         canceller=Canceller(redis, queue, webhooks.values),
         deleter=deleter,

@@ -49,6 +49,20 @@ class JobView(BaseModel):
     payload: Any = None
 
 
+class GoneJobView(BaseModel):
+    """A job of a batch that has expired or was deleted: how it ended, which the batch's record keeps.
+
+    `deleted` is one that was deleted before it had ended.
+    """
+
+    id: str
+    type: str
+    status: str
+    result: None
+    error: None
+    links: dict[str, str]
+
+
 class BatchView(BaseModel):
     """A batch by its jobs' statuses; `percent` tells how many of them have ended, well or not."""
 
@@ -162,7 +176,18 @@ def show_batch(batch: BatchStatus) -> dict[str, Any]:
     counts = {status: batch.counts.get(status, 0) for status in (*(word.value for word in RQStatus), "deleted")}
     percent = 100 * batch.ended // batch.total
     head = {"id": batch.id, "type": batch.type, "created_at": batch.created_at, "total": batch.total}
-    return {**head, "percent": percent, **counts, "links": {"self": batch_link(batch.id)}}
+    return {**head, "percent": percent, **counts, "links": link_batch(batch.id)}
+
+
+def link_batch(id: str) -> dict[str, str]:
+    """Return a batch's links."""
+    return {"self": batch_link(id), "jobs": f"{batch_link(id)}/jobs"}
+
+
+def show_gone(id: str, type: str, status: str, batch: str) -> dict[str, Any]:
+    """Return what is known of a batch's job that is gone."""
+    links = {"batch": batch_link(batch)}
+    return {"id": id, "type": type, "status": status, "result": None, "error": None, "links": links}
 
 
 def _link(job: JobStatus | NewJob) -> dict[str, str]:

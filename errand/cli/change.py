@@ -6,7 +6,17 @@ import typer
 
 from errand.cli.client.http import Service, job_path
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, do_each, print_json
+from errand.cli.command import (
+    BatchFilter,
+    JsonOut,
+    QueueFilter,
+    Since,
+    TypeFilter,
+    Until,
+    ask_service,
+    do_each,
+    print_json,
+)
 from errand.cli.moment import read_past
 from errand.cli.plain import make_plain
 
@@ -37,6 +47,7 @@ def requeue(
     type: TypeFilter = None,
     queue: QueueFilter = None,
     error: Error = None,
+    batch: BatchFilter = None,
     since: Since = None,
     until: Until = None,
     all: All = False,
@@ -48,7 +59,7 @@ def requeue(
     errand requeue ID… · errand requeue --failed --type email --since 2h --dry-run
     """
     with ask_service() as service:
-        query = _read_filter(type, queue, error, since, until, all, dry_run)
+        query = _read_filter(type, queue, error, batch, since, until, all, dry_run)
         if _is_filtered(ids, failed, query):
             change_failed(service, "requeue", query, as_json)
         else:
@@ -61,6 +72,7 @@ def delete(
     type: TypeFilter = None,
     queue: QueueFilter = None,
     error: Error = None,
+    batch: BatchFilter = None,
     since: Since = None,
     until: Until = None,
     all: All = False,
@@ -72,7 +84,7 @@ def delete(
     errand delete ID… · errand delete --failed --type email --until 30d --dry-run
     """
     with ask_service() as service:
-        query = _read_filter(type, queue, error, since, until, all, dry_run)
+        query = _read_filter(type, queue, error, batch, since, until, all, dry_run)
         if _is_filtered(ids, failed, query):
             change_failed(service, "delete", query, as_json)
         else:
@@ -98,6 +110,7 @@ def _read_filter(
     type: str | None,
     queue: str | None,
     error: str | None,
+    batch: str | None,
     since: str | None,
     until: str | None,
     all: bool,
@@ -107,6 +120,7 @@ def _read_filter(
         "type": type,
         "queue": queue,
         "error": error,
+        "batch": batch,
         "failed_after": None if since is None else read_past(since, "--since"),
         "failed_before": None if until is None else read_past(until, "--until"),
         "all": "true" if all else None,
@@ -122,7 +136,7 @@ def _is_filtered(ids: list[str] | None, failed: bool, query: dict[str, Any]) -> 
     if not ids and not failed:
         raise WrongUsageError("give ids, or --failed" + (" with the filters" if query else ""))
     if failed and not query.keys() - {"dry_run"}:
-        raise WrongUsageError("--failed wants a filter (--type, --queue, --error, --since, --until), or --all")
+        raise WrongUsageError("--failed wants a filter (--type, --queue, --error, --batch, --since, --until), or --all")
     return failed
 
 

@@ -21,6 +21,7 @@ EXITS = (
 JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line an item, and nothing else.")]
 TypeFilter = Annotated[str | None, typer.Option("--type", help="Of this job type.")]
 QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.")]
+BatchFilter = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Of this batch.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or so long ago: 2h, 1d.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, or so long ago.")]
 Payload = Annotated[str | None, typer.Argument(metavar="JSON|-|@FILE", help="The payload; - reads the input.")]

@@ -8,7 +8,17 @@ import typer
 from errand.cli.client.follow import View, is_batch, read
 from errand.cli.client.http import Service
 from errand.cli.client.problem import RefusedError
-from errand.cli.command import JsonOut, QueueFilter, Since, TypeFilter, Until, ask_service, do_each, print_json
+from errand.cli.command import (
+    BatchFilter,
+    JsonOut,
+    QueueFilter,
+    Since,
+    TypeFilter,
+    Until,
+    ask_service,
+    do_each,
+    print_json,
+)
 from errand.cli.moment import read_past, show_age
 from errand.cli.output import is_read
 from errand.cli.plain import make_plain
@@ -60,6 +70,7 @@ def list_jobs(
     queue: QueueFilter = None,
     status: Status = None,
     tag: Tag = None,
+    batch: BatchFilter = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 20,
@@ -75,6 +86,7 @@ def list_jobs(
             "queue": queue,
             "status": status,
             "tag": tag,
+            "batch": batch,
             "created_after": None if since is None else read_past(since, "--since"),
             "created_before": None if until is None else read_past(until, "--until"),
         }

@@ -112,6 +112,7 @@ UNSTARTED = ("created", "queued", "scheduled", "deferred", "ready_to_enqueue", "
 NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_enqueue", "rate_limited")
 
 # Limits. The server does nothing else while it runs a script.
+BATCH_LIMIT = 1000  # jobs of a batch
 DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
 LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
 CODE_LENGTH = 12  # of the hash of a type's code, and of what it works with

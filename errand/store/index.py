@@ -29,15 +29,17 @@ class ForeignCursorError(Exception):
 class Filter:
     """Which jobs; None is all. What is `after` a time includes it, what is `before` does not.
 
-    `source` says in which order: by creation, or by failure those that have failed. `error`, the name of its type or a
+    `source` says in which order: by creation, by failure those that have failed, or a batch's by its items
+    (errand/store/batch_jobs.py). `error`, the name of its type or a
     part of its message, `fingerprint` (errand/store/observe/failures.py) and `ended_…` are for the latter alone.
     """
 
-    source: Literal["created", "failed"] = "created"
+    source: Literal["created", "failed", "batch"] = "created"
     type: str | None = None
     queue: str | None = None
     status: str | None = None
     tag: str | None = None
+    batch: str | None = None
     error: str | None = None
     fingerprint: str | None = None
     created_after: datetime | None = None

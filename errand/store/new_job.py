@@ -79,10 +79,10 @@ def find_wait(run_at: datetime, now: datetime) -> float:
     return math.ceil(run_at.timestamp()) - now.timestamp()
 
 
-def derive_ids(batch: str, count: int) -> list[str]:
-    """Return the ids of a batch's jobs, in order: its answer can be told again from its own id."""
+def derive_ids(batch: str, count: int, first: int = 0) -> list[str]:
+    """Return the ids of a batch's jobs, in order, from number `first` on: its answer can be told again from its id."""
     namespace = UUID(batch)
-    return [str(uuid5(namespace, str(number))) for number in range(count)]
+    return [str(uuid5(namespace, str(number))) for number in range(first, first + count)]
 
 
 def restore_jobs(jobs: Sequence[NewJob], id: str, created_at: datetime, run_at: datetime | None) -> list[NewJob]:

@@ -29,13 +29,14 @@ def ask(scripted: ScriptedService) -> list[dict[str, list[str]]]:
 def test_filters_become_the_query(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("GET /v1/jobs", *make_pages(1))
     options = "--type log --queue low --status failed --tag x --since 2026-11-23T10:00Z --until 2026-11-24T10:00Z"
-    assert quick("list", *options.split(), "--limit", "7").exit_code == 0
+    assert quick("list", *options.split(), "--batch", "B", "--limit", "7").exit_code == 0
     assert ask(scripted) == [
         {
             "type": ["log"],
             "queue": ["low"],
             "status": ["failed"],
             "tag": ["x"],
+            "batch": ["B"],
             "created_after": ["2026-11-23T10:00:00.000000+00:00"],
             "created_before": ["2026-11-24T10:00:00.000000+00:00"],
             "limit": ["7"],

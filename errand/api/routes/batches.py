@@ -20,12 +20,12 @@ from errand.api.posting import read_posted
 from errand.api.routes.jobs import unknown_type
 from errand.api.state import check_id, get_road, missing
 from errand.api.storing import store_once
-from errand.api.views import BatchView, NewBatchView, batch_link, show_batch, show_new_job
+from errand.api.views import BatchView, NewBatchView, batch_link, link_batch, show_batch, show_new_job
 from errand.contract.job import Job
 from errand.redis import keys
 from errand.store.new_job import NewJob, derive_ids
 
-ITEM_LIMIT = 1000
+ITEM_LIMIT = keys.BATCH_LIMIT
 Given = Annotated[Options, Depends(read_options)]
 
 
@@ -84,7 +84,7 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
         new, statuses, headers = await store_once(road, batch, build, posted.claim, job.type, posted.holder)
         link = batch_link(id := str(new[0].batch))
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
-        answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": {"self": link}}
+        answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": link_batch(id)}
         # pydantic writes a thousand jobs in a third of the time
         return Response(to_json(answer), 202, {"Location": link, **headers}, "application/json")
 

@@ -11,7 +11,7 @@ from errand.api.fields import Fields
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
-from errand.api.routes.listing import Cursor, JobPage, Limit, QueueName, Type, answer_page, read_time, refuse
+from errand.api.routes.listing import Batch, Cursor, JobPage, Limit, QueueName, Type, answer_page, read_time, refuse
 from errand.api.state import get_road
 from errand.store.dead_letters import Action
 from errand.store.index import Filter
@@ -56,6 +56,7 @@ async def read_filter(
     fingerprint: Annotated[
         str | None, Query(min_length=1, max_length=64, description="Of this group alone, as `/groups` names it.")
     ] = None,
+    batch: Batch = None,
     failed_after: Annotated[
         str | None,
         Query(json_schema_extra={"format": "date-time"}, description="Failed then or later: RFC 3339 with offset."),
@@ -70,6 +71,7 @@ async def read_filter(
         *("failed", type, queue, "failed"),
         error=error,
         fingerprint=fingerprint,
+        batch=None if batch is None else str(batch),
         ended_after=after,
         ended_before=before,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -17,7 +18,7 @@ from errand.api.http.query import read_moment
 from errand.api.state import get_road
 from errand.api.views import JobView
 from errand.contract.storing.asked import WORD
-from errand.store.index import Filter, ForeignCursorError, Page
+from errand.store.index import Filter, ForeignCursorError, Place
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
@@ -39,6 +40,7 @@ Type = Annotated[str | None, Query(min_length=1, max_length=255, description="Of
 QueueName = Annotated[str | None, Query(min_length=1, max_length=255, description="Of this queue alone.")]
 Limit = Annotated[int, Query(ge=1, le=100, description="At most so many; a page may hold fewer and not be the last.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next` of the page before, with the same filters.")]
+Batch = Annotated[UUID | None, Query(description="Of this batch alone, while its record is kept.")]
 CreatedAfter = Annotated[str | None, Query(json_schema_extra=_TIME, description="Created then or later: RFC 3339.")]
 CreatedBefore = Annotated[str | None, Query(json_schema_extra=_TIME, description="Created before that.")]
 
@@ -57,6 +59,7 @@ async def list_jobs(
     queue: QueueName = None,
     status: Annotated[Status | None, Query(description="With this status alone.")] = None,
     tag: Annotated[str | None, Query(pattern=WORD, description="With this tag alone.")] = None,
+    batch: Batch = None,
     created_after: CreatedAfter = None,
     created_before: CreatedBefore = None,
     limit: Limit = 20,
@@ -72,6 +75,7 @@ async def list_jobs(
         queue=queue,
         status=status,
         tag=tag,
+        batch=None if batch is None else str(batch),
         created_after=read_time(created_after, "created_after"),
         created_before=read_time(created_before, "created_before"),
     )
@@ -80,17 +84,21 @@ async def list_jobs(
 
 async def answer_page(request: Request, wanted: Filter, limit: int, cursor: str | None, fields: str | None) -> Response:
     """Return a page of jobs with the `Link` to the next one. Raises Problem 422 and 503."""
-    asked = read_fields(fields)
-    try:
-        place = wanted.read_cursor(cursor) if cursor is not None else None
-    except ForeignCursorError as error:
-        raise refuse("cursor", str(error)) from None
+    asked, place = read_fields(fields), read_place(wanted, cursor)
     async with redis_deadline():
         page = await get_road(request).index.read(wanted, limit, place)
     items = await show_jobs(get_road(request), page.jobs, asked)
     body = {"items": items, "next": page.next and wanted.write_cursor(page.next)}
     # pydantic writes a hundred jobs in a third of the time
-    return Response(to_json(body), headers=_link(request, page, body), media_type="application/json")
+    return Response(to_json(body), headers=link_next(request, body), media_type="application/json")
+
+
+def read_place(wanted: Filter, cursor: str | None) -> Place | None:
+    """Return where a cursor goes on, None without one. Raises Problem 422."""
+    try:
+        return wanted.read_cursor(cursor) if cursor is not None else None
+    except ForeignCursorError as error:
+        raise refuse("cursor", str(error)) from None
 
 
 def read_time(text: str | None, parameter: str) -> datetime | None:
@@ -103,8 +111,9 @@ def refuse(parameter: str, detail: str) -> Problem:
     return refuse_input([{"loc": (parameter,), "msg": detail}], in_body=False)
 
 
-def _link(request: Request, page: Page, body: Mapping[str, Any]) -> dict[str, str]:
-    if page.next is None:
+def link_next(request: Request, body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the `Link` to the page after the one whose body is given, nothing for the last."""
+    if body["next"] is None:
         return {}
     query = urlencode({**request.query_params, "cursor": body["next"]})
     return {"Link": f'<{request.url.path}?{query}>; rel="next"'}

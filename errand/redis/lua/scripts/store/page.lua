@@ -1,13 +1,13 @@
 #!lua flags=no-writes
 -- Finds jobs in sorted sets of job ids, in order, some at a time: in the indexes by the time of creation, or among
 -- the failed by the time of failure. The cost is that of the jobs looked at, however many there are.
--- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, status, error, fingerprint, created_after
+-- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status, error, fingerprint, created_after
 --       and created_before in microseconds, ended_after and ended_before in RQ's format, token: of a requeue to leave
 --       out, place: [score, id] to go on from, each as asked for; forward: oldest first, limit: jobs, budget: jobs
 --       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
 -- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here.
--- include base, store/status, parked, observe/fingerprint
+-- include base, store/status, store/batch, parked, observe/fingerprint
 
 local request = cjson.decode(ARGV[1])
 local CHUNK = 100
@@ -206,17 +206,24 @@ local function match(id)
   return (request.source ~= 'failed' or match_failure(hash, job)) and job or nil
 end
 
--- One stream of what few ids there are, in the order of the indexes.
+-- Where a job stands in the order asked for; nothing for one that is not among the failed, if these are.
+local function find_score(id, job)
+  local is_failed = request.source == 'failed'
+  local score = pcall_redis('ZSCORE', is_failed and keys.FAILED .. job.queue or keys.INDEX .. job.queue .. ':' .. job.type, id)
+  if type(score) == 'string' then return score end
+  return not is_failed and read_microseconds(call('HGET', keys.JOB .. id, 'created_at') or '') or nil
+end
+
+-- One stream of what few ids there are, in the order of the lists that would hold them.
 local function sort(ids)
   local entries, found = {}, {}
   for _, id in ipairs(ids) do
     local job = match(id)
-    local score = job and pcall_redis('ZSCORE', keys.INDEX .. job.queue .. ':' .. job.type, id)
-    if job and type(score) ~= 'string' then score = read_microseconds(call('HGET', keys.JOB .. id, 'created_at') or '') end
-    local entry = job and build_entry(score, id)
+    local score = job and find_score(id, job)
+    local entry = score and build_entry(score, id)
     if entry and (not request.place or is_before(request.place, entry)) then entries[#entries + 1] = entry end
   end
-  table.sort(entries, is_newer)
+  table.sort(entries, is_before)
   for _, entry in ipairs(entries) do found[#found + 1], found[#found + 2] = entry[2], entry[1] end
   local stream = {found = found, at = 1}
   refill(stream)
@@ -224,6 +231,7 @@ local function sort(ids)
 end
 
 local function find_streams()
+  if request.batch then return sort(list_batch(request.batch)) end
   if request.source == 'failed' then
     local names = {}
     for i, name in ipairs(list_queues()) do names[i] = keys.FAILED .. name end
