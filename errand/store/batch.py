@@ -29,6 +29,11 @@ class BatchStatus:
         """How many of them will not run any more."""
         return sum(count for status, count in self.counts.items() if status in ENDED or status == "deleted")
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of them will not run any more."""
+        return self.ended == self.total
+
 
 class BatchReader:
     """Reads batches over one asynchronous client."""

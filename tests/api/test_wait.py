@@ -76,6 +76,29 @@ def test_a_post_may_wait_for_its_job(services: Services) -> None:
     assert (late.status, late.body["status"]) == (202, "scheduled")
 
 
+@pytest.mark.quick
+def test_batches_are_waited_for_too(services: Services) -> None:
+    services.start_api()
+    services.start_worker()
+    items = {"items": [{"seconds": 0.5}, {"seconds": 0.2}]}
+    ended = services.call("POST", "/v1/batches/sleep", items, wait(20))
+    assert (ended.status, ended.body["finished"], ended.body["percent"]) == (200, 2, 100)
+    assert (ended.headers["Preference-Applied"], ended.headers["Location"]) == ("wait=20", ended.body["links"]["self"])
+    stored = services.call("POST", "/v1/batches/sleep", items)
+    answer = services.call("GET", stored.body["links"]["self"], headers=wait(20))
+    assert (answer.status, answer.body["finished"]) == (200, 2)
+    assert answer.headers["Preference-Applied"] == "wait=20"
+
+
+def test_a_batch_that_takes_longer_is_told_as_it_is(client: TestClient) -> None:
+    answer = client.post("/v1/batches/log", json={"items": [{"text": "x"}]}, headers=wait(1))
+    assert (answer.status_code, len(answer.json()["jobs"])) == (202, 1)
+    assert answer.headers["Preference-Applied"] == "wait=1"
+    again = client.get(answer.headers["Location"], headers=wait(0))
+    assert (again.status_code, again.json()["queued"], again.headers["Retry-After"]) == (200, 1, "1")
+    assert again.headers["Preference-Applied"] == "wait=0"
+
+
 def read(*headers: str) -> int | None:
     return read_wait(Request({"type": "http", "headers": [(b"prefer", header.encode()) for header in headers]}))
 

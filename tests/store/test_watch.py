@@ -11,17 +11,19 @@ from redis.asyncio.client import PubSub
 
 from errand.local.valkey import EmbeddedValkey
 from errand.redis import keys
-from errand.store.batch import BatchReader
+from errand.store.batch import BatchReader, BatchStatus
 from errand.store.enqueue import Enqueuer
-from errand.store.new_job import NewJob
+from errand.store.new_job import NewJob, derive_ids
 from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, StatusReader
 from errand.store.watch import watcher as watch
+from errand.store.watch.members import Members
 from errand.store.watch.watcher import Watcher
 from tests.connecting import connect
 from tests.job_types import LOG, TYPES
 from tests.services import Services
 
+BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
 Test = Callable[[Watcher, StatusReader, Enqueuer], Awaitable[None]]
 
 
@@ -255,3 +257,40 @@ def test_one_that_joins_with_an_older_state_hears_of_what_the_others_know(
                 await become(lambda: second.state and second.state.status == "started")
 
     run(queue_settings, test)
+
+
+def test_a_batch_is_read_when_as_many_of_its_jobs_have_changed_as_had_not_ended(
+    queue_settings: QueueSettings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 60)
+
+    async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
+        ids = derive_ids(BATCH, 3)
+        await enqueuer.store([NewJob(LOG, {"text": "x"}, batch=BATCH, id=id) for id in ids], (BATCH, "log"))
+        batch = await BatchReader(connect(queue_settings.redis_url), queue_settings).read(BATCH)
+        assert batch is not None
+        with watcher.watch_batch(batch) as watched:
+            await become(lambda: count_subscriptions(redis))
+            for id in ids:
+                redis.hset(f"rq:job:{id}", "status", "finished")
+            redis.publish(keys.EVENTS, f"{ids[0]} {ids[1]} {ids[0]}")
+            assert not await watched.wait(0.3)
+            for _ in range(10):
+                redis.publish(keys.EVENTS, " ".join(ids))
+                if await watched.wait(1):
+                    break
+            assert watched.state is not None
+            assert watched.state.has_ended
+
+    run(queue_settings, test)
+
+
+def test_what_changes_while_a_batch_is_read_counts_for_the_next_time() -> None:
+    members, ids = Members(), derive_ids(BATCH, 3)
+    members.add(BatchStatus(BATCH, "log", "", {"queued": 3}))
+    assert members.hear(["other", *ids]) == {BATCH}
+    assert members.hear(ids[:1]) == set()
+    assert members.note(BatchStatus(BATCH, "log", "", {"finished": 2, "queued": 1}))
+    assert not members.note(BatchStatus(BATCH, "log", "", {"finished": 3}))
+    members.remove(BATCH)
+    assert members.hear(ids) == set()

@@ -1,8 +1,9 @@
-"""`Prefer: wait=N` (RFC 7240): the answer comes when the job has ended, or after N seconds."""
+"""`Prefer: wait=N` (RFC 7240): the answer comes when the job or the batch has ended, or after N seconds."""
 
 import re
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -10,8 +11,12 @@ from errand.api.http.conditional import find_header
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem
 from errand.api.state import Road
-from errand.api.views import JobView
+from errand.api.views import BatchView, JobView
+from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobStatus
+from errand.store.watch.watcher import Watch
+
+T = TypeVar("T")
 
 LIMIT_SECONDS = 25
 
@@ -26,8 +31,16 @@ PARAMETER: dict[str, Any] = {
     "schema": {"type": "string"},
     "example": "wait=10",
 }
+BATCH_PARAMETER: dict[str, Any] = {
+    **PARAMETER,
+    "description": f"`wait=N`: answer when all of the batch has ended, or after N seconds ({LIMIT_SECONDS} at most).",
+}
 ENDED_IN_TIME: dict[int | str, dict[str, Any]] = {
     200: {"model": JobView, "description": "The job, which ended within the seconds of `Prefer: wait=N`"}
+}
+
+BATCH_ENDED_IN_TIME: dict[int | str, dict[str, Any]] = {
+    200: {"model": BatchView, "description": "The batch, which ended within the seconds of `Prefer: wait=N`"}
 }
 
 
@@ -47,15 +60,32 @@ async def wait_for_end(road: Road, job: JobStatus, seconds: float) -> JobStatus 
 
     Raises Problem 503.
     """
-    deadline = time.monotonic() + seconds
     with road.watcher.watch_job(job) as watch:
-        while watch.state and watch.state.status not in ENDED and not road.watcher.is_stopping:
-            if not await watch.wait(deadline - time.monotonic()):
-                break
-        if watch.state is None or watch.state.status in ENDED:
+        if await _is_over(road, watch, lambda found: found.status in ENDED, seconds):
             return watch.state
     async with redis_deadline():
         return await road.jobs.read(job.id)
+
+
+async def wait_for_batch(road: Road, batch: BatchStatus, seconds: float) -> BatchStatus | None:
+    """Return the batch as soon as all its jobs have ended, or as it is after so many seconds; None where it is gone.
+
+    Raises Problem 503.
+    """
+    with road.watcher.watch_batch(batch) as watch:
+        if await _is_over(road, watch, lambda found: found.has_ended, seconds):
+            return watch.state
+    async with redis_deadline():
+        return await road.batches.read(batch.id)
+
+
+async def _is_over(road: Road, watch: Watch[T], has_ended: Callable[[T], bool], seconds: float) -> bool:
+    """Wait until what is watched has ended or is gone, at most so long; return whether it did."""
+    deadline = time.monotonic() + seconds
+    while watch.state is not None and not has_ended(watch.state) and not road.watcher.is_stopping:
+        if not await watch.wait(deadline - time.monotonic()):
+            break
+    return watch.state is None or has_ended(watch.state)
 
 
 def tell_applied(seconds: int) -> dict[str, str]:
@@ -72,5 +102,15 @@ async def wait_for_new(road: Road, id: str, seconds: float) -> JobStatus | None:
         async with redis_deadline():
             job = await road.jobs.read(id)
         return await wait_for_end(road, job, seconds) if job and seconds else job
+    except Problem:
+        return None
+
+
+async def wait_for_new_batch(road: Road, id: str, seconds: float) -> BatchStatus | None:
+    """Return a batch that was just stored as `wait_for_batch` does; None where Redis does not tell: it is stored."""
+    try:
+        async with redis_deadline():
+            batch = await road.batches.read(id)
+        return await wait_for_batch(road, batch, seconds) if batch else None
     except Problem:
         return None

@@ -6,10 +6,11 @@ from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response, params
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_json
 
-from errand.api.http import conditional
+from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
@@ -43,9 +44,14 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
             methods=["POST"],
             status_code=202,
             response_model=NewBatchView,
+            responses=wait.BATCH_ENDED_IN_TIME,
             operation_id=operation,
             summary=f"Store 1 to {ITEM_LIMIT:,} {job.type} jobs, all or none",
-            openapi_extra={**describe_body(job.example and {"items": [job.example]}), **DESCRIPTION},
+            openapi_extra={
+                **describe_body(job.example and {"items": [job.example]}),
+                **DESCRIPTION,
+                "parameters": [*DESCRIPTION["parameters"], wait.BATCH_PARAMETER],
+            },
         )
     router.add_api_route("/{type}", _refuse_type, methods=["POST"], include_in_schema=False)
     router.add_api_route(
@@ -56,7 +62,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
         responses=conditional.NOT_MODIFIED,
         operation_id="read_batch",
         summary="Read a batch",
-        openapi_extra={"parameters": [conditional.PARAMETER]},
+        openapi_extra={"parameters": [wait.BATCH_PARAMETER, conditional.PARAMETER]},
     )
     return router
 
@@ -83,10 +89,16 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
         road = get_road(request)
         new, statuses, headers = await store_once(road, batch, build, posted.claim, job.type, posted.holder)
         link = batch_link(id := str(new[0].batch))
+        headers = {"Location": link, **headers}
+        if (seconds := wait.read_wait(request)) is not None:
+            waited = await wait.wait_for_new_batch(road, id, seconds)
+            headers |= wait.tell_applied(seconds) if waited else {}
+            if waited and waited.has_ended:
+                return JSONResponse(show_batch(waited), 200, headers)
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
         answer = {"id": id, "type": job.type, "total": len(new), "jobs": shown, "links": link_batch(id)}
         # pydantic writes a thousand jobs in a third of the time
-        return Response(to_json(answer), 202, {"Location": link, **headers}, "application/json")
+        return Response(to_json(answer), 202, headers, "application/json")
 
     return enqueue_batch
 
@@ -113,10 +125,17 @@ async def _refuse_type(request: Request, type: str) -> None:
 
 
 async def read_batch(request: Request, id: str) -> Response:
-    """Return the batch's counts as they are now; they outlive its jobs."""
+    """Return the batch's counts as they are now; they outlive its jobs.
+
+    With `Prefer: wait=N` as they are when all its jobs have ended, or after N seconds.
+    """
     async with redis_deadline():
         batch = await get_road(request).batches.read(check_id(id, "batch"))
+    headers = {}
+    if batch is not None and (seconds := wait.read_wait(request)) is not None:
+        batch = await wait.wait_for_batch(get_road(request), batch, seconds)
+        headers = wait.tell_applied(seconds)
     if batch is None:
         raise missing(id, "batch")
-    headers = {"Retry-After": "1"} if batch.ended < batch.total else {}
+    headers |= {} if batch.has_ended else {"Retry-After": "1"}
     return conditional.answer_with_tag(request, show_batch(batch), headers)

@@ -154,13 +154,13 @@ class BatchTeller:
 
     def has_all(self, batch: BatchStatus) -> bool:
         """Return whether the client has seen the end."""
-        return batch.ended == batch.total and self._seen == mark_batch(batch)
+        return batch.has_ended and self._seen == mark_batch(batch)
 
     async def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
         """Return the new event as it is sent, b'' without one, and whether it is the end."""
         if batch is None:
             return _tell_deleted(self._id), True
-        mark, is_end = mark_batch(batch), batch.ended == batch.total
+        mark, is_end = mark_batch(batch), batch.has_ended
         seen, self._seen = self._seen, mark
         return b"" if mark == seen else _write("end" if is_end else "progress", mark, show_batch(batch)), is_end
 

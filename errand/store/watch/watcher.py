@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -16,6 +16,7 @@ from errand.redis import keys
 from errand.redis.flights import Flights
 from errand.store.batch import BatchReader, BatchStatus
 from errand.store.status import JobStatus, StatusReader
+from errand.store.watch.members import Members
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class Watcher:
         self._jobs, self._batches = jobs, batches
         self._versions = Flights(redis, "store/versions")
         self._watched: dict[str, Watched] = {}
+        self._members = Members()
         self._changed: set[str] = set()
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +94,7 @@ class Watcher:
     @contextmanager
     def watch_batch(self, batch: BatchStatus) -> Iterator[Watch[BatchStatus]]:
         """Watch a batch that was read, until the block ends."""
+        self._members.add(batch)
         with self._watch(batch.id, Watched(self._batches.read, batch.total), Watch(batch)) as watch:
             yield watch
 
@@ -109,6 +112,7 @@ class Watcher:
             watched.watches.discard(watch)
             if not watched.watches:
                 self._watched.pop(id, None)
+                self._members.remove(id)
 
     def stop(self) -> None:
         """End every wait, now and from now on: the process is about to end."""
@@ -136,7 +140,7 @@ class Watcher:
         others, self._tasks = self._tasks[1:], []  # in the same step as the last look: who comes now starts anew
         await _end(*others)
 
-    def _note(self, ids: Sequence[str]) -> None:
+    def _note(self, ids: Iterable[str]) -> None:
         self._changed.update(ids)
         if self._changed:
             self._bell.set()
@@ -161,7 +165,9 @@ class Watcher:
                     return
                 await channel.ping()
             elif message["type"] == "message":
-                self._note([id for id in message["data"].decode(errors="replace").split(" ") if id in self._watched])
+                ids = message["data"].decode(errors="replace").split(" ")
+                self._note([id for id in ids if id in self._watched])
+                self._note(self._members.hear(ids))
             is_asked = message is None
 
     async def _read_changed(self) -> None:
@@ -187,6 +193,8 @@ class Watcher:
             return
         for watch in watched.watches:
             watch.tell(state)
+        if isinstance(state, BatchStatus) and self._members.note(state):
+            self._note([id])
 
     async def _poll(self) -> None:
         self._note(self._choose_batches())
