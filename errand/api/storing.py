@@ -14,7 +14,7 @@ from errand.redis import keys
 from errand.store.answer import UniqueJobError
 from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import Claim, StoredBeforeError
-from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError, restore_jobs
+from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError, restore_jobs
 
 
 async def store_once(
@@ -58,14 +58,18 @@ def tell_refusals() -> Iterator[None]:
     try:
         yield
     except UnknownParentError as error:
-        fault = {"loc": ("after",), "msg": f"there is no job {error}; it may have expired"}
+        fault = {"loc": ("after",), "msg": f"there is no job or batch {error}; it may have expired"}
         raise refuse_input([fault], in_body=False) from None
     except TooManyDependentsError as error:
         fault = {
             "loc": ("after",),
-            "msg": f"job {error} has {keys.DEPENDENTS_LIMIT:,} dependents, the most there may be",
+            "msg": f"{error.kind} {error} has {keys.DEPENDENTS_LIMIT:,} dependents, the most there may be",
         }
         raise refuse_input([fault], in_body=False) from None
+    except TooManyLinksError as error:
+        detail = f"a batch counts as its jobs, so they would wait for {int(str(error)):,}, all together; "
+        detail += f"{keys.LINKS_LIMIT:,} at most. Let one job wait for the batch, and these for that job"
+        raise refuse_input([{"loc": ("after",), "msg": detail}], in_body=False) from None
     except BodiesGoneError:
         detail = "A part of the body was gone from Redis before the job was stored. Nothing was stored; try again"
         raise Problem(503, "body-gone", detail, RETRY_AFTER) from None

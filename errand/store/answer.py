@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import StoredBeforeError, read_record
-from errand.store.new_job import NewJob, TooManyDependentsError, UnknownParentError
+from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError
 
 PLAIN, LARGE, UNIQUE = "store/enqueue", "store/enqueue_large", "store/enqueue_unique"
+AFTER = "store/enqueue_after"
 Taken = Literal["existing", "replaced"]
 
 
@@ -26,13 +27,17 @@ def choose_script(jobs: Sequence[NewJob], holder: str | None) -> str:
     """Return the name of the script that stores these jobs; `holder` as `Enqueuer.store` takes it."""
     if jobs[0].unique:
         return UNIQUE
+    own = {job.id for job in jobs} if len(jobs) > 1 else ()
+    if any(job.after and not all(id in own for id in job.after) for job in jobs):
+        return AFTER
     return LARGE if holder else PLAIN
 
 
 def read_answer(answer: Any, jobs: Sequence[NewJob], id: str) -> list[str]:
     """Return the statuses of jobs that were stored under `id`, the job's or the batch's.
 
-    Raises UnknownParentError, TooManyDependentsError, StoredBeforeError, BodiesGoneError and UniqueJobError.
+    Raises UnknownParentError, TooManyDependentsError, TooManyLinksError, StoredBeforeError, BodiesGoneError and
+    UniqueJobError.
     """
     if isinstance(answer, bytes):
         return answer.decode().split(" ")
@@ -48,6 +53,10 @@ def read_answer(answer: Any, jobs: Sequence[NewJob], id: str) -> list[str]:
             raise UniqueJobError(told, answer[2].decode(), "existing")
         case -6:
             raise UniqueJobError(told, answer[2].decode(), "replaced")
+        case -7:
+            raise TooManyLinksError(told)
+        case -8:
+            raise TooManyDependentsError(told, "batch")
     stored = read_record(answer[1])
     if stored.id != id:
         raise StoredBeforeError(stored)

@@ -9,7 +9,7 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.flights import Flights
 from errand.redis.memory import MemoryGuard
-from errand.store.answer import LARGE, PLAIN, UNIQUE, choose_script, read_answer
+from errand.store.answer import AFTER, LARGE, PLAIN, UNIQUE, choose_script, read_answer
 from errand.store.fields import CallBuilder
 from errand.store.idempotency import Claim
 from errand.store.new_job import NewJob
@@ -28,7 +28,7 @@ class Enqueuer:
     ) -> None:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
-        self._flights = {script: Flights(redis, script) for script in (PLAIN, LARGE, UNIQUE)}
+        self._flights = {script: Flights(redis, script) for script in (PLAIN, LARGE, UNIQUE, AFTER)}
 
     async def store(
         self,
@@ -43,8 +43,8 @@ class Enqueuer:
 
         Safe to call again with the same jobs. Jobs stored under a `claim` are due together and wait for no other.
         Raises FullRedisError, RedisError or TimeoutError (the jobs may have been stored), UnknownParentError,
-        TooManyDependentsError, StoredBeforeError, BodiesGoneError, and UniqueJobError where another job waits or runs
-        under the unique key of the one that `jobs` then has.
+        TooManyDependentsError, TooManyLinksError, StoredBeforeError, BodiesGoneError, and UniqueJobError where another
+        job waits or runs under the unique key of the one that `jobs` then has.
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id

@@ -16,17 +16,25 @@ class UnknownParentError(Exception):
 
 
 class TooManyDependentsError(Exception):
-    """Raised when too many jobs would wait for one; the text is its id, nothing was stored."""
+    """Raised when too many jobs would wait for one, or for a batch; the text is its id, nothing was stored."""
+
+    def __init__(self, id: str, kind: str = "job") -> None:
+        super().__init__(id)
+        self.kind = kind
+
+
+class TooManyLinksError(Exception):
+    """Raised when jobs would wait for too many, all together; the text is how many, nothing was stored."""
 
 
 @dataclass(frozen=True)
 class NewJob:
     """A job to be stored: its type, its payload as stored, and when it may run.
 
-    `run_at` None means now. `after` are the ids of the jobs that must finish first; what becomes of the job when one of
-    them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under it may be
-    queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is stored.
-    `unique` is a unique key of its type, and whether a job that waits for its time under it becomes this one.
+    `run_at` None means now. `after` are the ids of the jobs and batches that must finish first; what becomes of the job
+    when one of them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under
+    it may be queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is
+    stored. `unique` is a unique key of its type, and whether a job that waits for its time under it becomes this one.
     `timeout_seconds` of an attempt and `tries`, the first included, stand in for what the type says.
     """
 

@@ -142,7 +142,8 @@ class Records:
     def settle_strays(self, queue: str, first: int, most: int) -> tuple[int, int]:
         """Settle deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
 
-        Return how many were looked at, and how many of them no longer wait.
+        Return how many were looked at, none where there is no more, and how many of them no longer wait. Fewer than
+        `most` are looked at where they wait for very many others.
         """
         seen, gone = self._orphans(args=[*self._head(), queue, first, most])
         return seen, gone

@@ -14,6 +14,7 @@ from errand.api.http.openapi import PROBLEMS
 from errand.api.state import check_id, get_road, missing
 from errand.api.views import job_link
 from errand.store.observe.rate import Expected
+from errand.store.observe.verdicts import LinkedBatch
 from errand.store.observe.why import Why
 from errand.store.status import JobError, LinkedJob
 
@@ -60,8 +61,8 @@ class WhyView(BaseModel):
     """What a job waits for: `verdict` for machines, `reason` for people, `then` what else would hold it up after that.
 
     The other fields are there where they apply: `since` and `until` when; `before` how many jobs are before it, about
-    so many unless `exact`; `expected` when it starts, by the ends of the last minutes; `jobs` those that it waits for;
-    `error` that of its last attempt; `worker` who runs it.
+    so many unless `exact`; `expected` when it starts, by the ends of the last minutes; `jobs` and `batches` those that
+    it waits for; `error` that of its last attempt; `worker` who runs it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class WhyView(BaseModel):
     exact: bool | SkipJsonSchema[None] = None
     expected: ExpectedView | SkipJsonSchema[None] = None
     jobs: list[LinkedJob] | SkipJsonSchema[None] = None
+    batches: list[LinkedBatch] | SkipJsonSchema[None] = None
     error: JobError | SkipJsonSchema[None] = None
     worker: str | SkipJsonSchema[None] = None
     workers: WorkerCountsView | SkipJsonSchema[None] = None

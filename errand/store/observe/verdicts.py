@@ -24,6 +24,15 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class LinkedBatch:
+    """A batch that a job waits for, and how many of its jobs have ended."""
+
+    id: str
+    total: int
+    ended: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What holds up a job: a word for machines, a sentence for people, and the facts behind it as far as they apply.
 
@@ -39,6 +48,7 @@ class Verdict:
     exact: bool | None = None
     expected: Expected | None = None
     jobs: list[LinkedJob] | None = None
+    batches: list[LinkedBatch] | None = None
     error: JobError | None = None
     worker: str | None = None
 
@@ -93,7 +103,10 @@ def _judge_parents(facts: Facts) -> Verdict | None:
     if facts.status != "deferred":
         return None
     left = [job for job in facts.jobs if job.status != "finished"]
-    return Verdict("waits_for_jobs", f"it waits for {_name(left)}", jobs=left)
+    batches = [LinkedBatch(*told) for told in facts.found.get("batches") or ()]
+    named = [f"batch {one.id} ({one.ended:,} of {one.total:,} jobs have ended)" for one in batches]
+    named += [_name(left)] if left or not batches else []
+    return Verdict("waits_for_jobs", f"it waits for {' and '.join(named)}", jobs=left, batches=batches or None)
 
 
 def _judge_schedule(facts: Facts) -> Verdict | None:

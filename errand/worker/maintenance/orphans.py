@@ -34,7 +34,7 @@ class Strays:
     def _sweep(self, queue: str) -> None:
         for _ in range(PAGES):
             seen, gone = self._records.settle_strays(queue, self._first[queue], PAGE)
-            if seen < PAGE:
+            if seen == 0:
                 self._first[queue] = 0
                 return
             self._first[queue] += seen - gone

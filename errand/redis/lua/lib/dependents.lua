@@ -6,6 +6,7 @@
 
 local outcomes, freed = {}, {}
 local ENDED_BADLY = keys.ENDED_BADLY
+local FEW = 20 -- others, who are looked at each time
 local REGISTRIES = {scheduled = keys.SCHEDULED, deferred = keys.DEFERRED, ready_to_enqueue = keys.READY}
 STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
 
@@ -21,9 +22,20 @@ function accepts(job, outcome)
 end
 
 -- What this script itself has ended may not be written yet.
+local function is_met(job, parent)
+  return accepts(job, outcomes[parent] or read_status(parent))
+end
+
+-- A job may wait for a thousand others, those of a batch: it notes one that it still waits for, and until that one has
+-- ended nobody looks at the rest.
 local function are_others_met(id, job, parent)
-  for _, other in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
-    if other ~= parent and not accepts(job, outcomes[other] or read_status(other)) then return false end
+  if job.awaited and job.awaited ~= parent and not is_met(job, job.awaited) then return false end
+  local others = call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)
+  for _, other in ipairs(others) do
+    if other ~= parent and not is_met(job, other) then
+      if #others > FEW and job.awaited ~= other then call('HSET', keys.JOB .. id, 'errand_awaited', other) end
+      return false
+    end
   end
   return true
 end

@@ -8,7 +8,7 @@
 -- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}, bodies: {holder,
 --       all: [[SHA-256, bytes], …], of: for each job its places in that list}} or less, then for each group of jobs, alike
 --       but for their data: JSON {queue, type, fields: [field, value, …], score: when they are due or none, after: [id, …],
---       on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
+--       asked: what was asked for where that is no job, fate: the status of those whose parents say it already, on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
 --       microseconds, how many they are, and for each its data and its retry_intervals or ''
 -- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
 -- -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many dependents
@@ -26,7 +26,7 @@ function enqueue(KEYS, ARGV, bodies)
   -- RQ takes an unknown parent for a finished one and lets the child of a failed one wait for ever.
   local function judge(group)
     local status = group.score and 'scheduled' or group.limit and 'rate_limited' or 'queued'
-    if #group.after == 0 then return status end
+    if group.fate or #group.after == 0 then return group.fate or status end
     local ENDED_BADLY = keys.ENDED_BADLY
     for _, parent in ipairs(group.after) do
       local found = call('HGET', keys.JOB .. parent, 'status')
@@ -56,10 +56,12 @@ function enqueue(KEYS, ARGV, bodies)
 
   -- What a job waits for, as RQ keeps it, and beside it who waits for a parent: RQ forgets that when the parent ends.
   local function link(id, group, status)
-    for _, parent in ipairs(group.after) do
+    for _, parent in ipairs(group.asked or group.after) do
       call('SADD', keys.CHILDREN .. parent, id)
       call('EXPIRE', keys.CHILDREN .. parent, ttl_seconds)
-      if status == 'deferred' then
+    end
+    if status == 'deferred' then
+      for _, parent in ipairs(group.after) do
         call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
         call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
         if group.on_failure == 'wait' then keep(parent) end

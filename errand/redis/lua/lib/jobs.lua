@@ -10,12 +10,12 @@ end
 function read_job(id)
   local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'errand_on_failure', 'allow_dependency_failures',
     'rate_limit_key', 'enqueue_at_front', 'failure_ttl', 'rate_limit_concurrency', 'description', 'errand_webhook',
-    'errand_parked')
+    'errand_parked', 'errand_awaited')
   if found.err or not found[1] or not found[2] then return nil end
   return {status = found[1], queue = found[2], on_failure = found[3] or 'cancel', allows_failure = found[4] == '1',
     limit = found[5] and found[5] ~= '' and found[5] or nil, front = found[6] == '1',
     ttl = tonumber(found[7] or '') or failure_seconds, concurrency = found[8] or '1', type = found[9] or '',
-    webhook = found[10], parked = found[11]}
+    webhook = found[10], parked = found[11], awaited = found[12]}
 end
 
 function read_status(id)

@@ -16,6 +16,7 @@ function describe_status(hash, results, with_lines)
   local id = hash:sub(#keys.JOB + 1)
   for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
   if with_lines then found.errand_lines = call('HGET', hash, 'errand_lines') or nil end
+  if found.dependency_ids then found.dependency_ids = call('HGET', hash, 'errand_after') or found.dependency_ids end
   if found.status == 'scheduled' and found.origin then
     due = call('ZSCORE', keys.SCHEDULED .. found.origin, id)
   elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then

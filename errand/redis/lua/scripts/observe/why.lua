@@ -4,9 +4,9 @@
 -- Returns JSON {clock: as TIME tells it, job: fields by name}, and for one that has not started: suspended, paused,
 -- workers {live, serving: of its queue, able: that can run it, too, free: idle ones of these}, place {before, length,
 -- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
--- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, due or false, minute, ends: by
+-- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those that it waits for}, due or false, minute, ends: by
 -- minute, this one first, how many jobs of its queue ended, first_at: when the first of its queue's list was queued.
--- include base, parked, observe/live, observe/place, observe/type
+-- include base, parked, store/batch, observe/live, observe/place, observe/type
 
 local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name', 'errand_attempts',
   'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids', 'enqueue_at_front',
@@ -90,6 +90,26 @@ local function read_limit(key)
     before = type(before) == 'number' and before or 0}, describe_ids(allowed.err and {} or allowed)
 end
 
+-- A batch by how many jobs it has and how many of these have ended; nothing where it is a job, or gone.
+local function describe_batch(batch)
+  local ids, ended, ENDED = list_batch(batch), 0, keys.ENDED
+  for _, one in ipairs(ids) do
+    local status = pcall_redis('HGET', keys.JOB .. one, 'status')
+    if type(status) ~= 'string' or ENDED[status] then ended = ended + 1 end
+  end
+  return #ids > 0 and {batch, #ids, ended} or nil
+end
+
+local function list_batches(stored)
+  local readable, asked = pcall(cjson.decode, stored or '[]')
+  local batches, jobs = {}, {}
+  for _, one in ipairs(readable and type(asked) == 'table' and asked or {}) do
+    local batch = describe_batch(one)
+    if batch then batches[#batches + 1] = batch else jobs[#jobs + 1] = one end
+  end
+  return batches, jobs
+end
+
 local function list_parents(stored)
   local readable, parents = pcall(cjson.decode, stored or '[]')
   return describe_ids(readable and type(parents) == 'table' and parents or {})
@@ -159,7 +179,13 @@ local function gather(job)
   elseif job.status == 'rate_limited' and job.rate_limit_key then
     found.limit, ids = read_limit(job.rate_limit_key)
   elseif job.status == 'deferred' then
-    ids = list_parents(job.dependency_ids)
+    local asked, jobs = call('HGET', keys.JOB .. id, 'errand_after')
+    if asked then
+      found.batches, jobs = list_batches(asked)
+      ids = describe_ids(jobs)
+    else
+      ids = list_parents(job.dependency_ids)
+    end
   elseif job.status == 'scheduled' then
     local due = pcall_redis('ZSCORE', keys.SCHEDULED .. queue, id)
     found.due = type(due) == 'string' and due or false

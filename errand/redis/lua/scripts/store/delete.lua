@@ -15,10 +15,11 @@ local KEPT_SECONDS = 60
 local ENDED = keys.ENDED
 
 local function take_from_others(id, hash, job)
-  local found = call('HMGET', hash, 'description', 'errand_tags', 'dependency_ids', 'group_id', 'errand_bodies')
+  local found = call('HMGET', hash, 'description', 'errand_tags', 'dependency_ids', 'group_id', 'errand_bodies',
+    'errand_after')
   pcall_redis('ZREM', keys.INDEX .. job.queue .. ':' .. (found[1] or ''), id)
   for _, tag in ipairs(read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
-  for _, parent in ipairs(read_list(found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
+  for _, parent in ipairs(read_list(found[6] or found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
   if found[4] and found[4] ~= '' then pcall_redis('SREM', keys.GROUP .. found[4], id) end
   if found[5] then let_go_of_bodies(id, found[5]) end
   for _, registry in ipairs({keys.FINISHED, keys.FAILED, keys.CANCELED, keys.SCHEDULED, keys.DEFERRED, keys.READY}) do

@@ -81,8 +81,10 @@ local put = {
   deferred = function(id, _, job)
     call('ZADD', keys.DEFERRED .. job.origin, now, id)
     for _, parent in ipairs(job.parents) do
-      call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
-      call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
+      if call('EXISTS', keys.JOB .. parent) == 1 then -- else it counts as finished, and nobody would take these away
+        call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
+        call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
+      end
       if job.errand_on_failure == 'wait' then keep(parent) end
     end
   end,

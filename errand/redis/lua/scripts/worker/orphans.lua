@@ -3,17 +3,20 @@
 -- what fails, RQ's own tools those of what they cancel or delete. And after what stands in RQ's registry of started jobs
 -- without an end, as we put it there, and has no lease: nobody would ever take it out.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
--- Returns how many were looked at, and how many of them no longer wait.
+-- Returns how many were looked at, none where there is no more, and how many of them no longer wait.
 -- include base, jobs, keep, dependents, worker/head
 
 local ENDED_BADLY = keys.ENDED_BADLY
 local LOOKED_AT = 200 -- at random, so that each has its turn
+local PARENTS_LIMIT = keys.LINKS_LIMIT -- looked at in one step, about
+local looked = 0
 
 local function find_parents(id)
   local found = {}
   for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
     found[#found + 1] = {id = parent, status = read_status(parent)}
   end
+  looked = looked + #found
   return found
 end
 
@@ -55,12 +58,14 @@ local function find_unheld(wip)
 end
 
 find_unheld(keys.WIP .. ARGV[7])
-local key, gone = keys.DEFERRED .. ARGV[7], 0
+local key, seen, gone = keys.DEFERRED .. ARGV[7], 0, 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do
+  if looked >= PARENTS_LIMIT then break end
+  seen = seen + 1
   local job = read_job(id)
   if job and job.status == 'deferred' then pcall(settle, id, job) else call('ZREM', key, id) end
   if not call('ZSCORE', key, id) then gone = gone + 1 end
 end
 finish_step()
-return {#ids, gone}
+return {seen, gone}
