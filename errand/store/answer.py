@@ -9,6 +9,7 @@ from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksErr
 
 PLAIN, LARGE, UNIQUE = "store/enqueue", "store/enqueue_large", "store/enqueue_unique"
 AFTER = "store/enqueue_after"
+SCRIPTS = (PLAIN, LARGE, UNIQUE, AFTER)
 Taken = Literal["existing", "replaced"]
 
 

@@ -9,7 +9,7 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.flights import Flights
 from errand.redis.memory import MemoryGuard
-from errand.store.answer import AFTER, LARGE, PLAIN, UNIQUE, choose_script, read_answer
+from errand.store.answer import SCRIPTS, choose_script, read_answer
 from errand.store.fields import CallBuilder
 from errand.store.idempotency import Claim
 from errand.store.new_job import NewJob
@@ -28,7 +28,7 @@ class Enqueuer:
     ) -> None:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
-        self._flights = {script: Flights(redis, script) for script in (PLAIN, LARGE, UNIQUE, AFTER)}
+        self._flights = {script: Flights(redis, script) for script in SCRIPTS}
 
     async def store(
         self,

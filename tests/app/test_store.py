@@ -68,6 +68,18 @@ def test_a_job_waits_for_another(errand: Errand, redis: Redis) -> None:
     assert redis.zrange("rq:deferred:shop", 0, -1) == [second.encode()]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_job_waits_for_all_of_a_batch(errand: Errand, redis: Redis, is_async: bool) -> None:
+    first = welcome.run.store_sync("ada")
+    redis.hset(f"errand:batch:{OTHER}", mapping={"type": "welcome", "created_at": "", first: ""})
+    if is_async:
+        last = asyncio.run(reminder.run.store("ada", after=OTHER))
+    else:
+        last = reminder.run.store_sync("ada", after=OTHER)
+    assert redis.zrange("rq:deferred:shop", 0, -1) == [last.encode()]
+    assert redis.smembers(f"rq:job::{last}:dependencies") == {first.encode()}
+
+
 def test_the_same_key_is_the_same_job(errand: Errand, redis: Redis) -> None:
     ids = {reminder.run.store_sync("ada", key="ada-1") for _ in range(3)}
     assert redis.lrange("rq:queue:shop", 0, -1) == [ids.pop().encode()]

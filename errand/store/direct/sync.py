@@ -11,7 +11,7 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.redis.memory import FRESH_SECONDS, Memory, read_memory
-from errand.store.answer import LARGE, PLAIN, UNIQUE, UniqueJobError, choose_script, read_answer
+from errand.store.answer import SCRIPTS, UniqueJobError, choose_script, read_answer
 from errand.store.bodies import BodyStore, have_large
 from errand.store.direct.planned import Planned
 from errand.store.fields import CallBuilder
@@ -31,7 +31,7 @@ class SyncEnqueuer:
         self._clock = clock
         self._bodies = BodyStore(bodies, clock)
         self._builder = CallBuilder(settings, dict(types), clock)
-        self._scripts = {name: redis.register_script(read_script(name)) for name in (PLAIN, LARGE, UNIQUE)}
+        self._scripts = {name: redis.register_script(read_script(name)) for name in SCRIPTS}
         self._memory = Memory(0, 0)
         self._read_at = float("-inf")
         self._reading = threading.Lock()
@@ -39,8 +39,8 @@ class SyncEnqueuer:
     def store(self, planned: Planned) -> str:
         """Store a job; return its id, or that of the one that waits or runs under its unique key.
 
-        Raises FullRedisError, FullBodiesError, UnknownParentError, TooManyDependentsError, BodiesGoneError, and
-        RedisError: the job may have been stored then.
+        Raises FullRedisError, FullBodiesError, UnknownParentError, TooManyDependentsError, TooManyLinksError,
+        BodiesGoneError, and RedisError: the job may have been stored then.
         """
         self._check_memory()
         jobs, holder = [planned.build(self._clock.moment())], None
