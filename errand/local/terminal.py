@@ -20,7 +20,8 @@ def raise_on_interrupt() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for other in ENDING:
-            signal.signal(other, signal.SIG_IGN)
+            # Not SIG_IGN: a process that is being started would inherit it, and not end when it is asked to.
+            signal.signal(other, lambda *_: None)
         raise Interrupted
 
     # nohup has SIGHUP ignored, and means it.

@@ -125,6 +125,7 @@ FREE = {
     "local/sink.py",
     "redis/clock.py",
     "testing/redis.py",
+    "testing/time.py",
     "worker/output/printed.py",
     "worker/processes/outage.py",
 }
