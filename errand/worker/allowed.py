@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from redis import Redis
+from redis.client import Pipeline
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
@@ -98,6 +99,22 @@ class AllowedJob(Job):
         """The function, found by its path in the list; nothing is imported."""
         self._check()
         return self.functions[str(self.func_name)]
+
+    @property
+    def dependency(self) -> Job | None:
+        """The first job that it waited for, None where there is none. Raises RedisError."""
+        self._read_dependencies()
+        return super().dependency
+
+    def fetch_dependencies(self, watch: bool = False, pipeline: Pipeline | None = None) -> list[Job]:
+        """Return the jobs that it waited for, as RQ does, for a job that asks for them. Raises RedisError."""
+        self._read_dependencies()
+        return super().fetch_dependencies(watch, pipeline)
+
+    def _read_dependencies(self) -> None:
+        """Read their ids, which a task does not carry: only who asks for them pays."""
+        if not self._dependency_ids:
+            self.refresh()  # type: ignore[no-untyped-call]
 
     success_callback = failure_callback = stopped_callback = property(lambda self: None)
 
