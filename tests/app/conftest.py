@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 
 from errand import Errand
 from errand.fastapi import Tasks
+from tests.app import moving
+from tests.app.moving import RunTests
 from tests.app.shop.jobs import reminder, welcome
 from tests.connecting import build_connector
 
@@ -45,3 +47,10 @@ def host(errand: Errand) -> FastAPI:
 def client(host: FastAPI) -> Iterator[TestClient]:
     with TestClient(host, base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture
+def run_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RunTests:
+    """Runs the tests of a page in a folder, of the Errand that is named; returns their names."""
+    server = request.getfixturevalue("_errand_server")
+    return lambda folder, name: moving.run_tests(folder, name, server, monkeypatch)
