@@ -69,4 +69,4 @@ lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--ext
 	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
 
 clean: ## Remove the environment and the demo's data
-	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .errand .errand-* log.txt
+	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt

@@ -135,16 +135,48 @@ def test_another_lock_builds_anew_and_keeps_only_the_environment_before_it(clone
     assert clone.list_made() == sorted([".venv", *builds[1:]])  # the demo may still be running in it
 
 
-def test_it_removes_no_folder_that_it_did_not_make(clone: Clone) -> None:
+def test_it_removes_no_folder_of_another_name(clone: Clone) -> None:
     clone.add_python("python3.12")
-    for name in (".venv", ".venv-mine", ".venv-3.12"):
+    for name in (".venv-mine", ".venv-3.12"):
         (clone.folder / name / "bin").mkdir(parents=True)
     for text in ("one", "two", "three"):
         (clone.folder / "requirements.txt").write_text(text)
         assert clone.run()[0] == 0
-    (aside,) = clone.folder.glob(".venv-before-*")
-    assert (aside / "bin").is_dir()
     assert {".venv-mine", ".venv-3.12"} <= set(clone.list_made())
+
+
+def test_one_that_was_put_aside_stays_as_the_one_before_does_and_says_so(clone: Clone) -> None:
+    clone.add_python("python3.12")
+    (clone.folder / ".venv/bin").mkdir(parents=True)
+    output = clone.run()[1]
+    (aside,) = clone.folder.glob(".venv-before-*")
+    assert output.endswith(f" done\nThe .venv that was here is {aside.name} until the next one is built\n")
+    for text, made in (("two", 3), ("three", 3)):
+        (clone.folder / "requirements.txt").write_text(text)
+        assert clone.run()[0] == 0
+        assert len(clone.list_made()) == made
+    assert not aside.exists()
+
+
+def test_venvs_of_the_persons_own_do_not_pile_up(clone: Clone) -> None:
+    clone.add_python("python3.12")
+    for _ in range(3):
+        (clone.folder / ".venv").unlink(missing_ok=True)
+        (clone.folder / ".venv/bin").mkdir(parents=True)
+        assert clone.run()[0] == 0
+    assert len(clone.list_made()) == 3  # .venv, what it names, and the last one that was put aside
+
+
+def test_what_a_killed_build_left_goes_with_the_next_one_and_not_what_is_being_built(clone: Clone) -> None:
+    clone.add_python("python3.12")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid in (ended.pid, os.getpid()):
+        (clone.folder / f".venv-1-{pid}/bin").mkdir(parents=True)
+        (clone.folder / f".venv-1-{pid}.log").touch()
+    assert clone.run()[0] == 0
+    left = [name for name in clone.list_made() if name.startswith(".venv-1-")]
+    assert left == [f".venv-1-{os.getpid()}", f".venv-1-{os.getpid()}.log"]
 
 
 def test_a_venv_of_the_persons_own_is_put_aside_and_a_link_out_of_the_folder_is_left(
@@ -200,13 +232,26 @@ def test_a_step_that_fails_shows_what_it_said_and_leaves_nothing(clone: Clone) -
     assert clone.list_made() == []
 
 
-def test_a_failed_build_leaves_the_environment_before_it(clone: Clone) -> None:
+def test_a_failed_build_leaves_the_environments_before_it(clone: Clone) -> None:
     clone.add_python("python3.12")
     clone.run()
-    before = clone.list_made()
     (clone.folder / "requirements.txt").write_text("newer")
+    clone.run()
+    before = clone.list_made()
+    assert len(before) == 3
+    (clone.folder / "requirements.txt").write_text("newest")
     assert clone.run(pip_does="exit 1")[0] == 1
     assert clone.list_made() == before
+
+
+def test_make_clean_takes_all_that_it_makes(clone: Clone) -> None:
+    clone.add_python("python3.12")
+    (clone.folder / ".venv").mkdir()
+    clone.run()
+    (clone.folder / ".venv-1-2.log").touch()
+    shutil.copy(ROOT / "Makefile", clone.folder)
+    subprocess.run(["make", "-s", "clean"], cwd=clone.folder, check=True)
+    assert clone.list_made() == []
 
 
 def list_working_in(folder: Path) -> list[int]:
