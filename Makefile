@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check lock clean
+.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check add lock clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -61,12 +61,15 @@ check: setup-dev ## ruff, ruff format, mypy --strict, and every Lua script compi
 	@$(PYTHON) -m mypy
 	@$(PYTHON) .ci/check_lua.py
 
-LOCK := uv pip compile pyproject.toml --extra api --extra dashboard --extra local --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+# What writes the lock files comes with the tests' environment, of any age.
+.venv/bin/uv:
+	@sh .ci/setup requirements-dev.txt
 
-lock: ## Write the lock files anew (needs uv); OPTIONS=--upgrade, OPTIONS='--extra postgres'
-	$(LOCK) $(OPTIONS) --group app -o requirements.txt
-	$(LOCK) $(OPTIONS) --group dev -o requirements-dev.txt
+add: .venv/bin/uv ## Add what a job imports, to pyproject.toml, the lock files and .venv (PACKAGE=pillow)
+	@sh .ci/add
+
+lock: .venv/bin/uv ## Write the lock files anew; OPTIONS=--upgrade for newer versions
+	@sh .ci/lock $(OPTIONS)
 
 clean: ## Remove the environment and the demo's data
 	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt
