@@ -1,5 +1,6 @@
-"""The names for one's own FastAPI application: `tasks: Tasks` in an endpoint."""
+"""The names for FastAPI: `tasks: Tasks` in an endpoint, `Service` for a service of its own."""
 
 from errand.api.tasks import DurableTasks, Tasks
+from errand.app.service import Service
 
-__all__ = ["DurableTasks", "Tasks"]
+__all__ = ["DurableTasks", "Service", "Tasks"]

@@ -1,31 +1,9 @@
-"""This application: Errand's API, the tutorial's three endpoints, and rq-dashboard."""
+"""This application: Errand's API, docs and dashboard over the jobs in jobs/, and the tutorial's three endpoints."""
 
-from typing import Any
-
-from fastapi import FastAPI
-
-from errand import Job
-from errand.api.app import build_api, guard
-from errand.api.dashboard import mount as dashboard
-from errand.api.settings import ApiSettings
-from errand.api.start import start
-from errand.redis.connection import Connector, UrlConnector
-from errand.store.settings import QueueSettings
+from errand import Errand
+from errand.fastapi import Service
 from service import tutorial
 
-
-def create_app(
-    settings: ApiSettings, queue: QueueSettings, types: dict[str, Job[..., Any]], connector: Connector | None = None
-) -> FastAPI:
-    """Build the application; nothing is sent to Redis before it starts. Raises SettingsError."""
-    connector = connector or UrlConnector(queue.redis_url)
-    app = build_api(settings, queue, types, connector)
-    app.include_router(tutorial.hello)
-    app.include_router(tutorial.router, dependencies=guard(settings))
-    dashboard.mount(app, settings, queue.redis_url, connector)
-    return app
-
-
-def from_environment() -> FastAPI:
-    """Build the application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
-    return start(create_app)
+service = Service(Errand("jobs"), routers=[tutorial.router], open_routers=[tutorial.hello])
+create_app = service.create_app
+from_environment = service.from_environment  # for uvicorn's --factory

@@ -24,15 +24,19 @@ from errand.store.settings import QueueSettings
 logger = logging.getLogger("errand.api")
 
 Create = Callable[[ApiSettings, QueueSettings, dict[str, Job[..., Any]]], FastAPI]
+ReadTypes = Callable[[], dict[str, Job[..., Any]]]
 
 
-def start(create: Create) -> FastAPI:
-    """Build an application for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
+def start(create: Create, read_types: ReadTypes = load_catalog, redis_url: str | None = None) -> FastAPI:
+    """Build an application for uvicorn's `--factory`; ends the process with a plain text where it can't be built.
+
+    `redis_url` stands in for the setting.
+    """
     form_logs()
     give_back_large_blocks()
     try:
-        types = load_catalog()
-        queue = read_settings(QueueSettings, "the API")
+        types = read_types()
+        queue = QueueSettings(REDIS_URL=redis_url) if redis_url else read_settings(QueueSettings, "the API")
         app = create(read_settings(ApiSettings, "the API"), queue, types)
         app.state.chores.append(app.state.road.posted.keep)
         log_access(app, is_ours=logs_access_as_ever())

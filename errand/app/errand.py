@@ -54,7 +54,7 @@ class Errand:
     ) -> None:
         self.package = package
         self.builtin = tuple(builtin)
-        self._redis_url = redis_url
+        self.own_redis_url = redis_url
         self._connector = connector
         self._road: Road | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,7 +75,7 @@ class Errand:
     @property
     def redis_url(self) -> str:
         """Where its jobs are kept. Raises SettingsError where nothing says so."""
-        return self._redis_url or read_settings(QueueSettings, f"Errand({self.package!r})").redis_url
+        return self.own_redis_url or read_settings(QueueSettings, f"Errand({self.package!r})").redis_url
 
     @property
     def connector(self) -> Connector:
