@@ -8,10 +8,10 @@ RUN python3 -m venv --without-pip /venv
 WORKDIR /build
 # What changes seldom comes first: a layer whose files are the same is taken from the last build.
 COPY requirements.txt .
-RUN python3 -m pip --python /venv/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+RUN pip --python /venv install --require-hashes --only-binary :all: -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY errand errand
-RUN python3 -m pip --python /venv/bin/python install --no-deps --no-build-isolation .
+RUN pip --python /venv install --no-deps --no-build-isolation .
 
 FROM ${BASE}
 # A number, since Kubernetes can't see of a name that it isn't root. /data is the one folder that it may write to.
