@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from errand.redis.connection import wait_for_redis
 from errand.redis.settings import SettingsError, tell
+from errand.worker.processes.first import hear_stops
 from errand.worker.worker import ErrandWorker
 
 
@@ -23,6 +24,7 @@ def wait_for_config(read: Callable[[], WorkerConfig]) -> WorkerConfig:
     Ends the process with a plain text where something is wrong: rq would print an ImportError as «Invalid attribute
     name» and nothing more.
     """
+    hear_stops()
     try:
         config = read()
         wait_for_redis(config.redis_url)

@@ -23,6 +23,7 @@ from errand.worker.command import Command, read_command
 from errand.worker.execution import Task, Word
 from errand.worker.plan import Plan
 from errand.worker.processes.duties import Duties
+from errand.worker.processes.first import reap_orphans
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import ChildProcess, Pulse, RunnerProcess, reap
 from errand.worker.processes.outage import Outage
@@ -168,6 +169,7 @@ class Supervisor:
                 self._start_alone(runner)  # it may have asked for it before it ended
                 self._bereaved.append(partial(self._settle_runner, runner))
                 self._replace(runner, code)
+        reap_orphans({process.pid for process in (*self._children, *self._runners)})
 
     def _replace(self, runner: RunnerProcess, code: int) -> None:
         """Let the next runner start at once, or a while later where they die young."""

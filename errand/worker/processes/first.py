@@ -1,0 +1,33 @@
+"""What process 1 has to do, as a worker is one in a container that has no init.
+
+The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps from it each signal for
+which it has no handler (pid_namespaces(7)).
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from types import FrameType
+
+FIRST = 1
+
+
+def hear_stops() -> None:
+    """Let SIGTERM end this process from here on, where it is process 1: until the worker has handlers of its own."""
+    if os.getpid() == FIRST and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
+
+
+def reap_orphans(children: Collection[int]) -> None:
+    """Reap, where this is process 1, what has ended of others; of `children` it does who waits for them."""
+    if os.getpid() != FIRST:
+        return
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in children:
+            os.waitpid(ended.si_pid, 0)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
