@@ -1,15 +1,21 @@
-"""`errand check`: whether a release could run here."""
+"""`errand check`: whether a release could run here, and whether this machine's worker is at work."""
 
+import socket
 from collections.abc import Callable
 from typing import Protocol, TypeVar, runtime_checkable
 
 from redis import RedisError
 
 from errand.api.settings import ApiSettings
-from errand.contract.catalog import read_catalog
+from errand.app.errand import Errand
+from errand.contract.catalog import check_settings
+from errand.redis.clock import Clock
+from errand.redis.connection import connect
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, read_settings
+from errand.store.observe.live import tell_live_since
 from errand.store.settings import QueueSettings
+from errand.store.workers import WorkerReader
 
 T = TypeVar("T")
 
@@ -22,16 +28,18 @@ class Probing(Protocol):
         """Try it; raise what is wrong."""
 
 
-async def check_everything() -> tuple[list[str], bool]:
-    """Return a line a finding, and whether a release may go on."""
+async def check_everything(errand: Errand, has_api: bool = True) -> tuple[list[str], bool]:
+    """Return a line a finding, and whether a release of these jobs may go on, with the API where it has one."""
     faults: list[str] = []
-    types = _attempt(read_catalog, faults)
-    _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
-    queue = _attempt(lambda: read_settings(QueueSettings, "Errand"), faults)
-    if types is None or queue is None or faults:
+    types = _attempt(lambda: errand.types, faults)
+    _attempt(lambda: check_settings((types or {}).values()), faults)
+    if has_api:
+        _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
+    url = _attempt(lambda: _read_url(errand), faults)
+    if types is None or url is None or faults:
         return [f"FAIL  settings: {fault}" for fault in faults], False
     lines = [f"ok    settings, and {len(types)} job types: {', '.join(types)}"]
-    sound = await _check_redis(queue, lines)
+    sound = await _check_redis(url, lines)
     for kind, name in {job.settings: job.type for job in types.values() if job.settings}.items():
         settings = kind()
         if isinstance(settings, Probing):
@@ -43,6 +51,33 @@ async def check_everything() -> tuple[list[str], bool]:
     return lines, sound
 
 
+async def check_worker(errand: Errand) -> tuple[str, bool]:
+    """Return what there is to say of the workers of this host, by its name, and whether one is at work.
+
+    While Redis is away that can't be known, and is no reason to start the worker again, which waits for it.
+    """
+    clock, host = Clock(), socket.gethostname()
+    try:
+        async with connect(_read_url(errand)) as redis:
+            workers = await WorkerReader(redis, clock).read_all()
+    except SettingsError as error:
+        return f"FAIL  settings: {error}", False
+    except (RedisError, OSError, ValueError) as error:
+        return f"WARN  Redis: {error}; workers wait for it", True
+    live = [
+        worker.name for worker in workers if worker.hostname == host and worker.heartbeat_at >= tell_live_since(clock)
+    ]
+    return (f"ok    worker: {', '.join(live)}", True) if live else (f"FAIL  worker: none is at work on {host}", False)
+
+
+def _read_url(errand: Errand) -> str:
+    """Return where its jobs are kept. Raises SettingsError, in which this package is not named."""
+    try:
+        return errand.redis_url
+    except SettingsError:
+        return read_settings(QueueSettings, "Errand").redis_url
+
+
 def _attempt(read: Callable[[], T], faults: list[str]) -> T | None:
     """Return what `read` gives; what is wrong goes to `faults`, so that all of it is told at once."""
     try:
@@ -52,9 +87,9 @@ def _attempt(read: Callable[[], T], faults: list[str]) -> T | None:
         return None
 
 
-async def _check_redis(queue: QueueSettings, lines: list[str]) -> bool:
+async def _check_redis(url: str, lines: list[str]) -> bool:
     try:
-        found = await check_url(queue.redis_url)
+        found = await check_url(url)
     except (RedisError, EvictingServerError, OSError, ValueError) as error:  # ValueError: a URL that can't be read
         lines.append(f"FAIL  Redis: {error}")
         return False

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch, worker
+from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch
 from errand.cli.command import EXITS
 from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_outputs
+from errand.cli.worker import find_errand
+from errand.cli.worker import worker as run_worker
 from errand.local.settings import OUTSIDE, UpOptions
 from errand.redis.variables import list_names, read_variable
 
@@ -35,6 +37,11 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
 Data = Annotated[Path | None, typer.Option(help="Folder for data and mail.", show_default=".errand")]
 Workers = Annotated[int, typer.Option(help="Worker processes; 0 for none.", min=0)]
+Application = Annotated[
+    str | None,
+    typer.Argument(metavar="MODULE:NAME", help="Where an application's own Errand is: shop.main:errand."),
+]
+AtWork = Annotated[bool, typer.Option("--worker", help="Only whether a worker is at work on this host.")]
 DemoWorkers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 
 
@@ -72,20 +79,28 @@ def key(name: str) -> None:
 
 
 @app.command(rich_help_panel=HERE)
-def check() -> None:
-    """Check the settings and Redis (exit 1 where they fail) and the mail server (a warning): for a release phase."""
+def check(target: Application = None, worker: AtWork = False) -> None:
+    """Check the settings and Redis (exit 1 where they fail) and the mail server (a warning): for a release phase.
+
+    With --worker only whether a worker runs on this host, for a container's health check.
+    """
     import asyncio
 
-    from errand.cli.check import check_everything
+    from errand.app.errand import Errand
+    from errand.cli.check import check_everything, check_worker
 
     _find_application()
-
-    lines, sound = asyncio.run(check_everything())
+    errand = find_errand(target) if target else Errand()
+    if worker:
+        line, sound = asyncio.run(check_worker(errand))
+        lines = [line]
+    else:  # an application without a mounted API has no callers who need a key
+        lines, sound = asyncio.run(check_everything(errand, has_api=not target or "app" in errand.__dict__))
     print("\n".join(lines))
     sys.exit(not sound)
 
 
-app.command("worker", rich_help_panel=HERE)(worker.worker)
+app.command("worker", rich_help_panel=HERE)(run_worker)
 for name, command in (
     ("send", send.send),
     ("status", jobs.status),

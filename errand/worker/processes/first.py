@@ -1,7 +1,7 @@
 """What process 1 has to do, as a worker is one in a container that has no init.
 
-The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps from it each signal for
-which it has no handler (pid_namespaces(7)).
+The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps from it each signal
+for which it has no handler (pid_namespaces(7)).
 """
 
 import os

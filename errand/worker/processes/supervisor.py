@@ -169,7 +169,7 @@ class Supervisor:
                 self._start_alone(runner)  # it may have asked for it before it ended
                 self._bereaved.append(partial(self._settle_runner, runner))
                 self._replace(runner, code)
-        reap_orphans({process.pid for process in (*self._children, *self._runners)})
+        reap_orphans([child.pid for child in self._children] + [runner.pid for runner in self._runners])
 
     def _replace(self, runner: RunnerProcess, code: int) -> None:
         """Let the next runner start at once, or a while later where they die young."""

@@ -1,0 +1,71 @@
+"""`errand check` of an application's own Errand, and of the worker that a container is there for."""
+
+import socket
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.utils import utcformat
+from typer.testing import CliRunner, Result
+
+from errand.cli.main import app
+from errand.local.valkey import EmbeddedValkey, find_free_port
+from errand.redis.clock import Clock
+from errand.redis.keys import SILENT_SECONDS
+
+MODULE = 'from errand import Errand\n\nerrand = Errand("tests.app.shop.jobs")\n'
+
+
+def check(*words: str, **settings: str) -> Result:
+    return CliRunner().invoke(app, ["check", *words], env=settings)
+
+
+def register(redis: Redis, hostname: str, silent_seconds: float) -> None:
+    """Let a worker be known that was last heard so long ago."""
+    clock = Clock()
+    clock.ask(redis)
+    heard = utcformat(clock.moment() - timedelta(seconds=silent_seconds))
+    redis.sadd("rq:workers", "rq:worker:one")
+    redis.hset(
+        "rq:worker:one", mapping={"hostname": hostname, "last_heartbeat": heard, "birth": heard, "queues": "log"}
+    )
+
+
+def test_a_worker_of_this_host_is_at_work(valkey: EmbeddedValkey, redis: Redis) -> None:
+    register(redis, socket.gethostname(), 1)
+    found = check("--worker", REDIS_URL=valkey.url)
+    assert (found.exit_code, found.stdout) == (0, "ok    worker: one\n")
+
+
+@pytest.mark.parametrize(
+    ("hostname", "silent_seconds"),
+    [("another", 1), (socket.gethostname(), SILENT_SECONDS + 60)],
+    ids=["other", "silent"],
+)
+def test_a_worker_that_is_elsewhere_or_silent_does_not_count(
+    hostname: str, silent_seconds: float, valkey: EmbeddedValkey, redis: Redis
+) -> None:
+    register(redis, hostname, silent_seconds)
+    found = check("--worker", REDIS_URL=valkey.url)
+    assert (found.exit_code, found.stdout) == (1, f"FAIL  worker: none is at work on {socket.gethostname()}\n")
+
+
+def test_a_worker_is_not_called_dead_while_redis_is_away() -> None:
+    found = check("--worker", REDIS_URL=f"redis://127.0.0.1:{find_free_port()}/0")
+    assert found.exit_code == 0
+    assert found.stdout.startswith("WARN  Redis: ")
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_an_application_needs_api_keys_only_where_it_mounts_the_api(
+    mounted: bool, valkey: EmbeddedValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"shop_{'with' if mounted else 'without'}_api"
+    (tmp_path / f"{name}.py").write_text(MODULE + ("api = errand.app\n" if mounted else ""))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    found = check(f"{name}:errand", REDIS_URL=valkey.url)
+    assert found.exit_code == mounted
+    assert ("API_KEYS is not set" if mounted else "ok    settings, and 2 job types: reminder, welcome") in found.stdout
