@@ -23,7 +23,7 @@ FLOORS = [
     {"errand.local"},
     {"errand.testing"},
     {"errand.cli"},
-    {"jobs"},
+    {"jobs", "errand.__main__"},
     {"service", "worker"},
 ]
 HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

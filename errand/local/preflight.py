@@ -29,10 +29,18 @@ def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
     try:
         read_catalog()
         read_settings(ApiSettings, "the API").check()
-        queue = read_settings(QueueSettings, "Errand")
     except SettingsError as error:
         raise CannotStartError(str(error)) from error
+    check_redis(environment)
+
+
+def check_redis(environment: Mapping[str, str]) -> None:
+    """Ask the Redis that is set, where one is. Raises CannotStartError."""
     if is_set("REDIS_URL", environment):
+        try:
+            queue = read_settings(QueueSettings, "Errand")
+        except SettingsError as error:
+            raise CannotStartError(str(error)) from error
         asyncio.run(_check_redis(queue.redis_url))
 
 
@@ -47,15 +55,25 @@ async def _check_redis(url: str) -> None:
 
 def check_port(options: UpOptions) -> None:
     """Try whether the port can be had. Raises CannotStartError."""
+    take_port(options).close()
+
+
+def take_port(options: UpOptions) -> socket.socket:
+    """Return a socket that has the port and does not listen yet. Raises CannotStartError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        taken = socket.socket(family, kind, protocol)
+        try:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+            return taken
+        except OSError:
+            taken.close()
+            raise
     except OSError as error:
         raise CannotStartError(
             f"port {options.port} on {options.host} can't be used: {error.strerror}; "
-            f"choose another: make demo PORT={options.port + 1}"
+            f"choose another: {options.on_next_port}"
         ) from error
 
 
@@ -64,6 +82,7 @@ def lock_data(options: UpOptions) -> Iterator[None]:
     """Keep a second Errand out of the data folder. Raises CannotStartError."""
     try:
         options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (options.data / ".gitignore").write_text("*\n")
         lock = (options.data / "lock").open("w")
     except OSError as error:
         raise CannotStartError(f"the data folder {options.data}/ can't be used: {error.strerror}") from error

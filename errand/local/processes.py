@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ from errand.logs.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0
 STEADY_SECONDS = 10.0
+AGAIN = "starting it again in"
 
 
 class Output:
@@ -58,6 +59,11 @@ class Output:
         """Print a line of our own under a process's name."""
         self.put(Message("line", text, datetime.now(), name, None))
 
+    def note(self, name: str, text: str) -> None:
+        """Write a line of our own into the file alone."""
+        with self._lock:
+            self._printers[0].write(Message("line", text, datetime.now(), name, None))
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -69,60 +75,138 @@ def _paint(data: bytes | str) -> str:
     return "\n".join(map(paint, text.splitlines()))
 
 
+class Kept:
+    """A command that is started again whenever it has ended, until it is told to leave off."""
+
+    def __init__(self, process: Process, output: Output) -> None:
+        self._process, self._output = process, output
+        self._lock = threading.Lock()
+        self._is_wanted, self._is_due = True, False
+        self._woken = threading.Event()
+        self.ends = 0
+
+    def run(self) -> None:
+        """Start it again and again; a thread does this."""
+        wait_seconds = 1.0
+        while self._begin():
+            started_at = time.monotonic()
+            self._process.run(self)
+            if self._is_due or not self._is_wanted:
+                continue
+            self.ends += 1
+            wait_seconds = 1.0 if time.monotonic() - started_at > STEADY_SECONDS else wait_seconds * 2
+            wait_seconds = min(wait_seconds, LONGEST_WAIT_SECONDS)
+            name, ended = self._process.name, describe_end(self._process._child.returncode)
+            self._output.say(name, f"{name} {ended}; {AGAIN} {wait_seconds:.0f} s")
+            self._woken.wait(wait_seconds)
+
+    def restart(self) -> int | None:
+        """Let it begin anew, at once where it waits; return the process that is asked to end for it."""
+        with self._lock:
+            self._is_due = True
+            self._woken.set()
+            return self.signal(signal.SIGTERM)
+
+    def leave_off(self) -> None:
+        """Ask it to end, for good."""
+        with self._lock:
+            self._is_wanted = False
+            self._woken.set()
+            self.signal(signal.SIGTERM)
+
+    def signal(self, number: int) -> int | None:
+        """Send a signal; return the process that got it, None where none runs."""
+        pid = self.pid
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return pid
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now."""
+        return self._output.pids.get(self._process.name)
+
+    def put(self, message: Any) -> None:
+        """Pass on what honcho tells; a process that was no longer wanted when it was started is asked to end."""
+        with self._lock:
+            self._output.put(message)
+            if message.type == "start" and (self._is_due or not self._is_wanted):
+                self.signal(signal.SIGTERM)
+
+    def _begin(self) -> bool:
+        """Return whether to start it; what is asked for from now on is asked of the one that is started."""
+        with self._lock:
+            self._is_due = False
+            self._woken.clear()
+            return self._is_wanted
+
+
 class Processes:
     """Named commands that are to run until `stop`."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._stopping = threading.Event()
+        self._kept: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []
         self._colours = get_colours()
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start a command and keep it running."""
-        keep = partial(self._keep, name, f"exec {shlex.join(command)}", dict(environment), next(self._colours))
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+    ) -> None:
+        """Start a command and keep it running; `pass_fds` are the files that it is handed."""
+        process = Process(f"exec {shlex.join(command)}", name, next(self._colours), env=dict(environment))
+        process._child_ctor = partial(Popen, preexec_fn=die_with_parent, pass_fds=pass_fds)
+        self._kept[name] = Kept(process, self._output)
         # The thread that starts a process lives as long as it: «die with parent» means with that thread.
-        thread = threading.Thread(target=keep, name=name, daemon=True)
+        thread = threading.Thread(target=self._kept[name].run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
+    def restart(self, names: Sequence[str], grace_seconds: float) -> None:
+        """Let these begin anew; return when the processes of before have ended, as `stop` would end them."""
+        before = [(self._kept[name], self._kept[name].restart()) for name in names]
+        self._end(lambda: [kept for kept, pid in before if pid is not None and kept.pid == pid], grace_seconds)
+
     def stop(self, grace_seconds: float) -> None:
-        """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later.
+        """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later."""
+        for kept in self._kept.values():
+            kept.leave_off()
+        running = list(zip(self._kept.values(), self._threads, strict=True))
+        self._end(lambda: [kept for kept, thread in running if thread.is_alive()], grace_seconds)
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether jobs may be running."""
+        return any(name.startswith("worker") for name in self._kept)
+
+    def count_ends(self, name: str) -> int:
+        """Return how often a process has ended that nobody had asked to."""
+        return self._kept[name].ends
+
+    def _end(self, list_left: Callable[[], list[Kept]], grace_seconds: float) -> None:
+        """Wait until none is left of those that were asked to end; press the more the longer it takes.
 
         A worker that was killed may have left the process of its job, which keeps the worker's output open.
         """
-        self._stopping.set()
-        self._signal(signal.SIGTERM)
-        if not self._wait(grace_seconds):
-            self._signal(signal.SIGTERM)  # an RQ worker takes its job's process down with it at the second one
-            if not self._wait(3):
-                for pid in list(self._output.pids.values()):
-                    kill_session(pid)
-                self._signal(signal.SIGKILL)
-                self._wait(3)
+        if _wait(list_left, grace_seconds):
+            return
+        for kept in list_left():
+            kept.signal(signal.SIGTERM)  # an RQ worker takes its job's process down with it at the second one
+        if _wait(list_left, 3):
+            return
+        for kept in list_left():
+            if (pid := kept.pid) is not None:
+                kill_session(pid)
+            kept.signal(signal.SIGKILL)
+        _wait(list_left, 3)
 
-    def _keep(self, name: str, command: str, environment: dict[str, str], colour: str) -> None:
-        wait_seconds = 1.0
-        while not self._stopping.is_set():
-            process = Process(command, name=name, colour=colour, env=environment)
-            process._child_ctor = partial(Popen, preexec_fn=die_with_parent)
-            started_at = time.monotonic()
-            process.run(self._output)
-            if self._stopping.is_set():
-                return
-            wait_seconds = 1.0 if time.monotonic() - started_at > STEADY_SECONDS else wait_seconds * 2
-            wait_seconds = min(wait_seconds, LONGEST_WAIT_SECONDS)
-            ended = describe_end(process._child.returncode)
-            self._output.say(name, f"{name} {ended}; starting it again in {wait_seconds:.0f} s")
-            self._stopping.wait(wait_seconds)
 
-    def _signal(self, number: int) -> None:
-        for pid in list(self._output.pids.values()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def _wait(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+def _wait(list_left: Callable[[], list[Kept]], seconds: float) -> bool:
+    """Return whether none is left within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while list_left():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

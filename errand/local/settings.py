@@ -40,6 +40,11 @@ class UpOptions:
         return f"http://{host}:{self.port}"
 
     @property
+    def on_next_port(self) -> str:
+        """The command that takes another port."""
+        return f"make demo PORT={self.port + 1}"
+
+    @property
     def mail_folder(self) -> Path:
         """Where the sink keeps its mail."""
         return self.data / "mail"

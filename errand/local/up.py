@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -19,45 +20,77 @@ from errand.redis.variables import is_set, read_variable
 READY_SECONDS = 30.0
 GRACE_SECONDS = 10.0
 RETRY_SECONDS = 5.0
+WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What everything runs on: the bundled Valkey, or None where REDIS_URL is set; processes, and their output."""
+
+    console: Console
+    valkey: EmbeddedValkey | None
+    output: Output
+    processes: Processes
+    environment: Mapping[str, str]  # of the processes
 
 
 def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Output], None]) -> None:
     """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError."""
+
+    def check() -> None:
+        check_settings(options, environment)
+        check_port(options)
+
+    def run(machine: Machine) -> None:
+        machine.processes.start("web", options.web_command(), machine.environment)
+        start_workers(options, machine)
+        _wait_until_ready(options)
+        show_places(_list_places(options, environment), machine.console)
+        then(options, machine.output)
+        machine.output.on_screen = True
+        while True:
+            time.sleep(WATCH_SECONDS)
+            keep_valkey(machine)
+
+    run_on_machine(options, environment, check, run)
+
+
+def run_on_machine(
+    options: UpOptions, environment: Mapping[str, str], check: Callable[[], None], run: Callable[[Machine], None]
+) -> None:
+    """Check, start Valkey and the mail sink, and call `run`, which adds the rest; end all of it at Ctrl-C or SIGTERM.
+
+    Raises CannotStartError.
+    """
     console = Console(highlight=False)
     with ExitStack() as stack:
         stack.enter_context(own_foreground())
         stack.enter_context(raise_on_interrupt())
         try:
-            check_settings(options, environment)
-            check_port(options)
+            check()
             stack.enter_context(lock_data(options))
-            console.print(f"Errand is starting in {options.data}/ (Ctrl-C ends it)")
+            console.print(f"Errand is starting in {options.data}/ (Ctrl-C ends it)", soft_wrap=True)
             valkey = _start_valkey(options, environment, stack)
             output = Output(options.data / "errand.log", width=len("worker.10"))
             stack.callback(output.close)
             processes = Processes(output)
             stack.callback(_stop, processes, console)
             output.on_screen = False
-            _start_processes(options, environment, valkey, processes)
-            _wait_until_ready(options, output)
-            _show_places(options, environment, console)
-            then(options, output)
-            output.on_screen = True
-            _watch(valkey, output)
+            sink_port = find_free_port()
+            local = options.complete(environment, valkey.url if valkey else "", f"smtp://127.0.0.1:{sink_port}")
+            if not is_set("SMTP_URL", environment):
+                processes.start("mail", options.sink_command(sink_port), local)
+            run(Machine(console, valkey, output, processes, local))
         except Interrupted:
             console.print()
 
 
-def _start_processes(
-    options: UpOptions, environment: Mapping[str, str], valkey: EmbeddedValkey | None, processes: Processes
-) -> None:
-    sink_port = find_free_port()
-    local = options.complete(environment, valkey.url if valkey else "", f"smtp://127.0.0.1:{sink_port}")
-    if not is_set("SMTP_URL", environment):
-        processes.start("mail", options.sink_command(sink_port), local)
-    processes.start("web", options.web_command(), local)
-    for number in range(1, options.workers + 1):
-        processes.start(f"worker.{number}", options.worker_command(), local)
+def start_workers(options: UpOptions, machine: Machine) -> list[str]:
+    """Start the workers; return their names."""
+    names = [f"worker.{number}" for number in range(1, options.workers + 1)]
+    for name in names:
+        machine.processes.start(name, options.worker_command(), machine.environment)
+    return names
 
 
 def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: ExitStack) -> EmbeddedValkey | None:
@@ -72,7 +105,7 @@ def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: Exi
     return valkey
 
 
-def _wait_until_ready(options: UpOptions, output: Output) -> None:
+def _wait_until_ready(options: UpOptions) -> None:
     deadline = time.monotonic() + READY_SECONDS
     reason = "no answer"
     while time.monotonic() < deadline:
@@ -89,38 +122,55 @@ def _wait_until_ready(options: UpOptions, output: Output) -> None:
     )
 
 
-def _show_places(options: UpOptions, environment: Mapping[str, str], console: Console) -> None:
+def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str, str]:
     places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
     if options.host in LOOPBACK or read_variable("DASHBOARD_PASSWORD", environment):
         places["Dashboard"] = f"{options.base_url}/dashboard"
     places["Redis"] = (
         "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
-    places["Mail"] = "SMTP_URL" if is_set("SMTP_URL", environment) else f"{options.mail_folder}/ (a local SMTP sink)"
-    places["Log lines"] = (read_variable("LOG_URL", environment) or "log.txt").removeprefix("file:")
+    places["Mail"] = tell_mail(options, environment)
+    places["Log lines"] = tell_log(environment)
     places["Workers"] = str(options.workers)
+    return places
+
+
+def tell_mail(options: UpOptions, environment: Mapping[str, str]) -> str:
+    """Return where mail goes."""
+    return "SMTP_URL" if is_set("SMTP_URL", environment) else f"{options.mail_folder}/ (a local SMTP sink)"
+
+
+def tell_log(environment: Mapping[str, str]) -> str:
+    """Return where log lines go."""
+    return (read_variable("LOG_URL", environment) or "log.txt").removeprefix("file:")
+
+
+def show_places(places: Mapping[str, str], console: Console) -> None:
+    """Print where everything is."""
     for name, place in places.items():
-        console.print(f"  {name:<10} {place}", soft_wrap=True)
+        console.print(f"  {name:<10} {place}", soft_wrap=True, markup=False)
 
 
-def _watch(valkey: EmbeddedValkey | None, output: Output) -> None:
-    while True:
-        time.sleep(0.5)
-        if valkey is not None and not valkey.is_running():
-            output.say("valkey", f"valkey {valkey.how_it_ended}; starting it again")
-            try:
-                valkey.start()
-            except ServerMissingError as error:
-                output.say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
-                time.sleep(RETRY_SECONDS)
+def keep_valkey(machine: Machine) -> None:
+    """Start the bundled Valkey again where it has ended."""
+    valkey, output = machine.valkey, machine.output
+    if valkey is not None and not valkey.is_running():
+        output.say("valkey", f"valkey {valkey.how_it_ended}; starting it again")
+        try:
+            valkey.start()
+        except ServerMissingError as error:
+            output.say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
+            time.sleep(RETRY_SECONDS)
 
 
 def _stop(processes: Processes, console: Console) -> None:
     try:
-        console.print(f"Stopping; running jobs have {GRACE_SECONDS:.0f} seconds to end …")
+        if processes.has_workers:
+            console.print(f"Stopping; running jobs have {GRACE_SECONDS:.0f} seconds to end …")
     finally:  # a terminal that was closed takes no text
         processes.stop(GRACE_SECONDS)
-    console.print("Stopped.")
+    if processes.has_workers:
+        console.print("Stopped.")
 
 
 def default_data(port: int) -> Path:

@@ -49,8 +49,18 @@ def read_name(pid: int) -> str:
 class Running:
     """One `errand up` (or another command) whose output is kept; `call` and `post` speak to its API."""
 
-    def __init__(self, project: Path, folder: Path, *options: str, before: str = "", **settings: str) -> None:
-        """`before` are statements that are run ahead of the command, to change a constant."""
+    def __init__(
+        self,
+        project: Path,
+        folder: Path,
+        *options: str,
+        before: str = "",
+        own: tuple[str, ...] = (),
+        **settings: str,
+    ) -> None:
+        """`before` are statements that are run ahead of the command, to change a constant; `own` is what it is given
+        for an application of one's own.
+        """
         self.port = find_free_port()
         self.folder = folder
         self.data = folder / "data"
@@ -63,7 +73,7 @@ class Running:
         environment |= pass_coverage() | settings
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{before}\nfrom errand.cli.main import main\nmain()", "up", *words],
+                [sys.executable, "-c", f"{before}\nfrom errand.cli.main import main\nmain()", "up", *own, *words],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

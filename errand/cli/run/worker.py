@@ -1,8 +1,5 @@
 """`errand worker`: a worker for the Errand of one's own application."""
 
-import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,17 +27,9 @@ def worker(target: Target, queue: Queue = None, burst: Burst = False) -> None:
 
 def find_errand(target: str) -> "Errand":
     """Return the Errand that «module:name» names. Ends the command with exit code 2 where there is none."""
-    from errand.app.errand import Errand
+    from errand.app import find
 
-    sys.path.insert(0, os.getcwd())  # a console script looks elsewhere
-    name, _, attribute = target.partition(":")
     try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and misses another
-        raise typer.BadParameter(f"there is no module {error.name!r} here; give one as you import it") from None
-    found = getattr(module, attribute or "errand", None)
-    if not isinstance(found, Errand):
-        raise typer.BadParameter(f"{name} has no Errand named {attribute or 'errand'!r}")
-    return found
+        return find.find_errand(target)
+    except find.TargetError as error:
+        raise typer.BadParameter(str(error)) from None

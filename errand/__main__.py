@@ -1,0 +1,5 @@
+"""`python -m errand`: the console script `errand`."""
+
+from errand.cli.main import main
+
+main()

@@ -1,0 +1,106 @@
+"""`errand up`: everything on this machine, for a service of its own or for one's own application."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from errand.local.settings import UpOptions
+
+if TYPE_CHECKING:
+    from errand.local.processes import Output
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+Data = Annotated[Path | None, typer.Option(help="Folder for data and mail.", show_default=".errand")]
+Workers = Annotated[int, typer.Option(help="Worker processes; 0 for none.", min=0)]
+Target = Annotated[
+    str | None,
+    typer.Argument(metavar="MODULE:NAME", help="Your application's Errand: shop.main:errand.", show_default=False),
+]
+App = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:NAME", help="Your application, where it is no 'app' or 'create_app' beside the Errand."
+    ),
+]
+NoWeb = Annotated[bool, typer.Option("--no-web", help="Serve no application: Redis, mail sink and workers.")]
+Reload = Annotated[bool, typer.Option("--reload", help="Start your application and workers anew when a file changes.")]
+
+
+def up(
+    target: Target = None,
+    app: App = None,
+    no_web: NoWeb = False,
+    reload: Reload = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    data: Data = None,
+    workers: Workers = 1,
+) -> None:
+    """Run everything on this machine, until Ctrl-C: Redis, a mail sink, the API, workers and the dashboard.
+
+    With MODULE:NAME for your own application: Redis, a mail sink, the application, and workers for its Errand.
+
+    REDIS_URL, SMTP_URL and the other settings are used where they are set.
+    """
+    if target is None:
+        if app or no_web or reload:
+            raise typer.BadParameter("--app, --no-web and --reload go with MODULE:NAME: errand up shop.main:errand")
+        return run(host, port, data, workers, dict(os.environ), demo=False)
+    if app and no_web:
+        raise typer.BadParameter("give --app or --no-web, not both")
+    find_application()
+    _check_extra()
+    from errand.local.own.settings import OwnOptions
+    from errand.local.own.up import run_own
+    from errand.local.preflight import CannotStartError
+    from errand.local.up import default_data
+
+    options = OwnOptions(host, port, data or default_data(port), workers, target, app, not no_web, reload)
+    try:
+        run_own(options, dict(os.environ))
+    except CannotStartError as error:
+        fail(str(error))
+
+
+def run(host: str, port: int, data: Path | None, workers: int, environment: dict[str, str], demo: bool) -> None:
+    """Run this folder's service."""
+    find_application()
+    if missing := [name for name in ("service", "jobs") if not find_spec(name)]:
+        fail(f"there is no {missing[0]}/ here; for an application of your own: errand up shop.main:errand")
+    _check_extra()
+    from errand.local.demo import run_demo
+    from errand.local.preflight import CannotStartError
+    from errand.local.up import default_data, run_up
+
+    options = UpOptions(host, port, data or default_data(port), workers)
+    try:
+        run_up(options, environment, run_demo if demo else _announce)
+    except CannotStartError as error:
+        fail(str(error))
+
+
+def _announce(options: UpOptions, output: "Output") -> None:
+    print("\nReady; what the processes say follows.\n", flush=True)
+
+
+def find_application() -> None:
+    """Let job files be found in this folder, as uvicorn and rq find them: a console script looks elsewhere."""
+    sys.path.insert(0, os.getcwd())
+
+
+def _check_extra() -> None:
+    if not find_spec("honcho"):
+        fail("this needs what the extra `local` installs: pip install 'rq-errand[api,dashboard,local]'")
+
+
+def fail(text: str) -> NoReturn:
+    """End the command with exit code 1."""
+    from errand.redis.settings import tell
+
+    print(tell(text), file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,69 @@
+"""Noticing that .py files below a folder have changed, by asking the file system now and then."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+SKIPPED = frozenset({"node_modules", "__pycache__"})
+SETTLED_SECONDS = 0.15
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 5.0
+SHARE = 150  # a look takes 1/150 of the time between two: with 1,000 files less than 1 % of a core
+
+Files = dict[str, tuple[int, int, int]]
+
+
+class Changes:
+    """Remembers the .py files below `folder`; those of environments and of hidden folders don't count."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = self._look()
+
+    def find(self) -> list[str]:
+        """Return the files that have changed, come or gone since the last call; waits until a burst of changes is over.
+
+        Asks the file system no more often than it may; it returns at once then.
+        """
+        if time.monotonic() < self._next_at:
+            return []
+        files = self._look()
+        if files == self._files:
+            return []
+        while True:
+            time.sleep(SETTLED_SECONDS)
+            again = self._look()
+            if again == files:
+                break
+            files = again
+        before, self._files = self._files, files
+        changed = {path for path, _ in before.items() ^ files.items()}
+        return sorted(os.path.relpath(path, self._folder) for path in changed)
+
+    def _look(self) -> Files:
+        started_at = time.thread_time()
+        files = dict(_list_files(str(self._folder)))
+        took_seconds = time.thread_time() - started_at
+        self._next_at = time.monotonic() + min(max(took_seconds * SHARE, SHORTEST_SECONDS), LONGEST_SECONDS)
+        return files
+
+
+def _list_files(folder: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Yield each .py file with what tells that it was written: time, size, inode."""
+    folders = [folder]
+    while folders:
+        at = folders.pop()
+        with suppress(OSError), os.scandir(at) as entries:  # it may have gone meanwhile
+            found = list(entries)
+            if any(entry.name == "pyvenv.cfg" for entry in found) and at != folder:
+                continue
+            for entry in found:
+                if entry.name.endswith(".py"):
+                    with suppress(OSError):
+                        stat = entry.stat()
+                        yield entry.path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                elif (
+                    not entry.name.startswith(".") and entry.name not in SKIPPED and entry.is_dir(follow_symlinks=False)
+                ):
+                    folders.append(entry.path)

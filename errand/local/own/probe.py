@@ -1,0 +1,98 @@
+"""Trying an application in a process of its own, before anything is started with it.
+
+`python -m errand.local.own.probe web|no-web MODULE:NAME [APP]` prints a line of JSON; `try_out` asks it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from errand.local.child import describe_end, die_with_parent
+from errand.local.own.settings import OwnOptions
+from errand.local.processes import Output
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found: `fault` is what is wrong, in plain words, and `trace` Python's; "" where nothing is."""
+
+    fault: str = ""
+    trace: str = ""
+    is_wrong_name: bool = False  # no change of a file mends that
+    app: str = ""
+    mount: str | None = None
+    has_log: bool = False
+    has_redis_url: bool = False
+
+
+def try_out(options: OwnOptions, environment: Mapping[str, str]) -> Probe:
+    """Import the application and its job files as the processes will; return what was found."""
+    ended = subprocess.run(
+        options.probe_command(),
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        start_new_session=True,  # Ctrl-C is ours to tell
+        preexec_fn=die_with_parent,
+    )
+    try:
+        return Probe(**json.loads(ended.stdout.splitlines()[-1]))
+    except (IndexError, ValueError, TypeError):
+        return Probe(f"importing {options.target} {describe_end(ended.returncode)}", ended.stderr)
+
+
+def tell_fault(found: Probe, options: OwnOptions, output: Output) -> str:
+    """Return what is wrong, in plain words; Python's traceback goes to the log."""
+    for line in found.trace.splitlines():
+        output.note("import", line)
+    return found.fault + (f"\n(the traceback is in {options.data}/errand.log)" if found.trace else "")
+
+
+def probe(has_web: bool, target: str, named: str | None = None) -> Probe:
+    """Do it, in this process."""
+    from errand.local.own.faults import describe, trace
+
+    try:
+        return _look(has_web, target, named)
+    except BaseException as error:  # whatever a module does when it is imported, its author needs file and line
+        from errand.app.find import TargetError
+
+        return Probe(describe(error), trace(error), isinstance(error, TargetError))
+
+
+def _look(has_web: bool, target: str, named: str | None) -> Probe:
+    from errand.api.settings import ApiSettings
+    from errand.app.find import find_app, find_errand
+    from errand.contract.catalog import check_settings
+    from errand.redis.settings import read_settings
+    from errand.store.settings import QueueSettings
+
+    errand = find_errand(target)
+    found = find_app(target, named) if has_web else None
+    check_settings(errand.types.values())
+    mount = found.find_mount(errand) if found else None
+    if mount is not None:
+        read_settings(ApiSettings, "the API").check()
+    return Probe(
+        app=found.name if found else "",
+        mount=mount,
+        has_log="log" in errand.builtin,
+        has_redis_url=errand.redis_url != read_settings(QueueSettings, "Errand").redis_url,
+    )
+
+
+def _main() -> None:
+    answer, _ = os.dup(1), os.dup2(2, 1)  # what a module prints when it is imported is no part of the answer
+    found = probe(sys.argv[1] == "web", *sys.argv[2:])
+    os.write(answer, json.dumps(asdict(found)).encode() + b"\n")
+    os._exit(0)  # whatever threads a module has started
+
+
+if __name__ == "__main__":
+    _main()

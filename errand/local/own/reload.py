@@ -1,0 +1,61 @@
+"""`--reload`: web and workers begin anew when a file has changed and the application can still be imported."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from errand.local.own.changes import Changes
+from errand.local.own.probe import Probe, tell_fault, try_out
+from errand.local.own.settings import OwnOptions
+from errand.local.preflight import CannotStartError
+from errand.local.up import Machine
+from errand.redis.settings import tell
+
+LOOK_SECONDS = 0.1
+NAMED_FILES = 3
+GRACE_SECONDS = 5.0  # for running jobs; what takes longer is handed back and begins anew with the new code
+
+
+class Reloader:
+    """Looks for changes and restarts `names`, which run meanwhile as they were where the change is no good."""
+
+    def __init__(self, options: OwnOptions, machine: Machine) -> None:
+        self._options, self._machine = options, machine
+        self._changes = Changes(Path.cwd())
+        self.names: Sequence[str] = ()
+
+    def wait_for_sound(self) -> Probe:
+        """Return what is found in the application as soon as it can be imported.
+
+        Raises CannotStartError for a wrong name.
+        """
+        while (found := try_out(self._options, self._machine.environment)).fault:
+            if found.is_wrong_name:
+                raise CannotStartError(found.fault)
+            fault = tell_fault(found, self._options, self._machine.output)
+            self._machine.console.print(f"{tell(fault)}\nWaiting for the next change …", soft_wrap=True, markup=False)
+            while not self._changes.find():
+                time.sleep(LOOK_SECONDS)
+        return found
+
+    def look(self) -> None:
+        """Restart everything of the application where a file has changed; say what is wrong where something is."""
+        changed = self._changes.find()
+        if changed:
+            self._take(_name(changed))
+
+    def _take(self, what: str) -> None:
+        say = self._machine.output.say
+        found = try_out(self._options, self._machine.environment)
+        if found.fault:
+            for line in tell_fault(found, self._options, self._machine.output).splitlines():
+                say("reload", line)
+            say("reload", "what was started before goes on; waiting for the next change")
+        else:
+            say("reload", f"{what} changed; starting again")
+            self._machine.processes.restart(self.names, GRACE_SECONDS)
+
+
+def _name(files: Sequence[str]) -> str:
+    named = ", ".join(files[:NAMED_FILES])
+    return f"{named} and {len(files) - NAMED_FILES} more" if len(files) > NAMED_FILES else named

@@ -1,0 +1,136 @@
+"""`errand up MODULE:NAME`: an application of one's own with everything it needs on this machine, until Ctrl-C."""
+
+import http.client
+import time
+from collections.abc import Mapping
+from socket import socket
+from urllib.parse import urlsplit
+
+from errand.local.own.probe import Probe, tell_fault, try_out
+from errand.local.own.reload import Reloader
+from errand.local.own.settings import OwnOptions
+from errand.local.preflight import CannotStartError, check_redis, take_port
+from errand.local.processes import AGAIN
+from errand.local.settings import LOOPBACK
+from errand.local.up import (
+    READY_SECONDS,
+    Machine,
+    keep_valkey,
+    run_on_machine,
+    show_places,
+    start_workers,
+    tell_log,
+    tell_mail,
+)
+from errand.redis.variables import read_variable
+
+LOOK_SECONDS = 0.1
+SHOWN_LINES = 20
+
+
+def run_own(options: OwnOptions, environment: Mapping[str, str]) -> None:
+    """Start everything, and stay until Ctrl-C or SIGTERM. Raises CannotStartError."""
+    sockets: list[socket] = []
+
+    def check() -> None:
+        check_redis(environment)
+        if options.has_web:
+            sockets.append(take_port(options))  # and keep it: it outlives the web process
+
+    def run(machine: Machine) -> None:
+        reloader = Reloader(options, machine) if options.reload else None
+        found = reloader.wait_for_sound() if reloader else _try_once(options, machine)
+        names = [*_start_web(options, machine, sockets), *start_workers(options, machine)]
+        if reloader:
+            reloader.names = names
+        if options.has_web:
+            _wait_until_ready(options, machine, found.app, reloader)
+        show_places(_list_places(options, environment, machine, found), machine.console)
+        machine.console.print("\nReady; what the processes say follows.\n")
+        machine.output.on_screen = True
+        while True:
+            _go_on(machine, reloader)
+
+    try:
+        run_on_machine(options, environment, check, run)
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _try_once(options: OwnOptions, machine: Machine) -> Probe:
+    found = try_out(options, machine.environment)
+    if found.fault:
+        raise CannotStartError(tell_fault(found, options, machine.output))
+    return found
+
+
+def _start_web(options: OwnOptions, machine: Machine, sockets: list[socket]) -> list[str]:
+    for each in sockets:
+        number = each.fileno()
+        machine.processes.start("web", options.serve_command(number), machine.environment, pass_fds=[number])
+    return ["web"] if sockets else []
+
+
+def _go_on(machine: Machine, reloader: Reloader | None) -> None:
+    """Wait a moment, and do what is due."""
+    time.sleep(LOOK_SECONDS)
+    keep_valkey(machine)
+    if reloader:
+        reloader.look()
+
+
+def _wait_until_ready(options: OwnOptions, machine: Machine, name: str, reloader: Reloader | None) -> None:
+    """Return when the application answers, whatever it is. Raises CannotStartError where its process ends before."""
+    shown_at = time.monotonic() + READY_SECONDS  # one that loads a model may take its time: show what it says
+    while not _answers(options.base_url):
+        _go_on(machine, reloader)
+        has_ended = machine.processes.count_ends("web") > 0
+        if not machine.output.on_screen and (has_ended or time.monotonic() > shown_at):
+            machine.console.print(_read_end(options), soft_wrap=True, markup=False)
+            machine.output.on_screen = True
+        if has_ended and not reloader:
+            raise CannotStartError(f"{name} ended while it started; what it said is above")
+
+
+def _answers(url: str) -> bool:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _read_end(options: OwnOptions) -> str:
+    """Return the last lines that the web process has written."""
+    lines = (options.data / "errand.log").read_text(errors="replace").splitlines()
+    parts = [line.partition("|") for line in lines]
+    said = [text[1:] for name, _, text in parts if name.split()[-1:] == ["web"] and AGAIN not in text]
+    return "\n".join(said[-SHOWN_LINES:]).rstrip()
+
+
+def _list_places(options: OwnOptions, environment: Mapping[str, str], machine: Machine, found: Probe) -> dict[str, str]:
+    places = {"App": f"{options.base_url} ({found.app})"} if options.has_web else {}
+    if found.mount is not None:
+        api = options.base_url + found.mount
+        places |= {"API": api, "Docs": f"{api}/docs"}
+        if options.host in LOOPBACK or read_variable("DASHBOARD_PASSWORD", environment):
+            places["Dashboard"] = f"{api}/dashboard"
+    if found.has_redis_url:
+        places["Redis"] = "the redis_url of the Errand"
+    elif machine.valkey is None:
+        places["Redis"] = "REDIS_URL"
+    else:
+        places["Redis"] = f"REDIS_URL={machine.valkey.url} (Valkey, every write on disk)"
+    places["Mail"] = tell_mail(options, environment)
+    if found.has_log:
+        places["Log lines"] = tell_log(environment)
+    places["Workers"] = str(options.workers)
+    if options.reload:
+        places["Reload"] = "when a .py file below this folder changes"
+    return places

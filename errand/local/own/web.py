@@ -1,0 +1,33 @@
+"""The web process of `errand up MODULE:NAME`: `python -m errand.local.own.web DESCRIPTOR MODULE:NAME [APP]`.
+
+The socket is the parent's and outlives this process: what connects while it starts anew waits, and is not refused.
+"""
+
+import socket
+import sys
+
+import uvicorn
+
+from errand.app.find import find_app
+
+GRACE_SECONDS = 2  # for what is being answered, a stream that never ends among it
+NOT_STARTED = 3  # uvicorn's own exit code for it
+
+
+def serve(descriptor: int, target: str, named: str | None = None) -> None:
+    """Serve the application until SIGTERM. Ends the process where it does not start."""
+    found = find_app(target, named)
+    config = uvicorn.Config(
+        found.app,
+        factory=found.is_factory,
+        interface="wsgi" if found.is_wsgi else "auto",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+    if not server.started:
+        sys.exit(NOT_STARTED)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), *sys.argv[2:])
