@@ -61,5 +61,5 @@ def write_shop(folder: Path) -> Path:
 
 
 def greet(folder: Path, greeting: str) -> None:
-    """Let the job `welcome` say this. One that is as long as the one before may be missed by Python's own cache."""
+    """Let the job `welcome` say this."""
     (folder / "shop/jobs/welcome.py").write_text(WELCOME.replace("GREETING", greeting))

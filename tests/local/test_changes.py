@@ -1,5 +1,9 @@
 """What `errand up --reload` takes for a change."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,28 @@ def test_many_files_that_change_at_once_are_one_change(tmp_path: Path) -> None:
     (tmp_path / "gone.py").unlink()
     assert watched.find() == ["gone.py", *names]
     assert watched.find() == []
+
+
+def test_what_still_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Changes(tmp_path)
+    late = [tmp_path / "c.py", tmp_path / "b.py"]
+    monkeypatch.setattr(time, "sleep", lambda seconds: late.pop().touch() if late else None)
+    (tmp_path / "a.py").touch()
+    assert watched.find() == ["a.py", "b.py", "c.py"]
+    assert watched.find() == []
+
+
+def test_two_edits_of_one_length_in_one_second_are_not_missed(tmp_path: Path) -> None:
+    path = tmp_path / "edited.py"
+    watched = Changes(tmp_path)
+    for number, value in enumerate(("old", "new")):
+        path.write_text(f"print({value!r})")
+        os.utime(path, ns=(1_000_000_000 + number, 1_000_000_000 + number))
+        assert watched.find() == ["edited.py"]
+        ran = subprocess.run(
+            [sys.executable, "-c", "import edited"], cwd=tmp_path, env={}, capture_output=True, check=True
+        )
+        assert ran.stdout.split() == [value.encode()]
 
 
 @pytest.mark.parametrize(

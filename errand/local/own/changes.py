@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 
 SKIPPED = frozenset({"node_modules", "__pycache__"})
@@ -39,6 +40,7 @@ class Changes:
             files = again
         before, self._files = self._files, files
         changed = {path for path, _ in before.items() ^ files.items()}
+        _forget_compiled(changed)
         return sorted(os.path.relpath(path, self._folder) for path in changed)
 
     def _look(self) -> Files:
@@ -47,6 +49,13 @@ class Changes:
         took_seconds = time.thread_time() - started_at
         self._next_at = time.monotonic() + min(max(took_seconds * SHARE, SHORTEST_SECONDS), LONGEST_SECONDS)
         return files
+
+
+def _forget_compiled(paths: Iterable[str]) -> None:
+    """Remove what Python keeps of these files: it goes by second and size, and misses another edit of one length."""
+    for path in paths:
+        with suppress(OSError):
+            os.unlink(cache_from_source(path))
 
 
 def _list_files(folder: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
