@@ -31,7 +31,11 @@ pytest_plugins = ["tests.performing", "tests.selection"]
 settings.register_profile("errand", deadline=None)  # no test asserts a speed: machines are busy
 settings.load_profile("errand")
 SETTINGS = (
+    "ERRAND_URL",
+    "ERRAND_KEY",
     "REDIS_URL",
+    "JOB_RESULT_TTL_SECONDS",
+    "JOB_FAILURE_TTL_SECONDS",
     "SMTP_URL",
     "MAIL_FROM",
     "LOG_URL",
@@ -44,6 +48,7 @@ SETTINGS = (
     "WORKER_GRACE_SECONDS",
     "WORKER_LEASE_SECONDS",
     "MAIL_ON_UNKNOWN",
+    "MAIL_SENDERS",
     "MAIL_TRY_HOURS",
     "MAIL_MAX_BYTES",
     "SMTP_CONNECTIONS",
@@ -55,9 +60,10 @@ SETTINGS = (
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's own reaches a test."""
+    """No setting of the developer's own reaches a test, nor one from a file of theirs."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -6,7 +6,10 @@ import zlib
 from base64 import b64decode
 from typing import Any
 
-PASSING = ("rq:scheduler-lock:", "rq:clean_", "errand:sweep", "errand:deleted:")  # locks, and what lasts for a minute
+PASSING = (
+    *("rq:scheduler-lock:", "rq:clean_", "errand:sweep", "errand:deleted:"),  # locks, and what lasts for a minute
+    *("errand:tally", "errand:totals", "errand:stats:"),  # counts: of how many minutes there are some is chance
+)
 MACHINE = ("hostname", "ip_address", "python_version")
 KINDS = {
     "time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
@@ -16,7 +19,7 @@ KINDS = {
     "fraction": re.compile(r"-?\d+\.\d+"),
 }
 REPLACED = {
-    "#": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b"),
+    "#": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})\b"),
     "entry": re.compile(r"^\d{13}-\d+$"),
     "worker": re.compile(r"\b[\w-]+\.\d+\.[0-9a-f]{6}\b"),
 }
