@@ -63,6 +63,7 @@ class Services:
         self._logs = logs
         self.processes: list[subprocess.Popen[bytes]] = []
         self.base_url = ""
+        self.factory = "service.app:from_environment"
 
     def run(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a command in the project's folder, in a session of its own; its output is kept in `read_log`."""
@@ -95,8 +96,8 @@ class Services:
     def start_api(self, **environment: str) -> str:
         """Start the API and wait until it is alive; return its URL."""
         port = find_free_port()
-        factory = "service.app:from_environment"
-        process = self.run(sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), **environment)
+        command = (sys.executable, "-m", "uvicorn", "--factory", self.factory, "--port", str(port))
+        process = self.run(*command, **environment)
         self.base_url = f"http://127.0.0.1:{port}"
 
         def alive() -> bool:
