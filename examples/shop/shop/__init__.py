@@ -1,0 +1,1 @@
+"""A shop that takes orders over HTTP, and does the work behind them in jobs."""

@@ -1,0 +1,1 @@
+"""The job files: `pack.py` is the job `pack`."""

@@ -1,0 +1,5 @@
+"""What RQ's own command loads: rq worker -c shop.worker -w shop.worker.Worker."""
+
+from shop.main import errand
+
+QUEUES, REDIS_URL, Worker = errand.configure_worker()
