@@ -9,6 +9,7 @@ import typer
 
 from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats, watch
 from errand.cli.command import EXITS
+from errand.cli.new import command as new
 from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_outputs
 from errand.cli.run import up
@@ -83,6 +84,7 @@ def check(target: Target = None, worker: AtWork = False) -> None:
 
 
 app.command("worker", rich_help_panel=HERE)(worker_command.worker)
+app.command("new", rich_help_panel=HERE)(new.new)
 for name, command in (
     ("send", send.send),
     ("status", jobs.status),

@@ -1,0 +1,56 @@
+"""`errand new NAME`: writes a service into an empty folder."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from errand.cli.new.write import read_range, write_service
+from errand.redis.settings import tell
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the service, and of its folder: shop-jobs.")]
+OURS = ("errand", "rq-errand")  # as pip compares names
+
+
+def new(name: Name) -> None:
+    """Write a service into the empty folder NAME: its jobs, an endpoint, a test, a Procfile and a Dockerfile."""
+    name = name.rstrip("/")  # as a shell completes the name of a folder that is there
+    folder = Path(name)
+    fault = find_fault(name) or find_content(folder)
+    if fault:
+        _fail(fault)
+    try:
+        written = write_service(folder, {"name": name, "range": read_range()})
+    except OSError as error:
+        _fail(f"{error.filename or folder} can't be written: {error.strerror}")
+    print(
+        f"{len(written)} files are in {name}/; README.md says what they are. Next, in a virtual environment:\n\n"
+        f"    cd {name} && pip install -e '.[dev]'\n"
+        f"    errand up\n"
+    )
+
+
+def find_fault(name: str) -> str:
+    """Return what is wrong with a service's name, which becomes that of its distribution."""
+    if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?", name):
+        return (
+            f"{name!r} can't be a service's name: letters, digits, - and _, a letter first, as in errand new shop-jobs"
+        )
+    if re.sub("[-_]+", "-", name.lower()) in OURS:
+        return f"{name} is the library's own name; choose another, as in errand new shop-jobs"
+    return ""
+
+
+def find_content(folder: Path) -> str:
+    """Return what is in the way of a new service in a folder; a repository that has no files yet is not."""
+    if folder.is_dir():
+        found = sorted(path.name for path in folder.iterdir() if path.name != ".git")
+        return f"{folder}/ is not empty: there is {found[0]}; choose another name" if found else ""
+    return f"{folder} is there, and is no folder; choose another name" if folder.exists() else ""
+
+
+def _fail(text: str) -> None:
+    print(tell(text), file=sys.stderr)
+    raise typer.Exit(1)

@@ -1,0 +1,7 @@
+.venv
+.env
+.errand*
+log.txt
+__pycache__/
+*.egg-info/
+.pytest_cache/

@@ -1,0 +1,1 @@
+"""This service: what is made of the library `errand` and of the job files."""
