@@ -62,7 +62,8 @@ class Release(Services):
         self.types = ["left", "right"]  # what tests.faults.test_rolling_deploy.Load posts
 
     def build_payload(self, type: str, number: int) -> dict[str, Any]:
-        return {"ledger": self.ledger, "name": f"{type}-{number}"}
+        then = "" if number % 10 else "linger"  # so that workers have jobs in hand when they are stopped
+        return {"ledger": self.ledger, "name": f"{type}-{number}", "then": then}
 
     def start_ready_worker(self, *queues: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it can run jobs."""
@@ -100,7 +101,7 @@ class Pair:
 
     def post(self, api: Release, type: str, query: str = "", then: str = "") -> str:
         """Post a job that writes to the ledger, under a name of its own; return its id."""
-        name = f"{type}-{len(self.posted)}"
+        name = f"{type}-by-{api.code.name}-{len(self.posted)}"
         id = api.post(type, {"ledger": str(self.ledger), "name": name, "then": then}, query)
         self.posted[id] = name
         return id

@@ -123,7 +123,7 @@ def test_the_jobs_of_a_killed_worker_run_again_under_one_of_the_other_version(pa
 @pytest.mark.slow
 @pytest.mark.parametrize("is_api_first", [True, False], ids=["the API first", "the workers first"])
 def test_a_rolling_deploy_and_its_rollback_lose_no_job_and_run_none_twice(pair: Pair, is_api_first: bool) -> None:
-    workers = [pair.start_worker(pair.old, "left", "right") for _ in range(2)]
+    workers, late = [pair.start_worker(pair.old, "left", "right") for _ in range(2)], []
     with Load(pair.old) as load:
         load.wait_for_more()
         for release in (pair.new, pair.old):
@@ -135,11 +135,13 @@ def test_a_rolling_deploy_and_its_rollback_lose_no_job_and_run_none_twice(pair: 
                 stop_worker(workers.pop(0))
                 workers.append(started)
                 load.wait_for_more()
-    found = [pair.new.wait_for(id) for id in load.posted]
+            late.append(pair.post(release, "left", "?delay_seconds=3600"))
+    assert pair.redis.zadd("rq:scheduled:left", dict.fromkeys(late, 1), xx=True, ch=True) == 2  # they are due now
+    found = [pair.new.wait_for(id) for id in (*load.posted, *late)]
     assert {(job["status"], job["attempts"], job["losses"]) for job in found} == {("finished", 1, 0)}
-    pair.read_alike(load.posted[-1])
+    assert [pair.name_code(pair.read_alike(id)["id"]) for id in late] == [{pair.old}] * 2
     ran = [name for word, name, _ in pair.read_ledger() if word == "end"]
-    assert len(set(ran)) == len(ran) == len(load.posted)
+    assert len(set(ran)) == len(ran) == len(found)
 
 
 @pytest.mark.slow

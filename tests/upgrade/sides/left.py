@@ -7,7 +7,7 @@ from typing import Literal
 
 from jobs import Backoff, PermanentError, job
 
-Then = Literal["", "fail", "fail once", "permanent", "hold"]
+Then = Literal["", "fail", "fail once", "permanent", "hold", "linger"]
 RETRY = Backoff(tries=3, base_seconds=1, cap_seconds=1)
 
 
@@ -18,6 +18,8 @@ def act(ledger: str, name: str, then: Then) -> str:
         file.write(f"start {name} {code}\n")
     while then == "hold" and not path.with_suffix(".open").exists():
         time.sleep(0.05)
+    if then == "linger":
+        time.sleep(2)
     if then == "fail" or (then == "fail once" and path.read_text().count(f"start {name} ") == 1):
         raise ValueError("told to fail")
     if then == "permanent":
