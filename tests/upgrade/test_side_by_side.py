@@ -51,8 +51,9 @@ def post_each_kind(pair: Pair, api: Release, type: str, other: str) -> dict[str,
     return posted | dict.fromkeys(post_batch(pair, api, type), ok)
 
 
-def post_batch(pair: Pair, api: Release, type: str) -> list[str]:
-    items = [{"ledger": str(pair.ledger), "name": f"{type}-batch-{api.code.name}-{number}"} for number in range(3)]
+def post_batch(pair: Pair, api: Release, type: str, then: str = "") -> list[str]:
+    named = {"ledger": str(pair.ledger), "then": then}
+    items = [named | {"name": f"{type}-batch-{api.code.name}-{number}"} for number in range(3)]
     answer = api.call("POST", f"/v1/batches/{type}", {"items": items})
     assert answer.status == 202, answer
     ids = [job["id"] for job in answer.body["jobs"]]
@@ -223,6 +224,15 @@ def test_a_worker_of_the_version_before_keeps_what_only_the_new_api_asks_for(pai
     assert (found["status"], found["attempts"], found["error"]["type"]) == ("failed", 1, "JobTimeoutException")
     tried = pair.post(pair.new, "left", "?tries=2", then="fail")
     assert pair.new.wait_for(tried)["attempts"] == 2
+    post_batch(pair, pair.new, "left", then="hold")
+    batch = pair.new.read(list(pair.posted)[-1])["links"]["batch"].rpartition("/")[2]
+    after_all = pair.post(pair.new, "left", f"?after={batch}")
+    assert pair.new.read(after_all)["status"] == "deferred"
+    pair.open_gate()
+    assert pair.new.wait_for(after_all)["status"] == "finished"
+    ended = [name for word, name, _ in pair.read_ledger() if word == "end"]
+    assert ended[-1] == pair.posted[after_all]
+    assert len(ended) == 4
     next_one = pair.post(pair.new, "left", unique)
     assert next_one != slow
     assert pair.new.wait_for(next_one)["status"] == "finished"
