@@ -91,8 +91,11 @@ class Errand:
     @cached_property
     def app(self) -> "MountedApp":
         """The API with its docs and the dashboard, to be mounted under a path; `lifespan` starts it."""
-        from errand.app.mount import MountedApp  # FastAPI, which a worker has no use for
-
+        try:
+            from errand.app.mount import MountedApp  # FastAPI, which a worker has no use for
+        except ModuleNotFoundError as error:
+            error.add_note("The API needs more than the jobs do: pip install 'rq-errand[api]'")
+            raise
         return MountedApp(self.lifespan)
 
     @property

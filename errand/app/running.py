@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from errand.api.running import run_road, tell_durability
 from errand.api.state import Road, build_road
-from errand.app.mount import MountedApp
 from errand.contract.job import Job
 from errand.contract.storing.asked import Asked
 from errand.redis import keys
@@ -18,9 +17,12 @@ from errand.store.bodies import have_large
 from errand.store.direct.planned import plan
 from errand.store.settings import LifetimeSettings
 
+if TYPE_CHECKING:
+    from errand.app.mount import MountedApp  # the whole API, which an application without it need not load
+
 
 @asynccontextmanager
-async def run(connector: Connector, types: dict[str, Job[..., Any]], app: MountedApp | None) -> AsyncIterator[Road]:
+async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "MountedApp | None") -> AsyncIterator[Road]:
     """Open the road to Redis, and build the mounted `app` where there is one, on the same road."""
     road = build_road(connector, LifetimeSettings(), types) if app is None else app.build(connector, types)
     try:

@@ -107,4 +107,10 @@ app.add_typer(mail.app, name="mail", rich_help_panel=HERE)
 def main() -> None:
     """Run the command line."""
     steady_outputs()
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if extra := EXTRAS.get(missing):
+            fail(f"{missing} is not installed, and this needs it: pip install 'rq-errand[{extra}]'")
+        raise

@@ -36,7 +36,8 @@ class Target:
         self.errand = errand
         self.types = errand.types
         self.codes = hash_codes(self.types)
-        self.job_class: type[AllowedJob] = type("ErrandJob", (AllowedJob,), {"functions": list_functions(self.types)})
+        functions = list_functions(self.types, errand.package)
+        self.job_class: type[AllowedJob] = type("ErrandJob", (AllowedJob,), {"functions": functions})
         self._records: dict[str, Records] = {}
         self._chores: dict[tuple[Records, LifetimeSettings], Chores] = {}
 

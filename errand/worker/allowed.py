@@ -15,16 +15,20 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from errand.contract.errors import PermanentError
+from errand.contract.storing.home import list_homes
 from errand.worker.execution import Task
 
 _PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+([a-z][a-z0-9_]*)\.run\.perform")
-# A type of ours is stored under these two where it was no other package's yet: an application's jobs may have moved.
+# A type of ours is stored under these two where it was no other package's yet: an application's jobs may have moved. Of
+# a package that has an Errand in this process they have not.
 _MOVED = ("jobs", "errand.builtin")
 
 
-def list_functions(types: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    """Return what a worker runs of its job types, by the names under which it may be stored."""
-    moved = {f"{package}.{name}.run.perform": job.perform for package in _MOVED for name, job in types.items()}
+def list_functions(types: Mapping[str, Any], package: str) -> dict[str, Callable[..., Any]]:
+    """Return what a worker of `package` runs of its job types, by the names under which it may be stored."""
+    taken = {home.package for home in list_homes()} - {package}
+    free = [package for package in _MOVED if package not in taken]
+    moved = {f"{package}.{name}.run.perform": job.perform for package in free for name, job in types.items()}
     return moved | {job.path: job.perform for job in types.values()}
 
 

@@ -84,7 +84,7 @@ class ErrandWorker(Worker):
         # The rq command passes its own serializer and classes, even where the user named none.
         types = load_jobs(self.package, self.builtin)
         self._hooks = find_hooks(self.package)
-        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": list_functions(types)})
+        self._job_class = type("ErrandJob", (AllowedJob,), {"functions": list_functions(types, self.package)})
         options["job_class"] = self._job_class
         options["queue_class"] = Queue
         options["serializer"] = "json"

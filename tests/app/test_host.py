@@ -159,3 +159,28 @@ def test_an_errand_loads_neither_fastapi_nor_rq() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def run_here(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_an_application_that_mounts_no_api_needs_nothing_of_the_extra_api() -> None:
+    program = (
+        "import sys\nimport errand.app.running, errand.fastapi\n"
+        "print(sorted({'fastapi_offline', 'prometheus_client', 'uvicorn', 'errand.api.app'} & set(sys.modules)))"
+    )
+    assert run_here(program).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("missing", "program", "extra"),
+    [
+        ("fastapi_offline", "from errand import Errand; Errand('jobs').app", "rq-errand[api]"),
+        ("honcho", "from errand.cli.main import main; sys.argv = ['errand', 'up']; main()", "rq-errand[local]"),
+    ],
+)
+def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(missing: str, program: str, extra: str) -> None:
+    told = run_here(f"import sys; sys.modules[{missing!r}] = None\n{program}")
+    assert told.returncode == 1
+    assert f"pip install '{extra}'" in told.stderr

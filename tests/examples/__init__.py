@@ -1,1 +1,1 @@
-"""The applications in examples/."""
+"""Whole applications, run as processes: those in examples/, and some with packages of awkward names."""

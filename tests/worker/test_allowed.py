@@ -10,6 +10,10 @@ from redis import Redis
 from rq import Callback, Queue, Retry
 from rq.webhook import Webhook
 
+from errand import Errand
+from errand.contract.storing import home
+from errand.worker.allowed import list_functions
+from tests.job_types import TALLY
 from tests.services import Services
 
 
@@ -62,3 +66,15 @@ def test_a_webhook_is_not_sent(services: Services) -> None:
         assert job["status"] == "finished"
         with pytest.raises(TimeoutError):
             listener.accept()
+
+
+def test_jobs_that_have_moved_into_a_package_run_there_unless_their_old_one_has_an_errand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(home, "_homes", [])
+    types = {"tally": TALLY.adopt("shop.jobs.tally")}
+    assert "jobs.tally.run.perform" in list_functions(types, "shop.jobs")
+    other = Errand("jobs")
+    assert "jobs.tally.run.perform" not in list_functions(types, "shop.jobs")
+    assert "jobs.tally.run.perform" in list_functions(types, "jobs")  # its own file has moved to a built-in job
+    assert other.package == "jobs"

@@ -54,7 +54,6 @@ def up(
     if app and no_web:
         raise typer.BadParameter("give --app or --no-web, not both")
     find_application()
-    _check_extra()
     from errand.local.own.settings import OwnOptions
     from errand.local.own.up import run_own
     from errand.local.preflight import CannotStartError
@@ -72,7 +71,6 @@ def run(host: str, port: int, data: Path | None, workers: int, environment: dict
     find_application()
     if missing := [name for name in ("service", "jobs") if not find_spec(name)]:
         fail(f"there is no {missing[0]}/ here; for an application of your own: errand up shop.main:errand")
-    _check_extra()
     from errand.local.demo import run_demo
     from errand.local.preflight import CannotStartError
     from errand.local.up import default_data, run_up
@@ -91,11 +89,6 @@ def _announce(options: UpOptions, output: "Output") -> None:
 def find_application() -> None:
     """Let job files be found in this folder, as uvicorn and rq find them: a console script looks elsewhere."""
     sys.path.insert(0, os.getcwd())
-
-
-def _check_extra() -> None:
-    if not find_spec("honcho"):
-        fail("this needs what the extra `local` installs: pip install 'rq-errand[api,dashboard,local]'")
 
 
 def fail(text: str) -> NoReturn:
