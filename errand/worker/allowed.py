@@ -27,8 +27,8 @@ _MOVED = ("jobs", "errand.builtin")
 def list_functions(types: Mapping[str, Any], package: str) -> dict[str, Callable[..., Any]]:
     """Return what a worker of `package` runs of its job types, by the names under which it may be stored."""
     taken = {home.package for home in list_homes()} - {package}
-    free = [package for package in _MOVED if package not in taken]
-    moved = {f"{package}.{name}.run.perform": job.perform for package in free for name, job in types.items()}
+    free = [name for name in _MOVED if name not in taken]
+    moved = {f"{old}.{name}.run.perform": job.perform for old in free for name, job in types.items()}
     return moved | {job.path: job.perform for job in types.values()}
 
 
