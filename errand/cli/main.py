@@ -104,6 +104,16 @@ app.add_typer(queues.app, name="queues", rich_help_panel=THERE)
 app.add_typer(mail.app, name="mail", rich_help_panel=HERE)
 
 
+# What the commands that run a service import, by the extras of rq-errand that bring it.
+EXTRAS = {
+    "fastapi": "api",
+    "fastapi_offline": "api",
+    "uvicorn": "api",
+    "honcho": "api,dashboard,local",
+    "aiosmtpd": "api,dashboard,local",
+}
+
+
 def main() -> None:
     """Run the command line."""
     steady_outputs()
