@@ -1,6 +1,19 @@
 """The names for FastAPI: `tasks: Tasks` in an endpoint, `Service` for a service of its own."""
 
+from typing import TYPE_CHECKING, Any
+
 from errand.api.tasks import DurableTasks, Tasks
-from errand.app.service import Service
+
+if TYPE_CHECKING:
+    from errand.app.service import Service
 
 __all__ = ["DurableTasks", "Service", "Tasks"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `Service` when it is asked for: it brings the whole API, which an application with `Tasks` alone lacks."""
+    if name != "Service":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from errand.app.service import Service
+
+    return Service

@@ -77,6 +77,7 @@ def test_a_page_ends_where_its_jobs_are_large(client: TestClient, redis: Redis) 
     assert walk(client, link) == [ids[:1], ids[1:]]
 
 
+@pytest.mark.thorough
 def test_the_whole_of_the_largest_batch_is_found(client: TestClient) -> None:
     link, ids = post_batch(client, 1000)
     assert [id for page in walk(client, f"{link}?limit=100") for id in page] == ids

@@ -177,7 +177,11 @@ def test_an_application_that_mounts_no_api_needs_nothing_of_the_extra_api() -> N
     ("missing", "program", "extra"),
     [
         ("fastapi_offline", "from errand import Errand; Errand('jobs').app", "rq-errand[api]"),
-        ("honcho", "from errand.cli.main import main; sys.argv = ['errand', 'up']; main()", "rq-errand[local]"),
+        (
+            "honcho",
+            "from errand.cli.main import main; sys.argv = ['errand', 'up']; main()",
+            "rq-errand[api,dashboard,local]",
+        ),
     ],
 )
 def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(missing: str, program: str, extra: str) -> None:

@@ -1,14 +1,12 @@
 """`errand new NAME`: writes a service into an empty folder."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from errand.cli.new.write import read_range, write_service
-from errand.redis.settings import tell
+from errand.cli.run.up import fail
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the service, and of its folder: shop-jobs.")]
 OURS = ("errand", "rq-errand")  # as pip compares names
@@ -20,11 +18,13 @@ def new(name: Name) -> None:
     folder = Path(name)
     fault = find_fault(name) or find_content(folder)
     if fault:
-        _fail(fault)
+        fail(fault)
+    from errand.cli.new.write import read_range, write_service  # what they read takes as long as all other commands
+
     try:
         written = write_service(folder, {"name": name, "range": read_range()})
     except OSError as error:
-        _fail(f"{error.filename or folder} can't be written: {error.strerror}")
+        fail(f"{error.filename or folder} can't be written: {error.strerror}")
     print(
         f"{len(written)} files are in {name}/; README.md says what they are. Next, in a virtual environment:\n\n"
         f"    cd {name} && pip install -e '.[dev]'\n"
@@ -49,8 +49,3 @@ def find_content(folder: Path) -> str:
         found = sorted(path.name for path in folder.iterdir() if path.name != ".git")
         return f"{folder}/ is not empty: there is {found[0]}; choose another name" if found else ""
     return f"{folder} is there, and is no folder; choose another name" if folder.exists() else ""
-
-
-def _fail(text: str) -> None:
-    print(tell(text), file=sys.stderr)
-    raise typer.Exit(1)
