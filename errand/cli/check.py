@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol, TypeVar, runtime_checkable
 
 from redis import RedisError
@@ -9,6 +11,7 @@ from redis import RedisError
 from errand.api.settings import ApiSettings
 from errand.app.errand import Errand
 from errand.contract.catalog import check_settings
+from errand.local.own.faults import describe
 from errand.redis.clock import Clock
 from errand.redis.connection import connect
 from errand.redis.server import EvictingServerError, check_url
@@ -28,16 +31,21 @@ class Probing(Protocol):
         """Try it; raise what is wrong."""
 
 
-async def check_everything(errand: Errand, has_api: bool = True) -> tuple[list[str], bool]:
-    """Return a line a finding, and whether a release of these jobs may go on, with the API where it has one."""
+async def check_everything(errand: Errand, has_api: bool = True, has_service: bool = False) -> tuple[list[str], bool]:
+    """Return a line a finding, and whether a release of these jobs may go on, with the API where it has one.
+
+    `has_service` is whether this folder's service/app.py is what would be released.
+    """
     faults: list[str] = []
+    broken = _import_service() if has_service else []
     types = _attempt(lambda: errand.types, faults)
     _attempt(lambda: check_settings((types or {}).values()), faults)
     if has_api:
         _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
     url = _attempt(lambda: _read_url(errand), faults)
-    if types is None or url is None or faults:
-        return [f"FAIL  settings: {fault}" for fault in faults], False
+    if types is None or url is None or faults or broken:
+        told = [*(f"FAIL  service: {fault}" for fault in broken), *(f"FAIL  settings: {fault}" for fault in faults)]
+        return told, False
     lines = [f"ok    settings, and {len(types)} job types: {', '.join(types)}"]
     sound = await _check_redis(url, lines)
     for kind, name in {job.settings: job.type for job in types.values() if job.settings}.items():
@@ -68,6 +76,16 @@ async def check_worker(errand: Errand) -> tuple[str, bool]:
         worker.name for worker in workers if worker.hostname == host and worker.heartbeat_at >= tell_live_since(clock)
     ]
     return (f"ok    worker: {', '.join(live)}", True) if live else (f"FAIL  worker: none is at work on {host}", False)
+
+
+def _import_service() -> list[str]:
+    """Return what is wrong with service/app.py, where there is one: after a merge it may import what is gone."""
+    try:
+        if find_spec("service") and find_spec("service.app"):
+            import_module("service.app")
+    except Exception as error:  # whatever it does when it is imported
+        return describe(error).splitlines()
+    return []
 
 
 def _read_url(errand: Errand) -> str:

@@ -78,7 +78,8 @@ def check(target: Target = None, worker: AtWork = False) -> None:
         line, sound = asyncio.run(check_worker(errand))
         lines = [line]
     else:  # an application without a mounted API has no callers who need a key
-        lines, sound = asyncio.run(check_everything(errand, has_api=not target or "app" in errand.__dict__))
+        has_api = target is None or "app" in errand.__dict__
+        lines, sound = asyncio.run(check_everything(errand, has_api, has_service=target is None))
     print("\n".join(lines))
     sys.exit(not sound)
 

@@ -10,6 +10,7 @@ from redis import Redis
 from rq.utils import utcformat
 from typer.testing import CliRunner, Result
 
+import service  # so that it comes back when the test ends
 from errand.cli.main import app
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from errand.redis.clock import Clock
@@ -69,3 +70,19 @@ def test_an_application_needs_api_keys_only_where_it_mounts_the_api(
     found = check(f"{name}:errand", REDIS_URL=valkey.url)
     assert found.exit_code == mounted
     assert ("API_KEYS is not set" if mounted else "ok    settings, and 2 job types: reminder, welcome") in found.stdout
+
+
+def test_a_service_that_imports_what_is_gone_is_told_with_its_line(
+    valkey: EmbeddedValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").touch()
+    (tmp_path / "service" / "app.py").write_text("from errand import job, gone\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert service.__name__ in sys.modules
+    for name in [name for name in sys.modules if name.partition(".")[0] == "service"]:
+        monkeypatch.delitem(sys.modules, name)
+    found = check(REDIS_URL=valkey.url)
+    assert found.exit_code == 1
+    assert "FAIL  service: service/app.py:1: ImportError: cannot import name 'gone' from 'errand'" in found.stdout
