@@ -34,7 +34,7 @@ test: setup-dev ## Run the quick tests of everything (about 6 minutes on 2 cores
 test-valkey: setup-dev ## Run the thorough tests, and those that `make test` runs without a server (about 15 minutes)
 	$(call run_tests,--valkey -m "not browser and not slow")
 
-faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 14 minutes)
+faults: setup-dev ## Run all tests of what holds when something dies, the slow ones too (about 30 minutes)
 	@$(PYTHON) -m pytest tests/faults tests/upgrade tests/examples
 
 test-newest: setup-dev ## Run the unit tests on the newest Python that is here and has all wheels

@@ -109,7 +109,7 @@ def test_a_folder_that_can_not_be_written_is_told(folder: Path) -> None:
     assert re.fullmatch(r"errand: \S+ can't be written: .+\n", found.stderr)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_its_own_test_passes(folder: Path) -> None:
     new("shop")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}

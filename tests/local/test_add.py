@@ -38,7 +38,7 @@ class Clone:
         self.index = folder / "index"
         for made in (self.folder / ".ci", self.folder / ".venv/bin", self.index / "lamp"):
             made.mkdir(parents=True)
-        for name in ("Makefile", ".ci/add", ".ci/lock"):
+        for name in ("Makefile", ".ci/add", ".ci/lock", ".ci/uv"):
             shutil.copy(ROOT / name, self.folder / name)
         for name in ("python", "uv"):
             tool = Path(sys.executable).with_name(name)
