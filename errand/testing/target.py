@@ -8,6 +8,7 @@ from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_RESULT_TTL
 
 from errand.app import errand as module
 from errand.app.errand import Errand
+from errand.app.find import TargetError, find_errand
 from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import Hooks, find_hooks
 from errand.contract.load import PACKAGE
@@ -23,10 +24,6 @@ from errand.worker.records import Lifetimes, Records
 NAME = "errand_jobs"
 DAY_SECONDS = 24 * 3600  # of a lease: somebody may sit before a debugger
 LIFETIMES = Lifetimes(DAY_SECONDS, DEFAULT_RESULT_TTL, DEFAULT_FAILURE_TTL, DAY_SECONDS)
-
-
-class TargetError(Exception):
-    """Raised where no Errand is found; the text says what to write."""
 
 
 class Target:
@@ -72,11 +69,10 @@ def find_target(name: str) -> Target:
 
 
 def _import_errand(name: str) -> Errand:
-    path, _, attribute = name.partition(":")
-    found = getattr(import_module(path), attribute or "errand", None)
-    if not isinstance(found, Errand):
-        raise TargetError(f"pytest's ini option errand = {name} names no Errand; write module:name, shop.main:errand")
-    return found
+    try:
+        return find_errand(name)
+    except TargetError as error:
+        raise TargetError(f"pytest's ini option errand = {name}: {error}") from None
 
 
 def _choose_errand() -> Errand:

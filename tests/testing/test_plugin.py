@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from errand import Errand
+from errand.app.find import TargetError
 from errand.testing.server import provide_server
-from errand.testing.target import TargetError, find_target
+from errand.testing.target import find_target
 
 JOB = """
 from errand import job, on_worker_start, on_worker_stop
@@ -95,7 +96,9 @@ def test_a_wrong_server_is_told() -> None:
 
 
 def test_what_is_no_errand_is_told() -> None:
-    with pytest.raises(TargetError, match=r"errand = tests.job_types:EMAIL names no Errand; write module:name"):
+    with pytest.raises(
+        TargetError, match=r"errand = tests.job_types:EMAIL: tests.job_types has no Errand named 'EMAIL'"
+    ):
         find_target("tests.job_types:EMAIL")
 
 
