@@ -68,7 +68,7 @@ def test_both_run_until_the_old_queue_is_empty(before: Any, valkey: EmbeddedValk
     new.close()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_what_errand_took_by_mistake_is_given_back(before: Any, valkey: EmbeddedValkey, tmp_path: Path) -> None:
     id = before.close("May")
     write(tmp_path / "after", OWN, PAGE.after)

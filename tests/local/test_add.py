@@ -104,7 +104,7 @@ def test_a_package_is_added_to_the_group_the_lock_files_and_the_environment(
     assert clone.read_setups() == ["requirements-dev.txt"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_adding_it_again_changes_nothing(clone: Clone) -> None:
     clone.make("add", "PACKAGE=lamp")
     before = clone.read()
@@ -113,7 +113,7 @@ def test_adding_it_again_changes_nothing(clone: Clone) -> None:
     assert done.stdout.endswith("lamp is there already\n")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_another_range_takes_the_place_of_the_first(clone: Clone) -> None:
     clone.make("add", "PACKAGE=lamp")
     done = clone.make("add", "PACKAGE=lamp<2")

@@ -95,7 +95,7 @@ def test_a_job_that_runs_while_its_worker_starts_anew_is_not_lost(shop: Running)
     wait_until(lambda: welcome(shop) == "Hello to you, ada!")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_job_that_outlasts_the_grace_is_put_back_and_costs_no_try(shop: Running) -> None:
     (shop.folder / "go").unlink(missing_ok=True)
     id = post(shop, "/wait")
@@ -122,7 +122,7 @@ def test_an_error_on_import_is_a_line_with_file_and_line_and_ends_it(start_own: 
     up.assert_all_gone()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_with_reload_it_waits_at_the_start_until_the_error_is_mended(start_own: StartOwn, tmp_path: Path) -> None:
     main = tmp_path / "shop/main.py"
     text = main.read_text()
@@ -149,7 +149,7 @@ def test_a_lifespan_that_fails_ends_it_with_what_it_said(start_own: StartOwn, tm
     up.assert_all_gone()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_without_web_the_workers_run_and_the_redis_url_is_told(start_own: StartOwn) -> None:
     up = start_own("shop.main:errand", "--no-web").wait_until_ready()
     assert "  App" not in up.output
