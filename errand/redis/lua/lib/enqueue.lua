@@ -8,7 +8,8 @@
 -- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}, bodies: {holder,
 --       all: [[SHA-256, bytes], …], of: for each job its places in that list}} or less, then for each group of jobs, alike
 --       but for their data: JSON {queue, type, fields: [field, value, …], score: when they are due or none, after: [id, …],
---       asked: what was asked for where that is no job, fate: the status of those whose parents say it already, on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
+--       asked: what was asked for where that is no job, fate: the status of those whose parents say it already,
+--       on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
 --       microseconds, how many they are, and for each its data and its retry_intervals or ''
 -- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
 -- -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many dependents

@@ -1,6 +1,6 @@
 -- Jobs that wait for a batch: RQ's dependencies are per job, so they wait for each of its jobs, by RQ's own keys.
 -- gives wait_for_batches
--- include base
+-- include base, store/batch
 
 local ENDED_BADLY = keys.ENDED_BADLY
 
@@ -12,7 +12,7 @@ local function read_batch(id)
   for i = 1, #found, 2 do
     local name, kept = found[i], found[i + 1]
     if name == 'webhook' and kept == '' then return nil end
-    if name ~= 'type' and name ~= 'created_at' and name ~= 'webhook' and name ~= 'webhook_waits_for' then
+    if is_member(name) then
       members[name], count = kept, count + 1
     end
   end

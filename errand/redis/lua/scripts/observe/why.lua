@@ -4,7 +4,8 @@
 -- Returns JSON {clock: as TIME tells it, job: fields by name}, and for one that has not started: suspended, paused,
 -- workers {live, serving: of its queue, able: that can run it, too, free: idle ones of these}, place {before, length,
 -- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
--- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those that it waits for}, due or false, minute, ends: by
+-- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those that
+-- it waits for}, due or false, minute, ends: by
 -- minute, this one first, how many jobs of its queue ended, first_at: when the first of its queue's list was queued.
 -- include base, parked, store/batch, observe/live, observe/place, observe/type
 

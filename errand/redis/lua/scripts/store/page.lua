@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Finds jobs in sorted sets of job ids, in order, some at a time: in the indexes by the time of creation, or among
 -- the failed by the time of failure. The cost is that of the jobs looked at, however many there are.
--- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status, error, fingerprint, created_after
---       and created_before in microseconds, ended_after and ended_before in RQ's format, token: of a requeue to leave
+-- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status, error, fingerprint,
+--       created_after and created_before in microseconds, ended_after and ended_before in RQ's format, token: of a requeue to leave
 --       out, place: [score, id] to go on from, each as asked for; forward: oldest first, limit: jobs, budget: jobs
 --       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
