@@ -15,6 +15,7 @@ from errand.contract.storing.home import settle
 from errand.redis.clock import Clock
 from errand.redis.connection import API, BODIES, Connector, UrlConnector
 from errand.redis.settings import read_settings
+from errand.redis.url import check_redis_url
 from errand.store.settings import LifetimeSettings, QueueSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Errand:
     """The jobs of a package: its files are job files, and `builtin` names those of Errand's own that need no file.
 
     Nothing is imported, read or sent before it is needed. `redis_url` stands in for the setting `REDIS_URL`, where a
-    process has two of them on two servers; `connector` makes the clients, by default of that server.
+    process has two of them on two servers; `connector` makes the clients, by default of that server. Raises ValueError
+    for a `redis_url` that can't be read.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Errand:
     ) -> None:
         self.package = package
         self.builtin = tuple(builtin)
-        self.own_redis_url = redis_url
+        self.own_redis_url = _check_url(redis_url, package) if redis_url else None
         self._connector = connector
         self._road: Road | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -161,3 +163,10 @@ class Errand:
                 redis, bodies = self.connector.connect(API), self.connector.connect(BODIES)
                 self._sync = SyncEnqueuer(redis, bodies, LifetimeSettings(), self.types, Clock())
             return self._sync
+
+
+def _check_url(redis_url: str, package: str) -> str:
+    try:
+        return check_redis_url(redis_url)
+    except ValueError as error:  # whose text repeats nothing of the URL, which may hold a password
+        raise ValueError(f"Errand({package!r}): redis_url: {error}") from None

@@ -152,6 +152,12 @@ def test_the_tasks_of_an_endpoint_are_of_one_errand(errand: Errand) -> None:
         client.post("/signup")
 
 
+def test_a_url_that_can_not_be_read_is_told_where_it_is_given_without_its_text() -> None:
+    with pytest.raises(ValueError, match=r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://") as told:
+        Errand("shop.jobs", redis_url="redis//:secret@host")
+    assert "secret" not in str(told.value)
+
+
 def test_an_errand_loads_neither_fastapi_nor_rq() -> None:
     program = (
         "import sys\nfrom errand import Errand\nErrand('jobs')\n"
