@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check add lock clean
+.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check add lock vendor clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -55,11 +55,12 @@ chaos: setup-dev ## Random faults against three workers, every job accounted for
 bench: setup-dev ## Errand beside other queues (SYSTEMS="errand saq" ROWS=drain,post REPEATS=1); needs wrk
 	@$(PYTHON) -m bench $(SYSTEMS) $(if $(ROWS),--rows $(ROWS)) --repeats $(REPEATS)
 
-check: setup-dev ## ruff, ruff format, mypy --strict, and every Lua script compiled
+check: setup-dev ## ruff, ruff format, mypy --strict, every Lua script compiled, the console's vendored files
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) .ci/check_lua.py
+	@$(PYTHON) .ci/vendor.py --check
 
 # What writes the lock files comes with the tests' environment, of any age.
 .venv/bin/uv:
@@ -70,6 +71,9 @@ add: .venv/bin/uv ## Add what a job imports, to pyproject.toml, the lock files a
 
 lock: .venv/bin/uv ## Write the lock files anew; OPTIONS=--upgrade for newer versions
 	@sh .ci/lock $(OPTIONS)
+
+vendor: setup-dev ## Fetch the scripts by others that the console serves anew, by the versions in .ci/vendor.py (needs npm)
+	@$(PYTHON) .ci/vendor.py
 
 clean: ## Remove the environment and the demo's data
 	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
+from errand.api.console.mount import find_console
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
 from errand.api.tasks import Tasks
@@ -14,10 +16,15 @@ hello = APIRouter(tags=["tutorial"], responses=PROBLEMS)
 router = APIRouter(tags=["tutorial"], responses=PROBLEMS)
 
 
-@hello.get("/")
-async def read_root() -> dict[str, Any]:
-    """Say hello, and where the rest is."""
-    return {"Hello": "World", "links": {"docs": link("/docs"), "dashboard": link("/dashboard")}}
+@hello.get("/", responses={307: {"description": "To the console, for a browser"}})
+async def read_root(request: Request, response: Response) -> Any:
+    """Say hello, and where the rest is; lead a browser to the console, where there is one."""
+    console = find_console(request)
+    response.headers["Vary"] = "Accept"
+    if console and "text/html" in request.headers.get("Accept", ""):
+        return RedirectResponse(console, headers={"Vary": "Accept"})
+    links = {"docs": link("/docs"), "dashboard": link("/dashboard")}
+    return {"Hello": "World", "links": links | ({"console": console} if console else {})}
 
 
 @router.post("/send-notification/{email}")

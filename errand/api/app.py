@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, params
 from fastapi_offline import FastAPIOffline
 
+from errand.api.console.mount import mount
 from errand.api.http.auth import require_key, require_metrics_key
 from errand.api.http.cors import allow_origins
 from errand.api.http.head import HeadAsGet
@@ -94,6 +95,7 @@ def build_api(
     app.include_router(metrics.router, dependencies=[Depends(require_metrics_key)] if keyed else [])
     app.include_router(logs.router, dependencies=keyed)
     app.include_router(health.router)
+    mount(app, settings)
     if settings.local:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(UnderPrefix, routes=app.routes)

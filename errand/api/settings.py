@@ -19,6 +19,8 @@ class ApiSettings(Settings):
 
     api_keys: str = Field("", alias="API_KEYS")
     dashboard_password: str = Field("", alias="DASHBOARD_PASSWORD", repr=False)
+    console_read_password: str = Field("", alias="CONSOLE_READ_PASSWORD", repr=False)
+    secret_key: str = Field("", alias="SECRET_KEY", repr=False)
     cors_origins: str = Field("", alias="CORS_ORIGINS")
     local: bool = Field(False, alias="ERRAND_LOCAL")
 
@@ -62,6 +64,10 @@ class ApiSettings(Settings):
             raise SettingsError(
                 "API_KEYS is not set: anyone could post jobs. Make a key with `errand key NAME` and set the line it "
                 "prints; without keys Errand runs only under `errand up` on a loopback address"
+            )
+        if self.dashboard_password and self.dashboard_password == self.console_read_password:
+            raise SettingsError(
+                "CONSOLE_READ_PASSWORD is the same as DASHBOARD_PASSWORD, which may change everything. Take another one"
             )
         if "*" in self.origins and not self.hashes:
             raise SettingsError(

@@ -124,7 +124,10 @@ def _wait_until_ready(options: UpOptions) -> None:
 
 def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str, str]:
     places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
-    if options.host in LOOPBACK or read_variable("DASHBOARD_PASSWORD", environment):
+    is_open, password = options.host in LOOPBACK, read_variable("DASHBOARD_PASSWORD", environment)
+    if is_open or password or read_variable("CONSOLE_READ_PASSWORD", environment):
+        places = {"Console": f"{options.base_url}/console", **places}
+    if is_open or password:
         places["Dashboard"] = f"{options.base_url}/dashboard"
     places["Redis"] = (
         "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"

@@ -143,6 +143,7 @@ def test_every_link_begins_with_the_prefix_and_leads_somewhere(client: TestClien
     assert {
         *("/v1/jobs/ID", "/v1/batches/ID", "/v1/jobs/ID/why", "/v1/jobs", "/v1/queues/log", "/v1/schedules/hourly"),
         *("/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/static-offline-docs/swagger-ui-bundle.js"),
+        *("/console", "/console/jobs", "/console/jobs/ID", "/console/jobs/ID/raw/payload", "/console/queues"),
         *("/dashboard", "/dashboard/", "/dashboard/static/css/main.css", "/dashboard/0/view/workers"),
     } <= kinds
 

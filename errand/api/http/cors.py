@@ -20,11 +20,11 @@ SHOWN = (
     "WWW-Authenticate",
     "X-Request-ID",
 )
-DASHBOARD = "/dashboard"
+OWN = ("/console", "/dashboard")
 
 
 class CrossOrigin:
-    """Lets pages of some origins read answers, without cookies; the dashboard's pages are for itself alone."""
+    """Lets pages of some origins read answers, without cookies; console and dashboard are for themselves alone."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
@@ -34,13 +34,13 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        is_shared = scope["type"] == "http" and not _is_dashboard(scope)
+        is_shared = scope["type"] == "http" and not _is_own(scope)
         await (self._shared if is_shared else self._app)(scope, receive, send)
 
 
-def _is_dashboard(scope: Scope) -> bool:
+def _is_own(scope: Scope) -> bool:
     path = strip_prefix({**scope, "path": strip_prefix(scope)})  # it may be there twice: see UnderPrefix
-    return path == DASHBOARD or path.startswith(f"{DASHBOARD}/")
+    return path in OWN or path.startswith(tuple(f"{own}/" for own in OWN))
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:

@@ -1,0 +1,73 @@
+"""What every request for the console passes: who it is, from whose page it comes; and the headers of each answer."""
+
+from http.cookies import CookieError, SimpleCookie
+from time import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errand.api.console.access.session import COOKIE, SESSION_SECONDS, Session, Sessions
+from errand.api.http.loopback import is_same_site
+from errand.api.http.prefix import link
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+ROLE, SESSION, FOREIGN = "errand.console.may_change", "errand.console.session", "errand.console.is_foreign"
+ROAD = "errand.console.road"
+
+
+class Guard:
+    """Notes in each request's scope what its sender may do: ROLE is None for who may not even look.
+
+    SESSION is there for who has signed in; FOREIGN where a page of another site sent a change. ROAD is the API's.
+    """
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, path: str) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = Headers(scope=scope)
+        session = self._sessions.read(_read_cookie(headers))
+        may_change = True if self._sessions.is_open else session and session.may_change
+        is_foreign = scope["method"] not in ("GET", "HEAD") and is_same_site(headers) is not True
+        noted = {ROLE: may_change, SESSION: session, FOREIGN: is_foreign, ROAD: scope["app"].state.road}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._complete(MutableHeaders(scope=message), scope, session)
+            await send(message)
+
+        await self._app({**scope, **noted}, receive, answer)
+
+    def _complete(self, headers: MutableHeaders, scope: Scope, session: Session | None) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if session and session.is_half_over(time()) and "set-cookie" not in headers:
+            headers.append("Set-Cookie", write_cookie(self._sessions.make(session.role), scope, self._path))
+
+
+def _read_cookie(headers: Headers) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def write_cookie(value: str, scope: Scope, path: str, seconds: int = SESSION_SECONDS) -> str:
+    """Return the `Set-Cookie` for a session: for the console alone, for no script, for no other site."""
+    secure = "; Secure" if scope["scheme"] == "https" else ""
+    return f"{COOKIE}={value}; Path={link(path)}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

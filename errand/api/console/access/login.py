@@ -1,0 +1,94 @@
+"""Signing in and out."""
+
+import logging
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from errand.api.console.access.guard import FOREIGN, write_cookie
+from errand.api.console.access.session import Sessions
+from errand.api.console.access.tries import Tries
+from errand.api.console.render import PATH, Renderer, send_html
+from errand.api.http.prefix import link
+from errand.api.http.problems import Problem
+
+BYTES_LIMIT = 8192  # of a form
+logger = logging.getLogger("errand.api")
+
+
+class Login:
+    """The page that asks for a password, and what it sends."""
+
+    def __init__(self, renderer: Renderer, sessions: Sessions) -> None:
+        self._renderer = renderer
+        self._sessions = sessions
+        self._tries = Tries()
+
+    async def show(self, request: Request) -> Response:
+        """Return the page, or lead on who needs no password."""
+        goal = find_goal(request.query_params.get("next", ""))
+        if self._sessions.is_open:
+            return RedirectResponse(goal)
+        return self._show(request, goal)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Take a password. Raises Problem 403 for one that comes from another site's page."""
+        if request.scope[FOREIGN]:
+            raise refuse_foreign()
+        form, address = await read_form(request), request.client.host if request.client else ""
+        goal = find_goal(form.get("next", ""))
+        wait = self._tries.find_wait(address)
+        if wait:
+            fault = f"Too many wrong passwords came from your address. Try again in {wait:.0f} seconds."
+            return self._show(request, goal, fault, 429, {"Retry-After": f"{wait:.0f}"})
+        role = self._sessions.judge(form.get("password", ""))
+        if role is None:
+            self._tries.note(address)
+            logger.warning("Console: a wrong password from %s", address)
+            return self._show(request, goal, "That is not the password.", 403)
+        self._tries.forget(address)
+        logger.info("Console: somebody signed in from %s, who may %s", address, role)
+        return _lead(goal, self._sessions.make(role), request)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session. Raises Problem 403."""
+        if request.scope[FOREIGN]:
+            raise refuse_foreign()
+        return _lead(self._renderer.url_for("login"), "", request, 0)
+
+    def _show(
+        self, request: Request, goal: str, fault: str = "", status: int = 200, headers: dict[str, str] | None = None
+    ) -> Response:
+        html = self._renderer.render("login.html", goal=goal, fault=fault)
+        return send_html(request, html, status, headers)
+
+
+def refuse_foreign() -> Problem:
+    """Return the 403 for a change that another site's page sent."""
+    return Problem(403, "cross-site", "Changes are taken from the console's own pages only")
+
+
+def find_goal(asked: str) -> str:
+    """Return where to go after signing in: a page of the console, whatever was asked for."""
+    home = link(PATH)
+    parts = urlsplit(asked) if asked.isprintable() and "\\" not in asked else urlsplit("")
+    is_ours = not parts.scheme and not parts.netloc and (parts.path == home or parts.path.startswith(f"{home}/"))
+    return asked if is_ours else home
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form, of those of one name the last. Raises Problem 413."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BYTES_LIMIT:
+            raise Problem(413, "too-large", f"A form may have {BYTES_LIMIT:,} bytes")
+    found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=100)
+    return {name: values[-1] for name, values in found.items()}
+
+
+def _lead(goal: str, cookie: str, request: Request, *seconds: int) -> Response:
+    answer = RedirectResponse(goal, 303)
+    answer.headers["Set-Cookie"] = write_cookie(cookie, request.scope, PATH, *seconds)
+    return answer

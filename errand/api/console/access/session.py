@@ -1,0 +1,72 @@
+"""Sessions: who has shown a password, as a signed cookie; nothing is kept here."""
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from errand.api.settings import ApiSettings
+
+COOKIE = "errand_console"
+SESSION_SECONDS = 12 * 3600
+ROUNDS = 200_000  # a cookie gives nobody the password, whom it would take as many rounds for each guess
+CHANGE, READ = "change", "read"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What its bearer may do, and until when (seconds since 1970)."""
+
+    role: str
+    expires_at: int
+
+    @property
+    def may_change(self) -> bool:
+        """Whether its bearer may change things."""
+        return self.role == CHANGE
+
+    def is_half_over(self, now: float) -> bool:
+        """Return whether it is time for a new one."""
+        return self.expires_at - now < SESSION_SECONDS / 2
+
+
+class Sessions:
+    """Makes sessions and reads them. A changed password, or SECRET_KEY, ends those that were made with it."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        pairs = ((CHANGE, settings.dashboard_password), (READ, settings.console_read_password))
+        self._passwords = {role: password for role, password in pairs if password}
+        self._secret_key = settings.secret_key
+        self.is_open = settings.local and not self._passwords
+
+    def judge(self, password: str) -> str | None:
+        """Return the role that a password opens, None for a wrong one; every one is compared, in constant time."""
+        asked = password.encode()
+        fits = [role for role, known in self._passwords.items() if hmac.compare_digest(asked, known.encode())]
+        return fits[0] if fits else None
+
+    def make(self, role: str, now: float | None = None) -> str:
+        """Return a new session as a cookie's value."""
+        told = f"{role}.{int(time.time() if now is None else now) + SESSION_SECONDS}"
+        return f"{told}.{self._sign(told, role)}"
+
+    def read(self, cookie: str | None, now: float | None = None) -> Session | None:
+        """Return the session in a cookie, None where there is none, or it is over, or not ours."""
+        told, _, signature = (cookie or "").rpartition(".")
+        role, _, expires_at = told.partition(".")
+        if role not in self._passwords or not hmac.compare_digest(signature.encode(), self._sign(told, role).encode()):
+            return None
+        session = Session(role, int(expires_at))
+        return session if session.expires_at > (time.time() if now is None else now) else None
+
+    def _sign(self, told: str, role: str) -> str:
+        return hmac.new(self._keys[role], told.encode(), "sha256").hexdigest()
+
+    @cached_property
+    def _keys(self) -> dict[str, bytes]:
+        salt = f"errand console {self._secret_key}".encode()
+        return {
+            role: hashlib.pbkdf2_hmac("sha256", f"{role} {password}".encode(), salt, ROUNDS)
+            for role, password in self._passwords.items()
+        }

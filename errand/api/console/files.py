@@ -1,0 +1,63 @@
+"""The console's style sheet, scripts and icons: under addresses that change with what is in them."""
+
+import gzip
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from errand.api.http.problems import Problem
+
+FOLDER = Path(__file__).parent / "static"
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"  # an address of another version, during a deploy
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is sent: its media type, and what is in it, packed with gzip and not."""
+
+    media_type: str
+    digest: str
+    packed: bytes
+    plain: bytes
+
+
+@cache
+def load_files() -> dict[str, File]:
+    """Return the files by name, read once. Those of vendor/ are kept packed."""
+    files = {}
+    for path in sorted(FOLDER.rglob("*")):
+        is_packed = path.suffix == ".gz"
+        name = path.stem if is_packed else path.name
+        media_type = MEDIA_TYPES.get(Path(name).suffix)
+        if media_type:
+            plain = gzip.decompress(path.read_bytes()) if is_packed else path.read_bytes()
+            packed = path.read_bytes() if is_packed else gzip.compress(plain, 9, mtime=0)
+            files[name] = File(media_type, sha256(plain).hexdigest()[:12], packed, plain)
+    return files
+
+
+async def send_file(request: Request) -> Response:
+    """Return a file. Raises Problem 404."""
+    digest, name = request.path_params["digest"], request.path_params["name"]
+    file = load_files().get(name)
+    if file is None:
+        raise Problem(404, "no-such-file", f"The console has no file {name[:64]!r}")
+    headers = {"Cache-Control": FOR_EVER if digest == file.digest else ASK_AGAIN, "Vary": "Accept-Encoding"}
+    if takes_gzip(request):
+        return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
+    return Response(file.plain, headers=headers, media_type=file.media_type)
+
+
+def takes_gzip(request: Request) -> bool:
+    """Return whether the client can unpack gzip (RFC 9110, section 12.5.3)."""
+    for entry in request.headers.get("Accept-Encoding", "").lower().split(","):
+        coding, _, weight = entry.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,142 @@
+"""Rendering a page once a second for all who look at it, and for nobody when nobody does."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from redis import RedisError
+
+from errand.api.console.page import Snapshot
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.problems import Problem
+from errand.contract.errors import name_type
+from errand.store.watch.watcher import Watch, Watcher
+
+PERIOD_SECONDS = 1.0
+PAGES_LIMIT = 200  # looked at at once: a process renders them all once a second
+STREAMS_LIMIT = 2000
+
+logger = logging.getLogger("errand.api")
+Take = Callable[[], Awaitable[Snapshot]]
+
+
+class FullError(Exception):
+    """Raised when too many pages, or too many people, are looked at and look."""
+
+
+@dataclass(frozen=True)
+class Away:
+    """A page that can't be read at the moment, for Redis is away or refuses."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A page about something that is not there any more."""
+
+
+State = Snapshot | Away | Gone
+
+
+@dataclass(eq=False)
+class Looked:
+    """A page that somebody looks at."""
+
+    take: Take
+    state: State | None = None
+    watches: set[Watch[State | None]] = field(default_factory=set)
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Broadcast:
+    """The pages of a process that are looked at, by what is the same for all who look at one.
+
+    Who is slow to read what was sent misses states, and holds up nobody.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._looked: dict[str, Looked] = {}
+        self._streams = 0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process is about to end."""
+        return self._watcher.is_stopping
+
+    def find(self, key: str) -> Snapshot | None:
+        """Return a page that is looked at, as it was a second ago at most; None where it has to be read."""
+        looked = self._looked.get(key)
+        return looked.state if looked and isinstance(looked.state, Snapshot) else None
+
+    def check(self, key: str) -> None:
+        """Raise FullError where one more could not look at that page."""
+        if self._streams >= STREAMS_LIMIT or (key not in self._looked and len(self._looked) >= PAGES_LIMIT):
+            raise FullError
+
+    @contextmanager
+    def look(self, key: str, take: Take) -> Iterator[Watch[State | None]]:
+        """Look at a page, which `take` reads, until the block ends. Its state is None until it was read first."""
+        looked = self._looked.get(key)
+        if looked is None:
+            looked = self._looked[key] = Looked(take)
+            looked.task = asyncio.create_task(self._run(key, looked))
+        watch: Watch[State | None] = Watch(looked.state)
+        looked.watches.add(watch)
+        self._streams += 1
+        try:
+            yield watch
+        finally:
+            self._streams -= 1
+            looked.watches.discard(watch)
+            if not looked.watches:
+                looked.bell.set()
+
+    async def _run(self, key: str, looked: Looked) -> None:
+        try:
+            while looked.watches and not self.is_stopping:
+                begun = time.monotonic()
+                self._tell(looked, await _take(looked.take))
+                took = time.monotonic() - begun
+                await _rest(looked, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
+        finally:
+            if self._looked.get(key) is looked:
+                del self._looked[key]
+            for watch in looked.watches:  # the process stops: they are to see that
+                watch.ring()
+
+    def _tell(self, looked: Looked, state: State) -> None:
+        before = looked.state
+        is_same = isinstance(before, Snapshot) and isinstance(state, Snapshot) and before.mark == state.mark
+        if is_same or before == state:
+            return
+        looked.state = state
+        for watch in looked.watches:
+            watch.tell(state)
+
+
+async def _take(take: Take) -> State:
+    try:
+        async with redis_deadline():
+            return await take()
+    except Problem as problem:
+        return Gone() if problem.status == 404 else Away()
+    except (RedisError, OSError, TimeoutError):
+        return Away()
+    except Exception as error:  # a fault of ours in one page, whose viewers wait for the next second
+        logger.error("a page of the console can't be shown: %s", name_type(error), exc_info=error)
+        return Away()
+
+
+async def _rest(looked: Looked, seconds: float) -> None:
+    """Wait so long, or until nobody looks any more."""
+    try:
+        async with asyncio.timeout(seconds):
+            while looked.watches:
+                await looked.bell.wait()
+                looked.bell.clear()
+    except TimeoutError:
+        return

@@ -1,0 +1,58 @@
+"""The stream of a page: what has changed on it, to one who looks at it."""
+
+import time
+from collections.abc import AsyncIterator
+
+from fastapi.sse import KEEPALIVE_COMMENT
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from errand.api.console.live.broadcast import Away, Broadcast, FullError, Gone, State, Take
+from errand.api.console.page import Snapshot
+from errand.api.http.head import is_head
+from errand.api.http.problems import Problem
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
+COMMENT_SECONDS = 15.0
+SEEN_LIMIT = 400
+# A stream ends then, and its page comes for another one, which is asked anew whether it may.
+STREAM_SECONDS = 900.0
+
+
+def stream_page(request: Request, broadcast: Broadcast, key: str, take: Take) -> Response:
+    """Return the stream of a page; it begins with what is new since the page or the last event. Raises Problem 503."""
+    try:
+        broadcast.check(key)
+    except FullError:
+        detail = "Too many pages are looked at; this one stays as it is until there is room"
+        raise Problem(503, "too-many-pages", detail, {"Retry-After": "10"}) from None
+    if is_head(request.scope):
+        return Response(headers=HEADERS, media_type="text/event-stream")
+    seen = request.headers.get("Last-Event-ID") or request.query_params.get("seen", "")
+    events = _stream(broadcast, key, take, seen[:SEEN_LIMIT])
+    return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
+
+
+async def _stream(broadcast: Broadcast, key: str, take: Take, seen: str) -> AsyncIterator[bytes]:
+    ends_at = time.monotonic() + STREAM_SECONDS
+    told: State | None = None
+    with broadcast.look(key, take) as watch:
+        while not broadcast.is_stopping and time.monotonic() < ends_at:
+            state = watch.state
+            if state is not None and state is not told:
+                event = _write(state, seen, isinstance(told, Away))
+                if event:
+                    yield event
+                if isinstance(state, Gone):
+                    return
+                if isinstance(state, Snapshot):
+                    seen = state.mark
+                told = state
+            if not await watch.wait(COMMENT_SECONDS):
+                yield KEEPALIVE_COMMENT
+
+
+def _write(state: State, seen: str, was_away: bool) -> bytes:
+    if isinstance(state, Snapshot):
+        return (b"event: back\ndata:\n\n" if was_away else b"") + state.tell(seen)
+    return b"event: gone\ndata:\n\n" if isinstance(state, Gone) else b"event: away\ndata:\n\n"

@@ -1,0 +1,79 @@
+"""`/console`: its pages, as an application of their own inside the API."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import BaseRoute, NoMatchFound, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from errand.api.console.access.guard import Guard
+from errand.api.console.access.login import Login
+from errand.api.console.access.session import Sessions
+from errand.api.console.files import send_file
+from errand.api.console.pages import Pages
+from errand.api.console.render import PATH, Renderer
+from errand.api.console.search import search
+from errand.api.console.views import jobs
+from errand.api.console.views.job import job, send_part
+from errand.api.console.views.overview import overview
+from errand.api.console.views.queues import queues
+from errand.api.console.views.workers import workers
+from errand.api.http.prefix import link
+from errand.api.settings import ApiSettings
+
+VIEWS = {view.name: view for view in (overview, jobs.jobs, job, queues, workers)}
+
+
+def mount(app: FastAPI, settings: ApiSettings) -> None:
+    """Add the console where it may be shown: with a password, or under `errand up` on loopback."""
+    if not (settings.dashboard_password or settings.console_read_password or settings.local):
+        return
+    console = build_console(settings)
+    app.router.routes.append(Route(PATH, Home(console), name="console"))
+    app.mount(PATH, console)
+
+
+def find_console(request: Request) -> str | None:
+    """Return the path of the console as this request's client reaches it, None where there is none."""
+    try:
+        return link(request.app.url_path_for("console"))
+    except NoMatchFound:
+        return None
+
+
+def build_console(settings: ApiSettings) -> Guard:
+    """Return the console, over the road of the application that it is mounted in."""
+    console, sessions = Starlette(), Sessions(settings)
+    renderer = Renderer(console.router, VIEWS)
+    pages = Pages(renderer)
+    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions)))
+    console.add_exception_handler(HTTPException, pages.show_problem)
+    return Guard(console, sessions, PATH)
+
+
+def _list_routes(pages: Pages, login: Login) -> Sequence[BaseRoute]:
+    return [
+        Route("/static/{digest}/{name}", send_file, name="file"),
+        Route("/login", login.show, name="login"),
+        Route("/login", login.sign_in, methods=["POST"]),
+        Route("/logout", login.sign_out, methods=["POST"], name="logout"),
+        Route("/search", pages.open(search), name="search"),
+        Route("/jobs/{id}/raw/{part}", pages.open(send_part, is_page=False), name="raw"),
+        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS.values()),
+        *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS.values()),
+    ]
+
+
+class Home:
+    """Serves the console's path without the / that a mount wants behind it."""
+
+    def __init__(self, console: ASGIApp) -> None:
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        inside = {"root_path": scope.get("root_path", "") + PATH, "path": f"{scope['path']}/"}
+        await self._console({**scope, **inside}, receive, send)

@@ -1,0 +1,126 @@
+"""Serving pages: who may see them, whole ones, their streams, and those that tell of an error."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from errand.api.console.access.guard import FOREIGN, ROAD, ROLE
+from errand.api.console.access.login import refuse_foreign
+from errand.api.console.keep import Keeper
+from errand.api.console.live.broadcast import Broadcast
+from errand.api.console.live.stream import stream_page
+from errand.api.console.page import Look, Snapshot, View
+from errand.api.console.render import PATH, Renderer, send_html
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.prefix import link
+from errand.api.http.problems import Problem
+from errand.api.state import Road
+
+VALUE_LIMIT = 300  # characters of a parameter; the longest that has a meaning is a cursor
+TITLES = {403: "Refused", 404: "Not found", 405: "Not possible", 422: "Not understood", 503: "Not at the moment"}
+AGAIN_SECONDS = 3
+
+logger = logging.getLogger("errand.api")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all who look have in common, over one road to Redis."""
+
+    road: Road
+    broadcast: Broadcast
+    keep: Keeper
+
+
+class Pages:
+    """Makes endpoints of views."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self._shared: Shared | None = None
+
+    def open(
+        self, endpoint: Callable[[Request, Look, Renderer], Awaitable[Response]], is_page: bool = True
+    ) -> Endpoint:
+        """Return an endpoint for those who may look; one that is no page does not lead others to the login."""
+
+        async def serve(request: Request) -> Response:
+            if request.scope[FOREIGN]:
+                raise refuse_foreign()
+            if request.scope[ROLE] is None:
+                return self._ask(request, is_page)
+            try:
+                async with redis_deadline():
+                    return await endpoint(request, self._look(request, ()), self.renderer)
+            except HTTPException:
+                raise
+            except Exception as error:
+                logger.error("a page of the console can't be shown", exc_info=error)
+                raise Problem(500, "internal", "This is a fault in Errand; the log has the details") from error
+
+        return serve
+
+    def show(self, view: View) -> Endpoint:
+        """Return the endpoint for a whole page."""
+
+        async def serve(request: Request, _: Look, renderer: Renderer) -> Response:
+            look = self._look(request, view.query)
+            snapshot = self._share(request).broadcast.find(_name(view, look)) or await self._take(view, look)
+            return renderer.show(request, view, look, snapshot)
+
+        return self.open(serve)
+
+    def stream(self, view: View) -> Endpoint:
+        """Return the endpoint for what changes on a page."""
+
+        async def serve(request: Request, _: Look, renderer: Renderer) -> Response:
+            look = self._look(request, view.query)
+            return stream_page(
+                request, self._share(request).broadcast, _name(view, look), lambda: self._take(view, look)
+            )
+
+        return self.open(serve, is_page=False)
+
+    async def show_problem(self, request: Request, error: Exception) -> Response:
+        """Return the page for a problem; where Redis is away, the browser tries again by itself."""
+        assert isinstance(error, HTTPException)
+        status, details = error.status_code, {404: "There is no such page.", 405: "That is not possible here."}
+        detail = error.detail if isinstance(error, Problem) else details.get(status, error.detail)
+        html = self.renderer.render(
+            "problem.html", title=TITLES.get(status, "Error"), detail=detail, is_known=request.scope[ROLE] is not None
+        )
+        again = {"Refresh": str(AGAIN_SECONDS)} if status == 503 and request.method == "GET" else {}
+        return send_html(request, html, status, {**(error.headers or {}), **again})
+
+    def _ask(self, request: Request, is_page: bool) -> Response:
+        if not is_page or request.method not in ("GET", "HEAD"):
+            raise Problem(401, "no-session", "Sign in first")
+        here = request.scope["path"].removeprefix(request.scope["root_path"]).removesuffix("/")
+        goal = f"{link(PATH)}{quote(here)}?{request.url.query}".removesuffix("?")
+        return RedirectResponse(self.renderer.url_for("login", {"next": goal}))
+
+    def _look(self, request: Request, known: tuple[str, ...]) -> Look:
+        asked = {name: value for name in known if (value := request.query_params.get(name, "")[:VALUE_LIMIT])}
+        shared = self._share(request)
+        return Look(shared.road, request.path_params, asked, bool(request.scope[ROLE]), shared.keep)
+
+    def _share(self, request: Request) -> Shared:
+        """Return what is in common; anew where the application has another road, as after it has been started again."""
+        road: Road = request.scope[ROAD]
+        if self._shared is None or self._shared.road is not road:
+            self._shared = Shared(road, Broadcast(road.watcher), Keeper())
+        return self._shared
+
+    async def _take(self, view: View, look: Look) -> Snapshot:
+        return self.renderer.take(view, look, await view.read(look))
+
+
+def _name(view: View, look: Look) -> str:
+    """Return what names a page among those that are looked at: links differ by the prefix of who asks."""
+    return f"{link(PATH)} {view.name} {look.key}"

@@ -1,0 +1,93 @@
+"""Templates: every value in them is text unless it was rendered here."""
+
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Router
+
+from errand.api.console import words
+from errand.api.console.files import load_files, takes_gzip
+from errand.api.console.page import Content, Look, Snapshot, View
+from errand.api.http.prefix import link
+
+PATH = "/console"
+FOLDER = Path(__file__).parent / "templates"
+GZIP_BYTES = 1024  # a page has more; what is shorter fits into one packet anyway
+
+
+class Renderer:
+    """Renders pages, and what belongs to them; `router` has the routes that they link to."""
+
+    def __init__(self, router: Router, views: Mapping[str, View]) -> None:
+        self._router = router
+        self._env = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._env.filters.update(words.FILTERS)
+        self._env.globals.update(
+            url_for=self.url_for, file_for=self.file_for, link=link, may=lambda name: name in views
+        )
+
+    def url_for(self, name: str, /, query: Mapping[str, Any] | None = None, **path: str) -> str:
+        """Return the path of a route as this request's client reaches it, with a query of what is not None or ""."""
+        found = self._router.url_path_for(name, **{key: quote(value, safe="") for key, value in path.items()})
+        asked = urlencode({key: value for key, value in (query or {}).items() if value not in (None, "")})
+        return link(PATH + found).removesuffix("/") + (f"?{asked}" if asked else "")
+
+    def file_for(self, name: str) -> str:
+        """Return the path of a file, which changes with what is in it."""
+        return self.url_for("file", digest=load_files()[name].digest, name=name)
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return a template as text."""
+        return self._env.get_template(template).render(values)
+
+    def take(self, view: View, look: Look, content: Content) -> Snapshot:
+        """Return what a page shows now."""
+        sections = {
+            name: self.render(f"{view.name}/{name}.html", may_change=look.may_change, **values)
+            for name, values in content.sections.items()
+        }
+        return Snapshot(content.title, content.status, content.page, sections)
+
+    def show(self, request: Request, view: View, look: Look, snapshot: Snapshot) -> Response:
+        """Return a whole page."""
+        asked = {**look.query, "seen": snapshot.mark}
+        html = self.render(
+            f"{view.name}/page.html",
+            title=snapshot.title,
+            entry=view.entry,
+            live=self.url_for(f"live-{view.name}", asked, **look.path),
+            may_change=look.may_change,
+            has_session=has_session(request),
+            sections={name: Markup(text) for name, text in snapshot.sections.items()},  # noqa: S704 - rendered here
+            **snapshot.page,
+        )
+        return send_html(request, html, snapshot.status)
+
+
+def has_session(request: Request) -> bool:
+    """Return whether somebody has signed in, and so may sign out."""
+    return bool(request.scope.get("errand.console.session"))
+
+
+def send_html(request: Request, html: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a page, packed where the client takes that. No secret is in it that packing could tell of (BREACH)."""
+    packed = html.encode()
+    given = {"Cache-Control": "no-store", "Vary": "Accept-Encoding", **(headers or {})}
+    if len(packed) >= GZIP_BYTES and takes_gzip(request):
+        packed = gzip.compress(packed, 4)
+        given["Content-Encoding"] = "gzip"
+    return HTMLResponse(packed, status, given)

@@ -1,0 +1,39 @@
+"""The search field: an id leads to its job or batch, a word to the jobs of that type, queue or tag."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from errand.api.console.page import Look
+from errand.api.console.render import Renderer
+from errand.api.http.problems import Problem
+from errand.contract.storing.asked import WORD
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TEXT_LIMIT = 200
+
+
+async def search(request: Request, look: Look, renderer: Renderer) -> Response:
+    """Lead to what was searched for. Raises Problem 404 and RedisError."""
+    text = request.query_params.get("q", "").strip()[:TEXT_LIMIT]
+    if not text:
+        return RedirectResponse(renderer.url_for("jobs"))
+    return RedirectResponse(await _find(text, look, renderer))
+
+
+async def _find(text: str, look: Look, renderer: Renderer) -> str:
+    road, id = look.road, text.lower()
+    if _UUID.fullmatch(id):
+        if await road.jobs.read(id):
+            return renderer.url_for("job", id=id)
+        if await road.batches.read(id):
+            return renderer.url_for("jobs", {"batch": id})
+        raise Problem(404, "no-such-job", f"There is no job and no batch {id}; it may have expired")
+    if text in road.types:
+        return renderer.url_for("jobs", {"type": text})
+    if text in {queue.name for queue in await road.queues.read_all()}:
+        return renderer.url_for("jobs", {"queue": text})
+    if re.fullmatch(WORD, text):
+        return renderer.url_for("jobs", {"tag": text})
+    raise Problem(404, "not-found", f"Nothing is found by {text!r}: search for an id, a type, a queue or a tag")

@@ -1,0 +1,100 @@
+// What the console's pages do beside htmx: times in the viewer's zone, the connection's state, copying, keys.
+"use strict";
+(() => {
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  // 3 min, 2 h 5 min: the two largest units, of less than ten minutes the seconds as well.
+  function tellSpan(seconds) {
+    const whole = Math.max(0, Math.round(seconds));
+    const first = UNITS.findIndex(([size]) => whole >= size);
+    if (first < 0) return "0 s";
+    const [size, unit] = UNITS[first];
+    const rest = first + 1 < UNITS.length ? Math.floor((whole % size) / UNITS[first + 1][0]) : 0;
+    const count = Math.floor(whole / size);
+    return rest && count < 10 ? `${count} ${unit} ${rest} ${UNITS[first + 1][1]}` : `${count} ${unit}`;
+  }
+
+  function tellTime(element) {
+    const at = new Date(element.dateTime);
+    if (isNaN(at)) return;
+    const seconds = (Date.now() - at) / 1000;
+    let text = day.format(at);
+    if ("age" in element.dataset) text = seconds >= 0 ? `${tellSpan(seconds)} ago` : `in ${tellSpan(-seconds)}`;
+    if ("span" in element.dataset) text = tellSpan(seconds);
+    if ("clock" in element.dataset) text = clock.format(at);
+    if (element.textContent !== text) element.textContent = text;
+    if (!element.title) element.title = day.format(at);
+  }
+
+  const tellTimes = () => document.querySelectorAll("time").forEach(tellTime);
+  const tellSpans = () => document.querySelectorAll("time[data-age], time[data-span]").forEach(tellTime);
+
+  const WORDS = { live: "Live", lost: "Reconnecting", away: "Redis is away", gone: "Ended" };
+  function setState(state) {
+    const element = document.getElementById("connection");
+    if (!element || element.dataset.state === state) return;
+    element.dataset.state = state;
+    element.textContent = WORDS[state];
+    const banner = document.getElementById("banner");
+    const said = {
+      away: "Redis can’t be reached at the moment. What you see is from before; it comes back by itself.",
+      gone: "This is not there any more: it was deleted, or has expired. What you see is from before.",
+    }[state];
+    banner.hidden = !said;
+    banner.textContent = said || "";
+  }
+
+  // The stream. A page that was left in the background has none, and takes it up again by itself.
+  function follow(main) {
+    let isAway = false;
+    main.addEventListener("htmx:sse:after:connection", () => isAway || setState("live"));
+    main.addEventListener("htmx:sse:after:message", () => { if (!isAway) setState("live"); });
+    main.addEventListener("htmx:sse:error", (event) => {
+      if (event.detail.status === 401) location.reload();
+      setState("lost");
+    });
+    main.addEventListener("away", () => { isAway = true; setState("away"); });
+    main.addEventListener("back", () => { isAway = false; setState("live"); });
+    main.addEventListener("gone", () => setState("gone"));
+    main.addEventListener("htmx:error", retry);
+    main.addEventListener("htmx:response:error", retry);
+    function retry() {
+      setState("lost");
+      setTimeout(() => main.dispatchEvent(new Event("retry")), 5000);
+    }
+  }
+
+  async function copy(button) {
+    const { copy: selector, copyFrom: url } = button.dataset;
+    const text = url ? await (await fetch(url)).text() : document.querySelector(selector).textContent;
+    await navigator.clipboard.writeText(text);
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = before; }, 1500);
+  }
+
+  document.addEventListener("htmx:after:swap", tellTimes);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.copy");
+    if (button) copy(button);
+  });
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
+    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    const field = document.getElementById("search");
+    if (!field) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    tellTimes();
+    if (navigator.clipboard) document.documentElement.classList.add("can-copy");
+    const main = document.querySelector("#main");
+    if (main) follow(main);
+    setInterval(() => document.hidden || tellSpans(), 1000);
+    document.addEventListener("visibilitychange", () => document.hidden || tellTimes());
+  });
+})();

@@ -1,0 +1,106 @@
+"""`/console/jobs/{id}`: one job, from when it was stored to how it ended."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from errand.api.console.page import Content, Look, View
+from errand.api.console.render import Renderer
+from errand.api.console.tree import Node, build_tree
+from errand.api.console.views.timeline import build_steps
+from errand.api.http.problems import Problem
+from errand.api.state import Road, check_id, missing
+from errand.store.observe.attempts import Attempt
+from errand.store.observe.logs import LogPage
+from errand.store.observe.payloads import show_payload
+from errand.store.observe.traces import fold_trace
+from errand.store.observe.why import Why
+from errand.store.status import ENDED, JobStatus, LinkedJob
+
+PARENTS_SHOWN = 20
+LINES_SHOWN = 300  # of the newest; all of them are at /v1/jobs/{id}/logs
+RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
+
+
+async def read_job(look: Look) -> Content:
+    """Return what the page shows. Raises Problem 404 and RedisError."""
+    road, id = look.road, check_id(look.path["id"], "job")
+    job, attempts, lines, why, packed = await asyncio.gather(
+        road.jobs.read(id),
+        road.observe.attempts.read(id, full=True),
+        road.observe.logs.read(id),
+        road.observe.why.read(id),
+        road.observe.payloads.read([id]),
+    )
+    if job is None:
+        raise missing(id, "job")
+    parents = await _read_parents(road, job)
+    sections: dict[str, dict[str, Any]] = {
+        "head": {"job": job, "why": _choose_why(job, why)},
+        "steps": {"job": job, "steps": build_steps(job, attempts or [])},
+        "error": {"job": job, "trace": _find_trace(job, attempts or [])},
+        "payload": {"job": job, "payload": _build(_read_payload(road, job, packed[0]))},
+        "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
+        "links": {"job": job, "parents": parents},
+        "lines": _choose_lines(lines),
+    }
+    return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job})
+
+
+async def _read_parents(road: Road, job: JobStatus) -> list[LinkedJob]:
+    ids = job.depends_on[:PARENTS_SHOWN]
+    found = await asyncio.gather(*(road.jobs.read(id) for id in ids))
+    return [LinkedJob(id, one.status if one else None) for id, one in zip(ids, found, strict=True)]
+
+
+def _choose_why(job: JobStatus, why: Why | None) -> dict[str, Any] | None:
+    """Return why it waits, of a job that does."""
+    if why is None or job.status in ENDED or why.verdict.word in ("started", "ended"):
+        return None
+    return {**asdict(why.verdict), "then": why.then}
+
+
+def _find_trace(job: JobStatus, attempts: Sequence[Attempt]) -> dict[str, str] | None:
+    """Return the traceback of the last attempt that failed: the job's own frames, and all of it."""
+    whole = next((one.traceback for one in reversed(attempts) if one.traceback), None)
+    if whole is None or job.status == "finished":
+        return None
+    return {"folded": fold_trace(whole), "whole": whole}
+
+
+def _read_payload(road: Road, job: JobStatus, packed: bytes) -> Any:
+    type = road.types.get(job.type)
+    return show_payload(packed, type.payload.whole if type else None)
+
+
+def _build(payload: Any) -> Node | None:
+    return None if payload is None else build_tree(payload)
+
+
+def _choose_lines(page: LogPage | None) -> dict[str, Any]:
+    lines = page.items if page else []
+    shown = lines[-LINES_SHOWN:]
+    return {"lines": shown, "left": len(lines) - len(shown) + (page.dropped if page else 0)}
+
+
+async def send_part(request: Request, look: Look, renderer: Renderer) -> Response:
+    """Return a job's payload or result as JSON, whole. Raises Problem 404 and RedisError."""
+    id, part = check_id(look.path["id"], "job"), look.path["part"]
+    job = await look.road.jobs.read(id)
+    if job is None:
+        raise missing(id, "job")
+    if part == "payload":
+        value = _read_payload(look.road, job, (await look.road.observe.payloads.read([id]))[0])
+    elif part == "result":
+        value = job.result
+    else:
+        raise Problem(404, "not-found", "There is payload and result")
+    return Response(to_json(value, indent=2), headers=RAW_HEADERS, media_type="application/json")
+
+
+job = View("job", "/jobs/{id}", read_job, "jobs")

@@ -1,0 +1,117 @@
+"""`/console`: what needs somebody first, then counts, queues, workers and what failed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from errand.api.console.page import Content, Look, View
+from errand.api.console.words import read_moment
+from errand.redis.memory import FullRedisError
+from errand.store.observe.counts import Counts, find_quantiles
+from errand.store.observe.failures import FailureGroup
+from errand.store.observe.health import Health
+from errand.store.observe.stats import Spans
+from errand.store.queues import QueueStatus
+
+NEARLY_FULL = 0.7  # of maxmemory, as /readyz has it
+LATE_SECONDS = 60.0
+STATS_SECONDS, GROUPS_SECONDS = 10.0, 10.0  # so old may they be
+GROUPS_SHOWN, GROUPS_MOST = 8, 1000  # jobs looked at: 10,000 take Redis 100 ms
+STATUSES = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "canceled")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that holds up jobs, or soon will; `since` is a time, `queue` one to look at."""
+
+    level: Literal["down", "warning"]
+    title: str
+    text: str
+    since: str | None = None
+    queue: str | None = None
+
+
+async def read_overview(look: Look) -> Content:
+    """Return what the page shows. Raises RedisError."""
+    road = look.road
+    health, queues, workers, stats, groups, alert = await asyncio.gather(
+        road.observe.health.read(),
+        road.queues.read_all(),
+        road.workers.read_all(),
+        look.keep.get("stats", STATS_SECONDS, lambda: _read_stats(look)),
+        look.keep.get("groups", GROUPS_SECONDS, lambda: _read_groups(look)),
+        _check_memory(look),
+    )
+    alerts = [*filter(None, [alert]), *_list_alerts(look, health, queues)]
+    counts = Counter(dict.fromkeys(STATUSES, 0))
+    for queue in queues:
+        counts.update({status: count for status, count in queue.jobs.items() if status in STATUSES})
+    return Content(
+        "Overview",
+        {
+            "alerts": {"alerts": sorted(alerts, key=lambda one: one.level != "down")},
+            "counts": {"counts": counts},
+            "stats": {"stats": stats},
+            "queues": {"queues": queues},
+            "workers": {"workers": workers},
+            "groups": {"groups": groups},
+        },
+    )
+
+
+async def _check_memory(look: Look) -> Alert | None:
+    memory = look.road.enqueuer.memory
+    try:
+        await memory.check()
+    except FullRedisError as error:
+        return Alert("down", "Redis is nearly full", f"{error}")
+    ratio = memory.ratio or 0
+    return (
+        Alert("warning", "Redis is filling up", f"{ratio:.0%} of its memory is used") if ratio >= NEARLY_FULL else None
+    )
+
+
+def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> Iterator[Alert]:
+    if not health.workers:
+        yield Alert("down" if health.stuck else "warning", "No worker runs", "Jobs that are posted wait for one")
+    for held in health.held:
+        yield Alert("down", f"{held.type} is held", held.reason, held.since)
+    for queue in queues:
+        if queue.why and (health.workers or queue.why.verdict != "no_worker"):
+            text = f"{queue.why.jobs:,} {'job waits' if queue.why.jobs == 1 else 'jobs wait'}: {queue.why.reason}"
+            yield Alert("down", f"Nothing is taken from {queue.name}", text, queue.oldest_at, queue.name)
+        elif queue.paused:
+            yield Alert("warning", f"{queue.name} is paused", "What is posted to it waits", None, queue.name)
+    if health.late_seconds > LATE_SECONDS:
+        yield Alert("down", "Schedules are late", "No worker has looked at them since a job was due")
+    if look.road.clock.complaint:
+        yield Alert("warning", "This host's clock is off", look.road.clock.complaint)
+
+
+async def _read_stats(look: Look) -> dict[str, Any]:
+    """Return how many jobs ended in the last hour, and how long they waited and ran. Raises RedisError."""
+    last = int(look.road.clock.now() // 60)
+    spans = await look.road.observe.stats.read(60, (last - 60) * 60, 61)
+    return await asyncio.to_thread(_sum_up, spans)
+
+
+def _sum_up(spans: Spans) -> dict[str, Any]:
+    total = Counts()
+    for span in spans.build():
+        for counts in span.counts.values():
+            total.add(counts)
+    waits, runs = find_quantiles(total.waits, (0.5, 0.95)), find_quantiles(total.runs, (0.5, 0.95))
+    return {"ended": total.count_jobs(), "waits": waits, "runs": runs}
+
+
+async def _read_groups(look: Look) -> list[FailureGroup]:
+    """Return what failed within a day, or nobody knows when, those of the most jobs first. Raises RedisError."""
+    found = await look.road.observe.failures.read(most=GROUPS_MOST)
+    since = look.road.clock.moment() - timedelta(days=1)
+    return [group for group in found.groups if (read_moment(group.last_at) or since) >= since][:GROUPS_SHOWN]
+
+
+overview = View("overview", "", read_overview, "overview")

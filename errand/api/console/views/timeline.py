@@ -1,0 +1,72 @@
+"""The time line of a job: stored, each attempt, what comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from errand.api.console.words import show_span
+from errand.store.observe.attempts import Attempt
+from errand.store.status import JobStatus
+
+COLOURS = {"failed": "failed", "lost": "failed", "stopped": "failed", "finished": "finished"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened, or will: a word for its colour, a sentence, when, and what more is told of it."""
+
+    kind: str
+    title: str
+    at: str | None = None
+    since: str | None = None  # of what goes on: from when its time is counted
+    took: str = ""
+    detail: str = ""
+    frame: str = ""
+    worker: str = ""
+    number: int | None = None
+
+
+def build_steps(job: JobStatus, attempts: Sequence[Attempt]) -> list[Step]:
+    """Return the steps in order."""
+    steps = [Step("stored", "Stored", job.created_at)]
+    if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
+        steps.append(Step("queued", "Queued", job.enqueued_at))
+    steps += map(_tell_attempt, attempts)
+    return [*steps, *_tell_counts(job), *_tell_next(job)]
+
+
+def _tell_attempt(attempt: Attempt) -> Step:
+    error = attempt.error
+    return Step(
+        kind=COLOURS.get(attempt.outcome or "started", attempt.outcome or "started"),
+        title=f"Attempt {attempt.number} {attempt.outcome or 'runs'}",
+        at=attempt.started_at or attempt.ended_at,
+        since=None if attempt.outcome else attempt.started_at,
+        took=show_span(attempt.started_at, attempt.ended_at) if attempt.ended_at and attempt.started_at else "",
+        detail=f"{error.type}: {error.message}" if error else "",
+        frame=attempt.frame or "",
+        worker=attempt.worker or "",
+        number=attempt.number,
+    )
+
+
+def _tell_counts(job: JobStatus) -> list[Step]:
+    parts = []
+    if job.interruptions:
+        parts.append(f"interrupted {job.interruptions:,} times by a stop of its worker, which spends no try")
+    if job.losses:
+        parts.append(f"lost {job.losses:,} times with its worker's process")
+    return [Step("interrupted", "Handed back", detail="; ".join(parts))] if parts else []
+
+
+def _tell_next(job: JobStatus) -> list[Step]:
+    if job.status == "canceled":
+        return [Step("canceled", "Canceled", job.ended_at)]
+    if job.status == "scheduled":
+        title = f"Attempt {job.attempts + 1}" if job.attempts else "Runs"
+        left = f"{job.retries_left:,} tries are left" if job.attempts else ""
+        return [Step("scheduled", title, job.run_at, detail=left)]
+    if job.status == "queued":
+        return [Step("queued", "Waits in its queue", job.enqueued_at, since=job.enqueued_at)]
+    if job.status == "deferred":
+        return [Step("deferred", "Waits for other jobs", detail="")]
+    return []

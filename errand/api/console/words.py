@@ -1,0 +1,92 @@
+"""How values read on the pages: times, spans, counts, statuses."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+NONE = "–"
+_WORD = re.compile(r"[a-z_]{1,30}")
+_TIME = Markup('<time datetime="{}"{}>{}</time>')
+_PLAIN, _AGE, _SPAN, _CLOCK = Markup(""), Markup(" data-age"), Markup(" data-span"), Markup(" data-clock")
+_PILL = Markup('<span class="pill {}">{}</span>')
+
+
+def read_moment(text: str | None) -> datetime | None:
+    """Return a time as Redis keeps it, in UTC; None where there is none or a damaged one."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def show_time(text: str | None, extra: Markup = _PLAIN) -> Markup | str:
+    """Return a time in UTC, which the pages' script puts into the viewer's zone."""
+    moment = read_moment(text)
+    if moment is None:
+        return NONE
+    written = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _TIME.format(written, extra, moment.strftime("%Y-%m-%d %H:%M:%S UTC"))
+
+
+def show_age(text: str | None) -> Markup | str:
+    """Return a time that the pages' script shows as how long ago it was, or how soon it will be."""
+    return show_time(text, _AGE)
+
+
+def show_running_span(text: str | None) -> Markup | str:
+    """Return a time that the pages' script shows as how long it has been since then."""
+    return show_time(text, _SPAN)
+
+
+def show_clock(text: str | None) -> Markup | str:
+    """Return a time that the pages' script shows without its day."""
+    return show_time(text, _CLOCK)
+
+
+def show_seconds(seconds: float | None) -> str:
+    """Return a span in the largest unit that fits: 12 ms, 3.2 s, 4 min 5 s, 2 h 3 min, 5 d 2 h."""
+    if seconds is None:
+        return NONE
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def show_span(start: str | None, end: str | None) -> str:
+    """Return how long it was from one time to another."""
+    begun, ended = read_moment(start), read_moment(end)
+    if begun is None or ended is None:
+        return NONE
+    return show_seconds(max(0.0, (ended - begun).total_seconds()))
+
+
+def show_number(number: float | None) -> str:
+    """Return a number with commas."""
+    return NONE if number is None else f"{number:,}"
+
+
+def show_status(status: str | None) -> Markup:
+    """Return a status as a pill: its word, and a colour beside it."""
+    word = status or "running"
+    return _PILL.format(f"is-{word}" if _WORD.fullmatch(word) else "is-other", word.replace("_", " "))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "time": show_time,
+    "age": show_age,
+    "span": show_running_span,
+    "clock": show_clock,
+    "seconds": show_seconds,
+    "number": show_number,
+    "status": show_status,
+}
