@@ -1,20 +1,25 @@
 """The console over a fake server, as a browser reads it without its scripts."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
 
 import pytest
+from fastapi import FastAPI
 from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
+from errand.api.state import build_road
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
-from tests.connecting import create_app
+from tests.connecting import build_connector, create_app
 from tests.job_types import TYPES
 
 _, ENTRY = make_key("ops")
 FULL, READ = "a password that may change", "a password that may read"
+NUMBERS = count(1)
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -35,12 +40,20 @@ def post(client: TestClient) -> Callable[..., str]:
     return post
 
 
-@pytest.fixture
-def guarded(queue_settings: QueueSettings) -> Iterator[TestClient]:
-    """The console as in production: over https, with both passwords."""
+@pytest.fixture(scope="session")
+def build_guarded() -> Callable[[str], FastAPI]:
+    """Builds the API with keys and both passwords, once for each server."""
     settings = ApiSettings(API_KEYS=ENTRY, DASHBOARD_PASSWORD=FULL, CONSOLE_READ_PASSWORD=READ, SECRET_KEY="secret")
-    app = create_app(settings, queue_settings, TYPES)
-    with TestClient(app, base_url="https://errand.example.com", follow_redirects=False) as client:
+    return cache(lambda url: create_app(settings, QueueSettings(REDIS_URL=url), TYPES))
+
+
+@pytest.fixture
+def guarded(build_guarded: Callable[[str], FastAPI], queue_settings: QueueSettings) -> Iterator[TestClient]:
+    """The console as in production: over https, with both passwords; each test has an address of its own."""
+    app = build_guarded(queue_settings.redis_url)
+    app.state.road = build_road(build_connector(queue_settings.redis_url), queue_settings, app.state.road.types)
+    address = f"192.0.2.{next(NUMBERS)}"
+    with TestClient(app, "https://errand.example.com", follow_redirects=False, client=(address, 1)) as client:
         yield client
 
 
