@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 
 from errand.api.settings import ApiSettings
+from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from tests.api.served import serve
 from tests.api.stored import Stored
@@ -113,6 +114,38 @@ def test_one_signs_in_looks_and_signs_out(guarded: Page) -> None:
     expect(guarded.get_by_role("link", name="Without status failed")).to_be_visible()
     guarded.get_by_role("button", name="Sign out").click()
     expect(guarded.get_by_label("Password")).to_be_visible()
+
+
+def test_who_has_signed_in_comes_by_a_link_on_another_site_as_well(guarded: Page) -> None:
+    guarded.goto("/console")
+    guarded.get_by_label("Password").fill(PASSWORD)
+    guarded.get_by_role("button", name="Sign in").click()
+    expect(guarded.locator("#connection")).to_have_text("Live")
+    address = guarded.url + "/jobs?status=failed"
+    guarded.goto(guarded.url.replace("127.0.0.1", "localhost"))
+    guarded.evaluate("address => { location = address }", address)
+    expect(guarded.get_by_role("link", name="Without status failed")).to_be_visible()
+
+
+def test_a_page_says_that_redis_is_away_and_goes_on_when_it_is_back(
+    browser: Browser, own_valkey: EmbeddedValkey
+) -> None:
+    app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=own_valkey.url), TYPES)
+    with serve(app, "h11") as (host, port):
+        page = browser.new_page(base_url=f"http://{host}:{port}")
+        page.goto("/console")
+        expect(page.locator("#connection")).to_have_text("Live")
+        own_valkey.stop()
+        expect(page.locator("#connection")).to_have_text("Redis is away", timeout=SLOWLY)
+        expect(page.locator("#banner")).to_contain_text("can’t be reached")
+        other = browser.new_page(base_url=f"http://{host}:{port}")
+        other.goto("/console/jobs")
+        own_valkey.start()
+        expect(page.locator("#connection")).to_have_text("Live", timeout=SLOWLY)
+        expect(page.locator("#banner")).to_be_hidden()
+        expect(other.locator("#connection")).to_have_text("Live", timeout=SLOWLY)
+        page.close()
+        other.close()
 
 
 def test_pages_fit_their_window(page: Page, redis: Redis) -> None:

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, queue_settings: QueueSettings) -> Iterator[Page]:
     """A tab over an application with the API at /shop/errand."""
     app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, WITH_TUTORIAL)
-    with serve(mount_at("/errand", "/shop")(app), "h11") as (host, port):
+    outer = mount_at("/errand", "/shop")(app)
+    outer.router.lifespan_context = lambda _: app.router.lifespan_context(app)  # Starlette starts no mounted one itself
+    with serve(outer, "h11") as (host, port):
         context = browser.new_context(base_url=f"http://{host}:{port}", viewport={"width": 1280, "height": 900})
         page = context.new_page()
         with collect_complaints(page):
@@ -54,3 +56,14 @@ def test_the_docs_try_a_request_under_a_mount(page: Page, tmp_path: Path) -> Non
         "/shop/errand/dashboard"
     )
     page.screenshot(path=tmp_path / "docs.png")
+
+
+def test_the_console_is_live_under_a_mount(page: Page, redis: Redis) -> None:
+    page.goto("/shop/errand/console")
+    expect(page.locator("#connection")).to_have_text("Live")
+    job = Stored(redis).failed()
+    expect(page.locator(".count.is-failed .value")).to_have_text("1")
+    page.get_by_role("link", name="failed", exact=False).first.click()
+    page.get_by_role("link", name=f"Job {job.id}").click()
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator(".error")).to_contain_text("ValueError: invalid literal for int()")

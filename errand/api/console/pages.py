@@ -61,7 +61,7 @@ class Pages:
             except HTTPException:
                 raise
             except Exception as error:
-                logger.error("a page of the console can't be shown", exc_info=error)
+                logger.error("A page of the console can't be shown", exc_info=error)
                 raise Problem(500, "internal", "This is a fault in Errand; the log has the details") from error
 
         return serve
@@ -99,8 +99,13 @@ class Pages:
         return send_html(request, html, status, {**(error.headers or {}), **again})
 
     def _ask(self, request: Request, is_page: bool) -> Response:
+        """Lead to the login. Raises Problem 401 where no page was asked for."""
         if not is_page or request.method not in ("GET", "HEAD"):
             raise Problem(401, "no-session", "Sign in first")
+        if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+            # By a link on another site no SameSite=Strict cookie comes; what loads itself again has it.
+            html = self.renderer.render("problem.html", title="Opening", detail="One moment …", is_known=False)
+            return send_html(request, html, headers={"Refresh": "0"})
         here = request.scope["path"].removeprefix(request.scope["root_path"]).removesuffix("/")
         goal = f"{link(PATH)}{quote(here)}?{request.url.query}".removesuffix("?")
         return RedirectResponse(self.renderer.url_for("login", {"next": goal}))

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Router
+from starlette.routing import Route, Router
 
 from errand.api.console import words
 from errand.api.console.files import load_files, takes_gzip
@@ -42,9 +43,14 @@ class Renderer:
 
     def url_for(self, name: str, /, query: Mapping[str, Any] | None = None, **path: str) -> str:
         """Return the path of a route as this request's client reaches it, with a query of what is not None or ""."""
-        found = self._router.url_path_for(name, **{key: quote(value, safe="") for key, value in path.items()})
-        asked = urlencode({key: value for key, value in (query or {}).items() if value not in (None, "")})
+        found = self._formats[name].format_map({key: quote(value, safe="") for key, value in path.items()})
+        asked = urlencode({key: value for key, value in query.items() if value not in (None, "")}) if query else ""
         return link(PATH + found).removesuffix("/") + (f"?{asked}" if asked else "")
+
+    @cached_property
+    def _formats(self) -> dict[str, str]:
+        """The paths by name, once the router has its routes: it would look through all of them for each link."""
+        return {route.name: route.path_format for route in self._router.routes if isinstance(route, Route)}
 
     def file_for(self, name: str) -> str:
         """Return the path of a file, which changes with what is in it."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from redis import RedisError
 
 from errand.api.console.page import Snapshot
-from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem
 from errand.contract.errors import name_type
+from errand.redis import keys
 from errand.store.watch.watcher import Watch, Watcher
 
 PERIOD_SECONDS = 1.0
@@ -99,7 +99,7 @@ class Broadcast:
         try:
             while looked.watches and not self.is_stopping:
                 begun = time.monotonic()
-                self._tell(looked, await _take(looked.take))
+                self._tell(looked, await _take(looked))
                 took = time.monotonic() - begun
                 await _rest(looked, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
         finally:
@@ -118,17 +118,20 @@ class Broadcast:
             watch.tell(state)
 
 
-async def _take(take: Take) -> State:
+async def _take(looked: Looked) -> State:
+    """Return the page as it is now; why it can't be read is logged once, and not once a second."""
     try:
-        async with redis_deadline():
-            return await take()
+        async with asyncio.timeout(keys.API_SECONDS):
+            return await looked.take()
+    except (RedisError, OSError, TimeoutError) as error:
+        if not isinstance(looked.state, Away):
+            logger.warning("A page of the console stands still: Redis is away, or refuses (%s)", name_type(error))
     except Problem as problem:
         return Gone() if problem.status == 404 else Away()
-    except (RedisError, OSError, TimeoutError):
-        return Away()
     except Exception as error:  # a fault of ours in one page, whose viewers wait for the next second
-        logger.error("a page of the console can't be shown: %s", name_type(error), exc_info=error)
-        return Away()
+        if not isinstance(looked.state, Away):
+            logger.error("A page of the console can't be shown: %s", name_type(error), exc_info=error)
+    return Away()
 
 
 async def _rest(looked: Looked, seconds: float) -> None:

@@ -60,7 +60,9 @@
     main.addEventListener("gone", () => setState("gone"));
     main.addEventListener("htmx:error", retry);
     main.addEventListener("htmx:response:error", retry);
-    function retry() {
+    function retry(event) {
+      if (event.target !== main) return;
+      if (event.detail?.ctx?.response?.status === 401) location.reload();
       setState("lost");
       setTimeout(() => main.dispatchEvent(new Event("retry")), 5000);
     }
