@@ -51,13 +51,13 @@ class FailureReader:
         self._redis = redis
         self._script = redis.register_script(read_script("observe/failures"))
 
-    async def read(self, queue: str | None = None, type: str | None = None, most: int = MOST) -> Failures:
+    async def read(self, queue: str | None = None, type: str | None = None, most: int | None = None) -> Failures:
         """Return what failed, of a queue or a type alone where they are given: the newest `most`, each queue's share.
 
-        Raises RedisError.
+        By default that is MOST. Raises RedisError.
         """
         sizes = await self._measure(queue, (keys.FAILED, keys.RETRYING_JOBS))
-        ranges = list(_share(sizes, most))
+        ranges = list(_share(sizes, MOST if most is None else most))
         groups: dict[str, FailureGroup] = {}
         for page in _cut(ranges):
             for group in (await self._call(page, type=type))[0]:
