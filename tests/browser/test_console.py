@@ -81,6 +81,13 @@ def test_the_slash_leads_to_the_search_and_an_id_to_its_job(page: Page, services
     expect(page).to_have_url(f"{services.base_url}/console/jobs/{job}")
 
 
+def test_the_overview_draws_its_charts(page: Page) -> None:
+    for period in ("1 h", "24 h", "72 h"):
+        page.goto("/console")
+        page.get_by_role("link", name=period, exact=True).click()
+        expect(page.locator("#charts canvas")).to_have_count(2)
+
+
 def test_times_are_in_the_viewer_s_zone_and_utc_without_scripts(browser: Browser, services: Services) -> None:
     services.start_api()
     job = services.post("echo", {"value": 1}, "?run_at=2027-01-01T12:00:00Z")

@@ -16,15 +16,16 @@ from errand.api.console.files import send_file
 from errand.api.console.pages import Pages
 from errand.api.console.render import PATH, Renderer
 from errand.api.console.search import search
-from errand.api.console.views import jobs
 from errand.api.console.views.job import job, send_part
+from errand.api.console.views.jobs import jobs
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
+from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
 from errand.api.http.prefix import link
 from errand.api.settings import ApiSettings
 
-VIEWS = {view.name: view for view in (overview, jobs.jobs, job, queues, workers)}
+VIEWS = {view.name: view for view in (overview, jobs, job, queues, workers)}
 
 
 def mount(app: FastAPI, settings: ApiSettings) -> None:
@@ -61,6 +62,7 @@ def _list_routes(pages: Pages, login: Login) -> Sequence[BaseRoute]:
         Route("/login", login.sign_in, methods=["POST"]),
         Route("/logout", login.sign_out, methods=["POST"], name="logout"),
         Route("/search", pages.open(search), name="search"),
+        Route("/stats/{period}", pages.open(send_stats, is_page=False), name="stats"),
         Route("/jobs/{id}/raw/{part}", pages.open(send_part, is_page=False), name="raw"),
         *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS.values()),
         *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS.values()),

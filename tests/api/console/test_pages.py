@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.redis import keys
 from tests.api.stored import Stored
+from tests.store.tallied import find_minute, write_end
 
 PAGES = ["/console", "/console/jobs", "/console/queues", "/console/workers"]
 SCRIPT = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
@@ -172,3 +173,21 @@ def test_the_root_leads_a_browser_to_the_console_and_others_to_the_tutorial(clie
     answer = client.get("/", headers={"Accept": "text/html,*/*;q=0.8"}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (307, "/console")
     assert client.get("/").json()["Hello"] == "World"
+
+
+@pytest.mark.parametrize(("period", "step", "steps"), [("1h", 60, 60), ("24h", 300, 288), ("72h", 300, 864)])
+def test_the_overview_tells_what_ended_in_a_period_and_has_columns_for_its_charts(
+    client: TestClient, redis: Redis, period: str, step: int, steps: int
+) -> None:
+    minute = find_minute(redis)
+    write_end(redis, minute - 20, "log|0|2|finished", 30)
+    write_end(redis, minute - 20, "email|0|2|failed", 5)
+    page = read(client, f"/console?period={period}")
+    assert f'data-from="/console/stats/{period}"' in page
+    assert "<dt>Finished</dt><dd>30</dd>" in page
+    found = client.get(f"/console/stats/{period}").json()
+    assert {len(column) for column in found.values()} == {steps}
+    place = next(i for i, at in enumerate(found["at"]) if at <= (minute - 20) * 60 < at + step)
+    assert (found["finished"][place], found["failed"][place]) == (1800 / step, 300 / step)
+    assert found["run_p95"][place] == pytest.approx(0.0195)
+    assert client.get("/console/stats/9h").status_code == 404

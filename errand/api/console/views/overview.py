@@ -5,20 +5,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from errand.api.console.page import Content, Look, View
+from errand.api.console.views.stats import DEFAULT, PERIODS, read_stats
 from errand.api.console.words import read_moment
 from errand.redis.memory import FullRedisError
-from errand.store.observe.counts import Counts, find_quantiles
 from errand.store.observe.failures import FailureGroup
 from errand.store.observe.health import Health
-from errand.store.observe.stats import Spans
 from errand.store.queues import QueueStatus
 
 NEARLY_FULL = 0.7  # of maxmemory, as /readyz has it
 LATE_SECONDS = 60.0
-STATS_SECONDS, GROUPS_SECONDS = 10.0, 10.0  # so old may they be
+GROUPS_SECONDS = 10.0  # so old may they be
 GROUPS_SHOWN, GROUPS_MOST = 8, 1000  # jobs looked at: 10,000 take Redis 100 ms
 STATUSES = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "canceled")
 
@@ -36,12 +35,13 @@ class Alert:
 
 async def read_overview(look: Look) -> Content:
     """Return what the page shows. Raises RedisError."""
-    road = look.road
+    road, asked = look.road, look.query.get("period", DEFAULT)
+    period = asked if asked in PERIODS else DEFAULT
     health, queues, workers, stats, groups, alert = await asyncio.gather(
         road.observe.health.read(),
         road.queues.read_all(),
         road.workers.read_all(),
-        look.keep.get("stats", STATS_SECONDS, lambda: _read_stats(look)),
+        read_stats(look, period),
         look.keep.get("groups", GROUPS_SECONDS, lambda: _read_groups(look)),
         _check_memory(look),
     )
@@ -59,6 +59,7 @@ async def read_overview(look: Look) -> Content:
             "workers": {"workers": workers},
             "groups": {"groups": groups},
         },
+        {"period": period, "periods": PERIODS},
     )
 
 
@@ -91,22 +92,6 @@ def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> I
         yield Alert("warning", "This host's clock is off", look.road.clock.complaint)
 
 
-async def _read_stats(look: Look) -> dict[str, Any]:
-    """Return how many jobs ended in the last hour, and how long they waited and ran. Raises RedisError."""
-    last = int(look.road.clock.now() // 60)
-    spans = await look.road.observe.stats.read(60, (last - 60) * 60, 61)
-    return await asyncio.to_thread(_sum_up, spans)
-
-
-def _sum_up(spans: Spans) -> dict[str, Any]:
-    total = Counts()
-    for span in spans.build():
-        for counts in span.counts.values():
-            total.add(counts)
-    waits, runs = find_quantiles(total.waits, (0.5, 0.95)), find_quantiles(total.runs, (0.5, 0.95))
-    return {"ended": total.count_jobs(), "waits": waits, "runs": runs}
-
-
 async def _read_groups(look: Look) -> list[FailureGroup]:
     """Return what failed within a day, or nobody knows when, those of the most jobs first. Raises RedisError."""
     found = await look.road.observe.failures.read(most=GROUPS_MOST)
@@ -114,4 +99,4 @@ async def _read_groups(look: Look) -> list[FailureGroup]:
     return [group for group in found.groups if (read_moment(group.last_at) or since) >= since][:GROUPS_SHOWN]
 
 
-overview = View("overview", "", read_overview, "overview")
+overview = View("overview", "", read_overview, "overview", ("period",))

@@ -1,5 +1,6 @@
 """The time line of a job: stored, each attempt, what comes next."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,8 +31,7 @@ def build_steps(job: JobStatus, attempts: Sequence[Attempt]) -> list[Step]:
     steps = [Step("stored", "Stored", job.created_at)]
     if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
         steps.append(Step("queued", "Queued", job.enqueued_at))
-    steps += map(_tell_attempt, attempts)
-    return [*steps, *_tell_counts(job), *_tell_next(job)]
+    return [*steps, *_tell_counts(job, attempts), *map(_tell_attempt, attempts), *_tell_next(job)]
 
 
 def _tell_attempt(attempt: Attempt) -> Step:
@@ -49,11 +49,13 @@ def _tell_attempt(attempt: Attempt) -> Step:
     )
 
 
-def _tell_counts(job: JobStatus) -> list[Step]:
+def _tell_counts(job: JobStatus, attempts: Sequence[Attempt]) -> list[Step]:
+    """Return how often it was handed back, as far as no attempt that is known tells that."""
+    known = Counter(attempt.outcome for attempt in attempts)
     parts = []
-    if job.interruptions:
+    if job.interruptions > known["interrupted"]:
         parts.append(f"interrupted {job.interruptions:,} times by a stop of its worker, which spends no try")
-    if job.losses:
+    if job.losses > known["lost"]:
         parts.append(f"lost {job.losses:,} times with its worker's process")
     return [Step("interrupted", "Handed back", detail="; ".join(parts))] if parts else []
 
