@@ -21,8 +21,15 @@ pytestmark = pytest.mark.browser
 
 SCRIPT = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
 PASSWORD = "a password"
-SLOWLY = 20_000  # milliseconds; a worker starts first
 PAGES = ["/console", "/console/jobs", "/console/jobs?status=failed", "/console/jobs/{id}", "/console/queues"]
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Give what comes by a stream time on a busy machine."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 def test_a_job_is_followed_from_the_overview_to_its_end_without_a_reload(page: Page, services: Services) -> None:
@@ -36,9 +43,9 @@ def test_a_job_is_followed_from_the_overview_to_its_end_without_a_reload(page: P
     expect(page.locator(".why")).to_contain_text("no worker serves the queue")
     page.evaluate("window.same = 1")
     services.start_worker()
-    expect(page.locator(".title .pill")).to_have_text("started", timeout=SLOWLY)
+    expect(page.locator(".title .pill")).to_have_text("started")
     expect(page.locator("progress")).to_be_visible()
-    expect(page.locator(".title .pill")).to_have_text("finished", timeout=SLOWLY)
+    expect(page.locator(".title .pill")).to_have_text("finished")
     expect(page.locator(".steps")).to_contain_text("Attempt 1 finished")
     assert page.evaluate("window.same") == 1
 
@@ -49,7 +56,7 @@ def test_what_one_has_folded_stays_so_when_the_page_changes(page: Page, services
     tree = page.locator("#s-payload details").first
     tree.locator("summary").first.click()
     services.start_worker()
-    expect(page.locator(".title .pill")).to_have_text("failed", timeout=SLOWLY)
+    expect(page.locator(".title .pill")).to_have_text("failed")
     expect(page.locator(".error")).to_contain_text("PermanentError: no use")
     expect(page.locator(".error pre").first).to_contain_text("jobs/fail.py")
     assert tree.get_attribute("open") is None
@@ -143,14 +150,14 @@ def test_a_page_says_that_redis_is_away_and_goes_on_when_it_is_back(
         page.goto("/console")
         expect(page.locator("#connection")).to_have_text("Live")
         own_valkey.stop()
-        expect(page.locator("#connection")).to_have_text("Redis is away", timeout=SLOWLY)
+        expect(page.locator("#connection")).to_have_text("Redis is away")
         expect(page.locator("#banner")).to_contain_text("can’t be reached")
         other = browser.new_page(base_url=f"http://{host}:{port}")
         other.goto("/console/jobs")
         own_valkey.start()
-        expect(page.locator("#connection")).to_have_text("Live", timeout=SLOWLY)
+        expect(page.locator("#connection")).to_have_text("Live")
         expect(page.locator("#banner")).to_be_hidden()
-        expect(other.locator("#connection")).to_have_text("Live", timeout=SLOWLY)
+        expect(other.locator("#connection")).to_have_text("Live")
         page.close()
         other.close()
 

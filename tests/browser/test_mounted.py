@@ -62,7 +62,7 @@ def test_the_console_is_live_under_a_mount(page: Page, redis: Redis) -> None:
     page.goto("/shop/errand/console")
     expect(page.locator("#connection")).to_have_text("Live")
     job = Stored(redis).failed()
-    expect(page.locator(".count.is-failed .value")).to_have_text("1")
+    expect(page.locator(".count.is-failed .value")).to_have_text("1", timeout=20_000)
     page.get_by_role("link", name="failed", exact=False).first.click()
     page.get_by_role("link", name=f"Job {job.id}").click()
     expect(page.locator("#connection")).to_have_text("Live")
