@@ -95,6 +95,15 @@ def test_the_overview_draws_its_charts(page: Page) -> None:
         expect(page.locator("#charts canvas")).to_have_count(2)
 
 
+def test_a_queue_is_paused_and_resumed_by_its_button(page: Page) -> None:
+    page.goto("/console/queues")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="log", exact=True))
+    row.get_by_role("button", name="Pause log").click()
+    expect(row).to_contain_text("drained")
+    row.get_by_role("button", name="Resume log").click()
+    expect(row).to_contain_text("active")
+
+
 def test_times_are_in_the_viewer_s_zone_and_utc_without_scripts(browser: Browser, services: Services) -> None:
     services.start_api()
     job = services.post("echo", {"value": 1}, "?run_at=2027-01-01T12:00:00Z")

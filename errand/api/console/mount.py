@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
+from errand.api.console.changes import queues as changes
 from errand.api.console.files import send_file
 from errand.api.console.pages import Pages
 from errand.api.console.render import PATH, Renderer
@@ -64,6 +65,8 @@ def _list_routes(pages: Pages, login: Login) -> Sequence[BaseRoute]:
         Route("/search", pages.open(search), name="search"),
         Route("/stats/{period}", pages.open(send_stats, is_page=False), name="stats"),
         Route("/jobs/{id}/raw/{part}", pages.open(send_part, is_page=False), name="raw"),
+        Route("/queues/{name}/pause", pages.change(changes.pause), methods=["POST"], name="pause"),
+        Route("/queues/{name}/resume", pages.change(changes.resume), methods=["POST"], name="resume"),
         *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS.values()),
         *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS.values()),
     ]

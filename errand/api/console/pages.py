@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from errand.api.console.access.guard import FOREIGN, ROAD, ROLE
-from errand.api.console.access.login import refuse_foreign
+from errand.api.console.access.login import read_form, refuse_foreign
+from errand.api.console.changes.change import Act, Change
 from errand.api.console.keep import Keeper
 from errand.api.console.live.broadcast import Broadcast
 from errand.api.console.live.stream import stream_page
@@ -84,6 +85,21 @@ class Pages:
             return stream_page(
                 request, self._share(request).broadcast, _name(view, look), lambda: self._take(view, look)
             )
+
+        return self.open(serve, is_page=False)
+
+    def change(self, act: Act) -> Endpoint:
+        """Return the endpoint for a change: for those who may, from a page of ours; each is a line of the log."""
+
+        async def serve(request: Request, look: Look, renderer: Renderer) -> Response:
+            if not look.may_change:
+                raise Problem(403, "read-only", "Who has signed in with CONSOLE_READ_PASSWORD can change nothing")
+            form = await read_form(request)
+            async with redis_deadline("Redis did not answer; what you asked for may have been done"):
+                done = await act(Change(look, form, renderer))
+            address = request.client.host if request.client else "?"
+            logger.info("Console: %s, asked for from %s", done.told, address)
+            return RedirectResponse(done.goal, 303)
 
         return self.open(serve, is_page=False)
 

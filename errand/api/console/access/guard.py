@@ -3,8 +3,9 @@
 from http.cookies import CookieError, SimpleCookie
 from time import time
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from errand.api.console.access.session import COOKIE, SESSION_SECONDS, Session, Sessions
 from errand.api.http.loopback import is_same_site
@@ -32,8 +33,9 @@ class Guard:
     SESSION is there for who has signed in; FOREIGN where a page of another site sent a change. ROAD is the API's.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, path: str) -> None:
+    def __init__(self, app: Starlette, sessions: Sessions, path: str) -> None:
         self._app = app
+        self.routes = app.routes
         self._sessions = sessions
         self._path = path
 
