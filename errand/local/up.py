@@ -123,12 +123,7 @@ def _wait_until_ready(options: UpOptions) -> None:
 
 
 def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str, str]:
-    places = {"API": options.base_url, "Docs": f"{options.base_url}/docs"}
-    is_open, password = options.host in LOOPBACK, read_variable("DASHBOARD_PASSWORD", environment)
-    if is_open or password or read_variable("CONSOLE_READ_PASSWORD", environment):
-        places = {"Console": f"{options.base_url}/console", **places}
-    if is_open or password:
-        places["Dashboard"] = f"{options.base_url}/dashboard"
+    places = list_pages(options.base_url, options.host, environment)
     places["Redis"] = (
         "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
@@ -136,6 +131,15 @@ def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str
     places["Log lines"] = tell_log(environment)
     places["Workers"] = str(options.workers)
     return places
+
+
+def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return where the API is, and those of its pages that are open there, or by a password."""
+    is_open, password = host in LOOPBACK, read_variable("DASHBOARD_PASSWORD", environment)
+    has_console = is_open or password or read_variable("CONSOLE_READ_PASSWORD", environment)
+    pages = {"Console": f"{api}/console"} if has_console else {}
+    pages |= {"API": api, "Docs": f"{api}/docs"}
+    return pages | ({"Dashboard": f"{api}/dashboard"} if is_open or password else {})
 
 
 def tell_mail(options: UpOptions, environment: Mapping[str, str]) -> str:

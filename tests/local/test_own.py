@@ -57,6 +57,7 @@ def welcome(up: Running) -> str:
 def test_it_serves_the_application_with_a_worker_and_says_where_everything_is(shop: Running) -> None:
     url = f"http://127.0.0.1:{shop.port}"
     assert read_place(shop.output, "App") == f"{url} (shop.main:app)"
+    assert read_place(shop.output, "Console") == f"{url}/errand/console"
     assert read_place(shop.output, "API") == f"{url}/errand"
     assert read_place(shop.output, "Dashboard") == f"{url}/errand/dashboard"
     assert read_place(shop.output, "Redis").startswith("REDIS_URL=unix://")

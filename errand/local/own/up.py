@@ -11,18 +11,17 @@ from errand.local.own.reload import Reloader
 from errand.local.own.settings import OwnOptions
 from errand.local.preflight import CannotStartError, check_redis, take_port
 from errand.local.processes import AGAIN
-from errand.local.settings import LOOPBACK
 from errand.local.up import (
     READY_SECONDS,
     Machine,
     keep_valkey,
+    list_pages,
     run_on_machine,
     show_places,
     start_workers,
     tell_log,
     tell_mail,
 )
-from errand.redis.variables import read_variable
 
 LOOK_SECONDS = 0.1
 SHOWN_LINES = 20
@@ -117,10 +116,7 @@ def _read_end(options: OwnOptions) -> str:
 def _list_places(options: OwnOptions, environment: Mapping[str, str], machine: Machine, found: Probe) -> dict[str, str]:
     places = {"App": f"{options.base_url} ({found.app})"} if options.has_web else {}
     if found.mount is not None:
-        api = options.base_url + found.mount
-        places |= {"API": api, "Docs": f"{api}/docs"}
-        if options.host in LOOPBACK or read_variable("DASHBOARD_PASSWORD", environment):
-            places["Dashboard"] = f"{api}/dashboard"
+        places |= list_pages(options.base_url + found.mount, options.host, environment)
     if found.has_redis_url:
         places["Redis"] = "the redis_url of the Errand"
     elif machine.valkey is None:
