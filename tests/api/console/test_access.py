@@ -64,10 +64,16 @@ def test_the_cookie_is_for_the_console_alone_and_for_no_script(guarded: TestClie
     assert parts == ["Path=/console", f"Max-Age={SESSION_SECONDS}", "HttpOnly", "SameSite=Strict", "Secure"]
 
 
-def test_without_tls_the_cookie_is_not_marked_secure(queue_settings: QueueSettings) -> None:
+def test_the_cookie_is_marked_secure_where_the_browser_speaks_tls_and_nowhere_else(
+    queue_settings: QueueSettings,
+) -> None:
     with build(queue_settings, ERRAND_LOCAL=True, DASHBOARD_PASSWORD=FULL) as client:
         client.follow_redirects = False
         assert "Secure" not in sign_in(client).headers["set-cookie"]
+        for told in ({"X-Forwarded-Proto": "https"}, {"Origin": "https://errand.example.com"}):
+            client.headers.update(told)
+            assert sign_in(client).headers["set-cookie"].endswith("; Secure")
+            del client.headers[next(iter(told))]
 
 
 def test_signing_out_ends_the_session(guarded: TestClient) -> None:

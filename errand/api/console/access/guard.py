@@ -71,5 +71,15 @@ def _read_cookie(headers: Headers) -> str | None:
 
 def write_cookie(value: str, scope: Scope, path: str, seconds: int = SESSION_SECONDS) -> str:
     """Return the `Set-Cookie` for a session: for the console alone, for no script, for no other site."""
-    secure = "; Secure" if scope["scheme"] == "https" else ""
+    secure = "; Secure" if _is_https(scope) else ""
     return f"{COOKIE}={value}; Path={link(path)}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _is_https(scope: Scope) -> bool:
+    """Return whether the browser speaks https, though a proxy may end that which the server does not trust.
+
+    Who claims it wrongly has a cookie that is not sent, and nobody else has.
+    """
+    headers = Headers(scope=scope)
+    claims = (scope["scheme"], headers.get("x-forwarded-proto", ""), headers.get("origin", "").partition(":")[0])
+    return "https" in claims
