@@ -13,6 +13,7 @@ from errand.api.http.problems import Problem
 
 FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+FIRST_STYLES = ("base.css", "parts.css")  # then one a page, by name; what comes later wins
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"  # an address of another version, during a deploy
 
@@ -30,16 +31,25 @@ class File:
 @cache
 def load_files() -> dict[str, File]:
     """Return the files by name, read once. Those of vendor/ are kept packed."""
-    files = {}
-    for path in sorted(FOLDER.rglob("*")):
+    files = {"console.css": _pack("text/css", load_styles())}
+    for path in sorted([*FOLDER.glob("*"), *FOLDER.glob("vendor/*")]):
         is_packed = path.suffix == ".gz"
         name = path.stem if is_packed else path.name
         media_type = MEDIA_TYPES.get(Path(name).suffix)
         if media_type:
             plain = gzip.decompress(path.read_bytes()) if is_packed else path.read_bytes()
-            packed = path.read_bytes() if is_packed else gzip.compress(plain, 9, mtime=0)
-            files[name] = File(media_type, sha256(plain).hexdigest()[:12], packed, plain)
+            files[name] = _pack(media_type, plain, path.read_bytes() if is_packed else None)
     return files
+
+
+def load_styles() -> bytes:
+    """Return the one style sheet, which is kept as a file a page."""
+    paths = sorted(FOLDER.glob("styles/*.css"), key=lambda path: (path.name not in FIRST_STYLES, path.name))
+    return b"\n".join(path.read_bytes() for path in paths)
+
+
+def _pack(media_type: str, plain: bytes, packed: bytes | None = None) -> File:
+    return File(media_type, sha256(plain).hexdigest()[:12], packed or gzip.compress(plain, 9, mtime=0), plain)
 
 
 async def send_file(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
-from errand.api.console.changes import queues as changes
+from errand.api.console.changes import queues as queue_changes
 from errand.api.console.files import send_file
 from errand.api.console.pages import Pages
 from errand.api.console.render import PATH, Renderer
@@ -26,7 +26,21 @@ from errand.api.console.views.workers import workers
 from errand.api.http.prefix import link
 from errand.api.settings import ApiSettings
 
-VIEWS = {view.name: view for view in (overview, jobs, job, queues, workers)}
+# What there is: pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
+VIEWS = [
+    overview,
+    jobs,
+    job,
+    queues,
+    workers,
+]
+ANSWERS = [
+    ("stats", "/stats/{period}", send_stats),
+    ("raw", "/jobs/{id}/raw/{part}", send_part),
+]
+ACTIONS = [
+    *queue_changes.ACTIONS,
+]
 
 
 def mount(app: FastAPI, settings: ApiSettings) -> None:
@@ -49,7 +63,7 @@ def find_console(request: Request) -> str | None:
 def build_console(settings: ApiSettings) -> Guard:
     """Return the console, over the road of the application that it is mounted in."""
     console, sessions = Starlette(), Sessions(settings)
-    renderer = Renderer(console.router, VIEWS)
+    renderer = Renderer(console.router, {view.name: view for view in VIEWS})
     pages = Pages(renderer)
     console.router.routes.extend(_list_routes(pages, Login(renderer, sessions)))
     console.add_exception_handler(HTTPException, pages.show_problem)
@@ -63,12 +77,10 @@ def _list_routes(pages: Pages, login: Login) -> Sequence[BaseRoute]:
         Route("/login", login.sign_in, methods=["POST"]),
         Route("/logout", login.sign_out, methods=["POST"], name="logout"),
         Route("/search", pages.open(search), name="search"),
-        Route("/stats/{period}", pages.open(send_stats, is_page=False), name="stats"),
-        Route("/jobs/{id}/raw/{part}", pages.open(send_part, is_page=False), name="raw"),
-        Route("/queues/{name}/pause", pages.change(changes.pause), methods=["POST"], name="pause"),
-        Route("/queues/{name}/resume", pages.change(changes.resume), methods=["POST"], name="resume"),
-        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS.values()),
-        *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS.values()),
+        *(Route(path, pages.open(answer, is_page=False), name=name) for name, path, answer in ANSWERS),
+        *(Route(one.path, pages.change(one), methods=["POST"], name=one.name) for one in ACTIONS),
+        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS),
+        *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS),
     ]
 
 

@@ -3,18 +3,20 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from errand.api.console.access.guard import FOREIGN, ROAD, ROLE
-from errand.api.console.access.login import read_form, refuse_foreign
-from errand.api.console.changes.change import Act, Change
+from errand.api.console.access.login import refuse_foreign
+from errand.api.console.changes.change import Action, Change, Done
+from errand.api.console.form import read_form
 from errand.api.console.keep import Keeper
 from errand.api.console.live.broadcast import Broadcast
 from errand.api.console.live.stream import stream_page
+from errand.api.console.notices import COUNT, WORD, find_notice
 from errand.api.console.page import Look, Snapshot, View
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.deadline import redis_deadline
@@ -73,7 +75,7 @@ class Pages:
         async def serve(request: Request, _: Look, renderer: Renderer) -> Response:
             look = self._look(request, view.query)
             snapshot = self._share(request).broadcast.find(_name(view, look)) or await self._take(view, look)
-            return renderer.show(request, view, look, snapshot)
+            return renderer.show(request, view, look, snapshot, find_notice(request.query_params))
 
         return self.open(serve)
 
@@ -88,18 +90,21 @@ class Pages:
 
         return self.open(serve, is_page=False)
 
-    def change(self, act: Act) -> Endpoint:
+    def change(self, action: Action) -> Endpoint:
         """Return the endpoint for a change: for those who may, from a page of ours; each is a line of the log."""
 
         async def serve(request: Request, look: Look, renderer: Renderer) -> Response:
             if not look.may_change:
                 raise Problem(403, "read-only", "Who has signed in with CONSOLE_READ_PASSWORD can change nothing")
-            form = await read_form(request)
+            form = await read_form(request, action.bytes_limit)
             async with redis_deadline("Redis did not answer; what you asked for may have been done"):
-                done = await act(Change(look, form, renderer))
+                done = await action.act(Change(look, form, renderer))
+            if not isinstance(done, Done):
+                assert action.view
+                return renderer.show(request, action.view, look, renderer.take(action.view, look, done))
             address = request.client.host if request.client else "?"
-            logger.info("Console: %s, asked for from %s", done.told, address)
-            return RedirectResponse(done.goal, 303)
+            logger.info("Console: %s, asked for from %s", done.logged, address)
+            return RedirectResponse(_lead(done), 303)
 
         return self.open(serve, is_page=False)
 
@@ -140,6 +145,12 @@ class Pages:
 
     async def _take(self, view: View, look: Look) -> Snapshot:
         return self.renderer.take(view, look, await view.read(look))
+
+
+def _lead(done: Done) -> str:
+    """Return the page to go to, with what it says."""
+    said = {WORD: done.notice, **({} if done.count is None else {COUNT: done.count})}
+    return f"{done.goal}{'&' if '?' in done.goal else '?'}{urlencode(said)}" if done.notice else done.goal
 
 
 def _name(view: View, look: Look) -> str:

@@ -68,8 +68,8 @@ class Renderer:
         }
         return Snapshot(content.title, content.status, content.page, sections)
 
-    def show(self, request: Request, view: View, look: Look, snapshot: Snapshot) -> Response:
-        """Return a whole page."""
+    def show(self, request: Request, view: View, look: Look, snapshot: Snapshot, notice: str | None = None) -> Response:
+        """Return a whole page; `notice` is what it says after a change."""
         asked = {**look.query, "seen": snapshot.mark}
         html = self.render(
             f"{view.name}/page.html",
@@ -77,6 +77,7 @@ class Renderer:
             entry=view.entry,
             live=self.url_for(f"live-{view.name}", asked, **look.path),
             may_change=look.may_change,
+            notice=notice,
             has_session=has_session(request),
             sections={name: Markup(text) for name, text in snapshot.sections.items()},  # noqa: S704 - rendered here
             **snapshot.page,

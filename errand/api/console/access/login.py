@@ -1,7 +1,7 @@
 """Signing in and out."""
 
 import logging
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,11 +9,11 @@ from starlette.responses import RedirectResponse, Response
 from errand.api.console.access.guard import FOREIGN, write_cookie
 from errand.api.console.access.session import Sessions
 from errand.api.console.access.tries import Tries
+from errand.api.console.form import read_form
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 
-BYTES_LIMIT = 8192  # of a form
 logger = logging.getLogger("errand.api")
 
 
@@ -37,12 +37,12 @@ class Login:
         if request.scope[FOREIGN]:
             raise refuse_foreign()
         form, address = await read_form(request), request.client.host if request.client else ""
-        goal = find_goal(form.get("next", ""))
+        goal = find_goal(form.get("next"))
         wait = self._tries.find_wait(address)
         if wait:
             fault = f"Too many wrong passwords came from your address. Try again in {wait:.0f} seconds."
             return self._show(request, goal, fault, 429, {"Retry-After": f"{wait:.0f}"})
-        role = self._sessions.judge(form.get("password", ""))
+        role = self._sessions.judge(form.get("password"))
         if role is None:
             self._tries.note(address)
             logger.warning("Console: a wrong password from %s", address)
@@ -75,17 +75,6 @@ def find_goal(asked: str) -> str:
     parts = urlsplit(asked) if asked.isprintable() and "\\" not in asked else urlsplit("")
     is_ours = not parts.scheme and not parts.netloc and (parts.path == home or parts.path.startswith(f"{home}/"))
     return asked if is_ours else home
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, of those of one name the last. Raises Problem 413."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BYTES_LIMIT:
-            raise Problem(413, "too-large", f"A form may have {BYTES_LIMIT:,} bytes")
-    found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=100)
-    return {name: values[-1] for name, values in found.items()}
 
 
 def _lead(goal: str, cookie: str, request: Request, *seconds: int) -> Response:

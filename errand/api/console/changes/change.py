@@ -1,27 +1,44 @@
 """A change that somebody asks for on a page: a form that is posted, and the page that they see then."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from errand.api.console.page import Look
+from errand.api.console.form import BYTES_LIMIT, Form
+from errand.api.console.page import Content, Look, View
 from errand.api.console.render import Renderer
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was asked for: the path and who asks, in `look`, and the form's fields."""
+    """What was asked for: the path and who asks, in `look`, and the form."""
 
     look: Look
-    form: Mapping[str, str]
+    form: Form
     renderer: Renderer
 
 
 @dataclass(frozen=True)
 class Done:
-    """What has been done, as the log tells it («queue email paused»), and which page to go to."""
+    """What has been done, as the log has it («queue email paused»), which page to go to, and what that one says.
 
-    told: str
+    `notice` is a word of NOTICES, `count` the number in it.
+    """
+
+    logged: str
     goal: str
+    notice: str = ""
+    count: int | None = None
 
 
-Act = Callable[[Change], Awaitable[Done]]
+Act = Callable[[Change], Awaitable[Done | Content]]
+
+
+@dataclass(frozen=True)
+class Action:
+    """A change's route. Where `act` returns Content, nothing was done: `view` shows it, with what was wrong."""
+
+    name: str
+    path: str
+    act: Act
+    view: View | None = None
+    bytes_limit: int = BYTES_LIMIT

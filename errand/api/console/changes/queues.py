@@ -1,6 +1,6 @@
 """Pausing and resuming a queue."""
 
-from errand.api.console.changes.change import Change, Done
+from errand.api.console.changes.change import Action, Change, Done
 from errand.api.http.problems import Problem
 from errand.store.queues import UnknownQueueError
 
@@ -21,4 +21,10 @@ async def _set(change: Change, word: str) -> Done:
         await (queues.pause(name) if word == "paused" else queues.resume(name))
     except UnknownQueueError:
         raise Problem(404, "no-such-queue", f"There is no queue {name[:64]!r}") from None
-    return Done(f"queue {name} {word}", change.renderer.url_for("queues"))
+    return Done(f"queue {name} {word}", change.renderer.url_for("queues"), f"queue-{word}")
+
+
+ACTIONS = [
+    Action("pause", "/queues/{name}/pause", pause),
+    Action("resume", "/queues/{name}/resume", resume),
+]

@@ -77,6 +77,15 @@
     setTimeout(() => { button.textContent = before; }, 1500);
   }
 
+  // A notice is for who has just changed something: a page that is loaded again, or its address sent on, has none.
+  function forgetNotice() {
+    const address = new URL(location);
+    if (!address.searchParams.has("done")) return;
+    address.searchParams.delete("done");
+    address.searchParams.delete("count");
+    history.replaceState(null, "", address);
+  }
+
   document.addEventListener("htmx:after:swap", tellTimes);
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.copy");
@@ -93,6 +102,7 @@
   });
   document.addEventListener("DOMContentLoaded", () => {
     tellTimes();
+    forgetNotice();
     if (navigator.clipboard) document.documentElement.classList.add("can-copy");
     const main = document.querySelector("#main");
     if (main) follow(main);

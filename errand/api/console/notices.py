@@ -1,0 +1,18 @@
+"""What a page says after a change: found by a word in its address, so that nobody can make it say something else."""
+
+import re
+from collections.abc import Mapping
+
+WORD, COUNT = "done", "count"
+NOTICES = {
+    "queue-paused": "The queue is paused. What runs goes on; what is posted to it waits.",
+    "queue-resumed": "The queue is resumed.",
+}
+
+
+def find_notice(query: Mapping[str, str]) -> str | None:
+    """Return what the page says, None where it has nothing to say; {count} stands for the number in the address."""
+    text, count = NOTICES.get(query.get(WORD, "")), query.get(COUNT, "")
+    if text is None:
+        return None
+    return text.replace("{count}", f"{int(count):,}" if re.fullmatch(r"[0-9]{1,9}", count) else "Some")
