@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 
 from errand.local.child import kill_session
 from errand.local.valkey import find_free_port
+from tests.forked import Forked, ForkServer
 
 T = TypeVar("T")
+Process = subprocess.Popen[bytes] | Forked
+FORKS = ForkServer()
 
 
 def wait_until(condition: Callable[[], T], timeout_seconds: float = 20.0) -> T:
@@ -61,34 +64,39 @@ class Services:
         self.project = project
         self.environment = environment
         self._logs = logs
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Process] = []
         self.base_url = ""
         self.factory = "service.app:from_environment"
 
-    def run(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+    def run(self, *command: str, **environment: str) -> Process:
         """Start a command in the project's folder, in a session of its own; its output is kept in `read_log`."""
-        with (self._logs / f"{len(self.processes)}.log").open("wb") as log:
+        path, whole = self._logs / f"{len(self.processes)}.log", {**self.environment, **environment}
+        with path.open("wb") as log:
             process = subprocess.Popen(
-                command,
-                cwd=self.project,
-                env={**self.environment, **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                command, cwd=self.project, env=whole, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         self.processes.append(process)
         return process
 
-    def read_log(self, process: subprocess.Popen[bytes]) -> str:
+    def fork(self, *command: str, **environment: str) -> Process:
+        """Do what `run` does by a fork, in a tenth of its time; a program that is tried as it starts is for `run`."""
+        path, whole = self._logs / f"{len(self.processes)}.log", {**self.environment, **environment}
+        if not FORKS.takes(command, whole):
+            return self.run(*command, **environment)
+        process = FORKS.start(command, self.project, whole, path)
+        self.processes.append(process)
+        return process
+
+    def read_log(self, process: Process) -> str:
         """Return what a process has said so far."""
         return (self._logs / f"{self.processes.index(process)}.log").read_text(errors="replace")
 
-    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *options: str, **environment: str) -> Process:
         """Start Errand's worker, by the Procfile's command."""
         rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
-        return self.run(*rq, *options, **environment)
+        return self.fork(*rq, *options, **environment)
 
-    def start_plain_worker(self, *options: str) -> subprocess.Popen[bytes]:
+    def start_plain_worker(self, *options: str) -> Process:
         """Start RQ's own worker, which knows nothing of Errand but the folder."""
         rq = [sys.executable, "-m", "rq.cli", "worker", "-S", "json", "--url", self.environment["REDIS_URL"]]
         return self.run(*rq, *options, "email", "log", "default")
@@ -97,7 +105,7 @@ class Services:
         """Start the API and wait until it is alive; return its URL."""
         port = find_free_port()
         command = (sys.executable, "-m", "uvicorn", "--factory", self.factory, "--port", str(port))
-        process = self.run(*command, **environment)
+        process = self.fork(*command, **environment)
         self.base_url = f"http://127.0.0.1:{port}"
 
         def alive() -> bool:
