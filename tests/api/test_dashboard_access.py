@@ -97,7 +97,7 @@ def test_an_api_key_does_not_open_it(guarded: TestClient) -> None:
     ],
 )
 def test_the_url_of_redis_is_shown_without_its_password(url: str, shown: str) -> None:
-    shown_by_it = web.escape_format_instance_list(build_dashboard(url).config["RQ_DASHBOARD_REDIS_URL"])
+    shown_by_it = web.escape_format_instance_list(build_dashboard(url, {}).config["RQ_DASHBOARD_REDIS_URL"])
     assert shown_by_it == [shown]
 
 

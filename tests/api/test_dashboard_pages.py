@@ -1,5 +1,6 @@
 """What the dashboard shows: each page and each data route, over jobs in every state."""
 
+import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,7 @@ from rq.job import Job
 from starlette.testclient import TestClient
 
 from errand.api.settings import ApiSettings
+from errand.contract.load import list_queues
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from tests.api.stored import REGISTRIES, Stored
@@ -61,6 +63,10 @@ def read_job(client: TestClient, id: str) -> Any:
     answer = client.get(f"/dashboard/0/data/job/{id}.json")
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def read_queues(client: TestClient) -> dict[str, Any]:
+    return {queue["name"]: queue for queue in client.get("/dashboard/0/data/queues.json").json()["queues"]}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -123,9 +129,77 @@ def test_a_list_links_to_its_pages(client: TestClient, stored: Stored) -> None:
 def test_the_queues_are_counted_by_registry(client: TestClient, stored: Stored) -> None:
     for registry in ("queued", "started", "finished", "failed", "canceled"):
         stored.put_in(registry)
-    (queue,) = client.get("/dashboard/0/data/queues.json").json()["queues"]
+    queue = read_queues(client)["default"]
     counts = [queue["count"], *(queue[f"{name}_job_registry_count"] for name in REGISTRIES[1:])]
     assert counts == [1, 0, 0, 1, 1, 1, 1]
+
+
+def test_the_queues_of_the_job_files_are_listed_before_their_first_job(client: TestClient, redis: Redis) -> None:
+    assert not redis.keys("*")
+    counts = {name: queue["count"] for name, queue in read_queues(client).items()}
+    assert counts == {queue.name: 0 for queue in list_queues(TYPES)}
+    assert all(f'<option value="{name}">' in client.get("/dashboard/0/view/jobs").text for name in counts)
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+def test_the_page_of_jobs_opens_on_a_list_that_has_some(client: TestClient, redis: Redis, registry: str) -> None:
+    Stored(redis, "reports").put_in(registry)
+    page = client.get("/dashboard/0/view/jobs").text
+    shown = "scheduled" if registry == "deferred" else registry  # it waits for one that is scheduled
+    assert f'"reports", "{shown}", "8", "asc", "1", function' in page
+
+
+def test_the_page_of_jobs_opens_on_what_is_queued_before_what_has_ended(
+    client: TestClient, stored: Stored, redis: Redis
+) -> None:
+    stored.failed()
+    Stored(redis, "reports").queued()
+    assert '"reports", "queued"' in client.get("/dashboard/0/view/jobs").text
+
+
+def test_a_job_shows_what_it_was_posted_with(client: TestClient, redis: Redis) -> None:
+    mail = {"to": "ada@example.com", "subject": "It works", "text": "Zażółć"}
+    id = client.post("/v1/jobs/email", json=mail).json()["id"]
+    queue = redis.hget(f"rq:job:{id}", "origin").decode()
+    type, _, payload = read_job(client, id)["description"].partition(" ")
+    assert (type, json.loads(payload)) == ("email", client.get(f"/v1/jobs/{id}?fields=payload").json()["payload"])
+    (row,) = client.get(f"/dashboard/0/data/jobs/{queue}/queued/8/asc/1.json").json()["jobs"]
+    assert row["description"] == f"{type} {payload}"
+
+
+def test_a_long_payload_is_cut_in_a_list_and_not_on_the_jobs_page(client: TestClient, redis: Redis) -> None:
+    id = client.post("/v1/jobs/tally", json={"number": 7}).json()["id"]
+    data = json.dumps(["jobs.tally.run.perform", None, [], {"number": "x" * 5000}])
+    redis.hset(f"rq:job:{id}", "data", data)
+    assert read_ids(client, "queued") == [id]
+    assert len(read_list(client, "queued")["jobs"][0]["description"]) == 202
+    assert len(read_job(client, id)["description"]) > 5000
+
+
+def test_a_job_that_is_not_ours_keeps_its_description_and_metadata(client: TestClient, stored: Stored) -> None:
+    job = stored.queue.enqueue("copy.copy", x=1, meta={"note": "mine"})
+    shown = read_job(client, job.id)
+    assert (shown["description"], json.loads(shown["metadata"])) == ("copy.copy(x=1)", {"note": "mine"})
+
+
+def test_a_job_shows_how_far_it_is_and_what_went_wrong(client: TestClient, redis: Redis) -> None:
+    id = client.post("/v1/jobs/tally?tag=vip", json={"number": 7}).json()["id"]
+    redis.hset(
+        f"rq:job:{id}",
+        mapping={
+            "errand_progress": '{"done": 9, "total": 20, "message": "sending", "updated_at": "2026-01-01T00:00:00Z"}',
+            "errand_attempts": 2,
+            "errand_error": '{"type": "OSError", "message": "no route"}',
+            "meta": '{"note": "mine"}',
+        },
+    )
+    assert json.loads(read_job(client, id)["metadata"]) == {
+        "progress": "45 %: sending",
+        "attempts": 2,
+        "error": "OSError: no route",
+        "tags": "vip",
+        "note": "mine",
+    }
 
 
 def test_a_finished_job_shows_its_result(client: TestClient, stored: Stored) -> None:
@@ -208,8 +282,7 @@ def test_two_apps_show_each_its_own_redis(client: TestClient, stored: Stored, tm
             Stored(redis, "elsewhere").queued()
         app = create_app(ApiSettings(ERRAND_LOCAL=True), QueueSettings(REDIS_URL=server.url), TYPES)
         other = TestClient(app, base_url="http://localhost")
-        for one, name in ((client, "default"), (other, "elsewhere"), (client, "default")):
-            (queue,) = one.get("/dashboard/0/data/queues.json").json()["queues"]
-            assert queue["name"] == name
+        for one, is_elsewhere in ((client, False), (other, True), (client, False)):
+            assert ("elsewhere" in read_queues(one)) == is_elsewhere
     finally:
         server.stop()

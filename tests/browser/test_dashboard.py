@@ -34,7 +34,31 @@ def test_the_queues_page_counts_the_jobs(page: Page, stored: Stored) -> None:
     for registry in ("queued", "queued", "failed", "finished", "canceled"):
         stored.put_in(registry)
     page.goto("/dashboard")
-    expect(page.locator("tr[data-role=queue] td")).to_have_text(["default", "2", "0", "0", "0", "1", "1", "1"])
+    row = page.locator("tr[data-role=queue]").filter(has_text="default")
+    expect(row.locator("td")).to_have_text(["default", "2", "0", "0", "0", "1", "1", "1"])
+
+
+def test_a_damaged_registry_is_a_word_in_the_table(page: Page, stored: Stored, redis: Redis) -> None:
+    stored.queued()
+    redis.set("rq:failed:default", "x")
+    page.goto("/dashboard/")
+    row = page.locator("tr[data-role=queue]").filter(has_text="default")
+    expect(row.locator("td")).to_have_text(["default", "1", "0", "0", "0", "0", "damaged", "0"])
+    row.get_by_role("link", name="damaged").click()
+    expect(page.locator("#jobs tbody")).to_contain_text("This list is damaged: WRONGTYPE")
+
+
+def test_a_job_shows_payload_progress_attempts_and_error(page: Page, services: Services, tmp_path: Path) -> None:
+    services.start_worker()
+    job = services.post("fail", {"ledger": f"{tmp_path}/<img src=x onerror='window.pwned=1'>", "permanent": True})
+    services.wait_for(job, "failed")
+    page.goto("/dashboard/")
+    page.get_by_role("link", name="Jobs", exact=True).click()  # nothing is queued: it opens on what has failed
+    expect(page.locator(".description")).to_contain_text(f'fail {{"ledger":"{tmp_path}/<img src=x')
+    page.get_by_role("link", name=job).click()
+    expect(page.locator(".description-scroll")).to_contain_text('"permanent":true')
+    expect(page.locator("#job-data")).to_contain_text('"attempts": 1, "error": "')
+    assert page.evaluate("window.pwned") is None
 
 
 def test_a_link_leads_from_a_count_to_the_jobs_and_on_to_one(page: Page, stored: Stored) -> None:

@@ -35,7 +35,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
 
         from errand.api.dashboard.patches import build_dashboard
 
-        built = build_dashboard(redis_url, connector)
+        built = build_dashboard(redis_url, app.state.road.types, connector)
         app.state.road.failover.leaves.append(partial(renew, built.redis_conn))
         dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, built)))
     except Exception:  # another project's code, which is not to stop this one's

@@ -4,10 +4,13 @@ What it does by itself: it reads jobs as pickle, which runs what is in them; pag
 dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in
 the address becomes script; page 2 of a list shows twice the rows, page 0 the last ones; a GET requeues; one job that
 is gone stops "requeue all" and "empty" half-way; `compact` takes the queue apart, and what it holds is lost when the
-process ends meanwhile; a Redis that is away is a 200; each request opens a connection to Redis.
+process ends meanwhile; a Redis that is away is a 200; each request opens a connection to Redis; a key of a wrong type
+is a 500 for all queues; a queue is there from its first job on; the page of jobs opens on an empty queue; a job shows
+nothing of what it was posted with.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -19,13 +22,23 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import JOB_ID_PATTERN
 from rq.serializers import JSONSerializer
 
-from errand.api.dashboard.records import DAMAGE, JSONJob, JSONQueue, JSONWorker
+from errand.api.dashboard.queues import ListedQueue, serialize_queues, show_jobs
+from errand.api.dashboard.records import DAMAGE, JSONWorker, is_damage
+from errand.api.dashboard.shown import ShownJob, describe
 from errand.api.dashboard.views import REGISTRIES, delete, empty, read_page, requeue, requeue_all
+from errand.contract.job import Job
 from errand.redis.connection import DASHBOARD, Connector, UrlConnector
 
 logger = logging.getLogger("errand.api")
 
 PER_PAGE_LIMIT = 200  # as the field on its page says
+DAMAGED = ("This can't be shown or done: a record is damaged.", 409)
+VIEWS: dict[str, Any] = {
+    "delete_job_view": delete,
+    "requeue_all": requeue_all,
+    "empty_queue": empty,
+    "jobs_overview": show_jobs,
+}
 # Its templates need inline scripts and underscore's compiler; nothing else is let in.
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
@@ -34,24 +47,28 @@ POLICY = (
 )
 
 
-def build_dashboard(redis_url: str, connector: Connector | None = None) -> "DashboardApp":
-    """Return the dashboard as a WSGI application with one pool of connections."""
+def build_dashboard(
+    redis_url: str, types: Mapping[str, Job[..., Any]], connector: Connector | None = None
+) -> "DashboardApp":
+    """Return the dashboard of an application's job types as a WSGI application with one pool of connections."""
     app = DashboardApp("rq_dashboard")  # its static files are found by this name
     app.config.update(
         RQ_DASHBOARD_REDIS_URL=(_hide_secrets(redis_url),),  # each page shows it
         RQ_DASHBOARD_POLL_INTERVAL=2000,
         MAX_CONTENT_LENGTH=64 * 1024,
     )
+    app.types = types
     app.redis_conn = (connector or UrlConnector(redis_url)).connect(DASHBOARD)
     web.config.serializer = JSONSerializer
-    web.Job, web.Queue, web.Worker = JSONJob, JSONQueue, JSONWorker
+    web.Job, web.Queue, web.Worker = ShownJob, ListedQueue, JSONWorker
+    web.format_job_description, web.serialize_queues = describe, serialize_queues
     web.from_url = _reuse_connection
     web.requeue_job = requeue
     web.get_queue_registry_jobs_count = read_page
     web.RedisConnectionError = ()  # it catches this on one page, and says so with a 200
     app.url_map.redirect_defaults = app.url_map.strict_slashes = False  # they redirect to http:// behind a TLS proxy
     app.register_blueprint(web.blueprint)
-    for name, view in (("delete_job_view", delete), ("requeue_all", requeue_all), ("empty_queue", empty)):
+    for name, view in VIEWS.items():
         app.view_functions[f"rq_dashboard.{name}"] = view
     app.before_request(_refuse_get_requeue)
     app.before_request(_refuse_unknown)
@@ -70,12 +87,13 @@ def _answer_errors(app: Flask) -> None:
     for kinds, text, status in (
         ((NoSuchJobError, LookupError), "There is no such job or server.", 404),
         ((InvalidJobOperation,), "That can't be done with a job in this state.", 409),
-        (DAMAGE, "This can't be shown or done: a record is damaged.", 409),
+        (DAMAGE, *DAMAGED),
         ((RedisError,), "Redis can't be reached, or refuses, at the moment.", 503),
     ):
 
         def answer(error: Exception, text: str = text, status: int = status) -> tuple[str, int]:
-            if isinstance(error, DAMAGE):  # or it is a fault of ours, which must not go unseen
+            if is_damage(error):  # or it is a fault of ours, which must not go unseen
+                text, status = DAMAGED
                 logger.warning("Dashboard: %s %s: a damaged record?", request.method, request.path, exc_info=error)
             return text, status
 
@@ -102,6 +120,7 @@ class DashboardApp(Flask):
     """The Flask application around its blueprint."""
 
     redis_conn: "redis.Redis"
+    types: Mapping[str, Job[..., Any]]
 
     def create_global_jinja_loader(self) -> Any:
         """Return Flask's loader, with escaping."""

@@ -1,6 +1,8 @@
 """RQ's job, queue and worker as the dashboard is to read them: as JSON, and past what is damaged."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -12,6 +14,21 @@ from rq.serializers import JSONSerializer
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 # What reading a damaged record raises, in RQ or below.
 DAMAGE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, zlib.error, DeserializationError)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether an error tells of something damaged in Redis: a record, or a key of a wrong type."""
+    return isinstance(error, DAMAGE) or (isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error))
+
+
+@contextmanager
+def past_damage() -> Iterator[None]:
+    """Go on after the block where something that it read is damaged."""
+    try:
+        yield
+    except Exception as error:
+        if not is_damage(error):
+            raise
 
 
 class JSONJob(Job):
@@ -56,6 +73,13 @@ class JSONWorker(Worker):
     def all(cls, *args: Any, **options: Any) -> Any:
         """Return every worker, its jobs read as JSON."""
         return super().all(*args, **{**options, "serializer": JSONSerializer, "job_class": JSONJob})
+
+    @classmethod
+    def find_by_key(cls, *args: Any, **options: Any) -> Any:
+        """Return a worker, None where its record is damaged, which must not hide the others."""
+        with past_damage():
+            return super().find_by_key(*args, **options)
+        return None
 
     def get_current_job(self) -> Job | None:
         """Return what it runs; a stand-in where that is gone or damaged, which must not hide the other workers."""

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import redis
 import rq_dashboard.web as web
 from flask import current_app, jsonify
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
@@ -17,7 +18,7 @@ from rq.registry import (
     StartedJobRegistry,
 )
 
-from errand.api.dashboard.records import AWAY, DAMAGE, JSONJob, JSONQueue
+from errand.api.dashboard.records import AWAY, DAMAGE, JSONJob, JSONQueue, is_damage
 from errand.redis.lua.loader import read_script
 from errand.store.requeue import build_args
 
@@ -44,7 +45,18 @@ def requeue(job_id: str, connection: Any) -> Job:
 def read_page(
     queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Any
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many jobs a list has, and one page of them."""
+    """Return how many jobs a list has, and one page of them; of a list that is damaged a row that says so."""
+    try:
+        return _read_page(queue_name, registry_name, offset, per_page, order, connection)
+    except redis.ResponseError as error:
+        if not is_damage(error):
+            raise
+        return 1, [{"id": "-", "created_at": None, "description": f"This list is damaged: {error}"}]
+
+
+def _read_page(
+    queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Any
+) -> tuple[int, list[dict[str, Any]]]:
     queue = JSONQueue(queue_name, connection=connection)
     if registry_name == "queued":
         listed, total = queue.key, queue.count
