@@ -55,7 +55,7 @@ chaos: setup-dev ## Random faults against three workers, every job accounted for
 bench: setup-dev ## Errand beside other queues (SYSTEMS="errand saq" ROWS=drain,post REPEATS=1); needs wrk
 	@$(PYTHON) -m bench $(SYSTEMS) $(if $(ROWS),--rows $(ROWS)) --repeats $(REPEATS)
 
-check: setup-dev ## ruff, ruff format, mypy --strict, every Lua script compiled, the console's vendored files
+check: setup-dev ## ruff, ruff format, mypy --strict, every Lua script compiled, the vendored files
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
@@ -72,7 +72,7 @@ add: .venv/bin/uv ## Add what a job imports, to pyproject.toml, the lock files a
 lock: .venv/bin/uv ## Write the lock files anew; OPTIONS=--upgrade for newer versions
 	@sh .ci/lock $(OPTIONS)
 
-vendor: setup-dev ## Fetch the scripts by others that the console serves anew, by the versions in .ci/vendor.py (needs npm)
+vendor: setup-dev ## Fetch the scripts by others, the console's and its tests', by the versions in .ci/vendor.py (needs npm)
 	@$(PYTHON) .ci/vendor.py
 
 clean: ## Remove the environment and the demo's data
