@@ -14,7 +14,8 @@ _KEY = re.compile(r"([A-Za-z0-9_.-]+):([0-9a-f]{64})")
 class ApiSettings(Settings):
     """Who may call, and what is open without a key.
 
-    `local` is set by `errand up` for the API it starts on a loopback address, and by nobody else.
+    `local` is set by `errand up` for the API it starts on a loopback address, and by nobody else; `mail_folder` by it
+    alone as well, where its mail server runs.
     """
 
     api_keys: str = Field("", alias="API_KEYS")
@@ -23,6 +24,7 @@ class ApiSettings(Settings):
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
     cors_origins: str = Field("", alias="CORS_ORIGINS")
     local: bool = Field(False, alias="ERRAND_LOCAL")
+    mail_folder: str = Field("", alias="ERRAND_MAIL_FOLDER")
 
     @field_validator("api_keys")
     @classmethod

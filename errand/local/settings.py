@@ -11,6 +11,8 @@ from errand.redis.variables import is_set
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+OURS = ("ERRAND_LOCAL", "ERRAND_MAIL_FOLDER")  # said by nobody else
+
 # What could reach beyond this machine; the demo is to touch nothing but itself.
 OUTSIDE = (
     "REDIS_URL",
@@ -62,9 +64,10 @@ class UpOptions:
         if not is_set("SMTP_URL", environment):
             local |= {"SMTP_URL": smtp_url, "MAIL_FROM": "Errand <errand@example.com>"}
         local = {name: value for name, value in local.items() if not is_set(name, environment)}
-        complete = {**local, **environment}
-        complete.pop("ERRAND_LOCAL", None)
-        return {**complete, "ERRAND_LOCAL": "1"} if self.host in LOOPBACK else complete
+        said = {"ERRAND_LOCAL": "1"} if self.host in LOOPBACK else {}
+        if not is_set("SMTP_URL", environment):
+            said["ERRAND_MAIL_FOLDER"] = f"{self.mail_folder.absolute()}"
+        return {**local, **{name: value for name, value in environment.items() if name not in OURS}, **said}
 
     def web_command(self) -> list[str]:
         """Return the API's command."""

@@ -1,6 +1,7 @@
 """`/console`: its pages, as an application of their own inside the API."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -14,9 +15,12 @@ from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
 from errand.api.console.changes import queues as queue_changes
 from errand.api.console.files import send_file
-from errand.api.console.pages import Pages
+from errand.api.console.mail.folder import Mails
+from errand.api.console.page import View
+from errand.api.console.pages import Answer, Pages
 from errand.api.console.render import PATH, Renderer
 from errand.api.console.search import search
+from errand.api.console.views import mail
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
 from errand.api.console.views.overview import overview
@@ -63,24 +67,28 @@ def find_console(request: Request) -> str | None:
 def build_console(settings: ApiSettings) -> Guard:
     """Return the console, over the road of the application that it is mounted in."""
     console, sessions = Starlette(), Sessions(settings)
-    renderer = Renderer(console.router, {view.name: view for view in VIEWS})
-    pages = Pages(renderer)
-    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions)))
+    mails = Mails(Path(settings.mail_folder)) if settings.mail_folder else None
+    views, answers = [*VIEWS, *(mail.VIEWS if mails else ())], [*ANSWERS, *(mail.ANSWERS if mails else ())]
+    renderer = Renderer(console.router, {view.name: view for view in views})
+    pages = Pages(renderer, mails)
+    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions), views, answers))
     console.add_exception_handler(HTTPException, pages.show_problem)
     return Guard(console, sessions, PATH)
 
 
-def _list_routes(pages: Pages, login: Login) -> Sequence[BaseRoute]:
+def _list_routes(
+    pages: Pages, login: Login, views: Sequence[View], answers: Sequence[tuple[str, str, Answer]]
+) -> Sequence[BaseRoute]:
     return [
         Route("/static/{digest}/{name}", send_file, name="file"),
         Route("/login", login.show, name="login"),
         Route("/login", login.sign_in, methods=["POST"]),
         Route("/logout", login.sign_out, methods=["POST"], name="logout"),
         Route("/search", pages.open(search), name="search"),
-        *(Route(path, pages.open(answer, is_page=False), name=name) for name, path, answer in ANSWERS),
+        *(Route(path, pages.open(answer, is_page=False), name=name) for name, path, answer in answers),
         *(Route(one.path, pages.change(one), methods=["POST"], name=one.name) for one in ACTIONS),
-        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in VIEWS),
-        *(Route(one.path or "/", pages.show(one), name=one.name) for one in VIEWS),
+        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in views),
+        *(Route(one.path or "/", pages.show(one), name=one.name) for one in views),
     ]
 
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from errand.api.console.keep import Keeper
+from errand.api.console.mail.folder import Mails
 from errand.api.state import Road
 
 TOLD = 64  # of one state, by what was seen before
@@ -17,7 +18,7 @@ TOLD = 64  # of one state, by what was seen before
 class Look:
     """A look at a page: the road to Redis, what the path and the query say, and whether who looks may change things.
 
-    `keep` has what is read less often than once a second.
+    `keep` has what is read less often than once a second, `mails` what the local mail server has kept, where it runs.
     """
 
     road: Road
@@ -25,6 +26,7 @@ class Look:
     query: Mapping[str, str]
     may_change: bool
     keep: Keeper
+    mails: Mails | None = None
 
     @property
     def key(self) -> str:

@@ -16,6 +16,7 @@ from errand.api.console.form import read_form
 from errand.api.console.keep import Keeper
 from errand.api.console.live.broadcast import Broadcast
 from errand.api.console.live.stream import stream_page
+from errand.api.console.mail.folder import Mails
 from errand.api.console.notices import COUNT, WORD, find_notice
 from errand.api.console.page import Look, Snapshot, View
 from errand.api.console.render import PATH, Renderer, send_html
@@ -30,6 +31,7 @@ AGAIN_SECONDS = 3
 
 logger = logging.getLogger("errand.api")
 Endpoint = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Request, Look, Renderer], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,12 @@ class Shared:
 class Pages:
     """Makes endpoints of views."""
 
-    def __init__(self, renderer: Renderer) -> None:
+    def __init__(self, renderer: Renderer, mails: Mails | None = None) -> None:
         self.renderer = renderer
+        self._mails = mails
         self._shared: Shared | None = None
 
-    def open(
-        self, endpoint: Callable[[Request, Look, Renderer], Awaitable[Response]], is_page: bool = True
-    ) -> Endpoint:
+    def open(self, endpoint: Answer, is_page: bool = True) -> Endpoint:
         """Return an endpoint for those who may look; one that is no page does not lead others to the login."""
 
         async def serve(request: Request) -> Response:
@@ -134,7 +135,7 @@ class Pages:
     def _look(self, request: Request, known: tuple[str, ...]) -> Look:
         asked = {name: value for name in known if (value := request.query_params.get(name, "")[:VALUE_LIMIT])}
         shared = self._share(request)
-        return Look(shared.road, request.path_params, asked, bool(request.scope[ROLE]), shared.keep)
+        return Look(shared.road, request.path_params, asked, bool(request.scope[ROLE]), shared.keep, self._mails)
 
     def _share(self, request: Request) -> Shared:
         """Return what is in common; anew where the application has another road, as after it has been started again."""

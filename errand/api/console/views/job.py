@@ -12,6 +12,7 @@ from starlette.responses import Response
 from errand.api.console.page import Content, Look, View
 from errand.api.console.render import Renderer
 from errand.api.console.tree import Node, build_tree
+from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import build_steps
 from errand.api.http.problems import Problem
 from errand.api.state import Road, check_id, missing
@@ -46,7 +47,7 @@ async def read_job(look: Look) -> Content:
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
         "payload": {"job": job, "payload": _build(_read_payload(road, job, packed[0]))},
         "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
-        "links": {"job": job, "parents": parents},
+        "links": {"job": job, "parents": parents, "mails": await find_mails(look, id)},
         "lines": _choose_lines(lines),
     }
     return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job})

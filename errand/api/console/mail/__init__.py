@@ -1,0 +1,1 @@
+"""Mail that the local server of `errand up` has kept: a folder with a file for each."""
