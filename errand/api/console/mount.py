@@ -14,6 +14,7 @@ from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
 from errand.api.console.changes import queues as queue_changes
+from errand.api.console.changes import schedules as schedule_changes
 from errand.api.console.files import send_file
 from errand.api.console.mail.folder import Mails
 from errand.api.console.page import View
@@ -25,6 +26,8 @@ from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
+from errand.api.console.views.schedule import schedule
+from errand.api.console.views.schedules import schedules
 from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
 from errand.api.http.prefix import link
@@ -35,6 +38,8 @@ VIEWS = [
     overview,
     jobs,
     job,
+    schedules,
+    schedule,
     queues,
     workers,
 ]
@@ -44,6 +49,7 @@ ANSWERS = [
 ]
 ACTIONS = [
     *queue_changes.ACTIONS,
+    *schedule_changes.ACTIONS,
 ]
 
 

@@ -7,6 +7,9 @@ WORD, COUNT = "done", "count"
 NOTICES = {
     "queue-paused": "The queue is paused. What runs goes on; what is posted to it waits.",
     "queue-resumed": "The queue is resumed.",
+    "schedule-paused": "The schedule is paused. Its times pass until it is resumed.",
+    "schedule-resumed": "The schedule is resumed. It goes on with its next time.",
+    "schedule-run": "A job of the schedule is stored.",
 }
 
 

@@ -1,6 +1,7 @@
 """The schedules in Redis, as the API asks for them."""
 
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,6 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from errand.contract.job import Job
-from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.redis.memory import MemoryGuard
 from errand.store.fields import CallBuilder
@@ -18,7 +18,7 @@ from errand.store.schedules.schedule import NEVER, Schedule, build_run, note_run
 
 NEXT_SHOWN = 5
 TRIES = 5  # where somebody else changes the schedule meanwhile
-_FIELDS = ("definition", "source", "paused", "created_at", "updated_at")
+LISTED = ("definition", "source", "paused", "created_at", "updated_at")
 
 
 class HeldByFileError(Exception):
@@ -69,9 +69,9 @@ class Schedules:
         self, redis: Redis, builder: CallBuilder, memory: MemoryGuard, types: dict[str, Job[..., Any]]
     ) -> None:
         self._redis, self._builder, self._memory, self._types = redis, builder, memory, types
-        steps = ("put", "read", "change", "run")
+        steps = ("put", "list", "read", "change", "run")
         scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
-        self._put, self._read, self._change, self._run = scripts
+        self._put, self._list, self._read, self._change, self._run = scripts
 
     async def put(self, schedule: Schedule) -> bool:
         """Store it under its name; return whether it is new. One that is there with the same content stays as it is.
@@ -87,20 +87,8 @@ class Schedules:
         return bool(answer)
 
     async def list(self) -> list[StoredSchedule]:
-        """Return all of them by name, without payloads and runs, each with its next run alone."""
-        found: list[Any] = await self._redis.zrange(keys.SCHEDULES, 0, -1, withscores=True)
-        names = sorted((name.decode(), score) for name, score in found)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for name, _ in names:
-                pipeline.hmget(keys.SCHEDULE + name, _FIELDS)
-            answers = await pipeline.execute(raise_on_error=False)
-        listed = []
-        for (name, score), answer in zip(names, answers, strict=True):
-            if isinstance(answer, list) and answer[0]:  # not deleted meanwhile
-                fields = dict(zip(_FIELDS, (value.decode() if value else "" for value in answer), strict=True))
-                with suppress(DamagedScheduleError):
-                    listed.append(_build(name, fields, str(score), 1))
-        return listed
+        """Return all of them by name, without payloads, each with its next and its last run alone."""
+        return sorted(_build_all(await self._list()), key=lambda found: found.schedule.name)
 
     async def read(self, name: str) -> StoredSchedule | None:
         """Return a schedule with its next and its last runs, None where there is none. Raises DamagedScheduleError."""
@@ -154,6 +142,17 @@ class Schedules:
             if answer := await self._run(keys=keys, args=args):
                 return job, answer.decode()
         raise TimeoutError("the schedule is changed all the time")
+
+
+def _build_all(answer: Sequence[bytes]) -> Iterator[StoredSchedule]:
+    """Yield the schedules that the script lists, but for those that can't be read."""
+    width = len(LISTED) + 4
+    for at in range(0, len(answer), width):
+        name, score, *values = (value.decode(errors="replace") for value in answer[at : at + width])
+        fields = dict(zip(LISTED, values, strict=False))
+        run, fate = answer[at + width - 2 : at + width]
+        with suppress(DamagedScheduleError):
+            yield _build(name, fields, score, 1, [_read_run(run, fate)] if run else [])
 
 
 def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list[Run] | None = None) -> StoredSchedule:

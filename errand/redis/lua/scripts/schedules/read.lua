@@ -3,21 +3,12 @@
 -- ARGV  its name
 -- Returns its fields (name, value, …), its next slot, its runs as JSON, newest first, and what became of each run's
 -- job, '' where there is none; nothing where there is no such schedule.
--- include base
+-- include base, observe/fate
 
 local key = keys.SCHEDULE .. ARGV[1]
 local score = call('ZSCORE', keys.SCHEDULES, ARGV[1])
 if not score or call('TYPE', key).ok ~= 'hash' then return false end
 local runs, fates = call('LRANGE', key .. keys.RUNS, 0, -1), {}
 local record = keys.BATCH .. (call('HGET', key, 'batch') or '')
-for i, run in ipairs(runs) do
-  local readable, old = pcall(cjson.decode, run)
-  local id = readable and type(old) == 'table' and old.job
-  if id then
-    local noted = call('HGET', record, id)
-    fates[i] = call('HGET', keys.JOB .. id, 'status') or (noted ~= '' and noted) or 'deleted'
-  else
-    fates[i] = ''
-  end
-end
+for i, run in ipairs(runs) do fates[i] = tell_fate(record, run) end
 return {call('HGETALL', key), score, runs, fates}

@@ -1,0 +1,62 @@
+"""`/console/schedules`: jobs at set times, when they come next and what became of the last."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from errand.api.console.page import Content, Look, View
+from errand.api.console.rhythm import describe_rhythm
+from errand.api.console.words import read_moment
+from errand.store.observe.health import Health
+from errand.store.schedules.schedules import StoredSchedule
+from errand.store.schedules.slots import LATE_SECONDS
+
+MOST = 500  # schedules on the page; GET /v1/schedules has all
+
+
+@dataclass(frozen=True)
+class ScheduleLine:
+    """A schedule as its line shows it: its rhythm in words, a state and, where something is wrong, why."""
+
+    found: StoredSchedule
+    rhythm: str
+    state: str
+    why: str
+
+
+async def read_schedules(look: Look) -> Content:
+    """Return what the page shows. Raises RedisError."""
+    found, health = await asyncio.gather(look.road.schedules.list(), look.road.observe.health.read())
+    lines = [build_line(look, one, health) for one in found[:MOST]]
+    return Content("Schedules", {"list": {"lines": lines, "left": len(found) - len(lines)}})
+
+
+def build_line(look: Look, found: StoredSchedule, health: Health) -> ScheduleLine:
+    """Return a schedule with what there is to say of it."""
+    state, why = _judge(look, found, health)
+    return ScheduleLine(found, describe_rhythm(found.schedule), state, why)
+
+
+def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]:
+    """Return its state in a word, and why it gives no jobs, or why they don't run."""
+    type = found.schedule.type
+    if found.paused:
+        return "paused", ""
+    if type not in look.road.types:
+        return "stuck", f"there is no job type {type}"
+    due = read_moment(found.next_runs[0]) if found.next_runs else None
+    if due is None:
+        return "over", "it has no time to come"
+    if look.road.clock.moment() - due > timedelta(seconds=LATE_SECONDS):
+        if not health.workers:
+            return "late", "no worker of Errand runs, and they give the jobs"
+        return "late", "a worker has not looked at it since it was due"
+    held = next((one for one in health.held if one.type == type), None)
+    if held:
+        return "held", held.reason
+    if type in health.types_without:
+        return "active", f"no worker runs {type}: its jobs wait"
+    return "active", ""
+
+
+schedules = View("schedules", "/schedules", read_schedules, "schedules")

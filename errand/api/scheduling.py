@@ -1,0 +1,170 @@
+"""Schedules as they are asked for, by the API's routes and by the console: what is refused, and how it is told."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from errand.api.http.problems import Problem, refuse_input
+from errand.api.state import Road
+from errand.contract.cron import Cron, CronError, ZoneError, read_zone
+from errand.contract.job import Job
+from errand.store.new_job import NewJob
+from errand.store.schedules.schedule import FILE_PREFIX, Schedule
+from errand.store.schedules.schedules import (
+    DamagedScheduleError,
+    HeldByFileError,
+    StoredSchedule,
+    UnknownTypeError,
+)
+from errand.store.schedules.slots import CatchUp, Overlap
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
+NAMES = "write 1 to 50 letters, digits, -, _ and ., the first a letter or a digit"
+
+
+class ScheduleBody(BaseModel):
+    """A job of `type` at each time of `cron` in `timezone`, or every so many seconds, counted from 1970.
+
+    `catch_up` says what becomes of times that no worker was there for, `overlap` what becomes of one that comes while
+    the last one's job has not ended.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    type: str
+    payload: JsonValue = {}
+    cron: Annotated[str, Field(max_length=200)] | None = None
+    every_seconds: Annotated[int, Field(ge=1, le=366 * 86400)] | None = None
+    timezone: Annotated[str, Field(max_length=64)] = "UTC"
+    catch_up: CatchUp = "last"
+    overlap: Overlap = "queue"
+
+
+def check_name(name: str) -> str:
+    """Return a name that a schedule may be stored under. Raises Problem 422, and 409 for a job file's."""
+    if not re.fullmatch(NAME, name):
+        raise refuse_input([{"loc": ("name",), "msg": NAMES}], in_body=False)
+    if name.startswith(FILE_PREFIX):
+        raise _held(name)
+    return name
+
+
+def build_schedule(name: str, body: ScheduleBody, types: dict[str, Job[..., Any]]) -> Schedule:
+    """Return the schedule that a body asks for. Raises Problem 422 with all that is wrong with it."""
+    faults: list[Any] = _check_times(body)
+    payload: dict[str, Any] = {}
+    if job := types.get(body.type):
+        try:
+            given = json.dumps(body.payload)
+            payload = job.payload.dump(job.payload.model.model_validate_json(given, by_alias=True, by_name=True))
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            faults += [{**fault, "loc": ("payload", *fault["loc"])} for fault in found]
+    else:
+        listed = ", ".join(types)
+        faults.append({"loc": ("type",), "msg": f"there is no job type {body.type[:64]!r}; there are {listed}"})
+    if faults:
+        raise refuse_input(faults, in_body=True)
+    times = body.model_dump(include={"cron", "every_seconds", "timezone", "catch_up", "overlap"})
+    return Schedule(name, body.type, payload, **times)
+
+
+def _check_times(body: ScheduleBody) -> list[dict[str, Any]]:
+    faults = []
+    if (body.cron is None) == (body.every_seconds is None):
+        faults.append(("cron", "give either cron or every_seconds"))
+    if body.every_seconds is not None and body.timezone != "UTC":
+        faults.append(("timezone", "every_seconds counts from 1970 in no zone; leave it out"))
+    try:
+        Cron("@daily" if body.cron is None else body.cron)
+    except CronError as error:
+        faults += [("cron", fault) for fault in error.faults]
+    try:
+        read_zone(body.timezone)
+    except ZoneError as error:
+        faults.append(("timezone", str(error)))
+    return [{"loc": (field,), "msg": text} for field, text in faults]
+
+
+async def find(road: Road, name: str) -> StoredSchedule:
+    """Return a schedule with its next and its last runs. Raises Problem 404 and 409, and RedisError."""
+    found = None
+    if re.fullmatch(NAME, name):
+        with _readable(name):
+            found = await road.schedules.read(name)
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+def show_payload(road: Road, found: StoredSchedule) -> Any:
+    """Return a schedule's payload as it is posted."""
+    payload, type = found.schedule.payload, road.types.get(found.schedule.type)
+    return payload.get(type.payload.whole) if type and type.payload.whole else payload
+
+
+async def put(road: Road, schedule: Schedule) -> bool:
+    """Store it; return whether it is new. Raises Problem 409 where a job file holds it, FullRedisError, RedisError."""
+    try:
+        return await road.schedules.put(schedule)
+    except HeldByFileError:
+        raise _held(schedule.name) from None
+
+
+async def delete(road: Road, name: str) -> None:
+    """Forget it. Raises Problem 404, 409 where a job file holds it, and RedisError."""
+    try:
+        is_there = await road.schedules.delete(name)
+    except HeldByFileError:
+        raise _held(name) from None
+    if not is_there:
+        raise _missing(name)
+
+
+async def pause(road: Road, name: str) -> None:
+    """Let its times pass until it is resumed. Raises Problem 404 and RedisError."""
+    if not await road.schedules.pause(name):
+        raise _missing(name)
+
+
+async def resume(road: Road, name: str) -> None:
+    """Let it go on with the next time from now. Raises Problem 404 and 409, and RedisError."""
+    with _readable(name):
+        is_there = await road.schedules.resume(name)
+    if not is_there:
+        raise _missing(name)
+
+
+async def run(road: Road, name: str) -> tuple[NewJob, str]:
+    """Store a job of it at once; return it and its status. Raises Problem 404 and 409, FullRedisError, RedisError."""
+    try:
+        with _readable(name):
+            stored = await road.schedules.run(name)
+    except UnknownTypeError as error:
+        detail = f"Schedule {name!r} can't run: there is no job type {str(error)!r} any more"
+        raise Problem(409, "not-runnable", detail) from None
+    if stored is None:
+        raise _missing(name)
+    return stored
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Raise Problem 409 where the schedule's record is damaged."""
+    try:
+        yield
+    except DamagedScheduleError:
+        raise Problem(409, "damaged", f"Schedule {name!r} can't be read; store it again, or delete it") from None
+
+
+def _missing(name: str) -> Problem:
+    return Problem(404, "no-such-schedule", f"There is no schedule {name[:64]!r}")
+
+
+def _held(name: str) -> Problem:
+    file = f"jobs/{name.removeprefix(FILE_PREFIX)}.py"
+    detail = f"Names that begin with {FILE_PREFIX} belong to the job files: change cron= in {file}, or pause it"
+    return Problem(409, "held-by-file", detail)

@@ -1,0 +1,162 @@
+"""Schedules on the console: read, and changed by those who may."""
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+from starlette.testclient import TestClient
+
+from errand.api.console.rhythm import describe_cron, describe_every
+from errand.redis import keys
+from errand.store.schedules.schedule import note_run
+from tests.api.console.conftest import OURS, READ, sign_in
+from tests.api.console.test_pages import SCRIPT, read
+
+DAILY = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * MON-FRI", "timezone": "Europe/Paris"}
+PAGE = "/console/schedules/morning"
+
+
+def put(client: TestClient, name: str = "morning", **fields: Any) -> None:
+    answer = client.put(f"/v1/schedules/{name}", json={**DAILY, **fields})
+    assert answer.status_code in (200, 201), answer.text
+
+
+def note(redis: Redis, status: str, job: str | None = None, name: str = "morning") -> None:
+    redis.lpush(f"{keys.SCHEDULE}{name}{keys.RUNS}", note_run(time.time(), status, 1_800_000_000, job))
+
+
+def tell_outcome(redis: Redis, job: str, status: str, name: str = "morning") -> None:
+    """Let a run's job have ended, and be gone."""
+    record = keys.BATCH + redis.hget(keys.SCHEDULE + name, "batch").decode()
+    redis.hset(record, job, status)
+    note(redis, "", job, name)
+
+
+def test_schedules_are_listed_with_their_rhythm_in_words_and_what_comes_next(client: TestClient) -> None:
+    put(client)
+    page = read(client, "/console/schedules")
+    assert "at 07:00, Monday to Friday <code>0 7 * * MON-FRI</code>" in page
+    assert "Europe/Paris" in page
+    assert page.count("data-age") == 1
+    assert "none yet" in page
+
+
+def test_the_last_run_is_there_with_its_outcome_and_its_job(client: TestClient, redis: Redis) -> None:
+    put(client)
+    note(redis, "skipped")
+    tell_outcome(redis, "5f0c7d1e-0000-4000-8000-000000000000", "failed")
+    page = read(client, "/console/schedules")
+    assert 'aria-label="Last run of morning: failed"' in page
+    assert "skipped" not in page
+    (item,) = client.get("/v1/schedules").json()["items"]
+    assert item["last_run"]["status"] == "failed"
+    assert item["last_run"] == client.get("/v1/schedules/morning").json()["runs"][0]
+
+
+def test_one_that_no_worker_has_looked_at_is_late_and_says_why(client: TestClient, redis: Redis) -> None:
+    put(client)
+    redis.zadd(keys.SCHEDULES, {"morning": int(time.time()) - 60})
+    page = read(client, "/console/schedules")
+    assert '<span class="pill is-late">late</span> <span class="muted">no worker of Errand runs' in page
+
+
+def test_one_whose_type_is_gone_or_that_is_damaged_does_not_take_the_page_away(
+    client: TestClient, redis: Redis
+) -> None:
+    put(client)
+    put(client, "other")
+    put(client, "third")
+    definition = json.loads(redis.hget(f"{keys.SCHEDULE}other", "definition"))
+    redis.hset(f"{keys.SCHEDULE}other", "definition", json.dumps({**definition, "type": SCRIPT}))
+    redis.set(f"{keys.SCHEDULE}third", "x")
+    page = read(client, "/console/schedules")
+    assert "there is no job type &lt;script&gt;" in page
+    assert re.findall(r'id="schedule-(\w+)"', page) == ["morning", "other"]
+    assert SCRIPT not in page + read(client, "/console/schedules/other")
+
+
+def test_a_schedule_shows_its_next_five_runs_and_its_last_as_a_strip_in_words(client: TestClient, redis: Redis) -> None:
+    put(client)
+    job = "5f0c7d1e-0000-4000-8000-000000000000"
+    tell_outcome(redis, job, "finished")
+    note(redis, "missed")
+    page = read(client, PAGE)
+    strip = page.partition('<ol class="strip"')[2].partition("</ol>")[0]
+    assert strip.index(f'class="run is-finished" href="/console/jobs/{job}"') < strip.index('class="run is-missed"')
+    assert re.findall(r'only-spoken">(\w+) <time', strip) == ["finished", "missed"]
+    assert page.partition('id="s-next"')[2].count("<li>") == 5
+    assert "/console/jobs?tag=schedule%3Amorning" in page
+
+
+@pytest.mark.parametrize("name", ["other", "a%20b", "x" * 60])
+def test_a_schedule_that_is_not_there_is_a_404(client: TestClient, name: str) -> None:
+    read(client, f"/console/schedules/{name}", 404)
+
+
+def test_a_schedule_is_paused_resumed_and_run(
+    client: TestClient, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "errand.api")
+    put(client)
+    page = client.post(f"{PAGE}/pause", headers=OURS)
+    assert (page.url.path, redis.zscore(keys.SCHEDULES, "morning")) == (PAGE, float("inf"))
+    assert "None while it is paused." in page.text
+    page = client.post(f"{PAGE}/resume", headers=OURS, data={"from": "list"})
+    assert (page.url.path, "is-active" in page.text) == ("/console/schedules", True)
+    assert "A job of the schedule is stored." in client.post(f"{PAGE}/run", headers=OURS).text
+    (id,) = redis.lrange("rq:queue:log", 0, -1)
+    assert [line for line in caplog.messages if line.startswith("Console:")] == [
+        "Console: schedule morning paused, asked for from testclient",
+        "Console: schedule morning resumed, asked for from testclient",
+        f"Console: schedule morning run as job {id.decode()}, asked for from testclient",
+    ]
+
+
+@pytest.mark.parametrize("word", ["pause", "resume", "run"])
+def test_what_is_not_there_can_t_be_changed(client: TestClient, redis: Redis, word: str) -> None:
+    assert client.post(f"{PAGE}/{word}", headers=OURS).status_code == 404
+    assert not redis.keys("*schedule*")
+
+
+def test_who_may_only_look_sees_schedules_without_a_button(guarded: TestClient) -> None:
+    sign_in(guarded, READ)
+    assert "<button" not in guarded.get("/console/schedules").text.partition("<main")[2]
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("* * * * *", "every minute"),
+        ("*/5 * * * *", "every 5 minutes"),
+        ("*/7 * * * *", "*/7 * * * *"),
+        ("5 * * * *", "every hour at :05"),
+        ("0 */6 * * *", "every 6 hours at :00"),
+        ("30 7,19 * * *", "at 07:30 and 19:30"),
+        ("@daily", "at 00:00"),
+        ("0 7 * * 1-5", "at 07:00, Monday to Friday"),
+        ("0 7 * * SAT,0", "at 07:00, Saturday and Sunday"),
+        ("0 0 1 * *", "at 00:00, on day 1 of each month"),
+        ("0 0 L * *", "at 00:00, on the last day of each month"),
+        ("@yearly", "at 00:00, on day 1 of January"),
+        ("0 9 * JUN-AUG MON", "at 09:00, Monday, in June to August"),
+        ("0 0 13 * FRI", "0 0 13 * FRI"),
+        ("0 0 * * FRI#2", "0 0 * * FRI#2"),
+        ("0-30 7 * * *", "0-30 7 * * *"),
+    ],
+)
+def test_usual_expressions_are_told_in_words_and_others_as_they_are(expression: str, words: str) -> None:
+    assert describe_cron(expression) == words
+
+
+def test_a_span_is_told_in_its_largest_unit() -> None:
+    spans = {
+        1: "every second",
+        90: "every 90 seconds",
+        300: "every 5 minutes",
+        3600: "every hour",
+        172_800: "every 2 days",
+    }
+    assert {seconds: describe_every(seconds) for seconds in spans} == spans
