@@ -22,6 +22,7 @@ from errand.api.http.unread import DrainUnread
 from errand.api.routes import (
     attempts,
     batch_jobs,
+    batch_list,
     batches,
     cancel,
     dead_letters,
@@ -86,6 +87,7 @@ def build_api(
     app.include_router(schedules.build_router(bodies), dependencies=keyed)
     app.include_router(attempts.router, dependencies=keyed)
     app.include_router(cancel.router, dependencies=keyed)
+    app.include_router(batch_list.router, dependencies=keyed)
     app.include_router(batch_jobs.router, dependencies=keyed)
     app.include_router(listing.router, dependencies=keyed)
     app.include_router(dead_letters.router, dependencies=keyed)

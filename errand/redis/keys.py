@@ -50,6 +50,7 @@ TAG = "errand:tag:"  # sorted set, by tag: as INDEX
 CHILDREN = "errand:dependents:"  # set, by job or batch: who waits or waited for it, kept beyond its end
 EXPIRES = "errand:expires"  # sorted set of ids, by when they expire, in milliseconds; the sweep knows it as an index
 BATCH = "errand:batch:"  # hash: the batch's fields, and by id how each of its jobs has ended
+BATCHES = "errand:batches"  # sorted set of batches' ids, by creation, in microseconds: the newest BATCHES_LIMIT
 IDEMPOTENCY = "errand:idempotency:"  # string, by the hash of caller and key
 UNIQUE = "errand:unique:"  # string, by type:key: the job that was stored last under a unique key
 DELETED = "errand:deleted:"  # string, by the token of a call
@@ -113,6 +114,7 @@ NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_e
 
 # Limits. The server does nothing else while it runs a script.
 BATCH_LIMIT = 1000  # jobs of a batch
+BATCHES_LIMIT = 10_000  # batches that are listed; those beyond are read by their ids
 DEPENDENTS_LIMIT = 5000  # of one job: they are settled in one step
 LINKS_LIMIT = 5000  # of the jobs of one request to what they wait for
 CODE_LENGTH = 12  # of the hash of a type's code, and of what it works with

@@ -1,13 +1,20 @@
-"""Reading a batch: counts that outlive its jobs."""
+"""Reading batches: counts that outlive their jobs."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
+from errand.store.index import Filter, Place
 from errand.store.settings import LifetimeSettings
 from errand.store.status import ENDED
+
+LOOKED_AT = 1000  # batches for a page
+JOBS_COUNTED = 10_000  # for a page, about: the server does nothing else meanwhile
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,25 @@ class BatchStatus:
         return self.ended == self.total
 
 
+@dataclass(frozen=True)
+class BatchPage:
+    """Some batches, newest first; `next` is where to go on, None where there are no more."""
+
+    batches: list[BatchStatus]
+    next: Place | None
+
+
+def filter_batches(type: str | None) -> Filter:
+    """Return the filter to which a cursor of the batches' list belongs."""
+    return Filter("batches", type=type)
+
+
 class BatchReader:
     """Reads batches over one asynchronous client."""
 
     def __init__(self, redis: Redis, settings: LifetimeSettings) -> None:
         self._script = redis.register_script(read_script("store/batch"))
+        self._list = redis.register_script(read_script("store/batches"))
         self._ttl_seconds = settings.failure_ttl_seconds
 
     async def read(self, id: str) -> BatchStatus | None:
@@ -47,6 +68,23 @@ class BatchReader:
         answer = await self._script(keys=[keys.BATCH + id], args=[self._ttl_seconds])
         if not answer:
             return None
-        type, created_at, *counts = answer
-        pairs = zip(counts[::2], counts[1::2], strict=True)
-        return BatchStatus(id, type.decode(), created_at.decode(), {name.decode(): count for name, count in pairs})
+        return _build(id, answer)
+
+    async def list(self, wanted: Filter, limit: int, place: Place | None = None) -> BatchPage:
+        """Return the newest batches that `wanted`, of `filter_batches`, fits, at most `limit` after `place`.
+
+        Fewer where they are large, or most of those looked at are others. It has the newest 10,000 that an API of this
+        version has stored, while their records are kept, which listing them does not prolong. Raises RedisError.
+        """
+        request: dict[str, Any] = {"limit": limit, "budget": LOOKED_AT, "jobs": JOBS_COUNTED}
+        request |= {"type": wanted.type} if wanted.type else {}
+        request |= {"place": place} if place else {}
+        score, id, *found = await self._list(args=[json.dumps(request)])
+        batches = [_build(one.decode(), told) for one, *told in found]
+        return BatchPage(batches, (score.decode(), id.decode()) if score else None)
+
+
+def _build(id: str, told: Sequence[Any]) -> BatchStatus:
+    type, created_at, *counts = told
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    return BatchStatus(id, type.decode(), created_at.decode(), {name.decode(): count for name, count in pairs})

@@ -30,11 +30,11 @@ class Filter:
     """Which jobs; None is all. What is `after` a time includes it, what is `before` does not.
 
     `source` says in which order: by creation, by failure those that have failed, or a batch's by its items
-    (errand/store/batch_jobs.py). `error`, the name of its type or a
+    (errand/store/batch_jobs.py); `batches` is the list of these. `error`, the name of its type or a
     part of its message, `fingerprint` (errand/store/observe/failures.py) and `ended_…` are for the latter alone.
     """
 
-    source: Literal["created", "failed", "batch"] = "created"
+    source: Literal["created", "failed", "batch", "batches"] = "created"
     type: str | None = None
     queue: str | None = None
     status: str | None = None

@@ -125,3 +125,16 @@ def test_an_error_that_can_not_be_read_counts_as_none(client: TestClient, redis:
     for stored in ("[]", "{", "7", json.dumps({"type": None})):
         redis.hset(f"rq:job:{fail(redis, post(client))}", "errand_error", stored)
     assert sum(group["count"] for group in read(client)["items"]) == 4
+
+
+def test_the_failures_of_a_batch_alone(client: TestClient, redis: Redis) -> None:
+    answer = client.post("/v1/batches/log", json={"items": [{"text": "x"}] * 4}).json()
+    ids = [job["id"] for job in answer["jobs"]]
+    fail(redis, ids[0], 10, errand_frame=FRAME)
+    let_retry(redis, ids[1], 20, errand_frame=FRAME)
+    fail(redis, post(client), 30, errand_frame=FRAME)
+    found = read(client, f"?batch={answer['id']}")
+    (group,) = found["items"]
+    assert (group["failed"], group["retrying"], group["example"]) == (1, 1, ids[1])
+    assert (found["groups"], found["scanned"], found["complete"]) == (1, 2, True)
+    assert client.get(f"/v1/dead-letters/groups?batch={answer['id']}&type=log").status_code == 422

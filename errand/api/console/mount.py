@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
+from errand.api.console.changes import batches as batch_changes
 from errand.api.console.changes import queues as queue_changes
 from errand.api.console.changes import schedules as schedule_changes
 from errand.api.console.files import send_file
@@ -22,6 +23,8 @@ from errand.api.console.pages import Answer, Pages
 from errand.api.console.render import PATH, Renderer
 from errand.api.console.search import search
 from errand.api.console.views import mail
+from errand.api.console.views.batch import batch
+from errand.api.console.views.batches import batches
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
 from errand.api.console.views.overview import overview
@@ -38,6 +41,8 @@ VIEWS = [
     overview,
     jobs,
     job,
+    batches,
+    batch,
     schedules,
     schedule,
     queues,
@@ -48,6 +53,7 @@ ANSWERS = [
     ("raw", "/jobs/{id}/raw/{part}", send_part),
 ]
 ACTIONS = [
+    *batch_changes.ACTIONS,
     *queue_changes.ACTIONS,
     *schedule_changes.ACTIONS,
 ]

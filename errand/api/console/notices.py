@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 WORD, COUNT = "done", "count"
 NOTICES = {
+    "batch-requeued": "{count} jobs are requeued.",
     "queue-paused": "The queue is paused. What runs goes on; what is posted to it waits.",
     "queue-resumed": "The queue is resumed.",
     "schedule-paused": "The schedule is paused. Its times pass until it is resumed.",

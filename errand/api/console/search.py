@@ -28,7 +28,7 @@ async def _find(text: str, look: Look, renderer: Renderer) -> str:
         if await road.jobs.read(id):
             return renderer.url_for("job", id=id)
         if await road.batches.read(id):
-            return renderer.url_for("jobs", {"batch": id})
+            return renderer.url_for("batch", id=id)
         raise Problem(404, "no-such-job", f"There is no job and no batch {id}; it may have expired")
     if text in road.types:
         return renderer.url_for("jobs", {"type": text})

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.routes.listing import QueueName, Type
+from errand.api.routes.listing import Batch, QueueName, Type, refuse
 from errand.api.state import Road, get_road
 from errand.store.observe.failures import FailureGroup
 from errand.store.status import JobError
@@ -53,15 +53,19 @@ class FailureGroupsView(BaseModel):
 
 @router.get("/groups", response_model=FailureGroupsView, summary="Count failures by what they have in common")
 async def list_failure_groups(
-    request: Request, type: Type = None, queue: QueueName = None, limit: Limit = 20
+    request: Request, type: Type = None, queue: QueueName = None, batch: Batch = None, limit: Limit = 20
 ) -> JSONResponse:
     """Return jobs that failed, for good or to be tried again, by their type, their error's type and their own frame.
 
-    The newest 10,000 are looked at.
+    The newest 10,000 are looked at, or all of a batch.
     """
+    if batch and (type or queue):
+        raise refuse("batch", "its jobs are of one type; give it without type and queue")
     road = get_road(request)
     async with redis_deadline():
-        found = await road.observe.failures.read(queue, type)
+        found = await (
+            road.observe.failures.read_batch(str(batch)) if batch else road.observe.failures.read(queue, type)
+        )
         items = await asyncio.gather(*(_show(road, group) for group in found.groups[:limit]))
     counts = {"scanned": found.scanned, "total": found.total, "complete": found.scanned == found.total}
     return JSONResponse({"items": items, "groups": len(found.groups), **counts})

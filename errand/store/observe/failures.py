@@ -63,8 +63,14 @@ class FailureReader:
             for group in (await self._call(page, type=type))[0]:
                 known = groups.get(group.fingerprint)
                 groups[group.fingerprint] = _add(known, group) if known else group
-        found = sorted(groups.values(), key=lambda group: (-group.failed - group.retrying, group.fingerprint))
+        found = _sort(groups.values())
         return Failures(found, sum(last - first + 1 for _, _, first, last in ranges), sum(sizes.values()))
+
+    async def read_batch(self, id: str) -> Failures:
+        """Return what failed of all of a batch's jobs, nothing where there is no such batch. Raises RedisError."""
+        groups, _ = await self._call([], batch=id)
+        total = sum(group.failed + group.retrying for group in groups)
+        return Failures(_sort(groups), total, total)
 
     async def list_retrying(self, fingerprint: str, queue: str | None, type: str | None, most: int) -> list[str]:
         """Return some ids of jobs of a group that are tried again. Raises RedisError."""
@@ -128,6 +134,10 @@ def _cut(ranges: Iterable[Range]) -> Iterator[list[Range]]:
                 page, room = [], PAGE
     if page:
         yield page
+
+
+def _sort(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
+    return sorted(groups, key=lambda group: (-group.failed - group.retrying, group.fingerprint))
 
 
 def _build(told: dict[str, Any]) -> FailureGroup:

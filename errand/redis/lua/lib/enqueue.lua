@@ -150,6 +150,9 @@ function enqueue(KEYS, ARGV, bodies)
     end
     call('HSET', KEYS[2], unpack(more.batch))
     call('EXPIRE', KEYS[2], ttl_seconds)
+    call('ZADD', keys.BATCHES, ARGV[7], KEYS[2]:match('[^:]+$'))
+    call('ZREMRANGEBYRANK', keys.BATCHES, 0, -keys.BATCHES_LIMIT - 1)
+    if call('EXPIRE', keys.BATCHES, ttl_seconds, 'NX') == 0 then call('EXPIRE', keys.BATCHES, ttl_seconds, 'GT') end
   end
   if more.claim then
     local all = table.concat(statuses, ' ')

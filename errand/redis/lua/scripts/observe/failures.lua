@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- Counts jobs that failed, or failed and are tried again, by what their failures have in common. The caller says where
 -- to look, and asks for some hundred at a time: the server does nothing else meanwhile.
--- ARGV  JSON {ranges: [[key of a sorted set of job ids, whether they are tried again, first and last rank], …], type: of
+-- ARGV  JSON {batch: look at its jobs instead, or nothing, ranges: [[key of a sorted set of job ids, whether they are tried again, first and last rank], …], type: of
 --       these alone or nothing, fingerprint: of this alone or nothing, most: ids of those tried again that are told}
 -- Returns JSON: for each fingerprint {fingerprint, type, error: its type, frame, message, failed, retrying, first, last:
 -- when they failed, as RQ writes times or '', example: the id of the newest, of which frame and message are}; then ids
 -- of those that are tried again.
--- include base, observe/fingerprint
+-- include base, observe/fingerprint, store/batch
 
 local request = cjson.decode(ARGV[1])
 local RETRYING = {scheduled = true, queued = true, rate_limited = true}
@@ -34,11 +34,23 @@ local function count(id, is_retrying, found)
   if is_retrying and #ids < request.most then ids[#ids + 1] = id end
 end
 
+local function read(id)
+  return pcall_redis('HMGET', keys.JOB .. id, 'status', 'description', 'errand_error', 'errand_frame', 'ended_at', 'origin')
+end
+
+local function is_tried_again(id, queue)
+  return type(pcall_redis('ZSCORE', keys.RETRYING_JOBS .. (queue or ''), id)) == 'string'
+end
+
+for _, id in ipairs(request.batch and list_batch(request.batch) or {}) do
+  local job = read(id)
+  local is_retrying = RETRYING[job[1]] and is_tried_again(id, job[6])
+  if is_retrying or job[1] == 'failed' then count(id, is_retrying, job) end
+end
 for _, range in ipairs(request.ranges) do
   local found = pcall_redis('ZRANGE', range[1], range[3], range[4])
   for i = #found, 1, -1 do
-    local job = pcall_redis('HMGET', keys.JOB .. found[i], 'status', 'description', 'errand_error', 'errand_frame',
-      'ended_at')
+    local job = read(found[i])
     local is_meant = range[2] and RETRYING[job[1]] or (not range[2] and job[1] == 'failed')
     if is_meant and (not request.type or job[2] == request.type) then count(found[i], range[2], job) end
   end
