@@ -14,6 +14,7 @@ from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
 from errand.api.console.changes import batches as batch_changes
+from errand.api.console.changes import job as job_changes
 from errand.api.console.changes import queues as queue_changes
 from errand.api.console.changes import schedules as schedule_changes
 from errand.api.console.files import send_file
@@ -56,6 +57,7 @@ ACTIONS = [
     *batch_changes.ACTIONS,
     *queue_changes.ACTIONS,
     *schedule_changes.ACTIONS,
+    *job_changes.ACTIONS,
 ]
 
 

@@ -11,6 +11,11 @@ NOTICES = {
     "schedule-paused": "The schedule is paused. Its times pass until it is resumed.",
     "schedule-resumed": "The schedule is resumed. It goes on with its next time.",
     "schedule-run": "A job of the schedule is stored.",
+    "job-canceled": "The job is canceled.",
+    "job-stopping": "The job was asked to stop. It ends at its next step, or is killed if isolated.",
+    "job-stopped": "The job is stopped.",
+    "job-requeued": "The job is requeued, with all its tries.",
+    "job-deleted": "The job is deleted.",
 }
 
 

@@ -16,6 +16,7 @@ from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import build_steps
 from errand.api.http.problems import Problem
 from errand.api.state import Road, check_id, missing
+from errand.redis import keys
 from errand.store.observe.attempts import Attempt
 from errand.store.observe.logs import LogPage
 from errand.store.observe.payloads import show_payload
@@ -43,6 +44,7 @@ async def read_job(look: Look) -> Content:
     parents = await _read_parents(road, job)
     sections: dict[str, dict[str, Any]] = {
         "head": {"job": job, "why": _choose_why(job, why)},
+        "actions": {"job": job, "can_cancel": keys.UNSTARTED, "can_requeue": keys.ENDED_BADLY},
         "steps": {"job": job, "steps": build_steps(job, attempts or [])},
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
         "payload": {"job": job, "payload": _build(_read_payload(road, job, packed[0]))},
@@ -50,7 +52,7 @@ async def read_job(look: Look) -> Content:
         "links": {"job": job, "parents": parents, "mails": await find_mails(look, id)},
         "lines": _choose_lines(lines),
     }
-    return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job})
+    return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job, "fault": ""})
 
 
 async def _read_parents(road: Road, job: JobStatus) -> list[LinkedJob]:
