@@ -61,7 +61,7 @@ async def _store_apart(
 ) -> Posted:
     road = get_road(request)
     left, bodies = await road.intake.run(partial(take_all_apart, payloads, job.payload.whole))
-    return Posted(left, claim, await _put(road, bodies))
+    return Posted(left, claim, await put_bodies(road, bodies))
 
 
 async def _read_large(
@@ -85,7 +85,7 @@ async def _read_large(
         del begun
         work = partial(_take_apart, request, job, model, list_items, named, body)
         payloads, claim, bodies = await road.intake.run(work)
-        return Posted(payloads, claim, await _put(road, bodies))
+        return Posted(payloads, claim, await put_bodies(road, bodies))
 
 
 def _take_apart(
@@ -111,7 +111,7 @@ def _take_apart(
     return payloads, claim, bodies
 
 
-async def _put(road: Road, bodies: Bodies) -> str | None:
+async def put_bodies(road: Road, bodies: Bodies) -> str | None:
     """Store bodies; return who holds them. Raises Problem (413, 503)."""
     if not bodies:
         return None

@@ -1,20 +1,41 @@
 """Storing a request's jobs once, whatever happens to the answer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import HEADER, REPLAYED, refuse_reuse
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.http.unique import HEADER as UNIQUE
+from errand.api.posting import Posted
 from errand.api.state import Road
+from errand.contract.job import Job
 from errand.redis import keys
 from errand.store.answer import UniqueJobError
 from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError, restore_jobs
+
+
+async def store_job(
+    road: Road, job: Job[..., Any], posted: Posted, give: Callable[[datetime], Mapping[str, Any]]
+) -> tuple[NewJob, str, dict[str, str]]:
+    """Store one job of what was posted, or find that which the first request under its claim's key stored.
+
+    `give` returns what else is asked of it, as arguments of `NewJob`, for the time at which it is stored. Return it,
+    its status and the answer's further headers. Raises Problem (422, 503).
+    """
+    id = str(uuid4())
+
+    def build(now: datetime) -> list[NewJob]:
+        return [NewJob(job, posted.payloads[0], id=id, **give(now))]
+
+    (new,), (status,), headers = await store_once(road, id, build, posted.claim, holder=posted.holder)
+    return new, status, headers
 
 
 async def store_once(

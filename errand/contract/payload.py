@@ -80,7 +80,7 @@ class Payload:
         else:
             text = put_together(stored, self.whole, fetch)
         try:
-            model = self.model.model_validate_json(text, **_LOAD)
+            model = self.parse(text)
         except ValidationError as error:
             refusal = InvalidPayloadError(f"the stored payload does not fit this job any more: {tell_faults(error)}")
             refusal.is_stored = True
@@ -89,8 +89,12 @@ class Payload:
             return {self.whole: model}
         return {name: getattr(model, name) for name in type(model).model_fields}
 
+    def parse(self, text: str | bytes) -> BaseModel:
+        """Return a payload from JSON, by the names of its fields or by their aliases. Raises ValidationError."""
+        return self.model.model_validate_json(text, **_LOAD)
+
     def _read(self, stored: Any) -> BaseModel:
-        return self.model.model_validate_json(json.dumps(stored), **_LOAD)
+        return self.parse(json.dumps(stored))
 
 
 def _dump_fields(model: BaseModel) -> dict[str, Any]:

@@ -122,6 +122,7 @@ BODY_BYTES = 64 * 1024  # what of a payload is larger lies outside the job
 BODY_SHARE = 0.25  # of maxmemory, for all bodies together
 BODY_REQUEST_SECONDS = 300  # so long a request may hold bodies before its job is stored
 ATTEMPTS_LIMIT = 50  # of a job whose ends are kept: the first, and the last ones
+EDITS_LIMIT = 10  # of a job whose payload was edited: as many are kept of those before, the first, and the last ones
 NOTES_SHARE = 0.1  # of maxmemory, for log lines and tracebacks together
 NOTES_LIMIT_BYTES = 100 * 1024 * 1024  # for them where the server has no maxmemory
 LOG_LINES = 1000  # of a job, the last ones

@@ -78,7 +78,7 @@ class CallBuilder:
             created_us = round(created_at.timestamp() * 1_000_000)
             args += [self._tell_shared(group[0], created_at), utcformat(created_at), created_us, len(group)]
             for job in group:
-                args += [_pack(job), _draw_waits(job)]
+                args += [pack_payload(job.type, job.payload), _draw_waits(job)]
         return args
 
     def _tell_shared(self, job: NewJob, created_at: datetime) -> str:
@@ -139,13 +139,13 @@ def _describe_expiry(job: NewJob, expires_at: float | None) -> dict[str, str]:
     return {"errand_expires_at": write_expiry(expires_at), **more}
 
 
-def _pack(job: NewJob) -> bytes:
+def pack_payload(type: Job[..., Any], payload: dict[str, Any]) -> bytes:
     """Return a job's function and arguments as RQ's `Job.data` has them, in a window of 4 KB.
 
     To set up zlib's usual 32 KB takes ten times as long as to pack a payload of ordinary size.
     """
     packer = zlib.compressobj(wbits=12, memLevel=5)
-    return packer.compress(JSONSerializer.dumps((job.type.path, None, (), job.payload))) + packer.flush()
+    return packer.compress(JSONSerializer.dumps((type.path, None, (), payload))) + packer.flush()
 
 
 def _draw_waits(job: NewJob) -> str:

@@ -1,7 +1,9 @@
 """Queueing ended jobs again: one guarded script."""
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +20,24 @@ class RequeueRefusedError(Exception):
     """Raised when a job can't be queued again; the text says why."""
 
 
+@dataclass(frozen=True)
+class EditedPayload:
+    """Another payload for a job: its data as RQ keeps it, and the data that it is instead of.
+
+    `bodies` is what of it lies outside, each with its size, and `holder` holds it until the job does.
+    """
+
+    data: bytes
+    before: bytes
+    bodies: Sequence[tuple[str, int]] = ()
+    holder: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the script is told of it."""
+        bodies = {"holder": self.holder or "", "all": list(dict.fromkeys(self.bodies))}
+        return {"bodies": bodies, "payload": b64encode(self.before).decode()}
+
+
 class Requeuer:
     """Queues ended jobs again over one asynchronous client: a fresh retry budget, no error, no end."""
 
@@ -26,14 +46,15 @@ class Requeuer:
         self._memory = memory
         self._script = redis.register_script(read_script("store/requeue"))
 
-    async def requeue(self, id: str) -> bool:
+    async def requeue(self, id: str, edit: EditedPayload | None = None) -> bool:
         """Queue a failed, stopped or canceled job again; return whether there is one of this id.
 
         Or one that has finished with a part of its work undone (UnfinishedError), which it then tries again.
-        One whose parent has not ended is deferred until then. Raises RequeueRefusedError, FullRedisError, RedisError.
+        One whose parent has not ended is deferred until then. It has the payload of `edit` then, where there is one.
+        Raises RequeueRefusedError, FullRedisError, RedisError.
         """
         await self._memory.check()
-        (outcome,) = await self._script(args=build_args([id], keys.ENDED_BADLY, undone=True))
+        (outcome,) = await self._script(args=build_args([id], keys.ENDED_BADLY, undone=True, edit=edit))
         if outcome:
             raise RequeueRefusedError(outcome.decode(errors="replace"))
         return outcome is not None
@@ -77,6 +98,7 @@ def build_args(
     registry: str | None = None,
     token: str | None = None,
     undone: bool = False,
+    edit: EditedPayload | None = None,
 ) -> list[str | bytes]:
     """Return the arguments of the script for jobs that have one of `statuses`, and are in `registry` where it is given.
 
@@ -90,4 +112,6 @@ def build_args(
     }
     if registry:
         request["registry"] = registry
-    return [json.dumps(request), *ids]
+    if edit:
+        request["edit"] = edit.describe()
+    return [json.dumps(request), *ids, *((edit.data, edit.before) if edit else ())]

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
+from errand.api.console.changes import again as again_changes
 from errand.api.console.changes import batches as batch_changes
 from errand.api.console.changes import job as job_changes
 from errand.api.console.changes import queues as queue_changes
@@ -26,6 +27,7 @@ from errand.api.console.search import search
 from errand.api.console.views import mail
 from errand.api.console.views.batch import batch
 from errand.api.console.views.batches import batches
+from errand.api.console.views.edit import edit
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
 from errand.api.console.views.overview import overview
@@ -46,6 +48,7 @@ VIEWS = [
     batch,
     schedules,
     schedule,
+    edit,
     queues,
     workers,
 ]
@@ -58,6 +61,7 @@ ACTIONS = [
     *queue_changes.ACTIONS,
     *schedule_changes.ACTIONS,
     *job_changes.ACTIONS,
+    *again_changes.ACTIONS,
 ]
 
 

@@ -15,6 +15,9 @@ NOTICES = {
     "job-stopping": "The job was asked to stop. It ends at its next step, or is killed if isolated.",
     "job-stopped": "The job is stopped.",
     "job-requeued": "The job is requeued, with all its tries.",
+    "job-requeued-edited": "The job is requeued with the edited payload; the one before is in its time line.",
+    "job-run-again": "This is the new job, with the options of the one before.",
+    "job-sent-before": "That was sent before; this is the job that it made.",
     "job-deleted": "The job is deleted.",
 }
 

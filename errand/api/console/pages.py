@@ -24,6 +24,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.state import Road
+from errand.redis import keys
 
 VALUE_LIMIT = 300  # characters of a parameter; the longest that has a meaning is a cursor
 TITLES = {403: "Refused", 404: "Not found", 405: "Not possible", 422: "Not understood", 503: "Not at the moment"}
@@ -51,8 +52,11 @@ class Pages:
         self._mails = mails
         self._shared: Shared | None = None
 
-    def open(self, endpoint: Answer, is_page: bool = True) -> Endpoint:
-        """Return an endpoint for those who may look; one that is no page does not lead others to the login."""
+    def open(self, endpoint: Answer, is_page: bool = True, seconds: float | None = keys.API_SECONDS) -> Endpoint:
+        """Return an endpoint for those who may look; one that is no page does not lead others to the login.
+
+        Redis has so many `seconds` for all of it.
+        """
 
         async def serve(request: Request) -> Response:
             if request.scope[FOREIGN]:
@@ -60,7 +64,7 @@ class Pages:
             if request.scope[ROLE] is None:
                 return self._ask(request, is_page)
             try:
-                async with redis_deadline():
+                async with redis_deadline(seconds=seconds):
                     return await endpoint(request, self._look(request, ()), self.renderer)
             except HTTPException:
                 raise
@@ -98,7 +102,8 @@ class Pages:
             if not look.may_change:
                 raise Problem(403, "read-only", "Who has signed in with CONSOLE_READ_PASSWORD can change nothing")
             form = await read_form(request, action.bytes_limit)
-            async with redis_deadline("Redis did not answer; what you asked for may have been done"):
+            detail = "Redis did not answer; what you asked for may have been done"
+            async with redis_deadline(detail, seconds=action.seconds):
                 done = await action.act(Change(look, form, renderer))
             if not isinstance(done, Done):
                 assert action.view
@@ -107,7 +112,7 @@ class Pages:
             logger.info("Console: %s, asked for from %s", done.logged, address)
             return RedirectResponse(_lead(done), 303)
 
-        return self.open(serve, is_page=False)
+        return self.open(serve, is_page=False, seconds=None)  # a form may take a while to come
 
     async def show_problem(self, request: Request, error: Exception) -> Response:
         """Return the page for a problem; where Redis is away, the browser tries again by itself."""

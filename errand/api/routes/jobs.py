@@ -4,7 +4,6 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
@@ -21,7 +20,7 @@ from errand.api.http.route import DirectRoute
 from errand.api.http.unique import ANSWERS, HEADER, read_unique
 from errand.api.posting import read_posted
 from errand.api.state import check_id, get_road, missing
-from errand.api.storing import store_once
+from errand.api.storing import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
@@ -72,13 +71,7 @@ def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequen
 
 def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]]:
     async def enqueue(request: Request, options: Given = PLAIN) -> JSONResponse:
-        posted, id = await read_posted(request, job, job.payload.model, _take_one), str(uuid4())
-
-        def build(now: datetime) -> list[NewJob]:
-            return [NewJob(job, posted.payloads[0], id=id, **options.give(now))]
-
-        stored = await store_once(get_road(request), id, build, posted.claim, holder=posted.holder)
-        (new,), (status,), headers = stored
+        new, status, headers = await post_job(request, job, options)
         headers = {"Location": job_link(new.id), **headers}
         seconds = wait.read_wait(request)
         if seconds is None and headers.get(HEADER, "stored") == "stored":
@@ -90,6 +83,12 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         return JSONResponse(show_job(found), 200 if found.status in ENDED else 202, headers | applied)
 
     return enqueue
+
+
+async def post_job(request: Request, job: Job[..., Any], options: Options) -> tuple[NewJob, str, dict[str, str]]:
+    """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
+    posted = await read_posted(request, job, job.payload.model, _take_one)
+    return await store_job(get_road(request), job, posted, options.give)
 
 
 def _take_one(body: BaseModel) -> list[BaseModel]:

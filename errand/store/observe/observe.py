@@ -15,6 +15,7 @@ from errand.store.observe.health import HealthReader
 from errand.store.observe.logs import LogReader
 from errand.store.observe.metrics import MetricsReader
 from errand.store.observe.payloads import PayloadReader
+from errand.store.observe.record import RecordReader
 from errand.store.observe.stats import StatsReader
 from errand.store.observe.why import WhyReader
 
@@ -31,6 +32,7 @@ class Observe:
     logs: LogReader
     metrics: MetricsReader
     payloads: PayloadReader
+    records: RecordReader
     stats: StatsReader
     why: WhyReader
 
@@ -47,6 +49,7 @@ def build_observe(redis: Redis, clock: Clock, types: Mapping[str, Job[..., Any]]
         logs=LogReader(redis),
         metrics=MetricsReader(redis, clock, fold),
         payloads=PayloadReader(redis),
+        records=RecordReader(redis),
         stats=StatsReader(redis, clock, fold),
         why=WhyReader(redis, types, clock),
     )

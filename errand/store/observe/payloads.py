@@ -37,14 +37,20 @@ def show_payload(packed: bytes, whole: str | None) -> Any:
     that lies outside of the job stands `{MARK: {"sha256": …, "bytes": …}}`.
     """
     try:
-        _, _, args, payload = read_json(_unpack(packed).decode())
-        if args or not isinstance(payload, dict):
-            return None
+        payload = unpack_payload(packed)
         if MARK in payload:
             return read_json(put_together(payload, whole, _stand_in).decode())
         return payload[whole] if whole and payload.keys() == {whole} else payload
     except (ValueError, TypeError, RecursionError, BodyGoneError):
         return None
+
+
+def unpack_payload(packed: bytes) -> dict[str, Any]:
+    """Return a payload as it is stored, by parameter. Raises ValueError, TypeError and RecursionError for others."""
+    _, _, args, payload = read_json(_unpack(packed).decode())
+    if args or not isinstance(payload, dict):
+        raise ValueError
+    return payload
 
 
 def _unpack(packed: bytes) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from errand.api.console.form import BYTES_LIMIT, Form
 from errand.api.console.page import Content, Look, View
 from errand.api.console.render import Renderer
+from errand.redis import keys
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,4 @@ class Action:
     act: Act
     view: View | None = None
     bytes_limit: int = BYTES_LIMIT
+    seconds: float | None = keys.API_SECONDS  # for all of it; None where what it calls has limits of its own

@@ -12,14 +12,16 @@ from starlette.responses import Response
 from errand.api.console.page import Content, Look, View
 from errand.api.console.render import Renderer
 from errand.api.console.tree import Node, build_tree
+from errand.api.console.views.edit import new_key
 from errand.api.console.views.mail import find_mails
-from errand.api.console.views.timeline import build_steps
+from errand.api.console.views.timeline import EditStep, build_steps, list_changes
 from errand.api.http.problems import Problem
 from errand.api.state import Road, check_id, missing
 from errand.redis import keys
 from errand.store.observe.attempts import Attempt
 from errand.store.observe.logs import LogPage
 from errand.store.observe.payloads import show_payload
+from errand.store.observe.record import Record
 from errand.store.observe.traces import fold_trace
 from errand.store.observe.why import Why
 from errand.store.status import ENDED, JobStatus, LinkedJob
@@ -32,27 +34,48 @@ RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-
 async def read_job(look: Look) -> Content:
     """Return what the page shows. Raises Problem 404 and RedisError."""
     road, id = look.road, check_id(look.path["id"], "job")
-    job, attempts, lines, why, packed = await asyncio.gather(
+    job, attempts, lines, why, packed, record = await asyncio.gather(
         road.jobs.read(id),
         road.observe.attempts.read(id, full=True),
         road.observe.logs.read(id),
         road.observe.why.read(id),
         road.observe.payloads.read([id]),
+        road.observe.records.read(id),
     )
-    if job is None:
+    if job is None or record is None:
         raise missing(id, "job")
     parents = await _read_parents(road, job)
     sections: dict[str, dict[str, Any]] = {
         "head": {"job": job, "why": _choose_why(job, why)},
-        "actions": {"job": job, "can_cancel": keys.UNSTARTED, "can_requeue": keys.ENDED_BADLY},
-        "steps": {"job": job, "steps": build_steps(job, attempts or [])},
+        "actions": _choose_actions(road, job, record),
+        "steps": {"job": job, "steps": build_steps(job, attempts or [], _tell_edits(road, job, record, packed[0]))},
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
         "payload": {"job": job, "payload": _build(_read_payload(road, job, packed[0]))},
         "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
         "links": {"job": job, "parents": parents, "mails": await find_mails(look, id)},
         "lines": _choose_lines(lines),
     }
-    return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job, "fault": ""})
+    return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job, "fault": "", "new_key": new_key})
+
+
+def _choose_actions(road: Road, job: JobStatus, record: Record) -> dict[str, Any]:
+    can_again = job.status in ENDED and job.type in road.types
+    return {
+        "job": job,
+        "can_cancel": job.status in keys.UNSTARTED,
+        "can_requeue": record.may_requeue,
+        "can_again": can_again,
+    }
+
+
+def _tell_edits(road: Road, job: JobStatus, record: Record, packed: bytes) -> list[EditStep]:
+    """Return the edits of the payload, each with the names of what it changed."""
+    edits = record.read_edits()
+    shown = [_read_payload(road, job, one) for one in (*(edit.payload for edit in edits), packed)]
+    return [
+        EditStep(edit.at, edit.attempts, number, list_changes(before, after))
+        for number, (edit, before, after) in enumerate(zip(edits, shown, shown[1:], strict=False))
+    ]
 
 
 async def _read_parents(road: Road, job: JobStatus) -> list[LinkedJob]:
@@ -99,11 +122,23 @@ async def send_part(request: Request, look: Look, renderer: Renderer) -> Respons
         raise missing(id, "job")
     if part == "payload":
         value = _read_payload(look.road, job, (await look.road.observe.payloads.read([id]))[0])
+    elif part.startswith("payload-"):
+        value = await _read_edited(look.road, job, part)
     elif part == "result":
         value = job.result
     else:
         raise Problem(404, "not-found", "There is payload and result")
     return Response(to_json(value, indent=2), headers=RAW_HEADERS, media_type="application/json")
+
+
+async def _read_edited(road: Road, job: JobStatus, part: str) -> Any:
+    """Return a payload that the job had before, «payload-0» being the first that was edited. Raises Problem 404."""
+    record = await road.observe.records.read(job.id)
+    edits = record.read_edits() if record else []
+    number = part.removeprefix("payload-")
+    if not (number.isdecimal() and len(number) < 3 and int(number) < len(edits)):
+        raise Problem(404, "not-found", "There is no such payload")
+    return _read_payload(road, job, edits[int(number)].payload)
 
 
 job = View("job", "/jobs/{id}", read_job, "jobs")

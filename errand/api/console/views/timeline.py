@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from errand.api.console.words import show_span
 from errand.store.observe.attempts import Attempt
@@ -24,14 +25,49 @@ class Step:
     frame: str = ""
     worker: str = ""
     number: int | None = None
+    edit: int | None = None
 
 
-def build_steps(job: JobStatus, attempts: Sequence[Attempt]) -> list[Step]:
+@dataclass(frozen=True)
+class EditStep:
+    """An edit of the payload: when, after how many attempts, which one of the edits, and what it changed."""
+
+    at: str
+    attempts: int
+    number: int
+    changed: Sequence[str]
+
+
+def build_steps(job: JobStatus, attempts: Sequence[Attempt], edits: Sequence[EditStep] = ()) -> list[Step]:
     """Return the steps in order."""
     steps = [Step("stored", "Stored", job.created_at)]
     if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
         steps.append(Step("queued", "Queued", job.enqueued_at))
-    return [*steps, *_tell_counts(job, attempts), *map(_tell_attempt, attempts), *_tell_next(job)]
+    return [*steps, *_tell_counts(job, attempts), *_tell_runs(attempts, edits), *_tell_next(job)]
+
+
+def _tell_runs(attempts: Sequence[Attempt], edits: Sequence[EditStep]) -> list[Step]:
+    """Return attempts and edits in their order; an edit comes after the attempts that there were."""
+    runs = [(attempt.number, 0, _tell_attempt(attempt)) for attempt in attempts]
+    runs += [(edit.attempts, 1, _tell_edit(edit)) for edit in edits]
+    return [step for _, _, step in sorted(runs, key=_place)]
+
+
+def _place(entry: tuple[int, int, Step]) -> tuple[int, int]:
+    return entry[:2]
+
+
+def _tell_edit(edit: EditStep) -> Step:
+    detail = f"changed: {', '.join(edit.changed)}" if edit.changed else ""
+    return Step("edited", "Payload edited", edit.at, detail=detail, edit=edit.number)
+
+
+def list_changes(before: Any, after: Any) -> list[str]:
+    """Return the names of the fields that differ between two payloads."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    names = list(dict.fromkeys((*before, *after)))
+    return [name for name in names if name not in before or name not in after or before[name] != after[name]]
 
 
 def _tell_attempt(attempt: Attempt) -> Step:

@@ -3,16 +3,17 @@
 -- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
 -- job keeps the token of the call.
 -- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part of
---       their work undone, registry: where each job has to be or nothing, token},
---       then the jobs' ids
+--       their work undone, registry: where each job has to be or nothing, token, edit: {bodies: {holder, all: [[SHA-256,
+--       bytes], …]}, payload: the one before in base64} or nothing},
+--       then the jobs' ids; with an edit one id, its new data and the one that is to be there
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
--- include base, clock, time, events, push, jobs, keep, slots, backoff
+-- include base, clock, time, events, push, jobs, keep, slots, backoff, store/bodies
 
 local request = cjson.decode(ARGV[1])
 local ENDED_BADLY = keys.ENDED_BADLY
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
   'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure',
-  'errand_backoff', 'errand_expires_at', 'errand_partial'}
+  'errand_backoff', 'errand_expires_at', 'errand_partial', 'errand_bodies', 'errand_attempts', 'errand_edits'}
 read_time()
 now = math.floor(now) -- as RQ scores what is deferred
 
@@ -46,6 +47,9 @@ local function judge(id, hash, job)
   if damage then return nil, 'its record is damaged: ' .. damage end
   local is_undone = request.undone and job.status == 'finished' and job.errand_partial
   if not request.statuses[job.status] and not is_undone then return nil, 'its status is ' .. job.status end
+  local edit = request.edit
+  if edit and job.data ~= ARGV[4] then return nil, 'its payload has been changed meanwhile' end
+  if edit and find_lost_body(edit.bodies.all) then return nil, 'a part of the new payload is gone; try again' end
   local place, reason = find_place(id, job)
   return place == 'queued' and job.rate_limit_key and 'rate_limited' or place, reason
 end
@@ -66,6 +70,21 @@ local function refresh(id, hash, job, place)
   if job.errand_partial then call('ZREM', keys.FINISHED .. job.origin, id) end
   local record = keys.BATCH .. (job.errand_batch or '')
   if job.errand_batch and pcall_redis('HEXISTS', record, id) == 1 then call('HSET', record, id, '') end
+end
+
+-- Give a job its new payload; the one before stays in `errand_edits`: the first, and the last ones.
+local function edit_payload(id, hash, job)
+  local edits, bodies, places = read_list(job.errand_edits) or {}, request.edit.bodies.all, {}
+  edits[#edits + 1] = {at = now_text, attempts = tonumber(job.errand_attempts) or 0, payload = request.edit.payload}
+  if #edits > keys.EDITS_LIMIT then table.remove(edits, 2) end
+  call('HSET', hash, 'data', ARGV[3], 'errand_edits', cjson.encode(edits))
+  call('HDEL', hash, 'errand_bodies')
+  for i = 1, #bodies do places[i] = i end
+  hold_bodies(hash, bodies, places)
+  local held = call('HGET', hash, 'errand_bodies') or ''
+  for name in (job.errand_bodies or ''):gmatch('%x+') do
+    if not held:find(name, 1, true) then let_go_of_body(name, id) end
+  end
 end
 
 local put = {
@@ -104,6 +123,7 @@ local function requeue(id)
   job.waits, job.parents = read_list(job.retry_intervals), read_list(job.dependency_ids)
   local place, reason = judge(id, hash, job)
   if not place then return reason end
+  if request.edit then edit_payload(id, hash, job) end
   refresh(id, hash, job, place)
   put[place](id, hash, job)
   touch(id)
@@ -111,7 +131,8 @@ local function requeue(id)
 end
 
 local outcomes = {}
-for i = 2, #ARGV do outcomes[i - 1] = requeue(ARGV[i]) end
+for i = 2, request.edit and 2 or #ARGV do outcomes[i - 1] = requeue(ARGV[i]) end
+for _, body in ipairs(request.edit and request.edit.bodies.all or {}) do let_go_of_body(body[1], request.edit.bodies.holder) end
 wake_workers()
 tell_touched()
 return outcomes

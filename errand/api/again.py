@@ -1,0 +1,87 @@
+"""A payload that is stored already, perhaps edited, on its way to another job, or back into its own."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.problems import Problem, refuse_input
+from errand.api.posting import Posted, put_bodies
+from errand.api.state import Road
+from errand.contract.bodies import MARK, BodyGoneError, Fetch, Path, build_fetch, list_bodies, put_together
+from errand.contract.errors import NotFiniteError
+from errand.contract.job import Job
+from errand.redis import keys
+from errand.store.observe.payloads import show_payload, unpack_payload
+
+
+async def take_again(road: Road, job: Job[..., Any], packed: bytes, text: str | None = None) -> Posted:
+    """Return what a job of that type is to have as its payload: that of a job, or `text`, JSON edited from it.
+
+    Where `text` has {MARK: …} in a value's place, as the payload is shown, that value is meant, which lies outside of
+    the job. What is too large lies outside again, held for the new job. Raises Problem: 422 for a payload that does not
+    fit the type, 409 for one that can't be read or of which a part is gone, 503.
+    """
+    text = show_text(job, packed) if text is None else text
+    known = dict(list_bodies(unpack_payload(packed)))
+    size_bytes = len(text) + (sum(known.values()) if MARK in text else 0)
+    work = partial(_take, job, text, known, build_fetch(road.bodies.redis))
+    if size_bytes <= keys.BODY_BYTES:
+        payload, bodies = work()
+    else:
+        async with redis_deadline(), road.intake.admit(size_bytes):
+            await road.enqueuer.memory.check()
+            payload, bodies = await road.intake.run(work)
+    return Posted([payload], None, await put_bodies(road, bodies))
+
+
+def show_text(job: Job[..., Any], packed: bytes) -> str:
+    """Return a job's payload as JSON to be read and edited. Raises Problem 409 for one that can't be shown."""
+    shown = show_payload(packed, job.payload.whole)
+    if shown is None:
+        raise Problem(409, "unreadable", "Its payload can't be read: a pickle, too large, or damaged")
+    return to_json(shown, indent=2).decode()
+
+
+def _take(
+    job: Job[..., Any], text: str, known: Mapping[str, int], fetch: Fetch
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    try:
+        model = job.payload.parse(_fill(text, job.payload.whole, known, fetch) if MARK in text else text)
+    except ValidationError as error:
+        raise refuse_input(error.errors(include_url=False, include_input=False), in_body=True) from None
+    except BodyGoneError as error:
+        raise Problem(409, "body-gone", f"Its payload is not whole any more: {error}") from None
+    try:
+        return job.payload.dump_apart(model)
+    except NotFiniteError as error:
+        raise refuse_input([{"loc": (), "msg": str(error)}], in_body=True) from None
+
+
+def _fill(text: str, whole: str | None, known: Mapping[str, int], fetch: Fetch) -> str | bytes:
+    """Return JSON with the values in their places that lie outside of the job."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text  # what is wrong with it, the model says
+    cut: list[tuple[Path, str, int]] = []
+    value = _cut(value, (whole,) if whole else (), known, cut)
+    return put_together({MARK: {"payload": {whole: value} if whole else value, "cut": cut}}, whole, fetch)
+
+
+def _cut(value: Any, path: Path, known: Mapping[str, int], cut: list[tuple[Path, str, int]]) -> Any:
+    stands_for = value[MARK] if isinstance(value, dict) and value.keys() == {MARK} else None
+    name = stands_for.get("sha256") if isinstance(stands_for, dict) else None
+    if isinstance(name, str) and name in known:
+        cut.append((path, name, known[name]))
+        return None
+    match value:
+        case list():
+            return [_cut(inner, (*path, place), known, cut) for place, inner in enumerate(value)]
+        case dict():
+            return {name: _cut(inner, (*path, name), known, cut) for name, inner in value.items()}
+    return value

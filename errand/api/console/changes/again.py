@@ -1,0 +1,127 @@
+"""A job's work done again: as a new job, or by the same one with another payload."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from errand.api.again import show_text, take_again
+from errand.api.console.changes.change import Action, Change, Done
+from errand.api.console.changes.job import show_fault
+from errand.api.console.page import Content
+from errand.api.console.views.edit import build_edit, edit, mark_payload
+from errand.api.console.views.job import job
+from errand.api.http.deadline import redis_deadline
+from errand.api.http.idempotency import REPLAYED
+from errand.api.http.problems import Problem
+from errand.api.state import check_id, missing
+from errand.api.storing import store_job
+from errand.contract.bodies import list_bodies
+from errand.contract.job import Job
+from errand.store.fields import pack_payload
+from errand.store.idempotency import Claim
+from errand.store.observe.record import Record
+from errand.store.requeue import EditedPayload, RequeueRefusedError
+from errand.store.status import ENDED
+
+CALLER = "console"  # whose idempotency keys the forms' are
+BYTES_LIMIT = 1024 * 1024
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+async def run_again(change: Change) -> Done | Content:
+    """Store a new job of the same type with the same payload and options. Raises Problem (404, 503)."""
+    record, packed, type = await _read(change)
+    if type is None:
+        return await show_fault(change.look, f"There is no job type {record.type[:64]!r} here any more.")
+    try:
+        return await _store_new(change, record, packed, type)
+    except Problem as problem:
+        if problem.status == 503:
+            raise
+        return await show_fault(change.look, f"It can't be run again: {tell(problem)}.")
+
+
+async def send_edited(change: Change) -> Done | Content:
+    """Queue a job again with another payload, or store a new one with it. Raises Problem (404, 503)."""
+    record, packed, type = await _read(change)
+    text = change.form.get("payload").replace("\r\n", "\n")
+    if type is None:
+        return await build_edit(change.look, text)
+    if change.form.get("before") != mark_payload(packed):
+        fault = "Its payload has been changed since you opened this page. What you have written is below."
+        return await build_edit(change.look, text, fault)
+    try:
+        if change.form.get("do") == "new":
+            return await _store_new(change, record, packed, type, text)
+        return await _requeue(change, record, packed, type, text)
+    except Problem as problem:
+        if problem.status == 503:
+            raise
+        errors = problem.extra.get("errors", ())
+        return await build_edit(change.look, text, "" if errors else f"{problem.detail}.", errors)
+
+
+async def _read(change: Change) -> tuple[Record, bytes, Job[..., Any] | None]:
+    road, id = change.look.road, check_id(change.look.path["id"], "job")
+    async with redis_deadline():
+        record, (packed,) = await asyncio.gather(road.observe.records.read(id), road.observe.payloads.read([id]))
+    if record is None:
+        raise missing(id, "job")
+    return record, packed, road.types.get(record.type)
+
+
+async def _store_new(
+    change: Change, record: Record, packed: bytes, type: Job[..., Any], text: str | None = None
+) -> Done:
+    road, status = change.look.road, record.fields["status"]
+    if status not in ENDED:
+        raise Problem(409, "not-ended", f"it has not ended, its status is {status}")
+    try:
+        options = record.read_options(type)
+    except (ValueError, TypeError, KeyError):
+        raise Problem(409, "damaged", "its record is damaged") from None
+    shown = show_text(type, packed) if text is None else text
+    posted = await take_again(road, type, packed, text)
+    claim = build_claim(change, record.id, shown)
+    new, _, headers = await store_job(
+        road, type, posted._replace(claim=claim), lambda now: {**options, "created_at": now}
+    )
+    goal, is_repeated = change.renderer.url_for("job", id=new.id), headers.items() >= REPLAYED.items()
+    return Done(f"job {record.id} run again as {new.id}", goal, "job-sent-before" if is_repeated else "job-run-again")
+
+
+async def _requeue(change: Change, record: Record, packed: bytes, type: Job[..., Any], text: str) -> Done:
+    road = change.look.road
+    posted = await take_again(road, type, packed, text)
+    payload = posted.payloads[0]
+    edited = EditedPayload(pack_payload(type, payload), packed, list_bodies(payload), posted.holder)
+    try:
+        async with redis_deadline("Redis did not answer; the job may have been requeued"):
+            is_there = await road.requeuer.requeue(record.id, edited)
+    except RequeueRefusedError as error:
+        raise Problem(409, "not-requeueable", f"It can't be requeued: {error}") from None
+    if not is_there:
+        raise missing(record.id, "job")
+    goal = change.renderer.url_for("job", id=record.id)
+    return Done(f"job {record.id} requeued with an edited payload", goal, "job-requeued-edited")
+
+
+def build_claim(change: Change, *asked: str) -> Claim | None:
+    """Return the claim of a form that may be sent twice, by a double click, say; None for one without a key."""
+    key = change.form.get("key")
+    return Claim(CALLER, key, sha256("\0".join(asked).encode()).hexdigest()) if _KEY.fullmatch(key) else None
+
+
+def tell(problem: Problem) -> str:
+    """Return what is wrong, on one line."""
+    errors: list[Mapping[str, str]] = problem.extra.get("errors", [])
+    told = [f"{one.get('pointer') or one.get('parameter') or ''} {one['detail']}".strip() for one in errors]
+    return "; ".join(told) or problem.detail
+
+
+ACTIONS = [
+    Action("run-again", "/jobs/{id}/again", run_again, job, seconds=None),
+    Action("edit-job", "/jobs/{id}/edit", send_edited, edit, BYTES_LIMIT, seconds=None),
+]

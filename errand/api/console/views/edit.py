@@ -1,0 +1,62 @@
+"""`/console/jobs/{id}/edit`: a job's payload as a form, to queue the job again with another one."""
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from errand.api.again import show_text
+from errand.api.console.page import Content, Look, View
+from errand.api.http.problems import Problem
+from errand.api.state import check_id, missing
+from errand.store.status import ENDED
+
+
+async def read_edit(look: Look) -> Content:
+    """Return what the page shows. Raises Problem 404 and RedisError."""
+    return await build_edit(look)
+
+
+async def build_edit(
+    look: Look, text: str | None = None, fault: str = "", errors: Sequence[dict[str, str]] = ()
+) -> Content:
+    """Return the page with the payload as it is, or with `text` as it was sent, and what is wrong with it."""
+    road, id = look.road, check_id(look.path["id"], "job")
+    record, (packed,) = await asyncio.gather(road.observe.records.read(id), road.observe.payloads.read([id]))
+    if record is None:
+        raise missing(id, "job")
+    status, type = record.fields["status"], road.types.get(record.type)
+    try:
+        shown = "" if type is None else show_text(type, packed)
+    except Problem as problem:
+        type, fault = None, f"{problem.detail}."
+    if type is None:
+        fault = fault or f"There is no job type {record.type[:64]!r} here, so that no payload can be checked."
+    page: dict[str, Any] = {
+        "id": id,
+        "type": record.type,
+        "text": shown if text is None else text,
+        "schema": type and type.payload.model.model_json_schema(),
+        "before": mark_payload(packed),
+        "may_requeue": record.may_requeue,
+        "may_run": status in ENDED,
+        "fault": fault if fault or status in ENDED else f"It has not ended: its status is {status}.",
+        "errors": errors,
+        "new_key": new_key,
+    }
+    is_wrong = bool(page["fault"] or errors)
+    return Content(f"Edit {record.type or 'job'} {id[:8]}", {}, page, 422 if errors else 409 if is_wrong else 200)
+
+
+def new_key() -> str:
+    """Return a name for what a form asks for, so that sent twice it does it once. A template calls it for each page."""
+    return uuid4().hex
+
+
+def mark_payload(packed: bytes) -> str:
+    """Return what tells one payload of a job from another."""
+    return sha256(packed).hexdigest()[:16]
+
+
+edit = View("edit", "/jobs/{id}/edit", read_edit, "jobs")
