@@ -16,6 +16,7 @@ from errand.api.console.access.session import Sessions
 from errand.api.console.changes import again as again_changes
 from errand.api.console.changes import batches as batch_changes
 from errand.api.console.changes import job as job_changes
+from errand.api.console.changes import new as new_changes
 from errand.api.console.changes import queues as queue_changes
 from errand.api.console.changes import schedules as schedule_changes
 from errand.api.console.files import send_file
@@ -30,6 +31,7 @@ from errand.api.console.views.batches import batches
 from errand.api.console.views.edit import edit
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
+from errand.api.console.views.new import new, new_job
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
 from errand.api.console.views.schedule import schedule
@@ -49,6 +51,8 @@ VIEWS = [
     schedules,
     schedule,
     edit,
+    new,
+    new_job,
     queues,
     workers,
 ]
@@ -62,6 +66,7 @@ ACTIONS = [
     *schedule_changes.ACTIONS,
     *job_changes.ACTIONS,
     *again_changes.ACTIONS,
+    *new_changes.ACTIONS,
 ]
 
 

@@ -18,6 +18,9 @@ NOTICES = {
     "job-requeued-edited": "The job is requeued with the edited payload; the one before is in its time line.",
     "job-run-again": "This is the new job, with the options of the one before.",
     "job-sent-before": "That was sent before; this is the job that it made.",
+    "job-stored": "The job is stored.",
+    "job-existing": "A job waits or runs under that unique key already: this one. Nothing was stored.",
+    "job-replaced": "The job under that unique key waited for its time, and is the new one now.",
     "job-deleted": "The job is deleted.",
 }
 

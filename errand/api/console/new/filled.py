@@ -1,0 +1,102 @@
+"""A form for a new job as it stands: with the type's example, or with what somebody has typed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from errand.api.console.form import Form
+from errand.api.console.new.asked import list_options, list_pairs
+from errand.api.console.new.curl import write_curl
+from errand.api.console.new.fields import Field, list_fields, point_at
+from errand.contract.job import Job
+
+JSON = "json"  # the word for a form with one field for all of the payload, and that field's name
+Error = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What is in the fields: of the payload by name, or all of it as JSON in `text`; and what is asked beside it."""
+
+    job: Job[..., Any]
+    is_json: bool
+    values: Mapping[str, str]
+    text: str
+    asked: Mapping[str, str]
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        """The payload's fields; none where it has no fields that are known by name."""
+        return list_fields(self.job.payload.model)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query for what is asked."""
+        return list_pairs(self.asked)
+
+    def write_body(self) -> tuple[str, list[Error]]:
+        """Return the JSON that it asks to post, and what in it is none and has to be."""
+        if self.is_json:
+            return self.text, []  # what is wrong with it, the API says
+        payload, errors = self._read_values()
+        return json.dumps(payload, ensure_ascii=False), errors
+
+    def write_curl(self) -> str:
+        """Return the line for a shell that posts it."""
+        return write_curl(self.job.type, self.pairs, self.write_body()[0])
+
+    def as_json(self) -> "Filled":
+        """Return it with one field for all of the payload."""
+        text = self.text if self.is_json else _write(self._read_values()[0])
+        return replace(self, is_json=True, text=text)
+
+    def as_fields(self) -> "Filled | None":
+        """Return it with a field for each of the payload's; None where these can't hold what it says."""
+        try:
+            payload = json.loads(self.text) if self.is_json else self._read_values()[0]
+        except ValueError:
+            return None
+        names = {field.name for field in self.fields}
+        if not isinstance(payload, dict) or not payload.keys() <= names:
+            return None
+        return replace(self, is_json=False, values=_write_values(self.fields, payload))
+
+    def _read_values(self) -> tuple[dict[str, Any], list[Error]]:
+        payload: dict[str, Any] = {}
+        errors: list[Error] = []
+        for field in self.fields:
+            text = self.values.get(field.name, "")
+            if text == "":
+                continue
+            try:
+                payload[field.name] = field.read(text)
+            except ValueError as error:
+                payload[field.name] = text
+                errors.append({"pointer": point_at(field), "detail": f"Invalid JSON: {error}"})
+        return payload, errors
+
+
+def fill_with_example(job: Job[..., Any], is_json: bool) -> Filled:
+    """Return a form as it is before somebody types."""
+    fields, example = list_fields(job.payload.model), job.example or {}
+    return Filled(job, is_json or not fields, _write_values(fields, example), _write(example), {})
+
+
+def read_filled(job: Job[..., Any], form: Form) -> Filled:
+    """Return a form as it was sent."""
+    values = {field.name: _read(form, field.input) for field in list_fields(job.payload.model)}
+    asked = {option.name: _read(form, option.input) for option in list_options()}
+    return Filled(job, form.get("form") == JSON or not values, values, _read(form, JSON), asked)
+
+
+def _read(form: Form, name: str) -> str:
+    return form.get(name).replace("\r\n", "\n")
+
+
+def _write(payload: Any) -> str:
+    return json.dumps(payload, ensure_ascii=False, indent=2)
+
+
+def _write_values(fields: Sequence[Field], payload: Mapping[str, Any]) -> dict[str, str]:
+    return {field.name: field.write(payload[field.name]) for field in fields if field.name in payload}

@@ -1,0 +1,69 @@
+"""Posting a form's job: as a request to the API's own route, so that both go the same way."""
+
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from errand.api.console.new.asked import read_options
+from errand.api.console.new.filled import Error, Filled
+from errand.api.http.body import parse_beside
+from errand.api.http.idempotency import HEADER
+from errand.api.http.problems import Problem, refuse_input
+from errand.api.routes.jobs import post_job
+from errand.api.state import Road
+from errand.contract.errors import NotFiniteError
+from errand.store.new_job import NewJob
+
+KEY_PREFIX = "console-"  # of the forms' idempotency keys
+
+
+async def post(road: Road, filled: Filled, key: str) -> tuple[NewJob, dict[str, str]]:
+    """Store the job that a form asks for; return it and the answer's headers.
+
+    Raises Problem: 422 with all that is wrong with fields and options as `errors`, 413, 503.
+    """
+    text, errors = filled.write_body()
+    request = _build_request(road, filled, text.encode(), key)
+    told = {error["pointer"] for error in errors}
+    errors += [error for error in await _check(request, filled, text.encode()) if error.get("pointer") not in told]
+    if errors:
+        raise Problem(422, "invalid", "Some fields need another look", errors=errors)
+    try:
+        new, _, headers = await post_job(request, filled.job, await read_options(request))
+        return new, headers
+    except NotFiniteError as error:
+        raise refuse_input([{"loc": (), "msg": str(error)}], in_body=True) from None
+
+
+async def _check(request: Request, filled: Filled, body: bytes) -> list[Error]:
+    """Return what is wrong with options and payload, both: the route stops at the first of the two."""
+    errors: list[Error] = []
+    for check in (read_options(request), parse_beside(body, filled.job.payload.model)):
+        try:
+            await check
+        except Problem as problem:
+            if "errors" not in problem.extra:
+                raise
+            errors += problem.extra["errors"]
+    return errors
+
+
+def _build_request(road: Road, filled: Filled, body: bytes, key: str) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers: dict[str, Any] = {"Content-Type": "application/json", "Content-Length": len(body)}
+    headers[HEADER] = KEY_PREFIX + key
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/v1/jobs/{filled.job.type}",
+        "query_string": urlencode(filled.pairs).encode(),
+        "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
+        # what its functions ask the application for: who has signed in here needs no key of the API
+        "app": SimpleNamespace(state=SimpleNamespace(road=road, settings=SimpleNamespace(hashes=()))),
+    }
+    return Request(scope, receive)

@@ -1,0 +1,69 @@
+"""`/console/new` and `/console/new/{type}`: what jobs there may be, and the form for a new one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from errand.api.console.new.asked import list_options
+from errand.api.console.new.filled import JSON, Error, Filled, fill_with_example
+from errand.api.console.page import Content, Look, View
+from errand.api.console.views.edit import new_key
+from errand.api.http.prefix import link
+from errand.api.routes.jobs import unknown_type
+from errand.contract.job import Job
+
+
+async def read_types(look: Look) -> Content:
+    """Return what the page of all types shows."""
+    types = [(type, job.queue.name, _describe(job)) for type, job in sorted(look.road.types.items())]
+    return Content("New job", {}, {"types": types})
+
+
+async def read_new(look: Look) -> Content:
+    """Return the form of a type, filled with its example. Raises Problem 404."""
+    return show_form(fill_with_example(find_type(look), look.query.get("as") == JSON))
+
+
+def find_type(look: Look) -> Job[..., Any]:
+    """Return the type that the path names. Raises Problem 404."""
+    type, types = look.path["type"], look.road.types
+    if type not in types:
+        raise unknown_type(type, types)
+    return types[type]
+
+
+def show_form(filled: Filled, errors: Sequence[Error] = (), fault: str = "", key: str = "") -> Content:
+    """Return the form, with what is wrong at the fields and above them; under `key` it was sent before."""
+    job = filled.job
+    shown = {
+        "job": job,
+        "summary": _describe(job),
+        "filled": filled,
+        "options": list_options(),
+        "faults": _sort(filled, errors),
+        "fault": fault,
+        "prefix": link(""),
+        "new_key": (lambda: key) if key else new_key,
+    }
+    return Content(f"New {job.type} job", {}, shown, 422 if errors or fault else 200)
+
+
+def _describe(job: Job[..., Any]) -> str:
+    return (job.__doc__ or "").partition("\n")[0].replace("`", "")
+
+
+def _sort(filled: Filled, errors: Sequence[Error]) -> dict[str, list[str]]:
+    """Return what is wrong by the names that the fields have in the form; what belongs to none of them, under ''."""
+    inputs = {option.name: option.input for option in list_options()}
+    names = {} if filled.is_json else {field.name: field.input for field in filled.fields}
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        pointer = error.get("pointer", "#").removeprefix("#")
+        first, _, rest = pointer.removeprefix("/").partition("/")
+        input = inputs.get(error.get("parameter", "")) or names.get(first.replace("~1", "/").replace("~0", "~"), "")
+        place = rest if input else pointer
+        found.setdefault(input, []).append(f"{place}: {error['detail']}" if place else error["detail"])
+    return found
+
+
+new = View("new", "/new", read_types, "jobs")
+new_job = View("new-job", "/new/{type}", read_new, "jobs", ("as",))
