@@ -40,7 +40,7 @@ IMPORTED = (
 )
 # Read by Python as it starts, or by the loader: for these it must be started.
 OWN_START = ("COVERAGE_", "LD_", "PYTHON")
-HARMLESS = {"PYTHONUNBUFFERED": "1"}
+HARMLESS = ("PYTHONUNBUFFERED",)
 
 
 class Forked:
@@ -92,10 +92,11 @@ class ForkServer:
         self._lock = threading.Lock()
         self._file: Any = None
 
-    def takes(self, command: tuple[str, ...], environment: dict[str, str]) -> bool:
-        """Return whether that command can be run by a fork in that environment."""
-        own = {name for name in environment if name.startswith(OWN_START) and name not in HARMLESS}
-        return sys.platform == "linux" and command[:2] == (sys.executable, "-m") and not own
+    def takes(self, command: tuple[str, ...], folder: Path, environment: dict[str, str]) -> bool:
+        """Return whether that command can be run by a fork, in that folder and environment."""
+        if sys.platform != "linux" or command[:2] != (sys.executable, "-m") or (folder / "errand").exists():
+            return False
+        return not any(name.startswith(OWN_START) and name not in HARMLESS for name in environment)
 
     def start(self, command: tuple[str, ...], folder: Path, environment: dict[str, str], log: Path) -> Forked:
         """Run `python -m MODULE …` in a session of its own, in a folder and an environment; its output is in `log`."""

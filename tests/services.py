@@ -81,7 +81,7 @@ class Services:
     def fork(self, *command: str, **environment: str) -> Process:
         """Do what `run` does by a fork, in a tenth of its time; a program that is tried as it starts is for `run`."""
         path, whole = self._logs / f"{len(self.processes)}.log", {**self.environment, **environment}
-        if not FORKS.takes(command, whole):
+        if not FORKS.takes(command, self.project, whole):
             return self.run(*command, **environment)
         process = FORKS.start(command, self.project, whole, path)
         self.processes.append(process)

@@ -64,7 +64,7 @@ def found(services: Services, tmp_path: Path) -> dict[str, list[str]]:
         "/jobs/{id}": [finished, failed, talks, runs, waits],
         "/batches/{id}": [batch],
         "/schedules/{name}": ["hourly"],
-        "/mail/{id}": [],
+        "/new/{type}": ["echo", "email"],
     }
 
 

@@ -117,6 +117,7 @@ def test_an_info_without_the_time_is_no_answer(clock: Clock) -> None:
 # What they tell goes to people or to other servers, or measures pauses; nothing of it is stored.
 FREE = {
     "api/console/access/session.py",
+    "api/console/mail/folder.py",
     "api/http/access_log.py",
     "builtin/webhook.py",
     "cli/moment.py",

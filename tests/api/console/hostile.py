@@ -42,6 +42,7 @@ def store_everything(client: TestClient, stored: Stored) -> dict[str, list[str]]
     return {
         "/jobs/{id}": [*(job.id for job in jobs.values()), log],
         "/batches/{id}": [BATCH],
+        "/new/{type}": ["log", "email"],
         "/schedules/{name}": _store_schedules(client, redis),
     }
 
