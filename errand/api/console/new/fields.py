@@ -58,6 +58,13 @@ class Field:
             return from_json(text, allow_inf_nan=False)
         return _read_mixed(text) if self.kind == "mixed" else text
 
+    def read_or_text(self, text: str) -> Any:
+        """Return the value that was typed, or what was typed where that is none."""
+        try:
+            return self.read(text)
+        except ValueError:
+            return text
+
 
 def _list_values(value: dict[str, Any] | list[Any]) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value

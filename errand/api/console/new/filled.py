@@ -35,6 +35,11 @@ class Filled:
         """The query for what is asked."""
         return list_pairs(self.asked)
 
+    def is_plain(self, name: str) -> bool:
+        """Return whether plain text was typed into a field: a message about an item of it means all of that."""
+        value = self.values.get(name, "")
+        return any(isinstance(field.read_or_text(value), str) for field in self.fields if field.name == name)
+
     def write_body(self) -> tuple[str, list[Error]]:
         """Return the JSON that it asks to post, and what in it is none and has to be."""
         if self.is_json:

@@ -3,10 +3,12 @@
 (() => {
   const DELAY = 400;
 
-  // The line has "$ERRAND_URL" where this page's own server is meant.
+  // The line has "$ERRAND_URL" where this page's own server is meant; a path that needs quotes has them right after it.
   function place(line, element) {
-    const here = `'${(location.origin + element.dataset.prefix).replaceAll("'", "'\\''")}'`;
-    element.textContent = line.replace('"$ERRAND_URL"', here);
+    const here = location.origin + element.dataset.prefix;
+    const quoted = `'${here.replaceAll("'", "'\\''")}'`;
+    const bare = /^[\w:/.~%-]*$/.test(here) ? here : quoted;
+    element.textContent = line.replace(/"\$ERRAND_URL"('?)/, (_, quote) => (quote ? quoted.slice(0, -1) : bare));
   }
 
   async function ask(form, element, signal) {

@@ -13,6 +13,7 @@ from errand.api.console.page import Content, Look, View
 from errand.api.console.render import Renderer
 from errand.api.console.tree import Node, build_tree
 from errand.api.console.views.edit import new_key
+from errand.api.console.views.linked import read_linked
 from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import EditStep, build_steps, list_changes
 from errand.api.http.problems import Problem
@@ -24,9 +25,8 @@ from errand.store.observe.payloads import show_payload
 from errand.store.observe.record import Record
 from errand.store.observe.traces import fold_trace
 from errand.store.observe.why import Why
-from errand.store.status import ENDED, JobStatus, LinkedJob
+from errand.store.status import ENDED, JobStatus
 
-PARENTS_SHOWN = 20
 LINES_SHOWN = 300  # of the newest; all of them are at /v1/jobs/{id}/logs
 RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
 
@@ -44,15 +44,16 @@ async def read_job(look: Look) -> Content:
     )
     if job is None or record is None:
         raise missing(id, "job")
-    parents = await _read_parents(road, job)
+    payload = _read_payload(road, job, packed[0])
+    linked = await read_linked(road, job, record, payload)
     sections: dict[str, dict[str, Any]] = {
         "head": {"job": job, "why": _choose_why(job, why)},
         "actions": _choose_actions(road, job, record),
         "steps": {"job": job, "steps": build_steps(job, attempts or [], _tell_edits(road, job, record, packed[0]))},
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
-        "payload": {"job": job, "payload": _build(_read_payload(road, job, packed[0]))},
+        "payload": {"job": job, "payload": _build(payload)},
         "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
-        "links": {"job": job, "parents": parents, "mails": await find_mails(look, id)},
+        "links": {**linked, "mails": await find_mails(look, id)},
         "lines": _choose_lines(lines),
     }
     return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job, "fault": "", "new_key": new_key})
@@ -76,12 +77,6 @@ def _tell_edits(road: Road, job: JobStatus, record: Record, packed: bytes) -> li
         EditStep(edit.at, edit.attempts, number, list_changes(before, after))
         for number, (edit, before, after) in enumerate(zip(edits, shown, shown[1:], strict=False))
     ]
-
-
-async def _read_parents(road: Road, job: JobStatus) -> list[LinkedJob]:
-    ids = job.depends_on[:PARENTS_SHOWN]
-    found = await asyncio.gather(*(road.jobs.read(id) for id in ids))
-    return [LinkedJob(id, one.status if one else None) for id, one in zip(ids, found, strict=True)]
 
 
 def _choose_why(job: JobStatus, why: Why | None) -> dict[str, Any] | None:

@@ -1,15 +1,18 @@
 """`/console/new` and `/console/new/{type}`: what jobs there may be, and the form for a new one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from errand.api.console.new.asked import list_options
+from errand.api.console.new.fields import Field
 from errand.api.console.new.filled import JSON, Error, Filled, fill_with_example
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.edit import new_key
 from errand.api.http.prefix import link
 from errand.api.routes.jobs import unknown_type
 from errand.contract.job import Job
+
+FOLDED = 3  # fields; fewer are not worth a fold
 
 
 async def read_types(look: Look) -> Content:
@@ -34,12 +37,16 @@ def find_type(look: Look) -> Job[..., Any]:
 def show_form(filled: Filled, errors: Sequence[Error] = (), fault: str = "", key: str = "") -> Content:
     """Return the form, with what is wrong at the fields and above them; under `key` it was sent before."""
     job = filled.job
+    faults = _sort(filled, errors)
+    first, more = _fold(filled, faults)
     shown = {
         "job": job,
         "summary": _describe(job),
         "filled": filled,
         "options": list_options(),
-        "faults": _sort(filled, errors),
+        "first": first,
+        "more": more,
+        "faults": faults,
         "fault": fault,
         "prefix": link(""),
         "new_key": (lambda: key) if key else new_key,
@@ -51,6 +58,14 @@ def _describe(job: Job[..., Any]) -> str:
     return (job.__doc__ or "").partition("\n")[0].replace("`", "")
 
 
+def _fold(filled: Filled, faults: Mapping[str, object]) -> tuple[list[Field], list[Field]]:
+    """Return the fields that are seen at once, and those that few need: neither required nor in use."""
+    used = {name for name, text in filled.values.items() if text} | set(filled.job.example or ())
+    first = [one for one in filled.fields if one.is_required or one.name in used or one.input in faults]
+    more = [one for one in filled.fields if one not in first]
+    return (first, more) if len(more) >= FOLDED else (list(filled.fields), [])
+
+
 def _sort(filled: Filled, errors: Sequence[Error]) -> dict[str, list[str]]:
     """Return what is wrong by the names that the fields have in the form; what belongs to none of them, under ''."""
     inputs = {option.name: option.input for option in list_options()}
@@ -60,7 +75,7 @@ def _sort(filled: Filled, errors: Sequence[Error]) -> dict[str, list[str]]:
         pointer = error.get("pointer", "#").removeprefix("#")
         first, _, rest = pointer.removeprefix("/").partition("/")
         input = inputs.get(error.get("parameter", "")) or names.get(first.replace("~1", "/").replace("~0", "~"), "")
-        place = rest if input else pointer
+        place = rest if input and not filled.is_plain(first) else "" if input else pointer
         found.setdefault(input, []).append(f"{place}: {error['detail']}" if place else error["detail"])
     return found
 
