@@ -1,6 +1,7 @@
 """`/console/jobs/{id}/edit`: a job's payload as a form, to queue the job again with another one."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
@@ -37,7 +38,7 @@ async def build_edit(
         "id": id,
         "type": record.type,
         "text": shown if text is None else text,
-        "schema": type and type.payload.model.model_json_schema(),
+        "schema": type and json.dumps(type.payload.model.model_json_schema(), ensure_ascii=False, indent=2),
         "before": mark_payload(packed),
         "may_requeue": record.may_requeue,
         "may_run": status in ENDED,

@@ -1,0 +1,43 @@
+// A job's trees: a click on a value copies it, one on a key copies the path to it.
+"use strict";
+(() => {
+  const keyOf = (item) => item.querySelector(":scope > .key, :scope > details > summary > .key")?.textContent;
+
+  // lines[0].sku, from the outermost key on.
+  function tellPath(item) {
+    let path = "";
+    for (let at = item; at; at = at.parentElement.closest(".json li")) {
+      const key = keyOf(at);
+      if (key === undefined) break;
+      const isPlace = at.parentElement.closest("details").dataset.kind === "array";
+      path = (isPlace ? `[${key}]` : /^[A-Za-z_]\w*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`) + path;
+    }
+    return path.replace(/^\./, "");
+  }
+
+  // A value that is shown in part is copied whole, from what the job has.
+  async function readWhole(item, url) {
+    let value = await (await fetch(url)).json();
+    const keys = [];
+    for (let at = item; at; at = at.parentElement.closest(".json li")) keys.unshift(keyOf(at));
+    for (const key of keys) if (key !== undefined) value = value[key];
+    return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  }
+
+  async function copy(element, tree) {
+    const item = element.closest(".json li") || tree;
+    const isKey = element.matches(".key");
+    const isWhole = !isKey && element.dataset.cut === undefined;
+    const text = isKey ? tellPath(item) : isWhole ? element.textContent : await readWhole(item, tree.dataset.from);
+    await navigator.clipboard.writeText(text);
+    element.dataset.copied = isKey ? "path copied" : "copied";
+    setTimeout(() => delete element.dataset.copied, 1200);
+  }
+
+  document.addEventListener("click", (event) => {
+    const element = event.target.closest(".json .value, .json li > .key");
+    const tree = element?.closest(".json");
+    if (!tree || !navigator.clipboard || String(getSelection())) return;
+    copy(element, tree).catch(() => {});
+  });
+})();
