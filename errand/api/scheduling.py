@@ -48,7 +48,7 @@ def check_name(name: str) -> str:
     if not re.fullmatch(NAME, name):
         raise refuse_input([{"loc": ("name",), "msg": NAMES}], in_body=False)
     if name.startswith(FILE_PREFIX):
-        raise _held(name)
+        raise held(name)
     return name
 
 
@@ -111,7 +111,7 @@ async def put(road: Road, schedule: Schedule) -> bool:
     try:
         return await road.schedules.put(schedule)
     except HeldByFileError:
-        raise _held(schedule.name) from None
+        raise held(schedule.name) from None
 
 
 async def delete(road: Road, name: str) -> None:
@@ -119,7 +119,7 @@ async def delete(road: Road, name: str) -> None:
     try:
         is_there = await road.schedules.delete(name)
     except HeldByFileError:
-        raise _held(name) from None
+        raise held(name) from None
     if not is_there:
         raise _missing(name)
 
@@ -164,7 +164,8 @@ def _missing(name: str) -> Problem:
     return Problem(404, "no-such-schedule", f"There is no schedule {name[:64]!r}")
 
 
-def _held(name: str) -> Problem:
+def held(name: str) -> Problem:
+    """Return the 409 for what a job file holds."""
     file = f"jobs/{name.removeprefix(FILE_PREFIX)}.py"
     detail = f"Names that begin with {FILE_PREFIX} belong to the job files: change cron= in {file}, or pause it"
     return Problem(409, "held-by-file", detail)

@@ -35,6 +35,7 @@ from errand.api.console.views.new import new, new_job
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
 from errand.api.console.views.schedule import schedule
+from errand.api.console.views.schedule_form import edit_schedule, new_schedule
 from errand.api.console.views.schedules import schedules
 from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
@@ -50,6 +51,8 @@ VIEWS = [
     batch,
     schedules,
     schedule,
+    new_schedule,
+    edit_schedule,
     edit,
     new,
     new_job,

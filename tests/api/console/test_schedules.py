@@ -1,5 +1,6 @@
 """Schedules on the console: read, and changed by those who may."""
 
+import html
 import json
 import re
 import time
@@ -160,3 +161,134 @@ def test_a_span_is_told_in_its_largest_unit() -> None:
         172_800: "every 2 days",
     }
     assert {seconds: describe_every(seconds) for seconds in spans} == spans
+
+
+NEW = {"name": "morning", "type": "log", "cron": "0 7 * * *", "timezone": "Europe/Paris", "payload": '{"text": "x"}'}
+
+
+def submit(client: TestClient, path: str = "/console/new-schedule", **fields: str) -> Any:
+    return client.post(path, data={**NEW, **fields}, headers=OURS)
+
+
+def list_faults(page: str) -> dict[str, str]:
+    return {
+        name: html.unescape(text)
+        for name, text in re.findall(r'<p class="field-fault" id="f-(\w+)">(.*?)</p>', page, re.DOTALL)
+    }
+
+
+def test_a_schedule_is_created_by_the_form_as_the_api_would_store_it(client: TestClient) -> None:
+    page = submit(client, catch_up="all", overlap="skip")
+    assert (page.url.path, "The schedule is stored." in page.text) == (PAGE, True)
+    shown = client.get("/v1/schedules/morning").json()
+    assert {name: shown[name] for name in ("type", "payload", "cron", "timezone", "catch_up", "overlap")} == {
+        "type": "log",
+        "payload": {"text": "x"},
+        "cron": "0 7 * * *",
+        "timezone": "Europe/Paris",
+        "catch_up": "all",
+        "overlap": "skip",
+    }
+
+
+def test_a_span_is_written_with_its_unit(client: TestClient) -> None:
+    submit(client, cron="", timezone="UTC", every="90", unit="minute")
+    assert client.get("/v1/schedules/morning").json()["every_seconds"] == 5400
+    assert 'name="every" value="90"' in read(client, f"{PAGE}/edit")
+
+
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        ({"name": ""}, {"name": "write 1 to 50 letters"}),
+        ({"name": "jobs.x"}, {"name": "belong to the job files"}),
+        ({"type": ""}, {"type": "Field required"}),
+        ({"type": "sms"}, {"type": "there is no job type 'sms'"}),
+        ({"cron": ""}, {"cron": "give either cron or every_seconds"}),
+        ({"cron": "0 25 * * *"}, {"cron": "hour '25' can't be read"}),
+        ({"cron": "", "timezone": "UTC", "every": "x"}, {"every_seconds": "write a whole number"}),
+        ({"cron": "", "timezone": "UTC", "every": "999", "unit": "day"}, {"every_seconds": "less than or equal to"}),
+        ({"timezone": "Europe/Pariss"}, {"timezone": "do you mean Europe/Paris?"}),
+        ({"payload": "{"}, {"payload": "it is no JSON"}),
+        ({"payload": '{"a": NaN}'}, {"payload": "it is no JSON"}),
+        ({"payload": '{"text": "x", "b": 1}'}, {"payload": "b: Extra inputs are not permitted"}),
+        ({"overlap": "x"}, {"overlap": "Input should be 'skip' or 'queue'"}),
+        ({"name": "", "cron": "x", "payload": "{"}, {"name": "1 to 50", "cron": "write five", "payload": "JSON"}),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field_and_what_was_written_stays(
+    client: TestClient, redis: Redis, fields: dict[str, str], faults: dict[str, str]
+) -> None:
+    page = submit(client, **fields)
+    found = list_faults(page.text)
+    assert (page.status_code, found.keys()) == (422, faults.keys())
+    assert all(text in found[name] for name, text in faults.items()), found
+    assert all(text in html.unescape(page.text) for text in fields.values())
+    assert not redis.exists(keys.SCHEDULES)
+
+
+def test_the_next_runs_are_shown_before_anything_is_stored(client: TestClient, redis: Redis) -> None:
+    page = submit(client, do="preview").text
+    assert "Next runs: at 07:00" in page
+    assert page.partition('class="preview"')[2].count("<li>") == 5
+    assert not redis.exists(keys.SCHEDULES)
+
+
+def test_a_new_one_does_not_take_the_place_of_one_that_is_there(client: TestClient) -> None:
+    put(client)
+    assert "there is a schedule of this name" in list_faults(submit(client, cron="@daily").text)["name"]
+    assert client.get("/v1/schedules/morning").json()["cron"] == DAILY["cron"]
+
+
+def test_the_form_begins_with_the_example_of_a_type(client: TestClient) -> None:
+    page = html.unescape(read(client, "/console/new-schedule?type=tally"))
+    assert "<option selected data-example" in page
+    assert '{\n  "number": 7\n}</textarea>' in page
+
+
+def test_a_schedule_is_edited_and_stays_paused(client: TestClient) -> None:
+    put(client)
+    client.post("/v1/schedules/morning/pause")
+    form = html.unescape(read(client, f"{PAGE}/edit"))
+    assert 'value="0 7 * * MON-FRI"' in form
+    assert '{\n  "text": "Good morning"\n}</textarea>' in form
+    page = submit(client, f"{PAGE}/edit", name="other", cron="@hourly")
+    assert "The schedule is changed." in page.text
+    shown = client.get("/v1/schedules/morning").json()
+    assert (shown["cron"], shown["paused"], shown["payload"]) == ("@hourly", True, {"text": "x"})
+    assert client.get("/v1/schedules/other").status_code == 404
+
+
+def test_a_schedule_is_deleted_and_the_page_asks_first(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "errand.api")
+    put(client)
+    ask = read(client, PAGE).partition("<details")[2].partition("</details>")[0]
+    assert f'action="{PAGE}/delete"' in ask
+    page = client.post(f"{PAGE}/delete", headers=OURS)
+    assert (page.url.path, "The schedule is deleted." in page.text) == ("/console/schedules", True)
+    assert client.get("/v1/schedules/morning").status_code == 404
+    assert "Console: schedule morning deleted, asked for from testclient" in caplog.messages
+    assert client.post(f"{PAGE}/delete", headers=OURS).status_code == 404
+
+
+def test_a_job_file_s_own_is_neither_edited_nor_deleted_but_paused(client: TestClient, redis: Redis) -> None:
+    put(client)
+    redis.hset(f"{keys.SCHEDULE}morning", "source", "file")
+    page = read(client, PAGE)
+    assert "its job file" in page
+    assert "/edit" not in page
+    assert "/delete" not in page
+    assert read(client, f"{PAGE}/edit", 409)
+    assert submit(client, f"{PAGE}/edit").status_code == client.post(f"{PAGE}/delete", headers=OURS).status_code == 409
+    assert client.get("/v1/schedules/morning").json()["cron"] == DAILY["cron"]
+    client.post(f"{PAGE}/pause", headers=OURS)
+    assert client.get("/v1/schedules/morning").json()["paused"]
+
+
+def test_who_may_only_look_has_no_form(guarded: TestClient, client: TestClient) -> None:
+    put(client)
+    sign_in(guarded, READ)
+    for path in ("/console/new-schedule", PAGE, f"{PAGE}/edit"):
+        page = guarded.get(path)
+        assert page.status_code == 200
+        assert 'method="post"' not in page.text.partition("<main")[2]

@@ -4,7 +4,21 @@ from collections.abc import Awaitable, Callable
 
 from errand.api import scheduling
 from errand.api.console.changes.change import Action, Change, Done
+from errand.api.console.page import Content
+from errand.api.console.views.schedule_form import (
+    Draft,
+    build_form,
+    edit_schedule,
+    find_editable,
+    list_next,
+    new_schedule,
+    read_draft,
+)
+from errand.api.http.body import BODY_LIMIT_BYTES
+from errand.api.http.problems import Problem
 from errand.api.state import Road
+
+FORM_BYTES = 3 * BODY_LIMIT_BYTES + 8192  # a form writes a byte of JSON as up to three
 
 
 async def pause(change: Change) -> Done:
@@ -30,6 +44,48 @@ async def run(change: Change) -> Done:
     return Done(f"schedule {name} run as job {job.id}", _lead(change, name), "schedule-run")
 
 
+async def create(change: Change) -> Done | Content:
+    """Store a new one, or show what is wrong, or its next times. Raises RedisError."""
+    road = change.look.road
+    draft = await read_draft(road, change.form, None)
+    if draft.schedule and await _is_there(road, draft.schedule.name):
+        draft.faults["name"] = ["there is a schedule of this name; edit that one, or take another name"]
+    return await _store(change, draft, None)
+
+
+async def edit(change: Change) -> Done | Content:
+    """Store it anew, or show what is wrong, or its next times. Raises Problem 404 and 409, and RedisError."""
+    name = (await find_editable(change.look)).schedule.name
+    return await _store(change, await read_draft(change.look.road, change.form, name), name)
+
+
+async def delete(change: Change) -> Done:
+    """Forget it and its list of runs. Raises Problem 404 and 409, and RedisError."""
+    name = change.look.path["name"]
+    await scheduling.delete(change.look.road, name)
+    return Done(f"schedule {name} deleted", change.renderer.url_for("schedules"), "schedule-deleted")
+
+
+async def _store(change: Change, draft: Draft, edited: str | None) -> Done | Content:
+    look = change.look
+    if draft.faults or not draft.schedule:
+        return build_form(look, draft, edited, status=422)
+    if change.form.get("do") == "preview":
+        return build_form(look, draft, edited, list_next(draft.schedule, look.road.clock.now()))
+    await scheduling.put(look.road, draft.schedule)
+    word = "changed" if edited else "stored"
+    return Done(f"schedule {draft.schedule.name} {word}", _lead(change, draft.schedule.name), f"schedule-{word}")
+
+
+async def _is_there(road: Road, name: str) -> bool:
+    """Return whether there is one that can be read; a damaged one is stored anew."""
+    try:
+        await scheduling.find(road, name)
+    except Problem:
+        return False
+    return True
+
+
 def _lead(change: Change, name: str) -> str:
     """Return the page from which it was asked for: the list, or the schedule's own."""
     if change.form.get("from") == "list":
@@ -38,6 +94,9 @@ def _lead(change: Change, name: str) -> str:
 
 
 ACTIONS = [
+    Action("create-schedule", "/new-schedule", create, new_schedule, FORM_BYTES),
+    Action("change-schedule", "/schedules/{name}/edit", edit, edit_schedule, FORM_BYTES),
+    Action("delete-schedule", "/schedules/{name}/delete", delete),
     Action("schedule-pause", "/schedules/{name}/pause", pause),
     Action("schedule-resume", "/schedules/{name}/resume", resume),
     Action("schedule-run", "/schedules/{name}/run", run),
