@@ -127,7 +127,7 @@ def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str
     places["Redis"] = (
         "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
-    places["Mail"] = tell_mail(options, environment)
+    places["Mail"] = tell_mail(options, environment, places.get("Console"))
     places["Log lines"] = tell_log(environment)
     places["Workers"] = str(options.workers)
     return places
@@ -142,9 +142,11 @@ def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str,
     return pages | ({"Dashboard": f"{api}/dashboard"} if is_open or password else {})
 
 
-def tell_mail(options: UpOptions, environment: Mapping[str, str]) -> str:
-    """Return where mail goes."""
-    return "SMTP_URL" if is_set("SMTP_URL", environment) else f"{options.mail_folder}/ (a local SMTP sink)"
+def tell_mail(options: UpOptions, environment: Mapping[str, str], console: str | None = None) -> str:
+    """Return where mail goes, and where it can be looked at."""
+    if is_set("SMTP_URL", environment):
+        return "SMTP_URL"
+    return f"{options.mail_folder}/ (a local SMTP sink)" + (f", shown at {console}/mail" if console else "")
 
 
 def tell_log(environment: Mapping[str, str]) -> str:

@@ -61,7 +61,9 @@ def test_it_serves_the_application_with_a_worker_and_says_where_everything_is(sh
     assert read_place(shop.output, "API") == f"{url}/errand"
     assert read_place(shop.output, "Dashboard") == f"{url}/errand/dashboard"
     assert read_place(shop.output, "Redis").startswith("REDIS_URL=unix://")
-    assert read_place(shop.output, "Mail") == f"{shop.data}/mail/ (a local SMTP sink)"
+    assert (
+        read_place(shop.output, "Mail") == f"{shop.data}/mail/ (a local SMTP sink), shown at {url}/errand/console/mail"
+    )
     assert welcome(shop) == "Welcome, ada!"
 
 

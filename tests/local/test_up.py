@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from redis import Redis
@@ -20,7 +21,8 @@ from tests.sink import ScriptedSink
 def test_it_says_where_everything_is(shared_up: Running) -> None:
     assert read_place(shared_up.output, "API") == shared_up.api.base_url
     assert read_place(shared_up.output, "Redis") == f"{shared_up.data}/valkey/ (Valkey, every write on disk)"
-    assert read_place(shared_up.output, "Mail") == f"{shared_up.data}/mail/ (a local SMTP sink)"
+    mail = f"{shared_up.data}/mail/ (a local SMTP sink), shown at {shared_up.api.base_url}/console/mail"
+    assert read_place(shared_up.output, "Mail") == mail
     assert read_place(shared_up.output, "Log lines") == "log.txt"
     assert read_place(shared_up.output, "Workers") == "1"
 
@@ -37,6 +39,8 @@ def test_a_mail_lands_in_the_sink(shared_up: Running) -> None:
     api = shared_up.api
     api.wait_for(api.post("email", {"to": "ada@example.com", "subject": "Landed", "text": "It works."}))
     assert any("Subject: Landed" in mail.read_text() for mail in (shared_up.data / "mail").glob("*.eml"))
+    with urlopen(f"{shared_up.api.base_url}/console/mail") as page:
+        assert ">Landed</a>" in page.read().decode()
 
 
 @pytest.mark.quick

@@ -123,7 +123,7 @@ def _list_places(options: OwnOptions, environment: Mapping[str, str], machine: M
         places["Redis"] = "REDIS_URL"
     else:
         places["Redis"] = f"REDIS_URL={machine.valkey.url} (Valkey, every write on disk)"
-    places["Mail"] = tell_mail(options, environment)
+    places["Mail"] = tell_mail(options, environment, places.get("Console"))
     if found.has_log:
         places["Log lines"] = tell_log(environment)
     places["Workers"] = str(options.workers)

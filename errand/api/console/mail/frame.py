@@ -3,6 +3,8 @@
 import re
 from base64 import b64encode
 from email.message import Message
+from html import unescape
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,7 +24,11 @@ HEADERS = {
 }
 _IMAGE_TYPE = re.compile(r"image/[a-z0-9.+-]{1,40}")
 _IMAGE = re.compile(r"""\bcid:([^\s"'()<>]{1,300})""", re.I)
-_LINK = re.compile(r"<link(?=[\s/>])", re.I)
+LINKS_LIMIT = 50
+_HREF = re.compile(r"""<a\s[^<>]{0,999}?\bhref\s*=\s*(?:"([^"]{1,2000})"|'([^']{1,2000})'|([^\s"'<>]{1,2000}))""", re.I)
+_URL = re.compile(r"""https?://[^\s<>"')\]]{1,2000}""")
+# What a browser connects to before it asks the policy, or without: the server would see that, if nothing more.
+_CONNECTING = re.compile(r"<(?=(?:link|i?frame)[\s/>])", re.I)
 
 
 def build_frame(path: Path) -> str:
@@ -31,7 +37,14 @@ def build_frame(path: Path) -> str:
     html = next((read_text(part)[:HTML_LIMIT] for part in parts if is_body(part, "text/html")), "")
     images = _collect_images(parts)
     html = _IMAGE.sub(lambda found: images.get(unquote(found[1]), found[0]), html)
-    return _LINK.sub("<x-link", html)  # no policy keeps a browser from connecting to where these point
+    return _CONNECTING.sub("<x-", html)
+
+
+def find_links(html: str, text: str) -> tuple[str, ...]:
+    """Return where a mail's links lead, each once: those of its html, or of its text where it has none."""
+    found = (unescape("".join(match.groups(""))).strip() for match in _HREF.finditer(html[:HTML_LIMIT]))
+    urls = (url for url in (found if html else _URL.findall(text)) if _URL.fullmatch(url))
+    return tuple(islice(dict.fromkeys(urls), LINKS_LIMIT))
 
 
 def _collect_images(parts: list[Message]) -> dict[str, str]:

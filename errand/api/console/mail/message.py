@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from errand.api.console.mail.fields import Fields, decode, find_field, read_fields
+from errand.api.console.mail.frame import find_links
 from errand.api.console.mail.parts import is_body, list_parts, name_file, read_bytes, read_text
 
 ADDRESSES_SHOWN = 3
@@ -54,6 +55,7 @@ class Mail:
     text: str = ""
     text_left: int = 0
     has_html: bool = False
+    links: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
     fault: str = ""
 
@@ -100,15 +102,22 @@ def read_mail(path: Path) -> Mail:
 
 
 def _build_mail(head: Head, content: bytes) -> Mail:
-    text, has_html, files = None, False, []
+    bodies: dict[str, str] = {}
+    files = []
     for number, part in enumerate(list_parts(content)):
-        if text is None and is_body(part, "text/plain"):
-            text = read_text(part)
-        elif not has_html and is_body(part, "text/html"):
-            has_html = True
+        form = next((one for one in ("text/plain", "text/html") if one not in bodies and is_body(part, one)), None)
+        if form:
+            bodies[form] = read_text(part)
         else:
             size, is_inline = len(read_bytes(part)), bool(part["Content-ID"])
             files.append(File(number, name_file(part, number), decode(part.get_content_type()), size, is_inline))
-    left = max(0, len(text or "") - TEXT_LIMIT)
-    fields = read_fields(BytesIO(content))
-    return Mail(head, fields, (text or "")[:TEXT_LIMIT], left, has_html, tuple(files))
+    text, html = bodies.get("text/plain", ""), bodies.get("text/html", "")
+    return Mail(
+        head,
+        read_fields(BytesIO(content)),
+        text[:TEXT_LIMIT],
+        max(0, len(text) - TEXT_LIMIT),
+        bool(html),
+        find_links(html, text[:TEXT_LIMIT]),
+        tuple(files),
+    )
