@@ -10,7 +10,7 @@ PYTHON := .venv/bin/python
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' Makefile
 
-demo: setup ## Run everything, post a few jobs and watch them (PORT=8001 for another port)
+demo: setup ## Run everything, with jobs to look at in the console (PORT=8001 for another port)
 	@$(PYTHON) -m service demo --port $(PORT)
 
 up: setup ## Run everything, without the posts

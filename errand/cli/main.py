@@ -39,7 +39,7 @@ app.command("up", rich_help_panel=HERE)(up.up)
 
 @app.command(rich_help_panel=HERE)
 def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers: DemoWorkers = 1) -> None:
-    """Run everything, post the tutorial's notification and a batch of e-mails, and draw their progress.
+    """Run everything, and post what there is to look at: a batch, failures, a workflow, a schedule, delayed jobs.
 
     Nothing leaves this machine, whatever settings are in the environment.
     """

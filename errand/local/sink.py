@@ -1,4 +1,7 @@
-"""A local SMTP server that keeps every mail as a file: `python -m errand.local.sink PORT FOLDER`."""
+"""A local SMTP server that keeps every mail as a file: `python -m errand.local.sink PORT FOLDER`.
+
+It refuses recipients under `.invalid` (RFC 6761, section 6.4), so that one can see what becomes of a refusal.
+"""
 
 import asyncio
 import sys
@@ -10,6 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 SECONDS_A_MAIL = 0.3  # as slow as a small real server, so that progress can be seen
 MAILS_AT_ONCE = 2
+REFUSED = ".invalid"
 
 
 class MailFolder:
@@ -19,6 +23,16 @@ class MailFolder:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._room = asyncio.Semaphore(MAILS_AT_ONCE)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient, or refuse it."""
+        if address.lower().endswith(REFUSED):
+            return "550 5.1.1 No such user here"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Take one mail."""

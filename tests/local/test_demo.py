@@ -1,5 +1,6 @@
 """The demo as a newcomer runs it: in a terminal, until Ctrl-C."""
 
+import json
 import os
 import pty
 import re
@@ -13,9 +14,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from errand.local import posts
+from errand.local.request import call
+from errand.local.settings import UpOptions
 from errand.local.valkey import find_free_port
 from tests.conftest import ROOT
 from tests.curl import provide_curl
@@ -23,6 +28,7 @@ from tests.local.running import find_descendants, list_processes, read_place
 from tests.services import wait_until
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SMALL = "from errand.local import posts; posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
 # What must not be heeded: nothing of the demo may leave the machine.
 OUTSIDE = {
     "REDIS_URL": "redis://redis.invalid:6379/0",
@@ -78,12 +84,17 @@ class Terminal:
         os.close(self._terminal)
 
 
+def read(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
 @pytest.fixture(scope="module")
 def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Terminal, Path, str]]:
     """The demo once its bars are full: the terminal, its folder and the API's URL."""
     folder, port = tmp_path_factory.mktemp("demo"), find_free_port()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), **OUTSIDE}
-    terminal = Terminal(folder, [sys.executable, "-m", "service", "demo", "--port", str(port)], environment)
+    terminal = Terminal(folder, [sys.executable, "-c", SMALL, "demo", "--port", str(port)], environment)
     terminal.read_until("what the processes say follows")
     yield terminal, folder, f"http://127.0.0.1:{port}"
     terminal.clean_up()
@@ -91,22 +102,45 @@ def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 
 def test_its_bars_move_and_reach_100_percent(demo: tuple[Terminal, Path, str]) -> None:
     output = demo[0].output
-    for bar in ("notification: e-mail", "notification: log", "ten e-mails"):
+    for bar in ("notification: e-mail", "notification: log", "8 e-mails"):
         percents = [int(percent) for percent in re.findall(rf"{bar} .*?(\d+) %", output)]
         assert (percents[0], percents[-1]) == (0, 100)
         assert percents == sorted(percents)
-    between = {int(percent) for percent in re.findall(r"ten e-mails .*?(\d+) %", output)} - {0, 100}
+    between = {int(percent) for percent in re.findall(r"8 e-mails .*?(\d+) %", output)} - {0, 100}
     assert len(between) >= 3
-    assert "10 of 10 finished" in output
+    assert "4 finished, 4 failed" in output
 
 
-def test_eleven_mails_and_the_log_line_lie_where_it_says(demo: tuple[Terminal, Path, str]) -> None:
+def test_it_shows_the_console_before_all_else(demo: tuple[Terminal, Path, str]) -> None:
+    terminal, _, url = demo
+    assert re.findall(r"http://[^\s,]+", terminal.output)[0] == f"{url}/console"
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.url == f"{url}/console"
+
+
+def test_there_is_something_of_each_to_look_at(demo: tuple[Terminal, Path, str]) -> None:
+    url = demo[2]
+
+    def count(query: str) -> int:
+        return len(read(f"{url}/v1/jobs?{query}")["items"])
+
+    (group,) = read(f"{url}/v1/dead-letters/groups")["items"]
+    assert (group["count"], group["error"]["type"]) == (4, "RefusedError")
+    assert count("tag=newsletter") == 8
+    assert count("tag=order-1042") == 4
+    assert count("type=item") == 6
+    assert count("tag=reminder&status=scheduled") == 1
+    assert [schedule["name"] for schedule in read(f"{url}/v1/schedules")["items"]] == ["demo-every-minute"]
+
+
+def test_its_mails_and_the_log_line_lie_where_it_says(demo: tuple[Terminal, Path, str]) -> None:
     terminal, folder, url = demo
     data = f".errand-{url.rpartition(':')[2]}"
-    assert f"11 mails lie in {data}/mail/, the log line in log.txt" in terminal.output
+    assert re.search(rf"\b[5-9] mails lie in {re.escape(data)}/mail/, log lines in log.txt", terminal.output)
     mails = [mail.read_text() for mail in (folder / data / "mail").glob("*.eml")]
-    assert sum("\nSubject: News " in mail for mail in mails) == 10
-    assert sum("ada@example.com" in mail for mail in mails) == 1
+    assert sum("\nSubject: News " in mail for mail in mails) == 4
+    assert sum("\nSubject: Notification" in mail for mail in mails) == 1
     assert "Notification request received for ada@example.com" in (folder / "log.txt").read_text()
 
 
@@ -134,6 +168,14 @@ def test_the_curl_line_it_prints_sends_a_mail(demo: tuple[Terminal, Path, str], 
     )
     assert '"status":"queued"' in answer.stdout
     wait_until(lambda: any("you@example.com" in mail.read_text() for mail in folder.glob(".errand-*/mail/*.eml")))
+
+
+def test_what_it_posts_can_be_posted_again(demo: tuple[Terminal, Path, str]) -> None:
+    url = demo[2]
+    options = UpOptions("127.0.0.1", int(url.rpartition(":")[2]), Path(), 1)
+    for post in posts.POSTS:
+        assert post.send(lambda path, body, method: call(options, path, body, method)) is not None
+    assert len(read(f"{url}/v1/jobs?tag=reminder")["items"]) == 1
 
 
 def test_ctrl_c_ends_it_with_0_and_leaves_no_process(demo: tuple[Terminal, Path, str]) -> None:
