@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
@@ -52,9 +53,9 @@ def main() -> None:
         server = EmbeddedValkey(Path(folder) / "v")
         server.start()
         try:
-            with Redis.from_url(server.url) as redis, start_api(server.url) as port:
-                id = fill(redis, Api(port))
-                api = Api(port)  # the first one's connection is closed by now
+            with Redis.from_url(server.url) as redis, start_api(server.url) as web:
+                id = fill(redis, Api(web.port))
+                api = Api(web.port)  # the first one's connection is closed by now
                 report("over HTTP", measure_http(api, id, list_places(api)))
             report("Redis's road alone", asyncio.run(measure_road(server.url, id)))
         finally:
@@ -79,14 +80,23 @@ class Api:
         return spent, json.loads(told)
 
 
+@dataclass(frozen=True)
+class Web:
+    """A uvicorn process."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def start_api(redis_url: str) -> Iterator[int]:
-    """Run the API until the block ends; give its port."""
+def start_api(redis_url: str) -> Iterator[Web]:
+    """Run the API until the block ends."""
     port = find_free_port()
     command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", "--port", str(port)]
     mail = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "bench@example.com"}
     environment = {**os.environ, **mail, "REDIS_URL": redis_url, "ERRAND_LOCAL": "1"}
-    process = subprocess.Popen([*command, "--no-access-log"], env=environment, preexec_fn=die_with_parent)
+    command += ["--no-access-log", "--log-level", "error"]
+    process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
     try:
         for _ in range(200):
             try:
@@ -94,7 +104,7 @@ def start_api(redis_url: str) -> Iterator[int]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield port
+        yield Web(port, process.pid)
     finally:
         process.kill()
         process.wait()
