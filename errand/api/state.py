@@ -26,6 +26,7 @@ from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
 from errand.store.index import JobIndex
+from errand.store.many.many import ManyJobs
 from errand.store.observe.observe import Observe, build_observe
 from errand.store.posted import PostedCodes
 from errand.store.queues import Queues
@@ -65,6 +66,7 @@ class Road:
     webhooks: Webhooks
     index: JobIndex
     dead_letters: DeadLetters
+    many: ManyJobs
     queues: Queues
     workers: WorkerReader
     posted: PostedCodes
@@ -81,7 +83,7 @@ def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, J
     requeuer = Requeuer(redis, enqueuer.memory)
     index = JobIndex(redis, (job.queue.name for job in types.values()))
     webhooks = Webhooks(types)
-    deleter = Deleter(redis, queue, webhooks.values)
+    canceller, deleter = Canceller(redis, queue, webhooks.values), Deleter(redis, queue, webhooks.values)
     watcher = Watcher(redis, StatusReader(redis, with_lines=True), BatchReader(redis, queue))
     failover = Failover(connector.connect_async(LOOK))
     observe = build_observe(redis, clock, types)
@@ -99,10 +101,11 @@ def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, J
         BatchReader(redis, queue),
         BatchJobReader(redis),
         watcher,
-        canceller=Canceller(redis, queue, webhooks.values),
+        canceller=canceller,
         deleter=deleter,
         index=index,
         dead_letters=DeadLetters(index, requeuer, deleter, clock, observe.failures),
+        many=ManyJobs(index, requeuer, canceller, deleter),
         webhooks=webhooks,
         schedules=Schedules(redis, enqueuer.builder, enqueuer.memory, types),
         queues=Queues(redis, [one.name for one in list_queues(types)], clock),

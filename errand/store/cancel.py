@@ -1,6 +1,6 @@
 """Canceling jobs that wait and stopping jobs that run: one guarded script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -26,8 +26,21 @@ class Canceller:
         with the same `token` to learn whether it has stopped: it may be tried again meanwhile and is canceled then.
         Raises CancelRefusedError for one that has ended, RedisError and TimeoutError.
         """
-        answer = await self._script(args=[self._ttl_seconds, token, id])
+        (answer,) = await self._call([id], token)
         word = None if answer is None else answer.decode(errors="replace")
         if word and word.startswith(" "):
             raise CancelRefusedError(word.strip())
         return word
+
+    async def cancel_all(self, ids: Sequence[str], token: str) -> list[bytes | None]:
+        """Cancel jobs in one step, as `cancel` does each.
+
+        Return for each b'' (it is canceled, or its worker was asked to stop it), None (there is none) or why it can't
+        be. A few hundred ids a call: the server does nothing else meanwhile. Raises RedisError and TimeoutError.
+        """
+        answers = await self._call(ids, token)
+        return [None if answer is None else answer[1:] if answer.startswith(b" ") else b"" for answer in answers]
+
+    async def _call(self, ids: Sequence[str], token: str) -> list[bytes | None]:
+        answers: list[bytes | None] = await self._script(args=[self._ttl_seconds, token, *ids])
+        return answers

@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ class Filter:
     type: str | None = None
     queue: str | None = None
     status: str | None = None
+    statuses: tuple[str, ...] | None = None  # one of these, instead of `status`
     tag: str | None = None
     batch: str | None = None
     error: str | None = None
@@ -77,6 +79,19 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many jobs there are by status: at least so many, where not all were looked at."""
+
+    by_status: dict[str, int]
+    is_whole: bool
+
+    @property
+    def total(self) -> int:
+        """How many there are of all statuses."""
+        return sum(self.by_status.values())
+
+
+@dataclass(frozen=True)
 class Page:
     """Some jobs in order; `next` is where to go on, None where there are no more."""
 
@@ -101,25 +116,46 @@ class JobIndex:
         return Page(jobs, next_place)
 
     async def select(
-        self, wanted: Filter, limit: int, place: Place | None, token: str
+        self, wanted: Filter, limit: int, place: Place | None, token: str | None = None, forward: bool = True
     ) -> tuple[list[str], Place | None]:
         """Return the ids of the oldest wanted jobs after `place` and where to go on, in one call of the script.
 
-        Those that carry a requeue's `token` are left out. Raises RedisError.
+        Of the newest where it does not go `forward`. Failed ones that carry a requeue's `token` are left out. Raises
+        RedisError.
         """
-        place, found = await self._call(wanted, limit, place, forward=True, ids_only=True, token=token)
+        more = {"token": token} if token else {}
+        place, found = await self._call(wanted, limit, place, forward=forward, ids_only=True, **more)
         return [id for id, told in found if not told or _has_error(read_status(id, told), wanted.error)], place
+
+    async def count(self, wanted: Filter, calls: int = 1, place: Place | None = None, forward: bool = False) -> Count:
+        """Return how many jobs after `place` are wanted, of those that so many calls of the script look at.
+
+        Each looks at 1,000, the newest first, or the oldest where it goes `forward`. Errors are not looked into.
+        Raises RedisError.
+        """
+        counts: Counter[str] = Counter()
+        for _ in range(calls):
+            place, (found,) = await self._ask(wanted, SMALL, place, forward=forward, counts_only=True)
+            counts.update(json.loads(found))
+            if place is None:
+                break
+        return Count(dict(counts), place is None)
 
     async def _call(
         self, wanted: Filter, limit: int, place: Place | None, **more: Any
     ) -> tuple[Place | None, list[tuple[str, bytes]]]:
+        place, found = await self._ask(wanted, limit, place, **more)
+        ids = [found[i].decode(errors="replace") for i in range(1, len(found), 3)]
+        return place, list(zip(ids, found[2::3], strict=True))
+
+    async def _ask(
+        self, wanted: Filter, limit: int, place: Place | None, **more: Any
+    ) -> tuple[Place | None, list[bytes]]:
         request: dict[str, Any] = {"forward": False, "limit": limit, "queues": self._queues}
         request |= {"budget": BUDGET, "small": SMALL, "bytes": PAGE_BYTES}
         request |= wanted.describe() | more | ({"place": place} if place else {})
         score, id, *found = await self._script(args=[json.dumps(request)])
-        ids = [found[i].decode(errors="replace") for i in range(1, len(found), 3)]
-        pairs = list(zip(ids, found[2::3], strict=True))
-        return ((score.decode(), id.decode(errors="replace")) if score else None), pairs
+        return ((score.decode(), id.decode(errors="replace")) if score else None), found
 
 
 def close_at(wanted: Filter, moment: datetime) -> Filter:

@@ -76,14 +76,16 @@ class Requeuer:
             passed += sum(bool(outcome) for outcome in outcomes)  # refused ones stay where they are
             yield outcomes.count(b"")
 
-    async def requeue_all(self, ids: Sequence[str], token: str) -> list[bytes | None]:
-        """Queue failed jobs again in one step, under a `token` that they then carry.
+    async def requeue_all(
+        self, ids: Sequence[str], token: str, statuses: Sequence[str] = ("failed",)
+    ) -> list[bytes | None]:
+        """Queue jobs that have one of `statuses` again in one step, under a `token` that they then carry.
 
         Return for each b'' (it is queued again), None (there is none) or why it can't be. A few hundred ids a call.
         Raises FullRedisError and RedisError.
         """
         await self._memory.check()
-        return await self._call(ids, ["failed"], token=token)
+        return await self._call(ids, statuses, token=token)
 
     async def _call(
         self, ids: Sequence[str | bytes], statuses: Sequence[str], registry: str | None = None, token: str | None = None

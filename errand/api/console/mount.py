@@ -16,6 +16,7 @@ from errand.api.console.access.session import Sessions
 from errand.api.console.changes import again as again_changes
 from errand.api.console.changes import batches as batch_changes
 from errand.api.console.changes import job as job_changes
+from errand.api.console.changes import jobs as jobs_changes
 from errand.api.console.changes import new as new_changes
 from errand.api.console.changes import queues as queue_changes
 from errand.api.console.changes import schedules as schedule_changes
@@ -31,6 +32,7 @@ from errand.api.console.views.batches import batches
 from errand.api.console.views.edit import edit
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
+from errand.api.console.views.many import many
 from errand.api.console.views.new import new, new_job
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
@@ -46,6 +48,7 @@ from errand.api.settings import ApiSettings
 VIEWS = [
     overview,
     jobs,
+    many,
     job,
     batches,
     batch,
@@ -70,6 +73,7 @@ ACTIONS = [
     *job_changes.ACTIONS,
     *again_changes.ACTIONS,
     *new_changes.ACTIONS,
+    *jobs_changes.ACTIONS,
 ]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-WORD, COUNT = "done", "count"
+WORD, COUNT, PASSED = "done", "count", "passed"
 NOTICES = {
     "batch-requeued": "{count} jobs are requeued.",
     "queue-paused": "The queue is paused. What runs goes on; what is posted to it waits.",
@@ -25,12 +25,24 @@ NOTICES = {
     "job-existing": "A job waits or runs under that unique key already: this one. Nothing was stored.",
     "job-replaced": "The job under that unique key waited for its time, and is the new one now.",
     "job-deleted": "The job is deleted.",
+    "jobs-requeued": "Jobs queued again: {count}.",
+    "jobs-requeued-some": "Jobs queued again: {count}. Passed over: {passed}, which were gone or had another status.",
+    "jobs-canceled": "Jobs canceled: {count}. Those that run were asked to stop.",
+    "jobs-canceled-some": "Jobs canceled: {count}. Passed over: {passed}, which were gone or had ended.",
+    "jobs-deleted": "Jobs deleted: {count}.",
+    "jobs-deleted-some": "Jobs deleted: {count}. Passed over: {passed}, which were gone or run.",
 }
 
 
 def find_notice(query: Mapping[str, str]) -> str | None:
-    """Return what the page says, None where it has nothing to say; {count} stands for the number in the address."""
-    text, count = NOTICES.get(query.get(WORD, "")), query.get(COUNT, "")
+    """Return what the page says, None where it has nothing to say; {count} and {passed} are numbers in the address."""
+    text = NOTICES.get(query.get(WORD, ""))
     if text is None:
         return None
-    return text.replace("{count}", f"{int(count):,}" if re.fullmatch(r"[0-9]{1,9}", count) else "Some")
+    for name in (COUNT, PASSED):
+        text = text.replace(f"{{{name}}}", _write(query.get(name, "")))
+    return text
+
+
+def _write(number: str) -> str:
+    return f"{int(number):,}" if re.fullmatch(r"[0-9]{1,9}", number) else "some"

@@ -83,6 +83,7 @@
     if (!address.searchParams.has("done")) return;
     address.searchParams.delete("done");
     address.searchParams.delete("count");
+    address.searchParams.delete("passed");
     history.replaceState(null, "", address);
   }
 

@@ -1,5 +1,6 @@
 """`/console/jobs`: the jobs, newest first, by filters."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from errand.api.console.page import Content, Look, View
+from errand.api.console.views.counts import read_counts
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import Status, read_place, read_time
 from errand.contract.storing.asked import WORD, WORDS
@@ -16,6 +18,7 @@ LIMIT = 50
 SINCE = {"15m": ("15 minutes", 900), "1h": ("hour", 3600), "24h": ("24 hours", 86_400), "7d": ("7 days", 604_800)}
 FILTERS = ("status", "type", "queue", "tag", "batch", "since", "after", "before")
 STATUSES = get_args(Status)
+CHIPS = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "stopped", "canceled")
 
 
 async def read_jobs(look: Look) -> Content:
@@ -25,17 +28,29 @@ async def read_jobs(look: Look) -> Content:
         wanted = read_filter(look, chosen)
         place = read_place(wanted, look.query.get("cursor"))
     except Problem as problem:
-        told = [f"{error['parameter']}: {error['detail']}" for error in problem.extra.get("errors", ())]
-        return _build(look, chosen, fault="; ".join(told) or problem.detail)
-    page = await look.road.index.read(wanted, LIMIT, place)
-    return _build(look, chosen, jobs=page.jobs, next=page.next and wanted.write_cursor(page.next))
+        return _build(look, chosen, fault=name_fault(problem))
+    page, counts = await asyncio.gather(look.road.index.read(wanted, LIMIT, place), read_counts(look, wanted))
+    return _build(look, chosen, jobs=page.jobs, next=page.next and wanted.write_cursor(page.next), counts=counts)
 
 
 def _build(look: Look, chosen: Mapping[str, str], fault: str = "", **found: Any) -> Content:
     listed = {"jobs": [], "next": None, **found, "chosen": chosen, "cursor": look.query.get("cursor"), "fault": fault}
+    counts = found.get("counts")
+    statuses = [*CHIPS, *({chosen["status"]} & set(STATUSES) - set(CHIPS))]
     queues = sorted({job.queue.name for job in look.road.types.values()})
-    choices = {"statuses": STATUSES, "types": sorted(look.road.types), "queues": queues, "spans": SINCE}
-    return Content("Jobs", {"list": listed}, {"chosen": chosen, **choices}, 422 if fault else 200)
+    choices = {"types": sorted(look.road.types), "queues": queues, "spans": SINCE}
+    sections = {
+        "count": {"counts": counts},
+        "statuses": {"counts": counts, "chosen": chosen, "statuses": statuses},
+        "list": listed,
+    }
+    return Content("Jobs", sections, {"chosen": chosen, **choices}, 422 if fault else 200)
+
+
+def name_fault(problem: Problem) -> str:
+    """Return what is wrong with a filter."""
+    told = [f"{error['parameter']}: {error['detail']}" for error in problem.extra.get("errors", ())]
+    return "; ".join(told) or problem.detail
 
 
 def read_filter(look: Look, chosen: Mapping[str, str]) -> Filter:
@@ -49,7 +64,7 @@ def read_filter(look: Look, chosen: Mapping[str, str]) -> Filter:
         queue=chosen["queue"] or None,
         status=_check(chosen["status"], chosen["status"] in STATUSES, f"status: one of {', '.join(STATUSES)}"),
         tag=_check(chosen["tag"], bool(re.fullmatch(WORD, chosen["tag"])), f"tag: {WORDS}"),
-        batch=_check(chosen["batch"], _is_id(chosen["batch"]), "batch: give a batch's id"),
+        batch=_check(chosen["batch"], is_id(chosen["batch"]), "batch: give a batch's id"),
         created_after=after,
         created_before=read_time(chosen["before"] or None, "before"),
     )
@@ -61,7 +76,8 @@ def _check(value: str, is_right: bool, fault: str) -> str | None:
     return value or None
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Return whether a text is the id of a job or a batch, as they are written."""
     try:
         return str(UUID(text)) == text
     except ValueError:

@@ -1,24 +1,23 @@
 #!lua flags=allow-oom
--- Cancels a job that has not begun, asks for the stop of one that runs. Sent twice, because a reply was lost, it
--- changes nothing and answers the same: the job keeps the token of the call.
--- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the job's id
--- Returns false (it is not there), 'canceled', 'stopped', 'started' (its workers have been told: ask again), or why
--- it can't be with a space before it.
+-- Cancels jobs that have not begun, asks for the stop of those that run. Sent twice, because a reply was lost, it
+-- changes nothing and answers the same: a job keeps the token of the call.
+-- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the jobs' ids
+-- Returns for each job false (it is not there), 'canceled', 'stopped', 'started' (its workers have been told: ask
+-- again), or why it can't be with a space before it.
 -- include base, clock, time, jobs, keep, dependents
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
-local token, id = ARGV[2], ARGV[3]
-local hash = keys.JOB .. id
+local token = ARGV[2]
 local UNSTARTED = keys.UNSTARTED
 
 -- RQ's stop-job (rq.command, 3.0.0). A plain worker gets it once: told again when the job's process has just ended, it
 -- would kill itself. Ours, which have leases, may be told again.
-local function tell_workers(executions, is_first)
+local function tell_workers(id, executions, is_first)
   local told = {}
   for _, execution in ipairs(executions) do
     local member = id .. ':' .. execution
-    local worker = call('HGET', keys.EXECUTION .. member, 'worker_name') or call('HGET', hash, 'worker_name')
+    local worker = call('HGET', keys.EXECUTION .. member, 'worker_name') or call('HGET', keys.JOB .. id, 'worker_name')
     if worker and not told[worker] and (is_first or call('ZSCORE', keys.LEASES, member)) then
       told[worker] = true
       call('PUBLISH', keys.COMMANDS .. worker, cjson.encode({command = 'stop-job', job_id = id}))
@@ -27,20 +26,21 @@ local function tell_workers(executions, is_first)
 end
 
 -- The mark names the executions: one that fails or is given back later under it does not run again.
-local function stop(executions, is_first)
-  call('HSET', hash, 'errand_stop', table.concat(executions, ' '), 'errand_cancel', token)
-  tell_workers(executions, is_first)
+local function stop(id, executions, is_first)
+  call('HSET', keys.JOB .. id, 'errand_stop', table.concat(executions, ' '), 'errand_cancel', token)
+  tell_workers(id, executions, is_first)
   return 'started'
 end
 
 -- A plain worker says nothing of the reason, and leaves those that wait for the job.
-local function complete_stop()
-  call('HSETNX', hash, 'errand_error', STOPPED)
+local function complete_stop(id)
+  call('HSETNX', keys.JOB .. id, 'errand_error', STOPPED)
   if settle_dependents(id, 'stopped') then keep(id) end
   return 'stopped'
 end
 
-local function cancel()
+local function cancel(id)
+  local hash = keys.JOB .. id
   local kind = call('TYPE', hash).ok
   if kind == 'none' then return false end
   if kind ~= 'hash' then return ' its record is damaged: it is a ' .. kind .. ', no hash' end
@@ -48,17 +48,18 @@ local function cancel()
   if not job then return ' its record is damaged: it has no status or names no queue' end
   local is_first = call('HGET', hash, 'errand_cancel') ~= token
   local executions = job.status == 'started' and call('ZRANGE', keys.EXECUTIONS .. id, 0, -1) or {}
-  if #executions > 0 then return stop(executions, is_first) end
+  if #executions > 0 then return stop(id, executions, is_first) end
   if UNSTARTED[job.status] or job.status == 'started' then -- begun, and nothing runs it: its record was left so
     call('HSET', hash, 'errand_cancel', token)
     cancel_job(id, job, describe_cancel('it was canceled on request'))
     return 'canceled'
   end
-  if not is_first and job.status == 'stopped' then return complete_stop() end
+  if not is_first and job.status == 'stopped' then return complete_stop(id) end
   if not is_first and job.status == 'canceled' then return 'canceled' end
   return ' its status is ' .. job.status
 end
 
-local answer = cancel()
+local answers = {}
+for i = 3, #ARGV do answers[i - 2] = cancel(ARGV[i]) end
 finish_step()
-return answer
+return answers

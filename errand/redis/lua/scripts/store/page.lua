@@ -1,19 +1,21 @@
 #!lua flags=no-writes
 -- Finds jobs in sorted sets of job ids, in order, some at a time: in the indexes by the time of creation, or among
 -- the failed by the time of failure. The cost is that of the jobs looked at, however many there are.
--- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status, error, fingerprint,
---       created_after and created_before in microseconds, ended_after and ended_before in RQ's format, token: of a requeue to leave
---       out, place: [score, id] to go on from, each as asked for; forward: oldest first, limit: jobs, budget: jobs
---       looked at, bytes: of what is told, small: ids under a status that are read and sorted each time, ids_only}
+-- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status or statuses: [one of
+--       them], error, fingerprint, created_after and created_before in microseconds, ended_after and ended_before in RQ's
+--       format, token: of a requeue to leave out, place: [score, id] to go on from, each as asked for; forward: oldest
+--       first, limit: jobs, budget: jobs looked at, bytes: of what is told, small: ids under a status that are read and
+--       sorted each time, ids_only, counts_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
--- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here.
--- include base, store/status, store/batch, parked, observe/fingerprint
+-- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here; with
+-- counts_only instead of jobs each status and how many have it, in one text.
+-- include base, store/status, store/batch, store/registries, observe/fingerprint
 
 local request = cjson.decode(ARGV[1])
 local CHUNK = 100
-local REGISTRIES = {queued = keys.QUEUE, started = keys.WIP, finished = keys.FINISHED, failed = keys.FAILED,
-  stopped = keys.FAILED, canceled = keys.CANCELED, deferred = keys.DEFERRED, scheduled = keys.SCHEDULED,
-  ready_to_enqueue = keys.READY}
+local asked = request.statuses or (request.status and {request.status}) -- a job has one of them; any, without
+local is_asked = {}
+for _, status in ipairs(asked or {}) do is_asked[status] = true end
 
 -- Redis orders bytes, Lua's own comparison the letters of the server's language.
 local function is_less(one, other)
@@ -113,51 +115,6 @@ local function list_queues()
   return names
 end
 
--- RQ's own keys for a status, nothing where it has none or too many.
-local function list_registries()
-  local names = {}
-  if request.status == 'rate_limited' then
-    if call('SCARD', keys.LIMITS) > CHUNK then return nil end
-    for i, key in ipairs(call('SMEMBERS', keys.LIMITS)) do names[i] = keys.LIMIT .. key .. keys.WAITING end
-    return names
-  end
-  local registry = REGISTRIES[request.status]
-  if not registry then return nil end
-  for i, name in ipairs(list_queues()) do names[i] = registry .. name end
-  if request.status == 'queued' then
-    for _, park in ipairs(list_parked()) do
-      if not request.queue or park.queue == request.queue then names[#names + 1] = park.key end
-    end
-  end
-  return names
-end
-
-local function is_list(key)
-  return request.status == 'queued' and key:sub(1, #keys.QUEUE) == keys.QUEUE
-end
-
-local function count(names)
-  local total = 0
-  for _, key in ipairs(names) do
-    local size = pcall_redis(is_list(key) and 'LLEN' or 'ZCARD', key)
-    total = total + (type(size) == 'number' and size or 0)
-  end
-  return total
-end
-
--- The ids under a status where they are few, each once.
-local function read_registries(names)
-  local ids, seen = {}, {}
-  for _, key in ipairs(names) do
-    for _, member in ipairs(pcall_redis(is_list(key) and 'LRANGE' or 'ZRANGE', key, 0, -1)) do
-      local id = request.status == 'started' and member:match('^(.*):[^:]*$') or member
-      if not seen[id] then ids[#ids + 1] = id end
-      seen[id] = true
-    end
-  end
-  return ids
-end
-
 -- Microseconds of RQ's format, as text: Lua itself would write them with 14 digits.
 local function read_microseconds(text)
   local year, month, day, hour, minute, second, rest = text:match('^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.?(%d*)')
@@ -197,12 +154,12 @@ local function match(id)
   local hash = keys.JOB .. id
   local found = pcall_redis('HMGET', hash, 'status', 'origin', 'description')
   if found.err or not found[1] then return nil end
-  local is_asked_for = (not request.status or found[1] == request.status)
+  local is_asked_for = (not asked or is_asked[found[1]])
     and (not request.queue or found[2] == request.queue)
     and (not request.type or found[3] == request.type)
     and (not request.tag or call('ZSCORE', keys.TAG .. request.tag, id))
   if not is_asked_for then return nil end
-  local job = {queue = found[2] or '', type = found[3] or ''}
+  local job = {status = found[1], queue = found[2] or '', type = found[3] or ''}
   return (request.source ~= 'failed' or match_failure(hash, job)) and job or nil
 end
 
@@ -237,12 +194,19 @@ local function find_streams()
     for i, name in ipairs(list_queues()) do names[i] = keys.FAILED .. name end
     return open(names)
   end
-  local indexes, registries = list_indexes(), request.status and list_registries()
-  local size = registries and count(registries)
+  local indexes, registries = list_indexes(), asked and list_registries(asked, list_queues(), request.queue)
+  local size = registries and count_in(registries)
   if size and size <= request.small and not (request.tag and pcall_redis('ZCARD', indexes[1]) <= size) then
-    return sort(read_registries(registries))
+    return sort(read_ids(registries))
   end
   return open(indexes)
+end
+
+-- Whether a time is past the end of those asked for, in the order asked for.
+local function is_beyond(score)
+  if request.source ~= 'created' then return false end
+  if request.forward then return request.created_before and score >= tonumber(request.created_before) end
+  return request.created_after and score < tonumber(request.created_after)
 end
 
 local function pick(streams)
@@ -250,7 +214,7 @@ local function pick(streams)
   for _, stream in ipairs(streams) do
     if stream.head and (not first or is_before(stream.head, first.head)) then first = stream end
   end
-  if first and request.created_after and first.head[3] < tonumber(request.created_after) then return nil end
+  if first and is_beyond(first.head[3]) then return nil end
   return first
 end
 
@@ -281,7 +245,22 @@ local function collect(streams)
   return answer
 end
 
+local function count(streams)
+  local answer, looked, counts, place, stream = {'', ''}, 0, {}, request.place, pick(streams)
+  while stream and looked < request.budget do
+    local job = match(stream.head[2])
+    if job then counts[job.status] = (counts[job.status] or 0) + 1 end
+    looked, place = looked + 1, stream.head
+    advance(stream)
+    stream = pick(streams)
+  end
+  if stream then answer[1], answer[2] = place[1], place[2] end
+  answer[3] = cjson.encode(counts)
+  return answer
+end
+
 -- No id comes before '' at that time; a place in the list is on this side of it already.
-if request.created_before then request.place = request.place or {request.created_before, ''} end
+local bound = not request.forward and request.created_before or request.forward and request.created_after
+if bound then request.place = request.place or {bound, ''} end
 if request.place then request.place = build_entry(request.place[1], request.place[2]) end
-return collect(find_streams())
+return (request.counts_only and count or collect)(find_streams())

@@ -1,0 +1,171 @@
+"""`/console/jobs/many`: what is about to be done to many jobs, and how far it has come."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+from urllib.parse import parse_qsl, urlencode
+
+from errand.api.console.page import Content, Look, View
+from errand.api.console.views.jobs import FILTERS, SINCE, name_fault, read_filter
+from errand.api.http.problems import Problem
+from errand.api.routes.listing import read_place
+from errand.store.index import Count, Filter
+from errand.store.many.many import FITTING, Verb, narrow
+from errand.store.status import JobStatus
+
+VERBS: tuple[Verb, ...] = get_args(Verb)
+SHOWN = 10  # of the jobs that were ticked
+LEFT_SECONDS = 60.0  # the page stands still; it is only read again for its stream
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All jobs that match a filter, whose times are moments: `back` is the query of the list that it was made from."""
+
+    verb: Verb
+    filters: Mapping[str, str]
+    wanted: Filter
+    back: Mapping[str, str]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of the form that goes on with it."""
+        given = {name: value for name, value in self.filters.items() if value}
+        return {"verb": self.verb, "scope": "all", "back": urlencode(self.back), **given}
+
+
+async def read_many(look: Look) -> Content:
+    """Return how far it has come, by the page's address. Raises Problem 422 and RedisError."""
+    if not look.query:
+        return build_nothing("Tick jobs in the list, or choose all that match its filters.", {})
+    asked = read_asked(look, look.query)
+    narrowed = narrow(asked.wanted, asked.verb)
+    cursor = look.query.get("cursor")
+    place = read_place(narrowed, cursor)
+    left: Count = await look.keep.get(
+        f"many {json.dumps(asked.fields)} {cursor}",
+        LEFT_SECONDS,
+        lambda: look.road.many.count_left(asked.verb, asked.wanted, place),
+    )
+    done = {name: read_number(look.query.get(name, "")) for name in ("taken", "passed")}
+    return Content(
+        f"{asked.verb.capitalize()} jobs",
+        {},
+        {
+            "verb": asked.verb,
+            "ask": "on",
+            "ids": [],
+            "left": left,
+            "progress": done,
+            "fields": {**asked.fields, "cursor": cursor or "", **done},
+            "words": list(describe(asked.back)),
+            "back": asked.back,
+        },
+    )
+
+
+def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
+    """Return the page that asks whether to do it to all that match."""
+    left = found.total - fitting.total if found.is_whole and fitting.is_whole else None
+    return Content(
+        f"{asked.verb.capitalize()} jobs",
+        {},
+        {
+            "verb": asked.verb,
+            "ask": "all",
+            "ids": [],
+            "count": fitting,
+            "passed": left,
+            "fields": asked.fields,
+            "words": list(describe(asked.back)),
+            "statuses": FITTING[asked.verb],
+            "back": asked.back,
+        },
+    )
+
+
+def build_ask_chosen(
+    verb: Verb, ids: Sequence[str], jobs: Sequence[JobStatus | None], back: Mapping[str, str]
+) -> Content:
+    """Return the page that asks whether to do it to the jobs that were ticked; None are those that are gone."""
+    there = [job for job in jobs if job]
+    fitting = [job for job in there if job.status in FITTING[verb]]
+    return Content(
+        f"{verb.capitalize()} jobs",
+        {},
+        {
+            "verb": verb,
+            "ask": "chosen",
+            "count": Count({"": len(fitting)}, True),
+            "passed": len(ids) - len(fitting),
+            "jobs": fitting[:SHOWN],
+            "fields": {"verb": verb, "scope": "chosen", "back": urlencode(back)},
+            "ids": [job.id for job in fitting],
+            "words": [],
+            "statuses": FITTING[verb],
+            "back": back,
+        },
+    )
+
+
+def build_nothing(text: str, back: Mapping[str, str]) -> Content:
+    """Return the page that says that there is nothing to do."""
+    return Content("Jobs", {}, {"ask": "", "text": text, "back": back})
+
+
+def read_asked(look: Look, given: Mapping[str, str]) -> Asked:
+    """Return what is asked for by the fields of a form or an address. Raises Problem 422."""
+    filters = {name: given.get(name, "") for name in FILTERS}
+    return Asked(read_verb(given.get("verb", "")), filters, _read_filter(look, filters), read_back(given))
+
+
+def close(look: Look, verb: Verb, chosen: Mapping[str, str]) -> Asked:
+    """Return what is asked for by the filters of the list, without what comes in from now on. Raises Problem 422."""
+    wanted, now = _read_filter(look, chosen), look.road.clock.moment()
+    before = min(wanted.created_before or now, now)
+    after = wanted.created_after.isoformat() if wanted.created_after else ""
+    filters = {**chosen, "since": "", "after": after, "before": before.isoformat()}
+    return Asked(verb, filters, _read_filter(look, filters), {name: value for name, value in chosen.items() if value})
+
+
+def _read_filter(look: Look, filters: Mapping[str, str]) -> Filter:
+    try:
+        return read_filter(look, filters)
+    except Problem as problem:
+        raise Problem(422, "invalid-parameter", name_fault(problem)) from None
+
+
+def read_verb(word: str) -> Verb:
+    """Return what to do. Raises Problem 422."""
+    for verb in VERBS:
+        if verb == word:
+            return verb
+    raise Problem(422, "invalid-parameter", f"verb: one of {', '.join(VERBS)}")
+
+
+def read_back(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters of the list that one came from."""
+    pairs = parse_qsl(given.get("back", ""), max_num_fields=20)
+    return {name: value for name, value in pairs if name in FILTERS}
+
+
+def read_number(text: str) -> int:
+    """Return a number of jobs, 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def describe(chosen: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Return the filter in words, as pairs of what and which."""
+    for name in ("status", "type", "queue", "tag", "batch"):
+        if chosen.get(name):
+            yield name, chosen[name]
+    if chosen.get("since") in SINCE:
+        yield "created", f"in the last {SINCE[chosen['since']][0]}"
+    if chosen.get("after"):
+        yield "created", f"from {chosen['after']}"
+    if chosen.get("before"):
+        yield "created", f"before {chosen['before']}"
+
+
+many = View("many", "/jobs/many", read_many, "jobs", ("verb", *FILTERS, "cursor", "taken", "passed", "back"))

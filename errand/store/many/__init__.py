@@ -1,0 +1,1 @@
+"""Doing one thing to many jobs at once."""
