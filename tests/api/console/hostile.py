@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from typing import Any
 
 from redis import Redis
@@ -63,6 +64,7 @@ def _tell_of(redis: Redis, job: Job, state: str) -> None:
         "errand_expires_at": mark("expires_at"),
         "errand_attempts": "2",
         "errand_lines": "1",
+        "errand_edits": json.dumps([{"at": mark("edited_at"), "attempts": 1, "payload": _pack({mark("edited"): 1})}]),
         "dependency_ids": json.dumps([mark(f"{state}_parent")]),
         "worker_name": mark("worker"),
         **({"errand_parked": json.dumps(parked)} if state == "queued" else {}),
@@ -72,6 +74,10 @@ def _tell_of(redis: Redis, job: Job, state: str) -> None:
     line = {"n": 1, "t": 1.0, "level": mark("level"), "attempt": 1, "logger": mark("logger"), "text": mark("line")}
     redis.rpush(keys.LOGS + job.id, json.dumps(line))
     redis.sadd(keys.CHILDREN + job.id, mark("child"))
+
+
+def _pack(payload: dict[str, Any]) -> str:
+    return b64encode(json.dumps(["copy.copy", None, [], payload]).encode()).decode()
 
 
 def _store_worker(redis: Redis) -> None:

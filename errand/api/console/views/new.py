@@ -77,7 +77,8 @@ def _sort(filled: Filled, errors: Sequence[Error]) -> dict[str, list[str]]:
         input = inputs.get(error.get("parameter", "")) or names.get(first.replace("~1", "/").replace("~0", "~"), "")
         place = rest if input and not filled.is_plain(first) else "" if input else pointer
         found.setdefault(input, []).append(f"{place}: {error['detail']}" if place else error["detail"])
-    return found
+    order = ["", *names.values(), *inputs.values()]
+    return {input: found[input] for input in order if input in found}
 
 
 new = View("new", "/new", read_types, "jobs")
