@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -107,6 +107,7 @@ def _list_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+@lru_cache(1024)
 def _read_fields(expression: str) -> str:
     """Return the five fields of an expression that comes at some time. Raises CronError."""
     text = expression.strip().lower()

@@ -75,7 +75,7 @@ def test_those_of_one_type_are_found_and_a_cursor_is_for_them_alone(client: Test
 
 def test_a_page_ends_where_enough_jobs_were_counted(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [post(client, count=3) for _ in range(3)]
-    monkeypatch.setattr(store, "JOBS_COUNTED", 4)
+    monkeypatch.setattr(store, "JOBS_COUNTED", 16)
     page = read(client)
     assert [item["id"] for item in page["items"]] == ids[:0:-1]
     assert list_ids(client, f"?cursor={page['next']}") == ids[:1]
@@ -117,3 +117,10 @@ def test_listing_prolongs_no_record(client: TestClient, redis: Redis) -> None:
     redis.expire(keys.BATCH + id, 100)
     list_ids(client)
     assert redis.ttl(keys.BATCH + id) <= 100
+
+
+def test_a_job_that_was_queued_again_counts_as_what_it_is_now(client: TestClient, redis: Redis) -> None:
+    id = post(client)
+    (job,) = client.get(f"/v1/batches/{id}/jobs").json()["items"]
+    redis.hset(keys.BATCH + id, job["id"], "failed")
+    assert read(client)["items"][0]["queued"] == 1

@@ -75,7 +75,7 @@ def test_one_whose_type_is_gone_or_that_is_damaged_does_not_take_the_page_away(
     redis.set(f"{keys.SCHEDULE}third", "x")
     page = read(client, "/console/schedules")
     assert "there is no job type &lt;script&gt;" in page
-    assert re.findall(r'id="schedule-(\w+)"', page) == ["morning", "other"]
+    assert re.findall(r'id="schedule-(\w+)"', page) == ["other", "morning"]
     assert SCRIPT not in page + read(client, "/console/schedules/other")
 
 
@@ -292,3 +292,14 @@ def test_who_may_only_look_has_no_form(guarded: TestClient, client: TestClient) 
         page = guarded.get(path)
         assert page.status_code == 200
         assert 'method="post"' not in page.text.partition("<main")[2]
+
+
+def test_what_is_wrong_comes_first_and_many_are_pages(client: TestClient, redis: Redis) -> None:
+    for number in range(55):
+        put(client, f"s{number:02}")
+    redis.zadd(keys.SCHEDULES, {"s54": int(time.time()) - 60})
+    first = re.findall(r'id="schedule-(\w+)"', read(client, "/console/schedules"))
+    assert (first[:2], len(first)) == (["s54", "s00"], 50)
+    second = re.findall(r'id="schedule-(\w+)"', read(client, "/console/schedules?page=2"))
+    assert second == ["s49", "s50", "s51", "s52", "s53"]
+    assert 'href="/console/schedules">Back' in read(client, "/console/schedules?page=2")

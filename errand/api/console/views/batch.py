@@ -13,6 +13,7 @@ from errand.store.batch_jobs import filter_batch
 from errand.store.new_job import derive_ids
 
 JOBS_SHOWN, PARENTS_SHOWN, GROUPS_SHOWN = 20, 10, 20
+GROUPS_SECONDS = 3.0  # so old may they be: of 1,000 jobs that wait they take Redis as long as the rest of the page
 STATUSES = (*get_args(Status), "deleted")
 
 
@@ -29,7 +30,9 @@ async def read_batch(look: Look) -> Content:
     """Return what the page shows. Raises Problem 404 and RedisError."""
     road, id = look.road, check_id(look.path["id"], "batch")
     batch, failures, parents = await asyncio.gather(
-        road.batches.read(id), road.observe.failures.read_batch(id), _read_parents(road, id)
+        road.batches.read(id),
+        look.keep.get(f"failures {id}", GROUPS_SECONDS, lambda: road.observe.failures.read_batch(id)),
+        _read_parents(road, id),
     )
     if batch is None:
         raise missing(id, "batch")

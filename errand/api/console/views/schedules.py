@@ -11,7 +11,8 @@ from errand.store.observe.health import Health
 from errand.store.schedules.schedules import StoredSchedule
 from errand.store.schedules.slots import LATE_SECONDS
 
-MOST = 500  # schedules on the page; GET /v1/schedules has all
+LIMIT = 50
+FINE = ("active", "paused", "over")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class ScheduleLine:
 async def read_schedules(look: Look) -> Content:
     """Return what the page shows. Raises RedisError."""
     found, health = await asyncio.gather(look.road.schedules.list(), look.road.observe.health.read())
-    lines = [build_line(look, one, health) for one in found[:MOST]]
-    return Content("Schedules", {"list": {"lines": lines, "left": len(found) - len(lines)}})
+    lines = sorted((build_line(look, one, health) for one in found), key=lambda line: line.state in FINE)
+    page = int(asked) if (asked := look.query.get("page", "")).isdecimal() and len(asked) < 6 else 1
+    shown = {"lines": lines[(page - 1) * LIMIT : page * LIMIT], "page": page, "is_last": page * LIMIT >= len(lines)}
+    return Content("Schedules", {"list": shown})
 
 
 def build_line(look: Look, found: StoredSchedule, health: Health) -> ScheduleLine:
@@ -59,4 +62,4 @@ def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]
     return "active", ""
 
 
-schedules = View("schedules", "/schedules", read_schedules, "schedules")
+schedules = View("schedules", "/schedules", read_schedules, "schedules", ("page",))

@@ -18,17 +18,24 @@ function list_batch(batch)
   return ids
 end
 
--- The jobs of a record by status, how many they are, and what it does not say yet: id and status of those that have
--- ended, flat.
-function count_batch(record)
-  local ENDED, counts, total, news = keys.ENDED, {}, 0, {}
+-- The jobs of a record by status, and what it does not say yet: id and status of those that have ended, flat. With
+-- `is_quick` one that has finished is taken for that as it stands, for it is queued again by nothing of ours. Then how
+-- many were looked up, and how many were not.
+function count_batch(record, is_quick)
+  local ENDED, counts, news, looked, known = keys.ENDED, {}, {}, 0, 0
   for i = 1, #record, 2 do
     local id, kept = record[i], record[i + 1]
     if is_member(id) then
-      local status = call('HGET', keys.JOB .. id, 'status') or (kept ~= '' and kept) or 'deleted'
+      local status = kept
+      if is_quick and kept == 'finished' then
+        known = known + 1
+      else
+        status = call('HGET', keys.JOB .. id, 'status') or (kept ~= '' and kept) or 'deleted'
+        looked = looked + 1
+      end
       if ENDED[status] and status ~= kept then news[#news + 1], news[#news + 2] = id, status end
-      counts[status], total = (counts[status] or 0) + 1, total + 1
+      counts[status] = (counts[status] or 0) + 1
     end
   end
-  return counts, total, news
+  return counts, news, looked, known
 end

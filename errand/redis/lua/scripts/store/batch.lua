@@ -9,7 +9,7 @@
 
 local record = call('HGETALL', KEYS[1])
 if #record == 0 then return false end
-local counts, _, news = count_batch(record)
+local counts, news = count_batch(record)
 if #news > 0 then call('HSET', KEYS[1], unpack(news)) end
 call('EXPIRE', KEYS[1], ARGV[1], 'GT')
 local answer = call('HMGET', KEYS[1], 'type', 'created_at')
