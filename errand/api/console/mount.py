@@ -30,6 +30,7 @@ from errand.api.console.views import mail
 from errand.api.console.views.batch import batch
 from errand.api.console.views.batches import batches
 from errand.api.console.views.edit import edit
+from errand.api.console.views.help import help_page
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
 from errand.api.console.views.many import many
@@ -61,6 +62,7 @@ VIEWS = [
     new_job,
     queues,
     workers,
+    help_page,
 ]
 ANSWERS = [
     ("stats", "/stats/{period}", send_stats),

@@ -11,7 +11,7 @@ from errand.api.console.keep import Keeper
 from errand.api.console.mail.folder import Mails
 from errand.api.state import Road
 
-TOLD = 64  # of one state, by what was seen before
+EVENTS_KEPT = 64  # of one state, by what was seen before
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,25 @@ class Snapshot:
     status: int
     page: Mapping[str, Any]
     sections: Mapping[str, str]
-    _told: dict[str, bytes] = field(default_factory=dict)
+    _events: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def mark(self) -> str:
         """Which state of the sections this is, as the id of an event: a digest of each, in their order."""
         return ".".join(_digest(html) for html in self.sections.values())
 
-    def tell(self, seen: str) -> bytes:
+    def write_event(self, seen: str) -> bytes:
         """Return the event that brings a page up to date that has `seen` those sections, b"" where nothing changed.
 
         It is made once for all that have seen the same.
         """
-        if seen not in self._told:
-            if len(self._told) >= TOLD:  # somebody makes them up
-                return self._write(seen)
-            self._told[seen] = self._write(seen)
-        return self._told[seen]
+        if seen not in self._events:
+            if len(self._events) >= EVENTS_KEPT:  # somebody makes them up
+                return self._build_event(seen)
+            self._events[seen] = self._build_event(seen)
+        return self._events[seen]
 
-    def _write(self, seen: str) -> bytes:
+    def _build_event(self, seen: str) -> bytes:
         known = seen.split(".")
         known += [""] * (len(self.sections) - len(known))
         pairs = zip(self.sections.items(), known, self.mark.split("."), strict=False)

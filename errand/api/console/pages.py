@@ -89,9 +89,8 @@ class Pages:
 
         async def serve(request: Request, _: Look, renderer: Renderer) -> Response:
             look = self._look(request, view.query)
-            return stream_page(
-                request, self._share(request).broadcast, _name(view, look), lambda: self._take(view, look)
-            )
+            broadcast, version = self._share(request).broadcast, self.renderer.version
+            return stream_page(request, broadcast, _name(view, look), lambda: self._take(view, look), version)
 
         return self.open(serve, is_page=False)
 

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,6 +21,15 @@ from errand.api.http.prefix import link
 
 PATH = "/console"
 FOLDER = Path(__file__).parent / "templates"
+NAVIGATION = (  # a page's name, its word, and the key that leads to it, after a g
+    ("overview", "Overview", "o"),
+    ("jobs", "Jobs", "j"),
+    ("batches", "Batches", "b"),
+    ("schedules", "Schedules", "s"),
+    ("queues", "Queues", "q"),
+    ("workers", "Workers", "w"),
+    ("mail", "Mail", "m"),
+)
 GZIP_BYTES = 1024  # a page has more; what is shorter fits into one packet anyway
 
 
@@ -38,7 +48,7 @@ class Renderer:
         )
         self._env.filters.update(words.FILTERS)
         self._env.globals.update(
-            url_for=self.url_for, file_for=self.file_for, link=link, may=lambda name: name in views
+            url_for=self.url_for, file_for=self.file_for, link=link, may=lambda name: name in views, PAGES=NAVIGATION
         )
 
     def url_for(self, name: str, /, query: Mapping[str, Any] | None = None, **path: str) -> str:
@@ -56,6 +66,13 @@ class Renderer:
         """Return the path of a file, which changes with what is in it."""
         return self.url_for("file", digest=load_files()[name].digest, name=name)
 
+    @cached_property
+    def version(self) -> str:
+        """Which version of the console this is: a digest of its templates and files."""
+        templates = [path.read_bytes() for path in sorted(FOLDER.glob("**/*.html"))]
+        digests = [file.digest.encode() for _, file in sorted(load_files().items())]
+        return sha256(b"\n".join([*templates, *digests])).hexdigest()[:12]
+
     def render(self, template: str, **values: Any) -> str:
         """Return a template as text."""
         return self._env.get_template(template).render(values)
@@ -70,7 +87,7 @@ class Renderer:
 
     def show(self, request: Request, view: View, look: Look, snapshot: Snapshot, notice: str | None = None) -> Response:
         """Return a whole page; `notice` is what it says after a change."""
-        asked = {**look.query, "seen": snapshot.mark}
+        asked = {**look.query, "seen": snapshot.mark, "version": self.version}
         html = self.render(
             f"{view.name}/page.html",
             title=snapshot.title,

@@ -68,21 +68,21 @@ async def wait_for(watch: Watch[State | None], is_right: Callable[[Any], bool]) 
 
 def test_only_the_sections_that_changed_are_sent() -> None:
     before, after = show(a="1", b="<i>1</i>"), show(a="1", b="<i>2</i>\n</i>")
-    told = after.tell(before.mark).decode()
+    told = after.write_event(before.mark).decode()
     assert told == (
         'data: <hx-partial hx-target="#s-b" hx-swap="innerMorph"><i>2</i>\n'
         f"data: </i></hx-partial>\nid: {after.mark}\n\n"
     )
-    assert after.tell(after.mark) == b""
+    assert after.write_event(after.mark) == b""
     for seen in ("", "made up", "a.b.c.d"):
-        assert after.tell(seen).count(b"hx-partial hx-target") == 2
+        assert after.write_event(seen).count(b"hx-partial hx-target") == 2
 
 
 def test_what_was_seen_takes_no_memory_that_others_can_fill() -> None:
     snapshot = show(a="1")
     for number in range(1000):
-        assert snapshot.tell(str(number))
-    assert len(snapshot._told) <= 64
+        assert snapshot.write_event(str(number))
+    assert len(snapshot._events) <= 64
 
 
 def test_all_who_look_at_a_page_share_what_is_read_and_written() -> None:
@@ -91,7 +91,7 @@ def test_all_who_look_at_a_page_share_what_is_read_and_written() -> None:
             with broadcast.look("page", source.take) as watch:
                 first = await wait_for(watch, lambda state: state is not None)
                 second = await wait_for(watch, lambda state: state is not first)
-                return [first.tell(""), second.tell(first.mark)]
+                return [first.write_event(""), second.write_event(first.mark)]
 
         found = await asyncio.gather(*(look() for _ in range(50)))
         assert {id(told) for told, _ in found} == {id(found[0][0])}
@@ -122,7 +122,7 @@ def test_who_is_slow_misses_states_and_holds_up_nobody() -> None:
     run(test)
 
 
-def test_what_does_not_change_is_told_once() -> None:
+def test_what_does_not_change_is_sent_once() -> None:
     async def test(broadcast: Broadcast, source: Source) -> None:
         source.is_steady = True
         with broadcast.look("page", source.take) as watch:
@@ -161,6 +161,16 @@ def test_a_fault_of_ours_in_a_page_costs_its_viewers_nothing_but_news(caplog: py
 
     run(test)
     assert caplog.text.count("A page of the console can't be shown: ZeroDivisionError") == 1
+
+
+def test_a_page_of_another_version_is_asked_once_to_load_itself_again_and_goes_on() -> None:
+    async def test(broadcast: Broadcast, source: Source) -> None:
+        events = _stream(broadcast, "page", source.take, "", is_old=True)
+        assert await anext(events) == b"event: renew\ndata:\n\n"
+        for _ in range(3):
+            assert (await anext(events)).startswith(b"data: <hx-partial")
+
+    run(test)
 
 
 def test_streams_end_when_the_process_stops() -> None:
@@ -203,8 +213,11 @@ def test_a_page_hears_of_a_new_job_by_the_stream_that_it_names(base_url: str) ->
     assert live
     with Stream(base_url, live[1].replace("&amp;", "&")) as stream:
         assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
+        assert "version=" in live[1]
         posted = Request(f"{base_url}/v1/jobs/log", b'{"text": "x"}', {"Content-Type": "application/json"})
         id = json.loads(urlopen(posted).read())["id"]
         lines = iter(stream.answer.readline, b"id: ")
         assert b'hx-target="#s-list"' in next(lines)
         assert any(f'id="job-{id}"'.encode() in line for line in lines)
+    with Stream(base_url, "/console/live/jobs?version=another") as stream:
+        assert stream.answer.readline() == b"event: renew\n"

@@ -11,7 +11,7 @@ from errand.redis import keys
 from tests.api.stored import Stored
 from tests.store.tallied import find_minute, write_end
 
-PAGES = ["/console", "/console/jobs", "/console/queues", "/console/workers"]
+PAGES = ["/console", "/console/jobs", "/console/queues", "/console/workers", "/console/help"]
 SCRIPT = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
 Post = Callable[..., str]
 
@@ -27,6 +27,13 @@ def test_a_page_shows_where_one_is_and_holds_no_script_or_style_of_its_own(clien
     page = read(client, path)
     assert page.count('aria-current="page"') == 1
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=", page)
+
+
+def test_help_is_on_every_page_and_a_page_of_its_own_without_scripts(client: TestClient) -> None:
+    for path in ("/console", "/console/help"):
+        page = read(client, path)
+        assert 'href="/console/help"' in page
+        assert page.count("Somebody stopped it while it ran.") == 1
 
 
 def test_the_overview_counts_jobs_by_status(client: TestClient, stored: Stored) -> None:

@@ -48,20 +48,20 @@ class Sessions:
 
     def make(self, role: str, now: float | None = None) -> str:
         """Return a new session as a cookie's value."""
-        told = f"{role}.{int(time.time() if now is None else now) + SESSION_SECONDS}"
-        return f"{told}.{self._sign(told, role)}"
+        claim = f"{role}.{int(time.time() if now is None else now) + SESSION_SECONDS}"
+        return f"{claim}.{self._sign(claim, role)}"
 
     def read(self, cookie: str | None, now: float | None = None) -> Session | None:
         """Return the session in a cookie, None where there is none, or it is over, or not ours."""
-        told, _, signature = (cookie or "").rpartition(".")
-        role, _, expires_at = told.partition(".")
-        if role not in self._passwords or not hmac.compare_digest(signature.encode(), self._sign(told, role).encode()):
+        claim, _, signature = (cookie or "").rpartition(".")
+        role, _, expires_at = claim.partition(".")
+        if role not in self._passwords or not hmac.compare_digest(signature.encode(), self._sign(claim, role).encode()):
             return None
         session = Session(role, int(expires_at))
         return session if session.expires_at > (time.time() if now is None else now) else None
 
-    def _sign(self, told: str, role: str) -> str:
-        return hmac.new(self._keys[role], told.encode(), "sha256").hexdigest()
+    def _sign(self, claim: str, role: str) -> str:
+        return hmac.new(self._keys[role], claim.encode(), "sha256").hexdigest()
 
     @cached_property
     def _keys(self) -> dict[str, bytes]:

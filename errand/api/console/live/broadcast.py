@@ -99,7 +99,7 @@ class Broadcast:
         try:
             while looked.watches and not self.is_stopping:
                 begun = time.monotonic()
-                self._tell(looked, await _take(looked))
+                self._publish(looked, await _take(looked))
                 took = time.monotonic() - begun
                 await _rest(looked, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
         finally:
@@ -108,7 +108,7 @@ class Broadcast:
             for watch in looked.watches:  # the process stops: they are to see that
                 watch.ring()
 
-    def _tell(self, looked: Looked, state: State) -> None:
+    def _publish(self, looked: Looked, state: State) -> None:
         before = looked.state
         is_same = isinstance(before, Snapshot) and isinstance(state, Snapshot) and before.mark == state.mark
         if is_same or before == state:

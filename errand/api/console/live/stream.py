@@ -19,8 +19,11 @@ SEEN_LIMIT = 400
 STREAM_SECONDS = 900.0
 
 
-def stream_page(request: Request, broadcast: Broadcast, key: str, take: Take) -> Response:
-    """Return the stream of a page; it begins with what is new since the page or the last event. Raises Problem 503."""
+def stream_page(request: Request, broadcast: Broadcast, key: str, take: Take, version: str) -> Response:
+    """Return the stream of a page; it begins with what is new since the page or the last event. Raises Problem 503.
+
+    A page that another version of the console has made is asked to load itself again.
+    """
     try:
         broadcast.check(key)
     except FullError:
@@ -29,30 +32,33 @@ def stream_page(request: Request, broadcast: Broadcast, key: str, take: Take) ->
     if is_head(request.scope):
         return Response(headers=HEADERS, media_type="text/event-stream")
     seen = request.headers.get("Last-Event-ID") or request.query_params.get("seen", "")
-    events = _stream(broadcast, key, take, seen[:SEEN_LIMIT])
+    is_old = request.query_params.get("version", version) != version
+    events = _stream(broadcast, key, take, seen[:SEEN_LIMIT], is_old)
     return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
 
 
-async def _stream(broadcast: Broadcast, key: str, take: Take, seen: str) -> AsyncIterator[bytes]:
+async def _stream(broadcast: Broadcast, key: str, take: Take, seen: str, is_old: bool = False) -> AsyncIterator[bytes]:
     ends_at = time.monotonic() + STREAM_SECONDS
-    told: State | None = None
+    if is_old:
+        yield b"event: renew\ndata:\n\n"
+    sent: State | None = None
     with broadcast.look(key, take) as watch:
         while not broadcast.is_stopping and time.monotonic() < ends_at:
             state = watch.state
-            if state is not None and state is not told:
-                event = _write(state, seen, isinstance(told, Away))
+            if state is not None and state is not sent:
+                event = _write(state, seen, isinstance(sent, Away))
                 if event:
                     yield event
                 if isinstance(state, Gone):
                     return
                 if isinstance(state, Snapshot):
                     seen = state.mark
-                told = state
+                sent = state
             if not await watch.wait(COMMENT_SECONDS):
                 yield KEEPALIVE_COMMENT
 
 
 def _write(state: State, seen: str, was_away: bool) -> bytes:
     if isinstance(state, Snapshot):
-        return (b"event: back\ndata:\n\n" if was_away else b"") + state.tell(seen)
+        return (b"event: back\ndata:\n\n" if was_away else b"") + state.write_event(seen)
     return b"event: gone\ndata:\n\n" if isinstance(state, Gone) else b"event: away\ndata:\n\n"

@@ -6,7 +6,7 @@
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
   // 3 min, 2 h 5 min: the two largest units, of less than ten minutes the seconds as well.
-  function tellSpan(seconds) {
+  function writeSpan(seconds) {
     const whole = Math.max(0, Math.round(seconds));
     const first = UNITS.findIndex(([size]) => whole >= size);
     if (first < 0) return "0 s";
@@ -16,20 +16,20 @@
     return rest && count < 10 ? `${count} ${unit} ${rest} ${UNITS[first + 1][1]}` : `${count} ${unit}`;
   }
 
-  function tellTime(element) {
+  function showTime(element) {
     const at = new Date(element.dateTime);
     if (isNaN(at)) return;
     const seconds = (Date.now() - at) / 1000;
     let text = day.format(at);
-    if ("age" in element.dataset) text = seconds >= 0 ? `${tellSpan(seconds)} ago` : `in ${tellSpan(-seconds)}`;
-    if ("span" in element.dataset) text = tellSpan(seconds);
+    if ("age" in element.dataset) text = seconds >= 0 ? `${writeSpan(seconds)} ago` : `in ${writeSpan(-seconds)}`;
+    if ("span" in element.dataset) text = writeSpan(seconds);
     if ("clock" in element.dataset) text = clock.format(at);
     if (element.textContent !== text) element.textContent = text;
     if (!element.title) element.title = day.format(at);
   }
 
-  const tellTimes = () => document.querySelectorAll("time").forEach(tellTime);
-  const tellSpans = () => document.querySelectorAll("time[data-age], time[data-span]").forEach(tellTime);
+  const showTimes = () => document.querySelectorAll("time").forEach(showTime);
+  const showSpans = () => document.querySelectorAll("time[data-age], time[data-span]").forEach(showTime);
 
   const WORDS = { live: "Live", lost: "Reconnecting", away: "Redis is away", gone: "Ended" };
   function setState(state) {
@@ -58,6 +58,7 @@
     main.addEventListener("away", () => { isAway = true; setState("away"); });
     main.addEventListener("back", () => { isAway = false; setState("live"); });
     main.addEventListener("gone", () => setState("gone"));
+    main.addEventListener("renew", () => renew(main));
     main.addEventListener("htmx:error", retry);
     main.addEventListener("htmx:response:error", retry);
     function retry(event) {
@@ -66,6 +67,22 @@
       setState("lost");
       setTimeout(() => main.dispatchEvent(new Event("retry")), 5000);
     }
+  }
+
+  // Another version of the console serves this page now. Servers of two versions side by side could send it to and fro,
+  // so it loads itself again once a minute at most; and never while something is typed.
+  function renew(main) {
+    const isEdited = [...main.querySelectorAll("input, select, textarea")].some(isChanged);
+    const before = Number(sessionStorage.getItem("renewed")) || 0;
+    if (isEdited || main.querySelector("dialog[open]") || Date.now() - before < 60000) return;
+    sessionStorage.setItem("renewed", Date.now());
+    location.reload();
+  }
+
+  function isChanged(field) {
+    if (field.type === "hidden") return false;
+    if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
+    return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
   }
 
   async function copy(button) {
@@ -87,27 +104,56 @@
     history.replaceState(null, "", address);
   }
 
-  document.addEventListener("htmx:after:swap", tellTimes);
+  document.addEventListener("htmx:after:swap", showTimes);
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.copy");
     if (button) copy(button);
   });
-  document.addEventListener("keydown", (event) => {
-    const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
-    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  function showHelp() {
+    const dialog = document.getElementById("help");
+    dialog?.showModal();
+    return Boolean(dialog);
+  }
+
+  function focusSearch() {
     const field = document.getElementById("search");
-    if (!field) return;
-    event.preventDefault();
-    field.focus();
-    field.select();
+    field?.focus();
+    field?.select();
+    return Boolean(field);
+  }
+
+  function goTo(key) {
+    const link = document.querySelector(`nav [data-key="${CSS.escape(key)}"]`);
+    link?.click();
+    return Boolean(link);
+  }
+
+  let wentAt = -Infinity; // when g was pressed
+  function act(key) {
+    const isGoing = performance.now() - wentAt < 1500;
+    wentAt = key === "g" && !isGoing ? performance.now() : -Infinity;
+    if (isGoing) return goTo(key);
+    return key === "/" ? focusSearch() : key === "?" && showHelp();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && event.target.id === "search") event.target.blur();
+    const isTyping = event.target.closest("input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]");
+    const isOther = isTyping || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1;
+    if (!isOther && !document.querySelector("dialog:modal") && act(event.key)) event.preventDefault();
+  });
+  document.addEventListener("click", (event) => {
+    const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    if (isPlain && event.target.id === "help-link" && showHelp()) event.preventDefault();
+    if (event.target.id === "help") event.target.close(); // beside what it shows
   });
   document.addEventListener("DOMContentLoaded", () => {
-    tellTimes();
+    showTimes();
     forgetNotice();
     if (navigator.clipboard) document.documentElement.classList.add("can-copy");
     const main = document.querySelector("#main");
     if (main) follow(main);
-    setInterval(() => document.hidden || tellSpans(), 1000);
-    document.addEventListener("visibilitychange", () => document.hidden || tellTimes());
+    setInterval(() => document.hidden || showSpans(), 1000);
+    document.addEventListener("visibilitychange", () => document.hidden || showTimes());
   });
 })();
