@@ -70,7 +70,7 @@ def main() -> None:
 
 def list_pages(id: str) -> list[str]:
     """Return the paths of the pages that there are, as far as the jobs have something for them."""
-    known = {"/jobs/{id}": f"/jobs/{id}"}
+    known = {"/jobs/{id}": f"/jobs/{id}", "/jobs/{id}/edit": f"/jobs/{id}/edit", "/new/{type}": "/new/log"}
     paths = [known.get(view.path, view.path) for view in VIEWS]
     return [f"/console{path}" for path in paths if "{" not in path] + [f"/console/jobs{query}" for query in JOBS]
 

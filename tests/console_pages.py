@@ -5,23 +5,30 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from errand.api.console.mount import VIEWS
+from errand.api.console.views import mail
+
+_PARAMETER = re.compile(r"\{\w+\}")
+Known = Mapping[str, Iterable[str]]
 
 
-def list_pages(known: Mapping[str, Iterable[str]] | None = None) -> list[str]:
+def list_pages(known: Known | None = None) -> list[str]:
     """Return the paths of all pages: of those with a parameter one for each value that `known` has for it.
 
-    `known` names a parameter by the path up to its end: "/jobs/{id}". Without it, only pages that need none.
+    `known` names a parameter by the page's path, or by that path up to the parameter's end: "/jobs/{id}" is for what
+    lies below it, too. Without it, only pages that need none. Those of mails are there where it knows one.
     """
     if known is None:
         return ["/console" + view.path for view in VIEWS if "{" not in view.path]
-    return [f"/console{path}" for view in VIEWS for path in _fill(view.path, known)]
+    views = [*VIEWS, *(mail.VIEWS if "/mail/{name}" in known else [])]
+    return [f"/console{path}" for view in views for path in _fill(view.path, known)]
 
 
-def _fill(path: str, known: Mapping[str, Iterable[str]]) -> list[str]:
-    begin = re.match(r"[^{]*\{\w+\}", path)
-    if begin is None:
+def _fill(path: str, known: Known) -> list[str]:
+    found = _PARAMETER.search(path)
+    if found is None:
         return [path]
-    if begin[0] not in known:
-        raise KeyError(f"tests/console_pages.py: a test of all pages has no value for {begin[0]}; give it one")
-    name = re.compile(r"\{\w+\}$")
-    return [name.sub(quote(value, safe=""), begin[0]) + path[begin.end() :] for value in known[begin[0]]]
+    begin = path[: found.end()]
+    values = known.get(path, known.get(begin))
+    if values is None:
+        raise KeyError(f"tests/console_pages.py: a test of all pages has no value for {begin}; give it one")
+    return [path[: found.start()] + quote(value, safe="") + path[found.end() :] for value in values]

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from tests.api.served import serve
+from tests.browser.conftest import collect_complaints
 from tests.connecting import create_app
 from tests.console_pages import list_pages
 from tests.job_types import TYPES
@@ -18,6 +19,22 @@ from tests.services import Services
 
 pytestmark = pytest.mark.browser
 
+MAIL = b"""From: Errand <errand@example.com>
+To: ada@example.com
+Subject: Hello
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=cut
+
+--cut
+Content-Type: text/plain
+
+Good day
+--cut
+Content-Type: text/html
+
+<p>Good day</p>
+--cut--
+"""
 AXE = gzip.decompress((Path(__file__).parent / "vendor/axe.min.js.gz").read_bytes()).decode()
 SEVERE = ("serious", "critical")
 
@@ -25,7 +42,7 @@ SEVERE = ("serious", "critical")
 def find_faults(page: Page, **options: Any) -> list[str]:
     """Return what axe finds severe on a page: the rule, and the first place. The page's own policy stays in force."""
     page.evaluate(AXE)
-    given = {"resultTypes": ["violations"], "preload": False, **options}
+    given = {"resultTypes": ["violations"], "preload": False, "iframes": False, **options}
     found = page.evaluate("options => axe.run(options)", given)["violations"]
     return [f"{fault['id']}: {fault['nodes'][0]['html'][:200]}" for fault in found if fault["impact"] in SEVERE]
 
@@ -42,8 +59,11 @@ def find_faults_in_both_schemes(page: Page) -> dict[str, list[str]]:
 @pytest.fixture
 def found(services: Services, tmp_path: Path) -> dict[str, list[str]]:
     """What is there to look at: jobs in all states by a real worker, a batch, a schedule, a paused queue."""
+    mails, name = tmp_path / "mails", "1790000000000000000"
+    mails.mkdir()
+    (mails / f"{name}.eml").write_bytes(MAIL)
     ledger = {"ledger": f"{tmp_path}/ledger"}
-    services.start_api()
+    services.start_api(ERRAND_MAIL_FOLDER=f"{mails}")
     services.start_worker(WORKER_THREADS="4")
     finished = services.post(
         "echo", {"value": {"list": [1, None, "two", {}], "text": "a word " * 20}}, "?tag=blue&tag=eu"
@@ -62,10 +82,22 @@ def found(services: Services, tmp_path: Path) -> dict[str, list[str]]:
     services.call("POST", "/v1/queues/email/pause")
     return {
         "/jobs/{id}": [finished, failed, talks, runs, waits],
+        "/jobs/{id}/edit": [failed],
         "/batches/{id}": [batch],
         "/schedules/{name}": ["hourly"],
+        "/mail/{name}": [name],
         "/new/{type}": ["echo", "email"],
     }
+
+
+@pytest.fixture
+def page(browser: Browser, services: Services, found: dict[str, list[str]]) -> Iterator[Page]:
+    """A tab over the API; a page that complains on its console, of its content policy too, fails the test."""
+    context = browser.new_context(base_url=services.base_url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    with collect_complaints(page):
+        yield page
+    context.close()
 
 
 def test_axe_finds_nothing_severe_on_any_page_with_work(page: Page, found: dict[str, list[str]]) -> None:

@@ -3,6 +3,8 @@
 import json
 import time
 from base64 import b64encode
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -12,6 +14,7 @@ from starlette.testclient import TestClient
 from errand.redis import keys
 from tests.api.stored import Stored
 
+PLAIN = str.maketrans({'"': "'", "\\": "/"})
 BATCH = "0a4c7a55-52a6-44a5-9c07-11b4c7e26b1f"
 MORNING = {"type": "log", "payload": {"text": "x"}, "every_seconds": 3600}
 NOW = "2026-11-23T14:17:21.698000Z"
@@ -46,6 +49,18 @@ def store_everything(client: TestClient, stored: Stored) -> dict[str, list[str]]
         "/new/{type}": ["log", "email"],
         "/schedules/{name}": _store_schedules(client, redis),
     }
+
+
+def write_mail(folder: Path) -> str:
+    """Write a mail as the local server keeps it; return its name."""
+    message, name = EmailMessage(), "1790000000000000000"
+    message["From"], message["To"] = f'"{mark("sender").translate(PLAIN)}" <a@example.com>', "b@example.com"
+    message["Subject"], message["X-Note"] = mark("subject"), mark("header")
+    message.set_content(mark("text"))
+    message.add_alternative(mark("html"), subtype="html")
+    message.add_attachment(b"x", "text", "plain", filename=mark("file"))
+    (folder / f"{name}.eml").write_bytes(b"X-Envelope-To: " + mark("to").encode() + b"\r\n" + message.as_bytes())
+    return name
 
 
 def _tell_of(redis: Redis, job: Job, state: str) -> None:

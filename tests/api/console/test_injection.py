@@ -3,15 +3,21 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import pytest
 from starlette.testclient import TestClient
 
 from errand.api.console.mount import VIEWS
+from errand.api.settings import ApiSettings
+from errand.store.settings import QueueSettings
 from tests.api.console.conftest import OURS
-from tests.api.console.hostile import mark, store_everything
+from tests.api.console.hostile import mark, store_everything, write_mail
 from tests.api.stored import Stored
+from tests.connecting import create_app
 from tests.console_pages import list_pages
+from tests.job_types import TYPES
 
 ADDRESSES = {"href", "src", "action", "formaction", "data", "poster", "cite", "srcdoc", "data-from", "data-copy-from"}
 # Texts that a page must show, so that the test sees them where they would do harm.
@@ -19,7 +25,21 @@ SHOWN = """
     type finished_type queued_type started_type key value item result_key result_value payload queue host state
     served_queue worker ran_on attempt_frame frame failed_error failed_message failed_tag queued_tag
     started_progress failed_batch parked failed_parent child level line traceback held
+    sender subject header text to batch_type batch_job schedule schedule_type schedule_key schedule_value run_detail
 """
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def client(folder: Path, queue_settings: QueueSettings) -> Iterator[TestClient]:
+    """The API as under `errand up`, with the mails of a folder."""
+    app = create_app(ApiSettings(ERRAND_LOCAL=True, ERRAND_MAIL_FOLDER=f"{folder}"), queue_settings, TYPES)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client
 
 
 class Reader(HTMLParser):
@@ -81,9 +101,10 @@ def read_pages(client: TestClient, paths: list[str]) -> Iterator[Reader]:
         yield Reader(path).read(answer.text)
 
 
-def test_no_text_that_is_stored_becomes_markup_on_any_page(client: TestClient, stored: Stored) -> None:
+def test_no_text_that_is_stored_becomes_markup_on_any_page(client: TestClient, stored: Stored, folder: Path) -> None:
+    known = {**store_everything(client, stored), "/mail/{name}": [write_mail(folder)]}
     lists = [f"/console/jobs?status={status}" for status in ("queued", "started", "failed", "finished")]
-    pages = list(read_pages(client, [*list_pages(store_everything(client, stored)), *lists]))
+    pages = list(read_pages(client, [*list_pages(known), *lists]))
     assert {page.path: page.faults for page in pages if page.faults} == {}
     assert set(SHOWN.split()) - {name for page in pages for name in page.seen} == set()
 
