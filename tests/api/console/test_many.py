@@ -56,7 +56,7 @@ def test_what_failed_was_stopped_or_canceled_is_requeued_and_the_rest_is_counted
     ids = [stored.failed().id, stored.canceled().id, stored.finished().id, stored.queued().id]
     page = ask(client, "requeue", id=ids)
     assert "Requeue 2 jobs?" in page
-    assert "2 jobs are passed over: only those that are failed, stopped, canceled can be requeued" in page
+    assert "2 jobs are passed over: only failed, stopped and canceled jobs can be requeued" in page
     assert "Jobs queued again: 2." in confirm(client, page)
     assert read_statuses(client, ids) == ["queued", "queued", "finished", "queued"]
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
-from errand.api.console.views.jobs import FILTERS, is_id
+from errand.api.console.views import many as views
+from errand.api.console.views.counts import count_many
+from errand.api.console.views.jobs import FILTERS, is_id, read_filter
 from errand.api.console.views.many import (
     build_ask,
     build_ask_chosen,
     build_nothing,
     close,
     describe,
-    many,
     read_asked,
     read_back,
     read_number,
@@ -22,7 +23,7 @@ from errand.api.console.views.many import (
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
 from errand.store.index import Place
-from errand.store.many.many import Verb, narrow
+from errand.store.many.many import Verb, choose, narrow
 
 WORK_SECONDS = 1.0  # of one request; the page says what is left, and goes on with it
 IDS_LIMIT = 500
@@ -41,6 +42,8 @@ async def ask(change: Change) -> Content:
     back = {name: value for name, value in chosen.items() if value}
     if change.form.get("scope") == "all":
         asked = close(change.look, verb, chosen)
+        if found := await count_many(change.look, read_filter(change.look, chosen)):
+            return build_ask(asked, found, choose(found, verb))
         return build_ask(asked, *await road.many.count(verb, asked.wanted))
     ids = _read_ids(change)
     if not ids:
@@ -98,6 +101,6 @@ def _read_ids(change: Change) -> list[str]:
 
 
 ACTIONS = [
-    Action("ask-jobs", "/jobs/ask", ask, many, BYTES_LIMIT),
+    Action("ask-jobs", "/jobs/ask", ask, views.many, BYTES_LIMIT),
     Action("change-jobs", "/jobs/change", apply, bytes_limit=BYTES_LIMIT),
 ]

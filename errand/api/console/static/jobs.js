@@ -1,4 +1,4 @@
-// The jobs' list: which are ticked, over everything that comes and goes while one looks.
+// The jobs' list: which are ticked, over everything that comes and goes while one looks. And going on with all that match.
 "use strict";
 (() => {
   const BOXES = 'input[name="id"][form="many"]';
@@ -70,8 +70,25 @@
     show(form);
   }
 
+  // All that match can take many requests. Once its button was pressed in this tab, the page goes on by itself: nobody
+  // else knows the moment that it was asked, so that no address from elsewhere begins anything.
+  function goOn(form) {
+    const run = [...new FormData(form)].filter(([name]) => !["cursor", "taken", "passed"].includes(name)).join("\n");
+    form.addEventListener("submit", () => sessionStorage.setItem("errand-run", run));
+    const note = document.getElementById("goes-on");
+    if (!note || sessionStorage.getItem("errand-run") !== run) return;
+    note.hidden = false;
+    const timer = setTimeout(() => form.requestSubmit(), 200);
+    document.getElementById("stop").addEventListener("click", () => {
+      clearTimeout(timer);
+      sessionStorage.removeItem("errand-run");
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("many");
     if (form) follow(form);
+    const change = document.getElementById("change");
+    if (change) goOn(change);
   });
 })();

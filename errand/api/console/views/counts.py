@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from errand.api.console.page import Look
-from errand.store.index import Count, Filter
+from errand.store.index import BUDGET, Count, Filter
 
 SECONDS = 3.0  # so old may they be
 
@@ -24,9 +24,23 @@ async def read_counts(look: Look, wanted: Filter) -> Counts:
     return await look.keep.get(name, SECONDS, lambda: _read(look, wanted))
 
 
+async def count_many(look: Look, wanted: Filter) -> Count | None:
+    """Return how many jobs match a filter where these are many and RQ's own counts tell it. Raises RedisError."""
+    if not _is_told(wanted) or wanted.status == "failed":  # RQ counts the stopped among them
+        return None
+    counts = (await _count_queues(look, wanted.queue)).by_status
+    found = Count(counts if wanted.status is None else {wanted.status: counts.get(wanted.status, 0)}, True)
+    return found if found.total > BUDGET else None
+
+
+def _is_told(wanted: Filter) -> bool:
+    """Return whether RQ's own counts say how many jobs there are."""
+    return wanted == Filter(status=wanted.status, queue=wanted.queue)
+
+
 async def _read(look: Look, wanted: Filter) -> Counts:
     """Read them from RQ's own counts where these tell them, else from the newest 1,000 jobs that the index has."""
-    if wanted == Filter(status=wanted.status, queue=wanted.queue):
+    if _is_told(wanted):
         by_status = await _count_queues(look, wanted.queue)
     else:
         by_status = await look.road.index.count(replace(wanted, status=None))

@@ -41,6 +41,7 @@ def _build(look: Look, chosen: Mapping[str, str], fault: str = "", **found: Any)
     choices = {"types": sorted(look.road.types), "queues": queues, "spans": SINCE}
     sections = {
         "count": {"counts": counts},
+        "matching": {"counts": counts},
         "statuses": {"counts": counts, "chosen": chosen, "statuses": statuses},
         "list": listed,
     }

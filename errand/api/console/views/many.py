@@ -7,11 +7,12 @@ from typing import get_args
 from urllib.parse import parse_qsl, urlencode
 
 from errand.api.console.page import Content, Look, View
+from errand.api.console.views.counts import count_many
 from errand.api.console.views.jobs import FILTERS, SINCE, name_fault, read_filter
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
-from errand.store.index import Count, Filter
-from errand.store.many.many import FITTING, Verb, narrow
+from errand.store.index import Count, Filter, Place
+from errand.store.many.many import FITTING, Verb, choose, narrow
 from errand.store.status import JobStatus
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -43,11 +44,8 @@ async def read_many(look: Look) -> Content:
     narrowed = narrow(asked.wanted, asked.verb)
     cursor = look.query.get("cursor")
     place = read_place(narrowed, cursor)
-    left: Count = await look.keep.get(
-        f"many {json.dumps(asked.fields)} {cursor}",
-        LEFT_SECONDS,
-        lambda: look.road.many.count_left(asked.verb, asked.wanted, place),
-    )
+    name = f"many {json.dumps(asked.fields)} {cursor}"
+    left = await look.keep.get(name, LEFT_SECONDS, lambda: _count_left(look, asked, place))
     done = {name: read_number(look.query.get(name, "")) for name in ("taken", "passed")}
     return Content(
         f"{asked.verb.capitalize()} jobs",
@@ -65,6 +63,13 @@ async def read_many(look: Look) -> Content:
     )
 
 
+async def _count_left(look: Look, asked: Asked, place: Place | None) -> Count:
+    """Return how many are left; where they are many, with those that came in after it was asked."""
+    listed = _read_filter(look, {name: asked.back.get(name, "") for name in FILTERS})
+    found = await count_many(look, listed)
+    return choose(found, asked.verb) if found else await look.road.many.count_left(asked.verb, asked.wanted, place)
+
+
 def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
     """Return the page that asks whether to do it to all that match."""
     left = found.total - fitting.total if found.is_whole and fitting.is_whole else None
@@ -79,7 +84,6 @@ def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
             "passed": left,
             "fields": asked.fields,
             "words": list(describe(asked.back)),
-            "statuses": FITTING[asked.verb],
             "back": asked.back,
         },
     )
@@ -103,7 +107,6 @@ def build_ask_chosen(
             "fields": {"verb": verb, "scope": "chosen", "back": urlencode(back)},
             "ids": [job.id for job in fitting],
             "words": [],
-            "statuses": FITTING[verb],
             "back": back,
         },
     )
