@@ -1,4 +1,4 @@
-// A job's trees: a click on a value copies it, one on a key copies the path to it.
+// A job's trees: a click on a value copies it, one on a key copies the path to it. A form is sent once.
 "use strict";
 (() => {
   const keyOf = (item) => item.querySelector(":scope > .key, :scope > details > summary > .key")?.textContent;
@@ -33,6 +33,14 @@
     element.dataset.copied = isKey ? "path copied" : "copied";
     setTimeout(() => delete element.dataset.copied, 1200);
   }
+
+  // The second click of a double one would be answered «its status is queued».
+  const sent = new WeakSet();
+  document.addEventListener("submit", (event) => {
+    if (sent.has(event.target)) event.preventDefault();
+    sent.add(event.target);
+    setTimeout(() => sent.delete(event.target), 5000);
+  });
 
   document.addEventListener("click", (event) => {
     const element = event.target.closest(".json .value, .json li > .key");
