@@ -101,10 +101,17 @@ def _tell_next(job: JobStatus) -> list[Step]:
         return [Step("canceled", "Canceled", job.ended_at)]
     if job.status == "scheduled":
         title = f"Attempt {job.attempts + 1}" if job.attempts else "Runs"
-        left = f"{job.retries_left:,} tries are left" if job.attempts else ""
-        return [Step("scheduled", title, job.run_at, detail=left)]
+        more = _count_tries(job.retries_left)
+        left = f"if it fails, {more} after it" if more else "it is the last try"
+        return [Step("scheduled", title, job.run_at, detail=left if job.attempts else "")]
+    if job.status == "started" and job.retries_left:
+        return [Step("scheduled", "If it fails", detail=_count_tries(job.retries_left))]
     if job.status == "queued":
         return [Step("queued", "Waits in its queue", job.enqueued_at, since=job.enqueued_at)]
     if job.status == "deferred":
         return [Step("deferred", "Waits for other jobs", detail="")]
     return []
+
+
+def _count_tries(retries_left: int) -> str:
+    return f"{retries_left:,} more {'try' if retries_left == 1 else 'tries'}" if retries_left else ""
