@@ -11,6 +11,7 @@ from rq.utils import utcformat
 
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
+from errand.store.observe.live import tell_live_since
 
 LISTED = 100  # of a worker's jobs
 
@@ -28,7 +29,8 @@ class HeldJob:
 class WorkerStatus:
     """One worker. `running` counts the jobs that it holds, of which `jobs` are the first hundred.
 
-    `working_seconds` is the time that its ended jobs took, together.
+    `working_seconds` is the time that its ended jobs took, together. Of ours `threads` is how many it runs at once, and
+    it is `silent` where it was not heard for so long that it is taken for dead.
     """
 
     name: str
@@ -43,6 +45,8 @@ class WorkerStatus:
     finished: int
     failed: int
     working_seconds: float
+    threads: int | None = None
+    silent: bool = False
 
 
 class WorkerReader:
@@ -58,10 +62,11 @@ class WorkerReader:
         answer = await self._script(args=[LISTED])
         found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
         self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
-        return sorted((_build(*worker) for worker in found), key=lambda worker: worker.name)
+        since = tell_live_since(self._clock)
+        return sorted((_build(since, *worker) for worker in found), key=lambda worker: worker.name)
 
 
-def _build(name: str, found: dict[str, str], running: int, jobs: Any) -> WorkerStatus:
+def _build(live_since: str, name: str, found: dict[str, str], running: int, jobs: Any) -> WorkerStatus:
     pid = found.get("pid", "")
     held = [HeldJob(id, type, _read_time(started)) for id, type, started in jobs]
     return WorkerStatus(
@@ -77,6 +82,8 @@ def _build(name: str, found: dict[str, str], running: int, jobs: Any) -> WorkerS
         finished=int(_read_number(found.get("successful_job_count"))),
         failed=int(_read_number(found.get("failed_job_count"))),
         working_seconds=round(_read_number(found.get("total_working_time")), 3),
+        threads=int(_read_number(found.get("threads"))) or None,
+        silent="ours" in found and found["last_heartbeat"] < live_since,
     )
 
 

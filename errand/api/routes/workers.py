@@ -29,7 +29,8 @@ class WorkerView(BaseModel):
     """A worker, ours or a plain `rq worker`; `state` is RQ's word: starting, idle, busy, suspended.
 
     `running` counts the jobs that it holds, of which `jobs` are the first hundred. `finished`, `failed` and
-    `working_seconds` count since its start.
+    `working_seconds` count since its start. `threads` is how many jobs a worker of Errand runs at once; such a one is
+    `silent` where it was not heard for 20 seconds, and is taken for dead.
     """
 
     name: str
@@ -45,6 +46,8 @@ class WorkerView(BaseModel):
     finished: int
     failed: int
     working_seconds: float
+    threads: int | None
+    silent: bool
 
 
 class WorkersView(BaseModel):

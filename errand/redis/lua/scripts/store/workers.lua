@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Reads the workers that RQ lists, ours and others, and what they hold. One whose record has expired is left out.
 -- ARGV  how many of a worker's jobs are described at most
--- Returns JSON: for each {name, its fields, how many jobs it holds, some of them: {id, type, when it started: in
+-- Returns JSON: for each {name, its fields, with how many jobs it runs at once as `threads` and, of ours, `ours`, how many jobs it holds, some of them: {id, type, when it started: in
 -- seconds or as text}}, then the time as TIME tells it.
 -- include base
 
@@ -35,6 +35,9 @@ for _, key in ipairs(call('SMEMBERS', keys.WORKERS)) do
   local found = name and read(key, FIELDS)
   if found and found.last_heartbeat and not found.death then
     local count, jobs = list_jobs(name, found.current_job)
+    local threads = pcall_redis('HGET', keys.TYPES .. name, keys.THREADS)
+    found.threads = type(threads) == 'string' and threads or nil
+    found.ours = call('EXISTS', keys.TYPES .. name) == 1 and '1' or nil
     workers[#workers + 1] = {name, found, count, jobs}
   end
 end
