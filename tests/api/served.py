@@ -11,10 +11,10 @@ from tests.services import wait_until
 
 
 @contextmanager
-def serve(app: ASGIApp, http: str, root_path: str = "") -> Iterator[tuple[str, int]]:
-    """Serve `app` and yield its host and port."""
+def serve(app: ASGIApp, http: str, root_path: str = "", port: int = 0) -> Iterator[tuple[str, int]]:
+    """Serve `app` and yield its host and port, which is a free one where none is named."""
     given = {"http": http, "root_path": root_path, "log_config": None, "timeout_graceful_shutdown": 1}
-    config = uvicorn.Config(app, port=0, **given)  # type: ignore[arg-type]
+    config = uvicorn.Config(app, port=port, **given)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -42,6 +42,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = Headers(scope=scope)
+        await self._sessions.prepare()
         session = self._sessions.read(_read_cookie(headers))
         may_change = True if self._sessions.is_open else session and session.may_change
         is_foreign = scope["method"] not in ("GET", "HEAD") and is_same_site(headers) is not True

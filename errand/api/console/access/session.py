@@ -1,5 +1,6 @@
 """Sessions: who has shown a password, as a signed cookie; nothing is kept here."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -39,6 +40,11 @@ class Sessions:
         self._passwords = {role: password for role, password in pairs if password}
         self._secret_key = settings.secret_key
         self.is_open = settings.local and not self._passwords
+
+    async def prepare(self) -> None:
+        """Make the keys, once and beside the event loop: that takes a tenth of a second for each password."""
+        if "_keys" not in self.__dict__:
+            await asyncio.to_thread(lambda: self._keys)
 
     def judge(self, password: str) -> str | None:
         """Return the role that a password opens, None for a wrong one; every one is compared, in constant time."""

@@ -70,19 +70,13 @@
   }
 
   // Another version of the console serves this page now. Servers of two versions side by side could send it to and fro,
-  // so it loads itself again once a minute at most; and never while something is typed.
+  // so it loads itself again once a minute at most; and not once something was typed.
+  let isEdited = false;
   function renew(main) {
-    const isEdited = [...main.querySelectorAll("input, select, textarea")].some(isChanged);
     const before = Number(sessionStorage.getItem("renewed")) || 0;
     if (isEdited || main.querySelector("dialog[open]") || Date.now() - before < 60000) return;
     sessionStorage.setItem("renewed", Date.now());
     location.reload();
-  }
-
-  function isChanged(field) {
-    if (field.type === "hidden") return false;
-    if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
-    return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
   }
 
   async function copy(button) {
@@ -105,6 +99,7 @@
   }
 
   document.addEventListener("htmx:after:swap", showTimes);
+  document.addEventListener("input", (event) => { if (event.target.closest("main")) isEdited = true; });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.copy");
     if (button) copy(button);
