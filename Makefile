@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Each sets up what it needs, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check add lock vendor clean
+.PHONY: help demo up setup setup-dev test test-valkey test-newest faults coverage test-browser chaos bench check add lock vendor screenshots clean
 
 PORT ?= 8000
 MINUTES ?= 5
@@ -74,6 +74,9 @@ lock: .venv/bin/uv ## Write the lock files anew; OPTIONS=--upgrade for newer ver
 
 vendor: setup-dev ## Fetch the scripts by others, the console's and its tests', by the versions in .ci/vendor.py (needs npm)
 	@$(PYTHON) .ci/vendor.py
+
+screenshots: setup-dev ## Take the pictures of the console for the docs anew, with Debian's chromium
+	@$(PYTHON) .ci/screenshots.py
 
 clean: ## Remove the environment and the demo's data
 	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt
