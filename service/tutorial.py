@@ -3,9 +3,8 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
-from errand.api.console.mount import find_console
+from errand.api.console.home import find_console, lead_to_console
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
 from errand.api.tasks import Tasks
@@ -19,10 +18,10 @@ router = APIRouter(tags=["tutorial"], responses=PROBLEMS)
 @hello.get("/", responses={307: {"description": "To the console, for a browser"}})
 async def read_root(request: Request, response: Response) -> Any:
     """Say hello, and where the rest is; lead a browser to the console, where there is one."""
+    if found := lead_to_console(request):
+        return found
     console = find_console(request)
     response.headers["Vary"] = "Accept"
-    if console and "text/html" in request.headers.get("Accept", ""):
-        return RedirectResponse(console, headers={"Vary": "Accept"})
     links = {"docs": link("/docs"), "dashboard": link("/dashboard")}
     return {"Hello": "World", "links": links | ({"console": console} if console else {})}
 

@@ -9,6 +9,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from errand.api.app import build_api
+from errand.api.console.home import lead_from_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
@@ -42,6 +43,7 @@ class MountedApp:
         settings = read_settings(ApiSettings, "the API")
         self._api = build_api(settings, LifetimeSettings(), types, connector)
         dashboard.mount(self._api, settings, "", connector)
+        lead_from_root(self._api)
         road: Road = self._api.state.road
         return road
 

@@ -104,6 +104,31 @@ def test_a_mounted_api_serves_what_endpoints_stored(
         assert client.post("/errand/v1/jobs/log", json={"text": "x"}).status_code == 202
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_root_of_a_mounted_api_leads_a_browser_to_its_console_and_the_hosts_own_stays(
+    errand: Errand, host: FastAPI, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("ERRAND_LOCAL", "1")
+    host.mount("/errand", errand.app)
+    host.add_api_route("/", lambda: "shop", methods=["GET", "HEAD"])
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    with TestClient(host, base_url="http://localhost", follow_redirects=False) as client:
+        answer = client.request(method, "/errand/", headers=browser)
+        assert (answer.status_code, answer.headers["Location"]) == (307, "/errand/console")
+        assert client.request(method, "/errand/").status_code == 404
+        assert client.post("/errand/", headers=browser).status_code == 404
+        assert client.request(method, "/", headers=browser).status_code == 200
+
+
+def test_without_a_console_the_root_of_a_mounted_api_leads_nowhere(
+    errand: Errand, host: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEYS", f"ada:{'0' * 64}")
+    host.mount("/errand", errand.app)
+    with TestClient(host, base_url="http://localhost") as client:
+        assert client.get("/errand/", headers={"Accept": "text/html"}).status_code == 404
+
+
 def test_a_mounted_api_that_was_not_started_says_so(errand: Errand) -> None:
     host = FastAPI()
     host.mount("/errand", errand.app)

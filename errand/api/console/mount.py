@@ -6,8 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.routing import BaseRoute, NoMatchFound, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from errand.api.console.access.guard import Guard
@@ -42,7 +41,6 @@ from errand.api.console.views.schedule_form import edit_schedule, new_schedule
 from errand.api.console.views.schedules import schedules
 from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
-from errand.api.http.prefix import link
 from errand.api.settings import ApiSettings
 
 # What there is: pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
@@ -86,14 +84,6 @@ def mount(app: FastAPI, settings: ApiSettings) -> None:
     console = build_console(settings)
     app.router.routes.append(Route(PATH, Home(console), name="console"))
     app.mount(PATH, console)
-
-
-def find_console(request: Request) -> str | None:
-    """Return the path of the console as this request's client reaches it, None where there is none."""
-    try:
-        return link(request.app.url_path_for("console"))
-    except NoMatchFound:
-        return None
 
 
 def build_console(settings: ApiSettings) -> Guard:

@@ -41,7 +41,7 @@ def up(
     data: Data = None,
     workers: Workers = 1,
 ) -> None:
-    """Run everything on this machine, until Ctrl-C: Redis, a mail sink, the API, workers and the dashboard.
+    """Run everything on this machine, until Ctrl-C: Redis, a mail sink, the API, workers and the console.
 
     With MODULE:NAME for your own application: Redis, a mail sink, the application, and workers for its Errand.
 

@@ -8,8 +8,8 @@ A job service, made with [Errand](https://pypi.org/project/rq-errand/): post a j
     pip install -e '.[dev]'
     errand up
 
-`errand up` runs everything on this machine until Ctrl-C: Redis, the API, a worker and the dashboard. Its docs are at
-<http://127.0.0.1:8000/docs>.
+`errand up` runs everything on this machine until Ctrl-C: Redis, the API, a worker and the console, at
+<http://127.0.0.1:8000/console>. Its docs are at <http://127.0.0.1:8000/docs>.
 
     errand send greet -f name=Ada --wait
     curl -X POST http://127.0.0.1:8000/welcome/Ada

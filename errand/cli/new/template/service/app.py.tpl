@@ -1,4 +1,4 @@
-"""This service: Errand's API, docs and dashboard over the jobs in jobs/, and endpoints of its own."""
+"""This service: Errand's API, docs and console over the jobs in jobs/, and endpoints of its own."""
 
 from errand import Errand
 from errand.fastapi import Service

@@ -1,0 +1,43 @@
+"""The way to the console: from `/`, for a browser."""
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import NoMatchFound, Route
+from starlette.types import Receive, Scope, Send
+
+from errand.api.http.prefix import link
+
+
+def find_console(request: Request) -> str | None:
+    """Return the path of the console as this request's client reaches it, None where there is none."""
+    try:
+        return link(request.app.url_path_for("console"))
+    except NoMatchFound:
+        return None
+
+
+def lead_to_console(request: Request) -> Response | None:
+    """Return a redirect to the console for a browser, None for everyone else and where there is no console."""
+    console = find_console(request)
+    if console is None or "text/html" not in request.headers.get("Accept", ""):
+        return None
+    return RedirectResponse(console, headers={"Vary": "Accept"})
+
+
+def lead_from_root(app: FastAPI) -> None:
+    """Let `/` lead a browser to the console, where no route of the application's own is there."""
+    app.router.routes.append(Route("/", _Root()))
+
+
+class _Root:
+    """An ASGI application and not a function: a path with a route for GET answers the other methods with 405."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request = Request(scope)
+        answer = lead_to_console(request) if request.method == "GET" else None
+        if answer is None:
+            raise HTTPException(404)
+        await answer(scope, receive, send)
