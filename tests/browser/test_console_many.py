@@ -110,5 +110,5 @@ def test_an_address_from_elsewhere_begins_nothing(tab: Page) -> None:
     post(tab)
     tab.goto("/console/jobs/many?verb=delete&before=2099-01-01T00:00:00Z&taken=1")
     expect(tab.locator("#connection")).to_have_text("Live")
-    expect(tab.get_by_role("button", name="Go on")).to_be_visible()
+    expect(tab.get_by_role("button", name="Go on deleting")).to_be_visible()
     expect(tab.locator("#goes-on")).to_be_hidden()
