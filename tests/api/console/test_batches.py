@@ -1,5 +1,6 @@
 """Batches on the console: the list, one batch, and queueing again what failed of it."""
 
+import html
 import re
 from typing import Any
 
@@ -152,3 +153,24 @@ def test_who_may_only_look_sees_a_batch_without_a_button(guarded: TestClient, re
     page = guarded.get(f"/console/batches/{id}").text
     assert "1 of 2" in page
     assert 'method="post"' not in page.partition("<main")[2]
+
+
+def test_what_is_left_of_a_batch_is_canceled_by_the_page_that_asks_for_many_jobs(
+    client: TestClient, redis: Redis
+) -> None:
+    id, ids = post(client, 3)
+    other = post(client)[1]
+    end(redis, ids[:1])
+    page = read(client, f"/console/batches/{id}")
+    assert "Cancel 2…" in page
+    ask = page.partition('action="/console/jobs/ask"')[2].partition("</form>")[0]
+    asked = client.post("/console/jobs/ask", headers=OURS, data=read_fields(ask))
+    assert asked.status_code == 200, asked.text
+    apply = asked.text.partition('action="/console/jobs/change"')[2].partition("</form>")[0]
+    client.post("/console/jobs/change", headers=OURS, data=read_fields(apply))
+    statuses = [redis.hget(keys.JOB + job, "status") for job in [*ids, *other]]
+    assert statuses == [b"finished", b"canceled", b"canceled", b"queued"]
+
+
+def read_fields(form: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
