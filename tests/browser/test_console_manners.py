@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from starlette.types import ASGIApp
 
 from errand.api.console.live import stream
@@ -14,6 +14,7 @@ from tests.api.served import serve
 from tests.browser.conftest import collect_complaints
 from tests.connecting import create_app
 from tests.job_types import TYPES
+from tests.services import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -82,6 +83,21 @@ def test_a_page_whose_session_has_ended_leads_to_the_login_and_back(
             expect_state(tab, "Live")
             tab.context.clear_cookies()
         expect(tab.get_by_label("Password")).to_be_visible(timeout=20_000)
+
+
+def test_a_page_whose_scripts_come_slowly_is_live_by_one_stream(tab: Page, app: ASGIApp) -> None:
+    with serve(app, "h11") as (host, port), collect_complaints(tab):
+        held: list[Route] = []
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.route("**/hx-sse.min.js", lambda route: held.append(route))
+        tab.goto(f"http://{host}:{port}/console/jobs", wait_until="commit")
+        wait_until(lambda: tab.evaluate("'htmx' in window") and held)
+        tab.wait_for_timeout(50)  # for htmx to look at the page, which nothing shows
+        held[0].continue_()
+        expect_state(tab, "Live")
+        tab.wait_for_timeout(200)
+        assert len([url for url in asked if "/live/" in url]) == 1
 
 
 def test_a_tab_in_the_background_has_no_stream_until_it_is_looked_at(tab: Page, app: ASGIApp) -> None:

@@ -69,6 +69,11 @@
     }
   }
 
+  // Where htmx has come, and looked at the page, before its extension was there, the page has no stream yet.
+  function connect(main) {
+    if (window.htmx && !main._htmx?.triggerSpecs?.length) htmx.process(main);
+  }
+
   // Another version of the console serves this page now. Servers of two versions side by side could send it to and fro,
   // so it loads itself again once a minute at most; and not once something was typed.
   let isEdited = false;
@@ -147,7 +152,10 @@
     forgetNotice();
     if (navigator.clipboard) document.documentElement.classList.add("can-copy");
     const main = document.querySelector("#main");
-    if (main) follow(main);
+    if (main) {
+      follow(main);
+      setTimeout(() => connect(main), 100);
+    }
     setInterval(() => document.hidden || showSpans(), 1000);
     document.addEventListener("visibilitychange", () => document.hidden || showTimes());
   });
