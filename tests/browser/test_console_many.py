@@ -48,8 +48,8 @@ def test_ticks_stay_while_rows_come_and_what_is_ticked_is_canceled(page: Page, s
     page.get_by_role("button", name="Cancel them").click()
     expect(page.locator("#notice")).to_contain_text("Jobs canceled: 2.")
     services.start_worker()
-    expect(page.locator(".pill.is-finished")).to_have_count(2)
-    expect(page.locator(".pill.is-canceled")).to_have_count(2)
+    expect(page.locator("#s-list .pill.is-finished")).to_have_count(2)
+    expect(page.locator("#s-list .pill.is-canceled")).to_have_count(2)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_all_that_match_are_done_page_by_page_by_the_one_button(tab: Page) -> No
     expect(tab.get_by_role("heading", name="Cancel 5 jobs?")).to_be_visible()
     tab.get_by_role("button", name="Cancel them").click()
     expect(tab.locator("#notice")).to_contain_text("Jobs canceled: 5.")
-    expect(tab.locator(".pill.is-canceled")).to_have_count(5)
+    expect(tab.locator("#s-list .pill.is-canceled")).to_have_count(5)
 
 
 def test_an_address_from_elsewhere_begins_nothing(tab: Page) -> None:

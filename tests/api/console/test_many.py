@@ -96,6 +96,14 @@ def test_all_that_match_are_deleted_with_their_filter_in_words(client: TestClien
     assert read_statuses(client, ids) == [404, "queued", 404]
 
 
+def test_a_filter_in_words_and_a_job_s_type_are_text(client: TestClient, redis: Redis) -> None:
+    markup = "<img src=x>"
+    id = Stored(redis).queued(description=markup).id
+    for page in (ask(client, "cancel", "all", type=markup), ask(client, "cancel", id=id)):
+        assert markup not in page
+        assert "&lt;img src=x&gt;" in page
+
+
 def test_what_comes_in_after_one_was_asked_is_left_alone(client: TestClient, post: Post) -> None:
     before = post()
     page = ask(client, "cancel", "all")
@@ -183,6 +191,9 @@ def test_who_may_only_look_gets_no_boxes(guarded: TestClient, redis: Redis) -> N
     page = guarded.get("/console/jobs?status=queued").text
     assert 'id="job-' in page
     assert "checkbox" not in page.partition("<main")[2]
+    page = guarded.get("/console/jobs/many?verb=delete&before=2099-01-01T00:00:00Z").text
+    assert "All jobs" in page
+    assert "<button" not in page.partition("<main")[2]
 
 
 @pytest.mark.parametrize(
