@@ -1,8 +1,8 @@
 """`python -m bench.console`: each page of the console beside one status read, 1,000,000 jobs stored.
 
-The server and its jobs are those of bench/pages.py. Of each page: what it takes of the web process' CPU and of the
-server's (INFO cpu), means of some requests over one connection, and its bytes as gzip. `cold` is a page that a process
-which has just started answers first, when nothing of it is kept; `first page` has the files that it asks for as well.
+The server and its jobs are those of bench/pages.py, but for the disk. Of each page: what it takes of the web process'
+CPU and of the server's (INFO cpu), means of some requests over one connection, and its bytes as gzip. `cold` is a page
+that a process which has just started answers first, when nothing of it is kept; `first page` has its files as well.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from bench.streams import read_cpu
 from errand.api.console.mount import VIEWS
 from errand.local.valkey import EmbeddedValkey
 
-ROUNDS = 100
+ROUNDS, COLD = 100, 2
 MOST_READS, MOST_SERVER_MS, MOST_KB = 10, 100, 120  # the bars
 JOBS = [f"?tag={TAG}", "?status=failed", "?status=finished", "?status=canceled", "?status=queued&type=log&since=1h"]
 
@@ -61,6 +61,7 @@ def main() -> None:
         server.start()
         try:
             with Redis.from_url(server.url) as redis:
+                redis.config_set("appendonly", "no")  # to store so many takes a disk minutes
                 with start_api(server.url) as api:
                     id = fill(redis, Api(api.port))
                 _report(server.url, redis, list_pages(id), f"/v1/jobs/{id}")
@@ -77,7 +78,7 @@ def list_pages(id: str) -> list[str]:
 
 def _report(url: str, redis: Redis, paths: list[str], read: str) -> None:
     print(f"{COUNT:,} jobs; bars: {MOST_READS} x a status read, {MOST_SERVER_MS} ms, {MOST_KB} KB")
-    for path in paths:
+    for path in paths[:COLD]:
         with _connect(url, redis) as console:
             console.get("/livez")
             _tell(f"cold {path}", *console.measure(path, 1))

@@ -98,7 +98,7 @@ def start_api(redis_url: str) -> Iterator[Web]:
     command += ["--no-access-log", "--log-level", "error"]
     process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
     try:
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 Api(port).call("/livez")
                 break
