@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # What both import, and nothing of a project's own: no jobs, no service, no worker.py.
 IMPORTED = (
@@ -125,7 +125,7 @@ def serve(line: socket.socket) -> None:
     gc.freeze()  # what is imported stays; a child need not look through it
     assert len(os.listdir("/proc/self/task")) == 1, "a lock of another thread would stay locked"
     with line.makefile("rb") as file:
-        while question := file.readline():
+        while question := _wait_for_question(line, file):
             asked = json.loads(question)
             if "poll" in asked:
                 line.sendall(json.dumps(_poll(asked["poll"])).encode() + b"\n")
@@ -138,6 +138,15 @@ def serve(line: socket.socket) -> None:
     line.close()
     program, *sys.argv[1:] = asked["argv"]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def _wait_for_question(line: socket.socket, file: BinaryIO) -> bytes:
+    """Return the next question; b"" when who asks is gone, also where another of its children keeps the line open."""
+    parent = os.getppid()
+    while not select.select([line], [], [], 1.0)[0]:
+        if os.getppid() != parent:
+            return b""
+    return file.readline()
 
 
 def _poll(pid: int) -> int | None:
