@@ -38,7 +38,7 @@ def test_a_job_is_followed_from_the_overview_to_its_end_without_a_reload(page: P
     expect(page.get_by_role("list", name="What needs somebody")).to_contain_text("No worker runs")
     job = services.post("sleep", {"seconds": 4})
     expect(page.locator(".count.is-queued .value")).to_have_text("1")
-    page.get_by_role("link", name="queued").click()
+    page.get_by_role("link", name="queued 1").click()
     page.get_by_role("link", name=f"Job {job}").click()
     expect(page.locator(".why")).to_contain_text("no worker serves the queue")
     page.evaluate("window.same = 1")
