@@ -45,8 +45,8 @@ coverage: setup-dev ## Run the quick tests under coverage, in every process they
 	@$(PYTHON) -m coverage run -m pytest -m "not browser and not slow and not thorough" -n 2 --dist worksteal
 	@$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report --skip-covered --sort=cover
 
-test-browser: setup-dev ## Run the dashboard's tests in Debian's chromium
-	@$(PYTHON) -m pytest -m browser
+test-browser: setup-dev ## Run the console's and the dashboard's tests in Debian's chromium
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --durations 10 -m "browser and not slow"
 
 chaos: setup-dev ## Random faults against three workers, every job accounted for (MINUTES=5, SEED=…, FAULTS=…)
 	@$(PYTHON) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
