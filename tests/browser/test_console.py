@@ -24,14 +24,6 @@ PASSWORD = "a password"
 PAGES = ["/console", "/console/jobs", "/console/jobs?status=failed", "/console/jobs/{id}", "/console/queues"]
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Give what comes by a stream time on a busy machine."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 def test_a_job_is_followed_from_the_overview_to_its_end_without_a_reload(page: Page, services: Services) -> None:
     page.goto("/console")
     expect(page.locator("#connection")).to_have_text("Live")

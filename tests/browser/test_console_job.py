@@ -12,14 +12,6 @@ from tests.services import Services
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Give what comes by a stream time on a busy machine."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture
 def page(browser: Browser, services: Services) -> Iterator[Page]:
     """A tab over the API, which may copy; a form with a mistake in it comes back as a 422."""

@@ -18,14 +18,6 @@ from tests.services import Services
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Give what comes by a stream time on a busy machine."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 def find_box(page: Page, job: str) -> Locator:
     return page.locator(f"#job-{job} input")
 

@@ -1,21 +1,11 @@
 """Schedules and batches of the console in a real browser, over a real API and a real worker."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Give what comes by a stream time on a busy machine."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def test_a_schedule_is_made_run_and_seen_in_its_strip(page: Page, services: Services) -> None:
