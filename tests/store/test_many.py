@@ -1,7 +1,9 @@
 """Finding and counting the jobs to which something is to be done."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from redis import Redis
@@ -9,6 +11,7 @@ from redis import Redis
 from errand.redis import keys
 from errand.store import index
 from errand.store.index import Count, Filter, JobIndex
+from errand.store.many import many
 from errand.store.many.many import narrow
 from tests.store import test_index
 from tests.store.test_index import START, Use, World
@@ -81,3 +84,12 @@ def test_a_filter_is_narrowed_to_what_it_can_be_done_to(world: World, use: Use) 
     assert count(narrow(Filter(status="finished"), "requeue")) == {}
     world.redis.hset(keys.JOB + world.find(Filter(status="queued"))[0], "status", "started")
     assert count(narrow(Filter(), "delete")) == {**every, "queued": every["queued"] - 1}
+
+
+def test_jobs_that_are_named_are_taken_some_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "SLICE", 2)
+    deleter = AsyncMock()
+    deleter.delete_all.side_effect = [[b"", None], [b"", b"it runs"], [b""]]
+    jobs = many.ManyJobs(Mock(), Mock(), Mock(), deleter)
+    assert asyncio.run(jobs.apply("delete", list("abcde"))) == many.Step(3, 2)
+    assert [list(call.args[0]) for call in deleter.delete_all.call_args_list] == [["a", "b"], ["c", "d"], ["e"]]

@@ -54,14 +54,15 @@ class ManyJobs:
         return await self._index.count(narrow(wanted, verb), COUNT_CALLS, place, _goes_forward(verb))
 
     async def apply(self, verb: Verb, ids: Sequence[str]) -> Step:
-        """Do it to the jobs of these ids, a few hundred at most, in one step.
+        """Do it to the jobs of these ids, some at a time.
 
         Passed over are those that are gone and those to which it can't be done now. Raises FullRedisError, RedisError
-        and TimeoutError.
+        and TimeoutError; what was done until then stays.
         """
-        outcomes = await self._call(verb, ids, str(uuid4())) if ids else []
-        taken = outcomes.count(b"")
-        return Step(taken, len(outcomes) - taken)
+        taken, token = 0, str(uuid4())
+        for begin in range(0, len(ids), SLICE):
+            taken += (await self._call(verb, ids[begin : begin + SLICE], token)).count(b"")
+        return Step(taken, len(ids) - taken)
 
     async def go_on(self, verb: Verb, wanted: Filter, place: Place | None, seconds: float) -> Step:
         """Do it to what a filter finds after `place`, for so long; return what was done, and where to go on.

@@ -26,7 +26,7 @@ from errand.store.index import Place
 from errand.store.many.many import Verb, choose, narrow
 
 WORK_SECONDS = 1.0  # of one request; the page says what is left, and goes on with it
-IDS_LIMIT = 500
+IDS_LIMIT = 200  # each is read before it asks
 LOGGED = 20
 VALUE_LIMIT = 300
 BYTES_LIMIT = 32 * 1024  # so many ids
