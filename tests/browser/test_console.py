@@ -27,7 +27,7 @@ PAGES = ["/console", "/console/jobs", "/console/jobs?status=failed", "/console/j
 def test_a_job_is_followed_from_the_overview_to_its_end_without_a_reload(page: Page, services: Services) -> None:
     page.goto("/console")
     expect(page.locator("#connection")).to_have_text("Live")
-    expect(page.get_by_role("list", name="What needs somebody")).to_contain_text("No worker runs")
+    expect(page.get_by_role("list", name="Needs attention")).to_contain_text("No worker runs")
     job = services.post("sleep", {"seconds": 4})
     expect(page.locator(".count.is-queued .value")).to_have_text("1")
     page.get_by_role("link", name="queued 1").click()

@@ -99,7 +99,7 @@ class Pages:
 
         async def serve(request: Request, look: Look, renderer: Renderer) -> Response:
             if not look.may_change:
-                raise Problem(403, "read-only", "Who has signed in with CONSOLE_READ_PASSWORD can change nothing")
+                raise Problem(403, "read-only", "A session with CONSOLE_READ_PASSWORD can’t change anything")
             form = await read_form(request, action.bytes_limit)
             detail = "Redis did not answer; what you asked for may have been done"
             async with redis_deadline(detail, seconds=action.seconds):

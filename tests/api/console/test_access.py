@@ -88,7 +88,7 @@ def test_a_wrong_password_opens_nothing(guarded: TestClient, password: str) -> N
     form = {**OURS, "Content-Type": "application/x-www-form-urlencoded"}
     answer = guarded.post("/console/login", content=data, headers=form)
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
-    assert "That is not the password." in answer.text
+    assert "Wrong password." in answer.text
 
 
 def test_after_ten_wrong_passwords_the_right_one_has_to_wait(guarded: TestClient) -> None:

@@ -40,7 +40,7 @@ def test_batches_are_listed_newest_first_with_how_far_they_are(client: TestClien
     assert re.findall(r'id="batch-([^"]+)"', page)[-2:] == [new, old]
     assert find_row(page, old).startswith(f"running log {old[:8]} 50 % 4 1 1 2 ")
     assert find_row(page, new).startswith(f"scheduled tally {new[:8]} 0 % 2 0 0 2 ")
-    assert 'aria-label="50 % ended: 1 finished, 1 failed, 2 to come"' in page
+    assert 'aria-label="50 % ended: 1 finished, 1 failed, 2 remaining"' in page
     assert new not in read(client, "/console/batches?type=log")
 
 
@@ -134,7 +134,7 @@ def test_what_failed_is_queued_again_and_the_page_says_how_many(
         fail(redis, job)
     assert "Requeue 2 failed" in read(client, f"/console/batches/{id}")
     page: Any = client.post(f"/console/batches/{id}/requeue", headers=OURS)
-    assert (page.url.path, "2 jobs are requeued." in page.text) == (f"/console/batches/{id}", True)
+    assert (page.url.path, "2 jobs requeued." in page.text) == (f"/console/batches/{id}", True)
     statuses = [redis.hget(keys.JOB + job, "status") for job in [*ids, *other]]
     assert statuses == [b"queued", b"queued", b"queued", b"failed"]
     assert f"Console: 2 failed jobs of batch {id} requeued, asked for from testclient" in caplog.messages

@@ -63,7 +63,7 @@ def test_a_double_click_makes_one_new_job(client: TestClient, redis: Redis, post
     fields = find_fields(client.get(f"/console/jobs/{id}").text)
     pages = [client.post(f"/console/jobs/{id}/again", data=fields, headers=OURS) for _ in range(2)]
     assert pages[0].url.path == pages[1].url.path
-    assert "That was sent before" in pages[1].text
+    assert "The form was sent twice" in pages[1].text
     assert find_fields(client.get(f"/console/jobs/{id}").text) != fields
 
 

@@ -32,7 +32,7 @@ def test_a_webhook_that_was_asked_for_is_shown_before_the_end(client: TestClient
     id = post("log", "delay_seconds=60")
     assert read_webhooks(client, id) == ""
     redis.hset(keys.JOB + id, "errand_webhook", URL)
-    assert read_webhooks(client, id) == f"Asked for: {URL} · told when it ends"
+    assert read_webhooks(client, id) == f"Asked for: {URL} · sent when it ends"
 
 
 def test_the_webhook_of_an_end_is_linked_with_its_state(client: TestClient, redis: Redis, post: Post) -> None:
@@ -55,7 +55,7 @@ def test_the_webhook_of_an_end_is_linked_with_its_state(client: TestClient, redi
 def test_a_webhook_links_the_job_of_whose_end_it_tells(client: TestClient, redis: Redis, post: Post) -> None:
     id, webhook = end_with_webhook(client, redis, post)
     assert (
-        f'It tells of the end of job <a class="id" href="/console/jobs/{id}">'
+        f'Reports the end of job <a class="id" href="/console/jobs/{id}">'
         in client.get(f"/console/jobs/{webhook}").text
     )
 
@@ -63,7 +63,7 @@ def test_a_webhook_links_the_job_of_whose_end_it_tells(client: TestClient, redis
 def test_a_job_that_ended_again_shows_the_webhook_of_its_last_end(client: TestClient, redis: Redis, post: Post) -> None:
     id, first = end_with_webhook(client, redis, post)
     client.post(f"/v1/jobs/{id}/requeue")
-    assert "told when it ends" in read_webhooks(client, id)
+    assert "sent when it ends" in read_webhooks(client, id)
     client.post(f"/v1/jobs/{id}/cancel")
     last = next(one.decode() for one in redis.lrange(keys.QUEUE + "webhook", 0, -1) if one.decode() != first)
     assert last in read_webhooks(client, id)

@@ -84,7 +84,7 @@ def test_a_form_that_is_sent_twice_makes_one_job(client: TestClient) -> None:
     key = re.findall(r'name="key" value="(\w+)"', client.get("/console/new/log").text)[0]
     first, again = (send(client, "log", p_text="x", key=key) for _ in range(2))
     assert first.url.path == again.url.path
-    assert ("The job is stored." in first.text, "That was sent before" in again.text) == (True, True)
+    assert ("The job is stored." in first.text, "The form was sent twice" in again.text) == (True, True)
     other = send(client, "log", p_text="y", key=key)
     assert "sent before with something else" in other.text
     assert key not in other.text
@@ -94,7 +94,7 @@ def test_a_job_that_waits_under_the_unique_key_is_shown_instead(client: TestClie
     first = send(client, "log", p_text="x", o_unique_key="k")
     again = send(client, "log", p_text="y", o_unique_key="k")
     assert first.url.path == again.url.path
-    assert "under that unique key already" in again.text
+    assert "with that unique key exists already" in again.text
 
 
 def test_all_of_it_may_be_sent_as_json(client: TestClient) -> None:

@@ -46,7 +46,7 @@ class Login:
         if role is None:
             self._tries.note(address)
             logger.warning("Console: a wrong password from %s", address)
-            return self._show(request, goal, "That is not the password.", 403)
+            return self._show(request, goal, "Wrong password.", 403)
         self._tries.forget(address)
         logger.info("Console: somebody signed in from %s, who may %s", address, role)
         return _lead(goal, self._sessions.make(role), request)

@@ -54,7 +54,7 @@ class Looked:
 class Broadcast:
     """The pages of a process that are looked at, by what is the same for all who look at one.
 
-    Who is slow to read what was sent misses states, and holds up nobody.
+    A viewer that reads slowly misses states and delays nobody else.
     """
 
     def __init__(self, watcher: Watcher) -> None:
