@@ -40,4 +40,4 @@ def test_a_batch_moves_to_its_end_without_a_reload(page: Page, services: Service
     expect(row).to_contain_text("finished")
     assert page.evaluate("window.same") == 1
     row.get_by_role("link", name=f"Batch {id}").click()
-    expect(page.get_by_role("img", name="100 % ended: 30 finished, 0 to come")).to_be_visible()
+    expect(page.get_by_role("img", name="100 % ended: 30 finished, 0 remaining")).to_be_visible()
