@@ -2,7 +2,7 @@
 
 Runs `errand up` on a copy of the project with the job files of screenshots/, posts jobs of each kind, and takes each
 page in the light, in the dark and as wide as a telephone, with Debian's chromium, into docs/images/console/. A page
-that is not there is passed over. WebP, for it is a third of a PNG.
+that is not there is passed over. WebP: a third of the size of a PNG.
 """
 
 import base64

@@ -58,7 +58,7 @@ def test_who_has_no_session_changes_nothing(guarded: TestClient, redis: Redis) -
 
 
 def test_every_change_is_refused_to_who_may_only_look(guarded: TestClient) -> None:
-    """Whatever routes there are, so that none is forgotten."""
+    """Ask for every route that there is, so that a new one is covered."""
     sign_in(guarded, READ)
     for path in list_changes():
         assert guarded.post(path, headers=OURS).status_code == 403, path

@@ -19,8 +19,8 @@ function list_batch(batch)
 end
 
 -- The jobs of a record by status, and what it does not say yet: id and status of those that have ended, flat. With
--- `is_quick` one that has finished is taken for that as it stands, for it is queued again by nothing of ours. Then how
--- many were looked up, and how many were not.
+-- `is_quick` a job noted as finished is not looked up: nothing of ours queues it again. Then how many were looked up, and
+-- how many were not.
 function count_batch(record, is_quick)
   local ENDED, counts, news, looked, known = keys.ENDED, {}, {}, 0, 0
   for i = 1, #record, 2 do
