@@ -89,12 +89,8 @@ def test_a_request_id_that_could_be_anything_is_replaced(build: Build, given: st
 
 
 def test_an_error_of_the_applications_is_told_once_and_answered(
-    build: Build,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    build: Build, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("errand.api"), "disabled", False)  # a dictConfig of other tests disables it
     answer = build(False).get("/broken/Confidential")
     assert answer.status_code == 500
     assert answer.headers["X-Request-ID"]

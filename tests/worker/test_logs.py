@@ -17,7 +17,12 @@ NAMES = ("", "errand", "errand.worker", "errand.jobs", "rq.worker")
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    """Begin as a new process does; put everything back at the end."""
+    """Begin as a new process does; put everything back at the end, what `dictConfig` has disabled as well."""
+    others = {
+        logger: logger.disabled
+        for logger in logging.Logger.manager.loggerDict.values()
+        if isinstance(logger, logging.Logger)
+    }
     kept = {}
     for name in NAMES:
         logger = logging.getLogger(name)
@@ -32,6 +37,8 @@ def _fresh() -> Iterator[None]:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate, logger.disabled = handlers, propagate, disabled
         logger.setLevel(level)
+    for logger, disabled in others.items():
+        logger.disabled = disabled
 
 
 def set_up(level: str | None = None) -> None:

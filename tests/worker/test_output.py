@@ -59,7 +59,6 @@ def catching(format: FormatPrinted = format_printed) -> Iterator[io.BytesIO]:
     raw = io.BytesIO()
     enter(NoAttempt())  # an earlier test may have left one in this process' context,
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logger, "disabled", False)  # or a `dictConfig` that turns off what it does not name
         for name in ("stdout", "stderr"):
             patch.setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
         patch.setattr(logging.getLogger(), "handlers", [])
