@@ -100,6 +100,18 @@ def test_a_page_whose_scripts_come_slowly_is_live_by_one_stream(tab: Page, app: 
         assert len([url for url in asked if "/live/" in url]) == 1
 
 
+def test_a_page_without_live_parts_is_live_though_its_last_script_comes_late(tab: Page, app: ASGIApp) -> None:
+    with serve(app, "h11") as (host, port):
+        held: list[Route] = []
+        tab.route("**/new.js*", lambda route: held.append(route))
+        with tab.expect_response("**/live/**"):  # htmx has the stream, on which nothing will come
+            tab.goto(f"http://{host}:{port}/console/new/tally", wait_until="commit")
+        wait_until(lambda: tab.evaluate("'htmx' in window") and held)
+        tab.wait_for_timeout(200)
+        held[0].continue_()
+        expect_state(tab, "Live")
+
+
 def test_a_tab_in_the_background_has_no_stream_until_it_is_looked_at(tab: Page, app: ASGIApp) -> None:
     with serve(app, "h11") as (host, port), collect_complaints(tab):
         with tab.expect_request("**/live/jobs?*") as first:

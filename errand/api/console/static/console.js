@@ -147,15 +147,14 @@
     if (isPlain && event.target.id === "help-link" && showHelp()) event.preventDefault();
     if (event.target.id === "help") event.target.close(); // beside what it shows
   });
+  // The first of the page's scripts listens at once: htmx may have connected before all the others have come.
+  const main = document.querySelector("#main");
+  if (main) follow(main);
   document.addEventListener("DOMContentLoaded", () => {
     showTimes();
     forgetNotice();
     if (navigator.clipboard) document.documentElement.classList.add("can-copy");
-    const main = document.querySelector("#main");
-    if (main) {
-      follow(main);
-      setTimeout(() => connect(main), 100);
-    }
+    if (main) setTimeout(() => connect(main), 100);
     setInterval(() => document.hidden || showSpans(), 1000);
     document.addEventListener("visibilitychange", () => document.hidden || showTimes());
   });
