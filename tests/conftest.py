@@ -27,7 +27,7 @@ from tests.project import IGNORED, ROOT, copy_project
 from tests.services import Services, find_fast_folder, pass_coverage
 from tests.sink import ScriptedSink
 
-pytest_plugins = ["tests.performing", "tests.selection"]
+pytest_plugins = ["tests.performing", "tests.selection", "tests.surroundings"]
 settings.register_profile("errand", deadline=None)  # no test asserts a speed: machines are busy
 settings.load_profile("errand")
 SETTINGS = (

@@ -11,7 +11,7 @@ from errand.cli import change, jobs, logs, mail, queues, schedules, send, stats,
 from errand.cli.command import EXITS
 from errand.cli.new import command as new
 from errand.cli.observe import attempts, failures
-from errand.cli.output import steady_outputs
+from errand.cli.output import steady_streams
 from errand.cli.run import up
 from errand.cli.run import worker as worker_command
 from errand.cli.run.up import Data, Host, Port, Target, fail, find_application
@@ -117,7 +117,7 @@ EXTRAS = {
 
 def main() -> None:
     """Run the command line."""
-    steady_outputs()
+    steady_streams()
     try:
         app()
     except ModuleNotFoundError as error:

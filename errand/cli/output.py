@@ -1,4 +1,4 @@
-"""Standard output and error that may be closed, or hold ASCII alone: neither changes what a command does."""
+"""Standard streams that may be closed, or hold ASCII alone: neither changes what a command does."""
 
 import os
 import sys
@@ -44,11 +44,21 @@ class SteadyOutput:
         os.close(nowhere)
 
 
-def steady_outputs() -> None:
-    """Put such streams in the place of this process's two; one that was closed from the start is one nobody reads."""
-    for name in ("stdout", "stderr"):
+def steady_streams() -> None:
+    """Open what was closed from the start, as `errand up <&-` has it, and put such streams in the place of the outputs.
+
+    Else the next file that is opened, of a lock or a socket, would be the standard input of every process that follows.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # of the free numbers a file gets the lowest
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, closefd=False)
+    for number, name in enumerate(("stdout", "stderr"), 1):
         stream = getattr(sys, name)
-        setattr(sys, name, SteadyOutput(open(os.devnull, "w") if stream is None else stream))  # noqa: SIM115
+        setattr(sys, name, SteadyOutput(os.fdopen(number, "w", closefd=False) if stream is None else stream))
 
 
 def is_read() -> bool:

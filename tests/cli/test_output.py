@@ -1,4 +1,4 @@
-"""An output that is closed, or holds ASCII alone, changes no exit code."""
+"""A standard stream that is closed, or an output that holds ASCII alone, changes no exit code."""
 
 import os
 import subprocess
@@ -61,3 +61,19 @@ def test_an_output_that_was_never_open_is_no_fault(scripted: ScriptedService) ->
     given = {"PATH": os.environ["PATH"], "ERRAND_URL": scripted.url}
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_input_that_was_never_open_is_an_empty_one(scripted: ScriptedService) -> None:
+    command = f"exec {sys.executable} -m service send email - <&-"
+    given = {"PATH": os.environ["PATH"], "ERRAND_URL": scripted.url}
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "errand: the standard input is not JSON: Expecting value at line 1, column 1\n"
+    assert scripted.asked == []
+
+
+def test_what_is_opened_later_takes_no_number_of_a_standard_stream() -> None:
+    text = "import os; from errand.cli.output import steady_streams; steady_streams(); print(os.open('.', 0))"
+    command = f'exec {sys.executable} -c "{text}" <&- 2>&-'
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 2

@@ -160,3 +160,9 @@ def test_lock_writes_what_pyproject_says_without_uv_on_the_path(clone: Clone) ->
     assert clone.read()["requirements.txt"].startswith("lamp==1.0")  # what is pinned stays
     clone.make("lock", "OPTIONS=--upgrade")
     assert clone.read()["requirements.txt"].startswith("lamp==2.0")
+
+
+def test_a_home_that_can_not_be_written_to_is_none_that_is_needed(clone: Clone) -> None:
+    done = clone.make("add", "PACKAGE=lamp", HOME="/dev/null")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert clone.read()["requirements.txt"].startswith("lamp==2.0")

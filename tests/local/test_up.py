@@ -84,6 +84,13 @@ def test_two_run_side_by_side(shared_up: Running, start: Start) -> None:
     assert shared_up.api.call("GET", "/readyz").status == 200
 
 
+def test_without_a_standard_input_it_runs_as_with_one(start: Start) -> None:
+    up = start(before="import os, sys\nos.close(0)\nsys.stdin = None").wait_until_ready()
+    assert up.api.wait_for(up.api.post("echo", {"value": 2}))["result"] == 2
+    assert up.end() == 0
+    up.assert_all_gone()
+
+
 SHORT_GRACE = "from errand.local import up\nup.GRACE_SECONDS = 1.0"
 
 
