@@ -12,8 +12,8 @@ from fastapi_offline import FastAPIOffline
 from errand.api.console.mount import mount
 from errand.api.http.auth import require_key, require_metrics_key
 from errand.api.http.cors import allow_origins
-from errand.api.http.head import HeadAsGet
 from errand.api.http.loopback import LoopbackOnly
+from errand.api.http.methods import HeadAsGet
 from errand.api.http.openapi import Bodies, build_document
 from errand.api.http.prefix import UnderPrefix
 from errand.api.http.problems import add_handlers

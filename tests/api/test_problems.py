@@ -119,7 +119,7 @@ def test_errors_of_the_framework_are_problems_too(client: TestClient, method: st
 
 
 def test_a_405_says_what_is_possible(client: TestClient) -> None:
-    assert client.delete("/livez").headers["allow"] == "GET"
+    assert client.delete("/livez").headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/v1/jobs/5f0c7d1e-0000-4000-8000-000000000000?x=1"])

@@ -113,8 +113,19 @@ def read(*headers: str) -> int | None:
         ("wait=3; foo=bar, wait=9", 3),
         ("wait=0", 0),
         ("wait=3600", 25),
+        ("wait=99999999999", 25),
+        (f'wait="{"9" * 5000}"', 25),
+        (f"wait={'0' * 5000}7", 7),
+        ('say="a, wait=9", wait=4', 4),
+        (r'say="\", wait=9", wait=4', 4),
+        ('say="wait=9', None),
         ("wait=ten", None),
         ("wait=-1", None),
+        ("wait=+5", None),
+        ("wait=5.5", None),
+        ("wait=1e9", None),
+        ('wait="5', None),
+        ("wait=٣", None),
         ("wait", None),
         ("waiting=3", None),
         ("wait-for=5, wait=4", 4),
@@ -123,6 +134,13 @@ def read(*headers: str) -> int | None:
 )
 def test_the_preference_is_read_as_rfc_7240_has_it(header: str, seconds: int | None) -> None:
     assert read(header) == seconds
+
+
+def test_what_was_honoured_is_told_where_it_was_less_than_asked(client: TestClient) -> None:
+    id = client.post("/v1/jobs/log?delay_seconds=60", json={"text": "x"}).json()["id"]
+    client.post(f"/v1/jobs/{id}/cancel")
+    answer = client.get(f"/v1/jobs/{id}", headers={"Prefer": "wait=99999999999"})
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=25")
 
 
 def test_the_preference_may_stand_in_a_header_of_its_own() -> None:

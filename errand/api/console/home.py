@@ -1,12 +1,12 @@
 """The way to the console: from `/`, for a browser."""
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import NoMatchFound, Route
 from starlette.types import Receive, Scope, Send
 
+from errand.api.http.methods import RefuseMethod
 from errand.api.http.prefix import link
 
 
@@ -31,13 +31,11 @@ def lead_from_root(app: FastAPI) -> None:
     app.router.routes.append(Route("/", _Root()))
 
 
-class _Root:
-    """An ASGI application and not a function: a path with a route for GET answers the other methods with 405."""
+class _Root(RefuseMethod):
+    """Takes a GET by a browser; nothing else is here, unless the application has a route of its own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope)
         answer = lead_to_console(request) if request.method == "GET" else None
-        if answer is None:
-            raise HTTPException(404)
-        await answer(scope, receive, send)
+        await (answer or super().__call__)(scope, receive, send)

@@ -6,8 +6,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,6 +41,7 @@ from errand.api.console.views.schedule_form import edit_schedule, new_schedule
 from errand.api.console.views.schedules import schedules
 from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
+from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
 
 # What there is: pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
@@ -111,7 +110,7 @@ def _list_routes(
         Route("/search", pages.open(search), name="search"),
         *(Route(path, pages.open(answer, is_page=False), name=name) for name, path, answer in answers),
         *(Route(one.path, pages.change(one), methods=["POST"], name=one.name) for one in ACTIONS),
-        *(Route(path, _refuse_get) for path in _list_buttons(views)),
+        *(Route(path, RefuseMethod()) for path in _list_buttons(views)),
         *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in views),
         *(Route(one.path or "/", pages.show(one), name=one.name) for one in views),
     ]
@@ -121,10 +120,6 @@ def _list_buttons(views: Sequence[View]) -> list[str]:
     """Return the paths that buttons alone have: `/jobs/ask` is not to be looked up as a job by who opens it."""
     pages = {view.path for view in views}
     return [one.path for one in ACTIONS if one.path not in pages]
-
-
-async def _refuse_get(request: Request) -> Response:
-    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 class Home:

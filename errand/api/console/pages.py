@@ -21,6 +21,7 @@ from errand.api.console.notices import COUNT, WORD, find_notice
 from errand.api.console.page import Look, Snapshot, View
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.deadline import redis_deadline
+from errand.api.http.methods import allow_methods
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.state import Road
@@ -121,8 +122,9 @@ class Pages:
         html = self.renderer.render(
             "problem.html", title=TITLES.get(status, "Error"), detail=detail, is_known=request.scope[ROLE] is not None
         )
+        headers = allow_methods(request.scope, error.headers) if status == 405 else error.headers or {}
         again = {"Refresh": str(AGAIN_SECONDS)} if status == 503 and request.method == "GET" else {}
-        return send_html(request, html, status, {**(error.headers or {}), **again})
+        return send_html(request, html, status, {**headers, **again})
 
     def _ask(self, request: Request, is_page: bool) -> Response:
         """Lead to the login. Raises Problem 401 where no page was asked for."""

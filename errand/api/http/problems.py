@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from errand.api.http.access_log import name_path
+from errand.api.http.methods import allow_methods, read_method
 from errand.contract.errors import NotFiniteError
 
 logger = logging.getLogger("errand.api")
@@ -100,9 +101,12 @@ def _on_problem(request: Request, error: Exception) -> JSONResponse:
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     names = {404: "not-found", 405: "method-not-allowed"}
-    details = {404: f"There is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}
+    method, headers = read_method(request.scope), error.headers
+    details = {404: f"There is nothing at {request.url.path}", 405: f"{method} is not possible here"}
     detail = details.get(error.status_code, error.detail)
-    return Problem(error.status_code, names.get(error.status_code, "refused"), detail, error.headers).render()
+    if error.status_code == 405:
+        headers = allow_methods(request.scope, headers)
+    return Problem(error.status_code, names.get(error.status_code, "refused"), detail, headers).render()
 
 
 def _on_parameters(request: Request, error: Exception) -> JSONResponse:

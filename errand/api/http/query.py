@@ -1,9 +1,11 @@
-"""Query parameters: unknown ones are refused; what is asked of a new job beside its payload is read from the rest."""
+"""Query parameters: unknown and repeated ones are refused; what is asked of a new job is read from the rest."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -31,24 +33,30 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -
 
 
 async def refuse_unknown(request: Request) -> None:
-    """Refuse query parameters that the route does not have. Raises Problem 422."""
+    """Refuse query parameters that the route does not have, and those that repeat and may not. Raises Problem 422."""
     if not request.scope["query_string"]:
         return
     route = request.scope["route"]
     assert isinstance(route, APIRoute)
-    known = _list_names(route.dependant)
-    errors = [
-        {"loc": (name,), "msg": f"there is no such parameter here; known: {', '.join(sorted(known)) or 'none'}"}
-        for name in request.query_params
-        if name not in known
-    ]
+    known = dict(_list_known(route.dependant))
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    errors = [{"loc": (name,), "msg": fault} for name, n in counts.items() if (fault := _find_fault(name, n, known))]
     if errors:
         raise refuse_input(errors, in_body=False)
 
 
-def _list_names(dependant: Dependant) -> set[str]:
-    own = {field.alias for field in dependant.query_params}
-    return own.union(*map(_list_names, dependant.dependencies))
+def _find_fault(name: str, count: int, known: Mapping[str, bool]) -> str | None:
+    if name not in known:
+        return f"there is no such parameter here; known: {', '.join(sorted(known)) or 'none'}"
+    return f"it is there {count} times; give it once" if count > 1 and not known[name] else None
+
+
+def _list_known(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """Yield the names of a route's query parameters, and whether they may repeat: those are lists."""
+    for field in dependant.query_params:
+        yield field.alias, get_origin(field.field_info.annotation) is list
+    for dependency in dependant.dependencies:
+        yield from _list_known(dependency)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 LIMIT_SECONDS = 25
 
-_WAIT = re.compile(r'wait\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")', re.IGNORECASE)
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')  # a comma inside quotes is part of a value
+_WAIT = re.compile(r'wait\s*=\s*(?:([0-9]+)|"([0-9]+)")', re.IGNORECASE)
 
 # For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
 PARAMETER: dict[str, Any] = {
@@ -47,12 +48,18 @@ BATCH_ENDED_IN_TIME: dict[int | str, dict[str, Any]] = {
 def read_wait(request: Request) -> int | None:
     """Return the seconds that the client prefers to wait; what can't be understood is ignored, as the RFC has it."""
     header = find_header(request, b"prefer")
-    for preference in header.split(",") if header else ():
+    for preference in _PREFERENCE.findall(header) if header else ():
         name = preference.partition(";")[0].strip()
         if re.match(r"wait\s*(=|$)", name, re.IGNORECASE):  # of several the first counts
             found = _WAIT.fullmatch(name)
-            return min(LIMIT_SECONDS, int(found[1] or found[2])) if found else None
+            return _cap(found[1] or found[2]) if found else None
     return None
+
+
+def _cap(digits: str) -> int:
+    """Return the seconds that so many digits mean, as many as are waited at most; Python reads no endless number."""
+    digits = digits.lstrip("0")
+    return min(LIMIT_SECONDS, int(digits or 0)) if len(digits) <= len(str(LIMIT_SECONDS)) else LIMIT_SECONDS
 
 
 async def wait_for_end(road: Road, job: JobStatus, seconds: float) -> JobStatus | None:

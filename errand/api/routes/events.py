@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from redis import RedisError
 
 from errand.api.http.deadline import redis_deadline
-from errand.api.http.head import is_head
+from errand.api.http.methods import is_head
 from errand.api.http.openapi import PROBLEMS
 from errand.api.routes.logs import show_line
 from errand.api.state import check_id, get_road, missing

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from errand.api.console.live.broadcast import Away, Broadcast, FullError, Gone, State, Take
 from errand.api.console.page import Snapshot
-from errand.api.http.head import is_head
+from errand.api.http.methods import is_head
 from errand.api.http.problems import Problem
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
