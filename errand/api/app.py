@@ -43,6 +43,7 @@ from errand.api.routes import (
 from errand.api.running import run_road
 from errand.api.settings import ApiSettings
 from errand.api.state import build_road
+from errand.api.tries import Tries
 from errand.contract.job import Job
 from errand.redis.connection import Connector
 from errand.store.settings import LifetimeSettings
@@ -73,6 +74,7 @@ def build_api(
     app.state.settings = settings
     app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
     app.state.road = build_road(connector, queue, types)
+    app.state.tries = Tries()
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)

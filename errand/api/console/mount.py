@@ -43,6 +43,7 @@ from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
 from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
+from errand.api.tries import Tries
 
 # What there is: pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
 VIEWS = [
@@ -82,19 +83,19 @@ def mount(app: FastAPI, settings: ApiSettings) -> None:
     """Add the console where it may be shown: with a password, or under `errand up` on loopback."""
     if not (settings.dashboard_password or settings.console_read_password or settings.local):
         return
-    console = build_console(settings)
+    console = build_console(settings, app.state.tries)
     app.router.routes.append(Route(PATH, Home(console), name="console"))
     app.mount(PATH, console)
 
 
-def build_console(settings: ApiSettings) -> Guard:
+def build_console(settings: ApiSettings, tries: Tries) -> Guard:
     """Return the console, over the road of the application that it is mounted in."""
     console, sessions = Starlette(), Sessions(settings)
     mails = Mails(Path(settings.mail_folder)) if settings.mail_folder else None
     views, answers = [*VIEWS, *(mail.VIEWS if mails else ())], [*ANSWERS, *(mail.ANSWERS if mails else ())]
     renderer = Renderer(console.router, {view.name: view for view in views})
     pages = Pages(renderer, mails)
-    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions), views, answers))
+    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions, tries), views, answers))
     console.add_exception_handler(HTTPException, pages.show_problem)
     return Guard(console, sessions, PATH)
 

@@ -15,6 +15,7 @@ from errand.api.http.loopback import is_same_site
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
+from errand.api.tries import Tries, describe_wait, find_address
 from errand.redis.connection import Connector
 from errand.redis.failover import renew
 
@@ -42,7 +43,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
         logger.exception("The dashboard can't be built; %s answers 404", PATH)
         return
     app.add_api_route(PATH, _add_slash, include_in_schema=False)
-    app.mount(PATH, Guarded(dashboard, settings.dashboard_password))
+    app.mount(PATH, Guarded(dashboard, settings.dashboard_password, app.state.tries))
 
 
 async def _add_slash() -> RedirectResponse:
@@ -55,9 +56,10 @@ class Guarded:
     An ASGI wrapper, for what FastAPI asks of its routes does not reach a mounted application.
     """
 
-    def __init__(self, app: ASGIApp, password: str) -> None:
+    def __init__(self, app: ASGIApp, password: str, tries: Tries) -> None:
         self._app = app
         self._password = password.encode()
+        self._tries = tries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""
@@ -66,12 +68,22 @@ class Guarded:
 
     def _judge(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
-        if self._password and not hmac.compare_digest(_read_password(headers), self._password):
-            ask = {"WWW-Authenticate": 'Basic realm="Errand dashboard", charset="UTF-8"'}
-            return Problem(401, "no-password", "The dashboard asks for DASHBOARD_PASSWORD, under any user name", ask)
+        if self._password and (problem := self._judge_password(scope, _read_password(headers))):
+            return problem
         if scope.get("method") not in ("GET", "HEAD") and is_same_site(headers) is not True:
             return Problem(403, "cross-site", "Changes are taken from the dashboard's own pages only")
         return None
+
+    def _judge_password(self, scope: Scope, given: bytes) -> Problem | None:
+        address = find_address(scope)
+        if given and (wait := self._tries.find_wait(address)):
+            return Problem(429, "too-many-tries", describe_wait(wait), {"Retry-After": str(wait)})
+        if hmac.compare_digest(given, self._password):
+            return None
+        if given:
+            self._tries.note(address, "Dashboard", given)
+        ask = {"WWW-Authenticate": 'Basic realm="Errand dashboard", charset="UTF-8"'}
+        return Problem(401, "no-password", "The dashboard asks for DASHBOARD_PASSWORD, under any user name", ask)
 
 
 def _read_password(headers: Headers) -> bytes:

@@ -4,8 +4,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from errand.api.console.access.session import SESSION_SECONDS, Sessions
-from errand.api.console.access.tries import ADDRESSES, FREE, WAIT_SECONDS, Tries
 from errand.api.settings import ApiSettings
+from errand.api.tries import FREE, WAIT_SECONDS
 from errand.redis.settings import SettingsError
 from errand.store.settings import QueueSettings
 from tests.api.console.conftest import ENTRY, FULL, OURS, READ, sign_in
@@ -152,29 +152,6 @@ def test_a_session_that_is_half_over_is_renewed_where_it_is_used(
 def test_the_read_password_has_to_be_another_one() -> None:
     with pytest.raises(SettingsError, match="CONSOLE_READ_PASSWORD is the same"):
         ApiSettings(API_KEYS=ENTRY, DASHBOARD_PASSWORD=FULL, CONSOLE_READ_PASSWORD=FULL).check()
-
-
-def test_wrong_passwords_of_one_address_slow_no_other_and_are_forgotten_in_time() -> None:
-    now = [1000.0]
-    tries = Tries(lambda: now[0])
-    for _ in range(FREE):
-        tries.note("2001:db8:1:2::7")
-    assert tries.find_wait("2001:db8:1:2:ffff::1") == WAIT_SECONDS
-    assert tries.find_wait("2001:db8:1:3::7") == tries.find_wait("192.0.2.1") == 0
-    now[0] += WAIT_SECONDS
-    assert tries.find_wait("2001:db8:1:2::7") == 0
-    tries.note("2001:db8:1:2::7")
-    assert tries.find_wait("2001:db8:1:2::7") == WAIT_SECONDS
-    now[0] += 10_000
-    tries.note("2001:db8:1:2::7")
-    assert tries.find_wait("2001:db8:1:2::7") == 0
-
-
-def test_so_many_addresses_are_remembered_and_no_more() -> None:
-    tries = Tries(lambda: 0.0)
-    for number in range(ADDRESSES + 10):
-        tries.note(f"address {number}")
-    assert len(tries._wrong) == ADDRESSES
 
 
 def test_pages_of_other_origins_may_not_read_it(queue_settings: QueueSettings) -> None:

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.api.console.mount import build_console
 from errand.api.settings import ApiSettings
+from errand.api.tries import Tries
 from errand.redis import keys
 from tests.api.console.conftest import FULL, OURS, READ, sign_in
 
@@ -65,7 +66,9 @@ def test_every_change_is_refused_to_who_may_only_look(guarded: TestClient) -> No
 
 
 def list_changes() -> list[str]:
-    routes = [route for route in build_console(ApiSettings(ERRAND_LOCAL=True)).routes if isinstance(route, Route)]
+    routes = [
+        route for route in build_console(ApiSettings(ERRAND_LOCAL=True), Tries()).routes if isinstance(route, Route)
+    ]
     paths = [route.path for route in routes if "POST" in (route.methods or ())]
     assert len(paths) > 2
     return ["/console" + re.sub(r"[{}]", "", path) for path in paths if path not in ("/login", "/logout")]

@@ -8,11 +8,11 @@ from starlette.responses import RedirectResponse, Response
 
 from errand.api.console.access.guard import FOREIGN, write_cookie
 from errand.api.console.access.session import Sessions
-from errand.api.console.access.tries import Tries
 from errand.api.console.form import read_form
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
+from errand.api.tries import Tries, describe_wait, find_address
 
 logger = logging.getLogger("errand.api")
 
@@ -20,10 +20,10 @@ logger = logging.getLogger("errand.api")
 class Login:
     """The page that asks for a password, and what it sends."""
 
-    def __init__(self, renderer: Renderer, sessions: Sessions) -> None:
+    def __init__(self, renderer: Renderer, sessions: Sessions, tries: Tries) -> None:
         self._renderer = renderer
         self._sessions = sessions
-        self._tries = Tries()
+        self._tries = tries
 
     async def show(self, request: Request) -> Response:
         """Return the page, or lead on who needs no password."""
@@ -36,18 +36,16 @@ class Login:
         """Take a password. Raises Problem 403 for one that comes from another site's page."""
         if request.scope[FOREIGN]:
             raise refuse_foreign()
-        form, address = await read_form(request), request.client.host if request.client else ""
+        form, address = await read_form(request), find_address(request.scope)
         goal = find_goal(form.get("next"))
         wait = self._tries.find_wait(address)
         if wait:
-            fault = f"Too many wrong passwords came from your address. Try again in {wait:.0f} seconds."
-            return self._show(request, goal, fault, 429, {"Retry-After": f"{wait:.0f}"})
-        role = self._sessions.judge(form.get("password"))
+            return self._show(request, goal, describe_wait(wait), 429, {"Retry-After": str(wait)})
+        password = form.get("password")
+        role = self._sessions.judge(password)
         if role is None:
-            self._tries.note(address)
-            logger.warning("Console: a wrong password from %s", address)
+            self._tries.note(address, "Console", password.encode())
             return self._show(request, goal, "Wrong password.", 403)
-        self._tries.forget(address)
         logger.info("Console: somebody signed in from %s, who may %s", address, role)
         return _lead(goal, self._sessions.make(role), request)
 
