@@ -12,11 +12,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from standardwebhooks import Webhook
 
 from errand.contract.attempt import job_id
-from errand.contract.errors import PermanentError
 from errand.contract.job import job
 from errand.contract.retry import Backoff
 from errand.webhook.address import check_url
-from errand.webhook.request import UndeliveredError, post
+from errand.webhook.gone import GoneNote
+from errand.webhook.request import UndeliveredError, name_host, post
 from errand.webhook.settings import HOW, WebhookSettings, read_webhook_settings
 
 
@@ -55,17 +55,23 @@ class Event(BaseModel):
     },
 )
 def run(event: Event) -> dict[str, int]:
-    """Send it; return the answer's status. Any answer but 2xx is a failure, and 410 (Gone) one for good."""
-    settings = read_webhook_settings()
+    """Send it; return the answer's status. Any answer but 2xx is a failure, and 410 (Gone) one for good.
+
+    After a 410 nothing more is sent to the URL for a week.
+    """
+    settings, gone = read_webhook_settings(), GoneNote(event.url)
+    gone.check()
     now = datetime.now(UTC)
     body = _write(event, now)
-    status = post(event.url, body.encode(), _sign(settings, now, body), settings.allow_private)
-    host = event.url.split("/")[2]
-    if status == 410:
-        raise PermanentError(f"{host} answered 410: it wants no more webhooks")
-    if not 200 <= status < 300:
-        raise UndeliveredError(f"{host} answered {status}")
-    return {"status": status}
+    answer = post(event.url, body.encode(), _sign(settings, now, body), settings.allow_private)
+    if answer.status == 410:
+        raise gone.keep()
+    if not 200 <= answer.status < 300:
+        wait_seconds = answer.retry_after_seconds
+        asks = f" and asks to wait {wait_seconds:.0f} s" if wait_seconds else ""
+        raise UndeliveredError(f"{name_host(event.url)} answered {answer.status}{asks}", wait_seconds)
+    gone.lift()
+    return {"status": answer.status}
 
 
 def _write(event: Event, now: datetime) -> str:

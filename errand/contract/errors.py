@@ -1,6 +1,7 @@
 """The contract's errors, how one is shown in a job's status, and where in the job's own code it came from."""
 
 import json
+import math
 import sysconfig
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -77,6 +78,17 @@ class UnfinishedError(Exception):
         self.result = result
 
 
+class RetryLaterError(Exception):
+    """Raised when another try makes no sense before `delay_seconds` have passed: the next one waits so long at least.
+
+    The try is spent as any other's. Under a plain `rq worker` the job's own wait counts alone.
+    """
+
+    def __init__(self, message: str, delay_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.delay_seconds = delay_seconds
+
+
 class ResultError(PermanentError):
     """Raised when what `run` returned can't be kept as its result."""
 
@@ -126,6 +138,14 @@ def read_frames(error: BaseException) -> TracebackType | None:
     """Return an error's frames as the interpreter has noted them: its class may have another `__traceback__`."""
     frames: TracebackType | None = vars(BaseException)["__traceback__"].__get__(error)
     return frames
+
+
+def read_delay(error: BaseException) -> float:
+    """Return for how many seconds the next try has to wait at least, 0 for an error that does not say it."""
+    if not issubclass(type(error), RetryLaterError):
+        return 0.0
+    seconds = BaseException.__getattribute__(error, "__dict__").get("delay_seconds", 0.0)
+    return float(seconds) if type(seconds) in (int, float) and 0 < seconds < math.inf else 0.0
 
 
 def find_frame(error: BaseException) -> str:

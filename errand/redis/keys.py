@@ -56,6 +56,7 @@ UNIQUE = "errand:unique:"  # string, by type:key: the job that was stored last u
 DELETED = "errand:deleted:"  # string, by the token of a call
 MAIL = "errand:mail:"  # hash, by job: what is known of its e-mail
 PROBE = "errand:probe"  # a key that is never there and a channel nobody hears: whether writes are taken
+GONE = "errand:gone:"  # string, by the SHA-256 of a webhook's URL: since when it answers 410 (Gone)
 BODY = "errand:body:"  # string, by its SHA-256: a JSON value of payloads, which lies outside their jobs
 BODIES = "errand:bodies"  # hash: by SHA-256 how many bytes each body has, and all of them together as `total`
 BODY_HOLDS = "errand:body-holds"  # sorted set of sha256:holder, all of score 0, so in their own order
@@ -157,6 +158,7 @@ STATS_MINUTES_SECONDS = 3 * 3600  # so long the counts of each minute are kept,
 STATS_FIVES_SECONDS = 72 * 3600  # of five minutes,
 STATS_HOURS_SECONDS = 90 * 24 * 3600  # and of an hour
 COUNTED_TYPES_LIMIT = 200  # counted under their names; more are counted as `other`
+GONE_SECONDS = 7 * 24 * 3600  # so long nothing is sent to a webhook's URL that has answered 410 (Gone)
 SILENT_SECONDS = 20  # a worker of ours, which is heard twice a second, is no live one after so long
 LOST_LIMIT = 3  # so often may the process that runs a job die under it
 

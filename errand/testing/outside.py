@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from errand.log.line import LogLine
+from errand.webhook.request import Answer
+from errand.webhook.retry_after import STATUSES
 
 
 @dataclass(frozen=True)
@@ -21,17 +23,21 @@ class SentWebhook:
 
 
 class MemoryReceiver:
-    """Takes webhooks in the place of their hosts, and answers with `status`."""
+    """Takes webhooks in the place of their hosts, and answers with `status`.
+
+    With 429 and 503 it asks to wait `retry_after_seconds`.
+    """
 
     def __init__(self) -> None:
         self.webhooks: list[SentWebhook] = []
         self.status = 200
+        self.retry_after_seconds = 0.0
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> int:
-        """Keep one; return the answer's status. It stands for errand.webhook.request.post."""
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> Answer:
+        """Keep one; return the answer. It stands for errand.webhook.request.post."""
         told = json.loads(body)
         self.webhooks.append(SentWebhook(url, told["type"], told["timestamp"], told["data"], dict(headers), body))
-        return self.status
+        return Answer(self.status, self.retry_after_seconds if self.status in STATUSES else 0.0)
 
 
 class MemorySink:

@@ -8,22 +8,34 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from http.client import HTTPConnection, HTTPException
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from errand.contract.errors import RetryLaterError
 from errand.webhook.address import Target, find_targets
+from errand.webhook.response import FinalResponse, HeadLimitError
+from errand.webhook.retry_after import read_retry_after
 
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 20.0  # Standard Webhooks asks for 15 to 30
 
 
-class UndeliveredError(Exception):
+class UndeliveredError(RetryLaterError):
     """Raised when a webhook did not arrive, or was not taken; the text names the host and no more of the URL."""
+
+
+class Answer(NamedTuple):
+    """What a receiver answered, and for how many seconds it asks to be left alone, a day at most."""
+
+    status: int
+    retry_after_seconds: float = 0.0
 
 
 class GuardedConnection(HTTPConnection):
     """Goes to the targets given and nowhere else, whatever the name would lead to a moment later."""
+
+    response_class = FinalResponse
 
     def __init__(self, host: str, port: int, targets: Sequence[Target], tls: ssl.SSLContext | None) -> None:
         super().__init__(host, port)
@@ -60,15 +72,16 @@ class GuardedConnection(HTTPConnection):
             line.shutdown(socket.SHUT_RDWR)
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> int:
-    """Send `body`; return the answer's status. No redirect is followed, and of the answer only its head is read.
+def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> Answer:
+    """Send `body`; return the answer. No redirect is followed, and of the answer only its head is read.
 
     Raises RefusedAddressError and UndeliveredError.
     """
 
-    def talk(connection: HTTPConnection, path: str) -> int:
+    def talk(connection: HTTPConnection, path: str) -> Answer:
         connection.request("POST", path, body, dict(headers))
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return Answer(answer.status, read_retry_after(answer.status, answer.headers))
 
     return exchange(url, allow_private, talk, UndeliveredError, "no answer in")
 
@@ -94,6 +107,8 @@ def exchange(
         if connection.late:  # what was cut off may read like a whole answer
             raise fault(f"{host}: {late} {ANSWER_SECONDS:g} s")
         return found
+    except HeadLimitError as error:
+        raise fault(f"{host}: {error}") from None
     except HTTPException as error:  # its text is the other side's
         raise fault(f"{host}: no answer in HTTP ({type(error).__name__})") from None
     except OSError as error:
@@ -104,6 +119,11 @@ def split_url(url: str) -> tuple[str, str]:
     """Return a URL's host, and what stands in a request's first line."""
     parts = urlsplit(url)
     return parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def name_host(url: str) -> str:
+    """Return a URL's host, and its port where it names one: what of a URL logs and errors may show."""
+    return urlsplit(url).netloc
 
 
 def build_connection(url: str, allow_private: bool) -> GuardedConnection:

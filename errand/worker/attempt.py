@@ -21,6 +21,7 @@ from errand.contract.errors import (
     describe_error,
     find_frame,
     holds,
+    read_delay,
     write_json,
 )
 from errand.worker.allowed import AllowedJob, UnknownTypeError
@@ -138,7 +139,7 @@ def pack_result(result: Any) -> str:
 def describe_failure(task: Task, error: BaseException) -> Word:
     """Return the last word of a task that ended with `error`, whatever its own methods do."""
     trace, about = pack_trace(format_trace(error)), describe_error(error)
-    return Word(_name_end(error), task, trace, about, ended=task.now(), frame=find_frame(error))
+    return Word(_name_end(error), task, trace, about, read_delay(error), task.now(), find_frame(error))
 
 
 def unmask(error: BaseException) -> BaseException:
