@@ -57,9 +57,13 @@ class GuardedConnection(HTTPConnection):
         if self._tls:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
-    def close(self) -> None:
-        """End the connection and the watch over it."""
-        super().close()
+    def end(self) -> None:
+        """End the connection and the watch over it.
+
+        `close()` is not enough: http.client calls it once an answer's head is read where the connection ends with its
+        body, which is still to be read then.
+        """
+        self.close()
         if self._watched:
             timer, line = self._watched
             timer.cancel()
@@ -103,7 +107,7 @@ def exchange(
             if not connection.late:
                 raise
         finally:
-            connection.close()
+            connection.end()
         if connection.late:  # what was cut off may read like a whole answer
             raise fault(f"{host}: {late} {ANSWER_SECONDS:g} s")
         return found
