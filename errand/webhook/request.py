@@ -103,7 +103,7 @@ def exchange(
         connection = build_connection(url, allow_private)
         try:
             found = talk(connection, path)
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, fault):
             if not connection.late:
                 raise
         finally:
