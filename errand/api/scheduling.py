@@ -17,6 +17,7 @@ from errand.store.schedules.schedule import FILE_PREFIX, Schedule
 from errand.store.schedules.schedules import (
     DamagedScheduleError,
     HeldByFileError,
+    StillBusyError,
     StoredSchedule,
     UnknownTypeError,
 )
@@ -145,6 +146,9 @@ async def run(road: Road, name: str) -> tuple[NewJob, str]:
             stored = await road.schedules.run(name)
     except UnknownTypeError as error:
         detail = f"Schedule {name!r} can't run: there is no job type {str(error)!r} any more"
+        raise Problem(409, "not-runnable", detail) from None
+    except StillBusyError as error:
+        detail = f"Schedule {name!r} skips what overlaps, and {error}: wait for its end, or cancel it"
         raise Problem(409, "not-runnable", detail) from None
     if stored is None:
         raise _missing(name)

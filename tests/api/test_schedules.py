@@ -134,6 +134,30 @@ def test_run_gives_a_job_at_once_paused_or_not(client: TestClient, redis: Redis)
     assert (run["slot"], run["job_id"], run["status"]) == (None, job["id"], "queued")
 
 
+def test_run_of_one_that_skips_is_a_409_that_names_the_job_that_is_still_there(
+    client: TestClient, redis: Redis
+) -> None:
+    put(client, {**DAILY, "overlap": "skip"})
+    job = client.post("/v1/schedules/morning/run").json()
+    answer = client.post("/v1/schedules/morning/run")
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (409, "urn:problem-type:errand:not-runnable")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["detail"] == (
+        f"Schedule 'morning' skips what overlaps, and job {job['id']} of it has not ended, its status is queued: "
+        "wait for its end, or cancel it"
+    )
+    assert redis.llen("rq:queue:log") == 1
+    assert client.post(f"/v1/jobs/{job['id']}/cancel").status_code == 200
+    assert client.post("/v1/schedules/morning/run").status_code == 202
+
+
+def test_run_of_one_that_queues_gives_a_job_each_time(client: TestClient, redis: Redis) -> None:
+    put(client, {**DAILY, "overlap": "queue"})
+    assert [client.post("/v1/schedules/morning/run").status_code for _ in range(3)] == [202] * 3
+    assert redis.llen("rq:queue:log") == 3
+
+
 def test_the_runs_are_a_batch_that_their_jobs_link_to(client: TestClient) -> None:
     put(client)
     job = client.post("/v1/schedules/morning/run").json()
@@ -253,3 +277,16 @@ def test_one_without_a_token_can_be_resumed(client: TestClient, redis: Redis) ->
     client.post("/v1/schedules/morning/pause")
     redis.hdel("errand:schedule:morning", "token")
     assert client.post("/v1/schedules/morning/resume").json()["paused"] is False
+
+
+@pytest.mark.parametrize("harmed", ["rq:job:{id}", "errand:batch:{batch}"])
+def test_a_run_whose_job_or_record_is_of_a_wrong_type_hides_no_schedule(
+    client: TestClient, redis: Redis, harmed: str
+) -> None:
+    put(client)
+    id = client.post("/v1/schedules/morning/run").json()["id"]
+    key = harmed.format(id=id, batch=(redis.hget("errand:schedule:morning", "batch") or b"").decode())
+    redis.delete(key)
+    redis.set(key, "no hash")
+    assert client.get("/v1/schedules/morning").json()["runs"][0]["job_id"] == id
+    assert client.get("/v1/schedules").json()["items"][0]["last_run"]["job_id"] == id

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import Reply, ScriptedService
+from tests.cli.scripted import ID, Reply, ScriptedService, make_problem
 from tests.services import Services
 
 
@@ -38,6 +38,15 @@ def test_a_schedule_from_its_first_to_its_last_day(errand: Errand, services: Ser
     assert errand("schedule", "delete", "digest").out == "digest  deleted\n"
     gone = errand("schedule", "show", "digest")
     assert (gone.code, gone.out, gone.err) == (3, "", "errand: There is no schedule 'digest'\n")
+
+
+def test_a_run_that_is_refused_since_the_last_job_is_still_there_says_which(
+    quick: Quick, scripted: ScriptedService
+) -> None:
+    detail = f"Schedule 'digest' skips what overlaps, and job {ID} of it has not ended, its status is started"
+    scripted.reply("POST /v1/schedules/digest/run", Reply(make_problem(409, "not-runnable", detail), 409))
+    found = quick("schedule", "run", "digest")
+    assert (found.exit_code, found.stdout, found.stderr) == (3, "", f"errand: {detail}\n")
 
 
 def test_an_impossible_rhythm_is_told_by_its_part(errand: Errand) -> None:

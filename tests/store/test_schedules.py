@@ -18,7 +18,7 @@ from errand.redis.lua.loader import read_script
 from errand.store.enqueue import Enqueuer
 from errand.store.fields import CallBuilder
 from errand.store.schedules.schedule import RUNS_KEPT, Schedule, build_run, note_run
-from errand.store.schedules.schedules import HeldByFileError, Schedules, StoredSchedule
+from errand.store.schedules.schedules import HeldByFileError, Schedules, StillBusyError, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
 from tests.connecting import connect
@@ -451,3 +451,64 @@ def test_a_run_that_can_not_be_read_holds_up_no_slot(redis: Redis, use: Use, wor
     worker.run()
     assert redis.llen("rq:queue:log") == 1
     assert redis.llen("errand:schedule:tick:runs") == RUNS_KEPT
+
+
+@pytest.mark.parametrize("status", ["queued", "started", "scheduled", "deferred", "rate_limited"])
+def test_a_run_by_hand_of_one_that_skips_gives_way_to_its_last_job(
+    redis: Redis, use: Use, worker: DueSchedules, status: str
+) -> None:
+    put(use, replace(TICK, overlap="skip"))
+    make_due(redis)
+    worker.run()
+    (id,) = (id.decode() for id in redis.lrange("rq:queue:log", 0, -1))
+    redis.hset(f"rq:job:{id}", "status", status)
+    with pytest.raises(StillBusyError) as raised:
+        use(lambda schedules: schedules.run("tick"))
+    assert (raised.value.job_id, raised.value.status) == (id, status)
+    assert (redis.llen("rq:queue:log"), len(read(use).runs)) == (1, 1)
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "stopped", "canceled", None])
+def test_a_run_by_hand_of_one_that_skips_runs_once_its_last_job_has_ended(
+    redis: Redis, use: Use, worker: DueSchedules, status: str | None
+) -> None:
+    put(use, replace(TICK, overlap="skip"))
+    make_due(redis)
+    worker.run()
+    (id,) = redis.lrange("rq:queue:log", 0, -1)
+    if status:
+        redis.hset(b"rq:job:" + id, "status", status)
+    else:
+        redis.delete(b"rq:job:" + id)
+    assert use(lambda schedules: schedules.run("tick"))[1] == "queued"
+    assert len(read(use).runs) == 2
+
+
+def test_runs_by_hand_and_slots_of_one_that_skips_do_not_overlap(redis: Redis, use: Use, worker: DueSchedules) -> None:
+    put(use, replace(TICK, overlap="skip"))
+    job, _ = use(lambda schedules: schedules.run("tick"))
+    with pytest.raises(StillBusyError, match=job.id):
+        use(lambda schedules: schedules.run("tick"))
+    make_due(redis)
+    worker.run()
+    assert list_statuses(read(use)) == ["skipped", "queued"]
+    assert job.id in str(read(use).runs[0].detail)
+
+
+def test_a_run_by_hand_of_one_that_queues_waits_for_nobody_and_nobody_for_it(
+    redis: Redis, use: Use, worker: DueSchedules
+) -> None:
+    put(use)
+    slot = make_due(redis)
+    worker.run()
+    for _ in range(2):
+        assert use(lambda schedules: schedules.run("tick"))[1] == "queued"
+    assert redis.hget("errand:schedule:tick", "last_job") == TICK.derive_id(slot).encode()
+
+
+def test_a_last_job_whose_record_is_damaged_holds_no_run_by_hand_up(redis: Redis, use: Use) -> None:
+    put(use, replace(TICK, overlap="skip"))
+    job, _ = use(lambda schedules: schedules.run("tick"))
+    redis.delete(f"rq:job:{job.id}")
+    redis.set(f"rq:job:{job.id}", "no hash")
+    assert use(lambda schedules: schedules.run("tick"))[1] == "queued"

@@ -100,10 +100,15 @@ def build_run(
     slot: int | None = None,
     next_slot: int | None = None,
 ) -> tuple[list[str], list[str | bytes | int]]:
-    """Return the keys and arguments of the script that does it all, with or without a job, for a slot or by hand."""
+    """Return the keys and arguments of the script that does it all, with or without a job, for a slot or by hand.
+
+    With `overlap: skip` a run by hand is one of its jobs: it gives way to the last one, and the next slot to it.
+    """
     request: dict[str, Any] = {"name": schedule.name, "token": token, "runs": runs, "kept": RUNS_KEPT}
     if slot is not None:
         request |= {"slot": slot, "next": write_slot(next_slot)}
+    elif schedule.overlap == "skip":
+        request["skip"] = True
     if job is None:
         return [], [json.dumps(request)]
     keys, args = builder.build([job])

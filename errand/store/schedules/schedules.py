@@ -29,6 +29,14 @@ class DamagedScheduleError(Exception):
     """Raised when a schedule's record can't be read."""
 
 
+class StillBusyError(Exception):
+    """Raised when a schedule is not run since its last job has not ended, and it is to skip then."""
+
+    def __init__(self, job_id: str, status: str) -> None:
+        super().__init__(f"job {job_id} of it has not ended, its status is {status}")
+        self.job_id, self.status = job_id, status
+
+
 class UnknownTypeError(Exception):
     """Raised when a schedule's job type is there no more; the text is its name."""
 
@@ -126,7 +134,8 @@ class Schedules:
     async def run(self, name: str) -> tuple[NewJob, str] | None:
         """Store a job of it at once, paused or not; return it and its status, None where there is no such schedule.
 
-        Raises UnknownTypeError and FullRedisError.
+        Raises UnknownTypeError, StillBusyError where it skips what overlaps and its last job has not ended, and
+        FullRedisError.
         """
         await self._memory.check()
         for _ in range(TRIES):
@@ -139,7 +148,10 @@ class Schedules:
             job = replace(schedule.build_job(self._types[schedule.type]), created_at=now)
             runs = [note_run(now.timestamp(), "", None, job.id)]
             keys, args = build_run(self._builder, schedule, found.token, job, runs)
-            if answer := await self._run(keys=keys, args=args):
+            answer = await self._run(keys=keys, args=args)
+            if isinstance(answer, list):
+                raise StillBusyError(*(part.decode() for part in answer[1:]))
+            if answer:
                 return job, answer.decode()
         raise TimeoutError("the schedule is changed all the time")
 

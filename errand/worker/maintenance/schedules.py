@@ -144,7 +144,7 @@ class DueSchedules:
         if step.run is None:
             return None, runs
         if due.last_job and due.schedule.overlap == "skip":
-            detail = f"job {due.last_job} of an earlier slot had not ended"
+            detail = f"job {due.last_job} of an earlier run had not ended"
             return None, [*runs, note_run(now, "skipped", step.run, detail=detail)]
         job = due.schedule.build_job(type, step.run, due.last_job)
         return job, [*runs, note_run(now, "", step.run, job.id)]

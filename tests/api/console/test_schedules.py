@@ -116,6 +116,16 @@ def test_a_schedule_is_paused_resumed_and_run(
     ]
 
 
+def test_the_button_of_one_that_skips_says_which_job_is_still_there(client: TestClient, redis: Redis) -> None:
+    put(client, overlap="skip")
+    client.post(f"{PAGE}/run", headers=OURS)
+    (id,) = redis.lrange("rq:queue:log", 0, -1)
+    answer = client.post(f"{PAGE}/run", headers=OURS)
+    assert answer.status_code == 409
+    assert f"job {id.decode()} of it has not ended, its status is queued" in answer.text
+    assert redis.llen("rq:queue:log") == 1
+
+
 @pytest.mark.parametrize("word", ["pause", "resume", "run"])
 def test_what_is_not_there_can_t_be_changed(client: TestClient, redis: Redis, word: str) -> None:
     assert client.post(f"{PAGE}/{word}", headers=OURS).status_code == 404

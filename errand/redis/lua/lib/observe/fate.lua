@@ -8,6 +8,7 @@ function tell_fate(record, run)
   local readable, old = pcall(cjson.decode, run)
   local id = readable and type(old) == 'table' and old.job
   if not id then return '' end
-  local noted = call('HGET', record, id)
-  return call('HGET', keys.JOB .. id, 'status') or (noted ~= '' and noted) or 'deleted'
+  local noted, status = pcall_redis('HGET', record, id), pcall_redis('HGET', keys.JOB .. id, 'status')
+  if type(status) == 'string' then return status end -- a key of a wrong type hides no other run
+  return type(noted) == 'string' and noted ~= '' and noted or 'deleted'
 end
