@@ -12,6 +12,7 @@ from errand.api.http.problems import Problem
 from errand.redis import keys
 from errand.redis.memory import FullRedisError
 from errand.redis.refusals import Refusal, find_refusal
+from errand.redis.wrong import describe_wrong, is_wrong_type
 
 logger = logging.getLogger("errand.api")
 
@@ -41,6 +42,10 @@ async def redis_deadline(
         refusal = find_refusal(error)
         if refusal is not None:
             raise _tell_refusal(refusal, error, extra) from error
+        if is_wrong_type(error):
+            said = describe_wrong(error)
+            logger.error("%s", said)
+            raise Problem(503, "redis-wrong-type", f"{said}. Nothing was stored", RETRY_AFTER) from error
         if not isinstance(error, AWAY):
             raise
         logger.warning("Redis is away: %s: %s", type(error).__name__, error)

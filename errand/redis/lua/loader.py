@@ -5,6 +5,9 @@ comment at a file's beginning names the parts that it uses. A part says what it 
 names are all that others see of it: the rest of the file stands between `do` and `end`. `-- takes NAME` is a value that
 whoever loads the script may give, false where it is not given. `keys.NAME` is what that name stands for in
 errand/redis/keys.py.
+
+A line `-- paste store/undo` inside a function stands for that part; what it includes is included above. Lua makes the
+functions of a script anew in every call: those of a part that is pasted are made only where the call comes that far.
 """
 
 import re
@@ -21,6 +24,7 @@ Read = Callable[[str], str]
 Value = str | int | float | bool | tuple[str, ...]
 _HEADER = re.compile(r"\A(?:(?:#!|--).*\n)*")
 _LINE = re.compile(r"^-- (include|gives|takes) (.+)$", re.M)
+_PASTE = re.compile(r"^ +-- paste (.+)$", re.M)
 _KEY = re.compile(r"\bkeys\.([A-Za-z_]+)")
 _SET = re.compile(r"^(?:function (\w+)|(\w+(?:, \w+)*) = )", re.M)
 _LOCAL = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.M)
@@ -87,8 +91,7 @@ def write_value(value: Value) -> str:
 
 def _order(name: str, read: Read, path: tuple[str, ...], done: set[str]) -> Iterator[Part]:
     """Yield the parts of a file, each once, those that it includes first."""
-    if name in path:
-        raise ScriptError(f"{' includes '.join((*path, name))}: a circle; let one of them do without")
+    _refuse_circle(name, path)
     if name in done:
         return
     part = _read_part(name, read, path)
@@ -99,6 +102,7 @@ def _order(name: str, read: Read, path: tuple[str, ...], done: set[str]) -> Iter
 
 
 def _read_part(name: str, read: Read, path: tuple[str, ...]) -> Part:
+    _refuse_circle(name, path)
     try:
         text = read(name)
     except FileNotFoundError:
@@ -113,7 +117,16 @@ def _read_part(name: str, read: Read, path: tuple[str, ...]) -> Part:
     if text.startswith("#!"):
         flags, _, body = text.partition("\n")
     body = _KEY.sub(lambda match: _find_key(match[1], name), body)
+    pasted = [_read_part(f"lib/{one}", read, (*path, name)) for one in _PASTE.findall(body)]
+    texts = map(_wrap, pasted)
+    body = _PASTE.sub(lambda _: next(texts), body)
+    said["include"] += (included for part in pasted for included in part.includes)
     return Part(name, body, flags, tuple(said["include"]), tuple(said["gives"]), tuple(said["takes"]))
+
+
+def _refuse_circle(name: str, path: tuple[str, ...]) -> None:
+    if name in path:
+        raise ScriptError(f"{' includes '.join((*path, name))}: a circle; let one of them do without")
 
 
 def _refuse_globals(part: Part, given: Container[str]) -> None:

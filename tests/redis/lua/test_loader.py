@@ -133,3 +133,16 @@ def test_keys_have_rqs_own_prefix() -> None:
     from rq.defaults import RQ_KEY_PREFIX
 
     assert keys.RQ == RQ_KEY_PREFIX
+
+
+def test_a_part_that_is_pasted_is_made_where_it_stands() -> None:
+    main = "local function get()\n  -- paste part\n  return part(2, 3)\nend\n"
+    part = "-- gives part\n-- include base\nfunction part(a, b) return add(a, b) end\n"
+    text = put_together(main, part=part, base=BASE)
+    assert text.index("function add") < text.index("local function get") < text.index("function part")
+    assert run(f"{main}return get()\n", part=part, base=BASE) == 5
+
+
+def test_a_part_may_not_paste_itself() -> None:
+    faults = refuse("-- include one\n", one="  -- paste two\n", two="  -- paste one\n")
+    assert faults.endswith("a circle; let one of them do without")

@@ -1,16 +1,14 @@
 -- The one place where a job comes into its queue's list.
--- gives push_job, wake_workers
+-- gives push_job, wake_workers, woken
 -- include base
 
-local woken = {}
+woken = {} -- by queue: whether rq:queues has its name from this step on, 1 or 0; idle workers are to be told of it
 
--- Put a job at the end of its queue, or at the front. Of the writes the first may fail, where a key is of a wrong type.
+-- Put a job at the end of its queue, or at the front. Where the list is of a wrong type it fails, with nothing done. A
+-- queue whose name can't be listed has its jobs all the same.
 function push_job(queue, id, at_front)
   call(at_front and 'LPUSH' or 'RPUSH', keys.QUEUE .. queue, id)
-  if not woken[queue] then
-    woken[queue] = true
-    call('SADD', keys.QUEUES, keys.QUEUE .. queue)
-  end
+  if not woken[queue] then woken[queue] = pcall_redis('SADD', keys.QUEUES, keys.QUEUE .. queue) end
 end
 
 -- Tell idle workers which queues have work. Every script that pushes jobs ends with this.

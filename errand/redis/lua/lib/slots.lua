@@ -4,6 +4,7 @@
 -- include base, clock, events, push
 
 local waited = 0
+local REFUSED_LIMIT = 100 -- of those that wait for a list that takes nothing, passed in one step
 
 -- Let a job wait for a slot; its status is rate_limited. How many there are is what the last POST said: `concurrency` only
 -- counts where the key is new. RQ has no depth by queue of these, so the hash notes whose they are: `*` for several.
@@ -19,15 +20,28 @@ function wait_for_slot(key, concurrency, id, queue)
 end
 
 -- Queue those that wait, as far as there are free slots, as RQ's ACQUIRE_AND_ENQUEUE_SCRIPT does; those that go to the
--- front keep their order there.
+-- front keep their order there. Those whose queue's list is of a wrong type wait on, and let others pass. Returns the
+-- name of such a queue, nothing where there is none.
 function fill_slots(key)
-  local limit, front = keys.LIMIT .. key, {}
+  local limit, front, refused, are_open = keys.LIMIT .. key, {}, {}, {}
   local free = (tonumber(call('HGET', limit, 'concurrency') or '') or 0) - call('ZCARD', limit .. keys.ALLOWED)
-  while free > 0 do
-    local id = call('ZPOPMIN', limit .. keys.WAITING)[1]
+
+  local function is_open(queue)
+    if are_open[queue] == nil then
+      local kind = call('TYPE', keys.QUEUE .. queue).ok
+      are_open[queue] = kind == 'list' or kind == 'none'
+    end
+    return are_open[queue]
+  end
+
+  while free > 0 and #refused < REFUSED_LIMIT do
+    local popped = call('ZPOPMIN', limit .. keys.WAITING)
+    local id = popped[1]
     if not id then break end
     local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'enqueue_at_front')
-    if not found.err and found[1] == 'rate_limited' and found[2] then
+    if not found.err and found[1] == 'rate_limited' and found[2] and not is_open(found[2]) then
+      refused[#refused + 1] = {popped[2], id, found[2]}
+    elseif not found.err and found[1] == 'rate_limited' and found[2] then
       call('ZADD', limit .. keys.ALLOWED, math.floor(now), id)
       call('HSET', keys.JOB .. id, 'status', 'queued', 'enqueued_at', now_text)
       if found[3] == '1' then
@@ -40,6 +54,8 @@ function fill_slots(key)
     end
   end
   for _, job in ipairs(front) do push_job(job[1], job[2], true) end
+  for _, job in ipairs(refused) do call('ZADD', limit .. keys.WAITING, job[1], job[2]) end
+  return refused[1] and refused[1][3]
 end
 
 -- Let another job have the slot of one that will not run, or that has ended; not while it runs.

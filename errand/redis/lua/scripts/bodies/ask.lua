@@ -3,10 +3,13 @@
 -- ARGV  how many bytes all bodies together may have (0: any), the holder, then each body's SHA-256 and how many bytes
 --       it has
 -- Returns the names of those that are to be sent; or, where there is no room, -1 and how many bytes there are now.
--- include base
+-- include base, store/wrong
 
 local most, holder = tonumber(ARGV[1]), ARGV[2]
-local missing, more = {}, 0
+local missing, more, expected = {}, 0, {keys.BODIES, 'hash', keys.BODY_HOLDS, 'zset'}
+for i = 3, #ARGV, 2 do expected[i + 2], expected[i + 3] = keys.BODY .. ARGV[i], 'string' end
+local wrong = name_wrong('', expected)
+if wrong ~= '' then return {err = wrong} end
 for i = 3, #ARGV, 2 do
   if call('STRLEN', keys.BODY .. ARGV[i]) ~= tonumber(ARGV[i + 1]) then
     missing[#missing + 1] = ARGV[i]

@@ -5,12 +5,15 @@
 -- ARGV  JSON {name, token, slot or none for a run by hand, next: a slot or '+inf', runs: [JSON, …] oldest first, job:
 --       its id or none, kept: how many runs, skip: of a run by hand, whether it gives way to the last job}, then those
 --       of `enqueue`
+-- Where a key is of a wrong type nothing is done, and the answer is the error with that key.
 -- Returns what `enqueue` does, '' where there is no job, {'busy', a job, its status} where that one is still there and
 -- the run by hand gives way to it, or nothing where somebody was first or the schedule has changed.
--- include base, enqueue
+-- include base, store/wrong, enqueue
 
 local request = cjson.decode(ARGV[1])
 local key = keys.SCHEDULE .. request.name
+local wrong = name_wrong('', {key, 'hash', key .. keys.RUNS, 'list', keys.SCHEDULES, 'zset'})
+if wrong ~= '' then return {err = wrong} end
 local found = call('HMGET', key, 'token', 'batch', 'last_job')
 if (found[1] or '') ~= request.token then return false end
 if request.slot then
@@ -23,6 +26,8 @@ elseif request.skip and found[3] then
 end
 
 local record, answer = keys.BATCH .. found[2], ''
+wrong = name_wrong('', {record, 'hash'})
+if wrong ~= '' then return {err = wrong} end
 if request.job then
   answer = enqueue(KEYS, {unpack(ARGV, 2)})
   if type(answer) == 'table' then return answer end

@@ -7,6 +7,6 @@
 local answer = enqueue(KEYS, ARGV, {find_lost = find_lost_body, hold = hold_bodies, let_go = let_go_of_body})
 if type(answer) == 'table' then
   local bodies = cjson.decode(ARGV[4]).bodies
-  for _, body in ipairs(bodies.all) do let_go_of_body(body[1], bodies.holder) end
+  for _, body in ipairs(bodies.all) do pcall(let_go_of_body, body[1], bodies.holder) end
 end
 return answer

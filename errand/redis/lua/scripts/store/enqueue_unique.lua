@@ -6,7 +6,7 @@
 --       begun, becomes this one}
 -- Returns what `enqueue` does; -5 with the id and the status of the job that holds the key, or -6 with those of the one
 -- that was replaced. Where the bodies that a request holds are not stored with a job, they go.
--- include base, events, jobs, store/bodies, store/after, enqueue
+-- include base, events, jobs, store/bodies, store/after, store/wrong, enqueue
 
 local KEYS_OF_JOB, UNIQUE = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, KEYS[5]
 local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])
@@ -38,27 +38,56 @@ local function find_holder()
 end
 
 local function may_replace(holder)
-  return holder.status == 'scheduled' and not holder.has_begun
-    and call('ZSCORE', keys.SCHEDULED .. holder.queue, holder.id)
+  if holder.status ~= 'scheduled' or holder.has_begun then return false end
+  local due = pcall_redis('ZSCORE', keys.SCHEDULED .. holder.queue, holder.id)
+  if due and due.err then error(name_wrong(due, {keys.SCHEDULED .. holder.queue, 'zset'})) end
+  return due
 end
 
--- Take away what the job is, but for who waits for it; it is stored anew under its id. What holds its new bodies is the
--- request until then, so that one that both have stays.
+-- Let go of the bodies that the job had before and has no more.
+local function let_go_of_old(holder, hash)
+  local held = call('HGET', hash, 'errand_bodies') or ''
+  for name in holder.bodies:gmatch('%x+') do
+    if not held:find(name, 1, true) then pcall(let_go_of_body, name, holder.id) end
+  end
+end
+
+-- The sorted sets that have the job, each with its score there.
+local function find_scores(holder)
+  local scores, sets = {}, {keys.SCHEDULED .. holder.queue, keys.EXPIRES, keys.INDEX .. holder.queue .. ':' .. holder.type}
+  for _, tag in ipairs(holder.tags) do sets[#sets + 1] = keys.TAG .. tostring(tag) end
+  for _, set in ipairs(sets) do
+    local score = pcall_redis('ZSCORE', set, holder.id)
+    if type(score) == 'string' then scores[set] = score end
+  end
+  return scores
+end
+
+-- Put the job away, but for who waits for it, and store the new one under its id; where that is not stored, the job is
+-- there again as it was. What holds the new bodies is the request until then, so that one that both have stays.
 local function replace(holder)
   local lost = more.bodies and find_lost_body(more.bodies.all)
   if lost then return {-4, lost} end
-  local hash, own = keys.JOB .. holder.id, KEYS[4]:sub(#keys.JOB + 1)
-  call('ZREM', keys.SCHEDULED .. holder.queue, holder.id)
-  pcall_redis('ZREM', keys.INDEX .. holder.queue .. ':' .. holder.type, holder.id)
-  for _, tag in ipairs(holder.tags) do pcall_redis('ZREM', keys.TAG .. tostring(tag), holder.id) end
-  call('ZREM', keys.EXPIRES, holder.id)
-  if holder.bodies then let_go_of_bodies(holder.id, holder.bodies) end
-  call('DEL', hash)
+  local hash, own, scores = keys.JOB .. holder.id, KEYS[4]:sub(#keys.JOB + 1), find_scores(holder)
+  local aside = hash .. ':replaced'
+  for set in pairs(scores) do call('ZREM', set, holder.id) end
+  call('RENAME', hash, aside)
   KEYS_OF_JOB[4] = hash
   note_claim(holder.id, 'replaced')
   ARGV[4] = cjson.encode(more)
+  local ok, status = pcall(store)
+  if not ok then status = {err = name_wrong(status, {})} end
+  if type(status) == 'table' then
+    call('RENAME', aside, hash)
+    for set, score in pairs(scores) do
+      call('ZADD', set, score, holder.id)
+      if set ~= keys.SCHEDULED .. holder.queue then pcall_redis('ZADD', keys.INDEXES, 0, set) end
+    end
+    return status
+  end
   touch(holder.id)
-  local status = store()
+  call('DEL', aside)
+  if holder.bodies then let_go_of_old(holder, hash) end
   call('HSET', hash, 'errand_replaced', own)
   call('EXPIRE', UNIQUE, ttl_seconds, 'GT')
   return {-6, holder.id, status}
@@ -82,8 +111,10 @@ local function answer()
   return status
 end
 
-local told = answer()
+local ok, told = pcall(answer)
+if not ok then told = {err = name_wrong(told, {KEYS[3], more.claim and 'string' or 'set', UNIQUE, 'string', keys.INDEXES, 'zset',
+    keys.EXPIRES, 'zset'})} end
 if more.bodies and type(told) == 'table' then -- where they are stored, the request holds them no more
-  for _, body in ipairs(more.bodies.all) do let_go_of_body(body[1], more.bodies.holder) end
+  for _, body in ipairs(more.bodies.all) do pcall(let_go_of_body, body[1], more.bodies.holder) end
 end
 return told
