@@ -128,6 +128,7 @@ FREE = {
     "redis/clock.py",
     "testing/redis.py",
     "testing/time.py",
+    "webhook/retry_after.py",
     "worker/output/printed.py",
     "worker/processes/outage.py",
 }
