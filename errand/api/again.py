@@ -27,7 +27,7 @@ async def take_again(road: Road, job: Job[..., Any], packed: bytes, text: str | 
     fit the type, 409 for one that can't be read or of which a part is gone, 503.
     """
     text = show_text(job, packed) if text is None else text
-    known = dict(list_bodies(unpack_payload(packed)))
+    known = _list_known(packed)
     size_bytes = len(text) + (sum(known.values()) if MARK in text else 0)
     work = partial(_take, job, text, known, build_fetch(road.bodies.redis))
     if size_bytes <= keys.BODY_BYTES:
@@ -43,8 +43,20 @@ def show_text(job: Job[..., Any], packed: bytes) -> str:
     """Return a job's payload as JSON to be read and edited. Raises Problem 409 for one that can't be shown."""
     shown = show_payload(packed, job.payload.whole)
     if shown is None:
-        raise Problem(409, "unreadable", "Its payload can't be read: a pickle, too large, or damaged")
+        raise _refuse_unreadable()
     return to_json(shown, indent=2).decode()
+
+
+def _list_known(packed: bytes) -> dict[str, int]:
+    """Return what of a payload lies outside of its job, each with its size. Raises Problem 409."""
+    try:
+        return dict(list_bodies(unpack_payload(packed)))
+    except (ValueError, TypeError, RecursionError, BodyGoneError):
+        raise _refuse_unreadable() from None
+
+
+def _refuse_unreadable() -> Problem:
+    return Problem(409, "unreadable", "Its payload can't be read: a pickle, too large, or damaged")
 
 
 def _take(

@@ -1,7 +1,6 @@
 """Reading a job: RQ's hash and results, and our own fields, as one typed record."""
 
 import json
-import zlib
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +10,12 @@ from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.flights import Flights
+from errand.store.observe.bounded import TooLargeError, unzip
 
 PLAIN = ("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at")
 DEPTH_LIMIT = 200  # of a result: what writes JSON gives up at 255
 ENDED = frozenset(keys.ENDED)
+TOO_LARGE = "too large"  # stands for a traceback
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def read_status(id: str, answer: bytes) -> JobStatus | None:
 def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
-    error = read_error(found.get("errand_error"), recorded.get("exc_string"), status)
+    trace = recorded.get("exc_string") or (TOO_LARGE if "exc_string_bytes" in recorded else None)
+    error = read_error(found.get("errand_error"), trace, status)
     result, unreadable = _read_result(recorded) if status == "finished" else (None, None)
     return JobStatus(
         id=id,
@@ -157,6 +159,9 @@ def _read_count(stored: str | None) -> int:
 
 def _read_result(recorded: dict[str, str]) -> tuple[Any, JobError | None]:
     """Return a result, or why there is none to show: a plain worker stores what its job class likes."""
+    if size_bytes := _read_count(recorded.get("return_value_bytes")):
+        text = f"its result is too large to be shown: it has {size_bytes:,} bytes, more than {keys.RESULT_BYTES:,}"
+        return None, JobError("UnreadableResult", text)
     stored = recorded.get("return_value")
     try:
         return read_json(b64decode(stored).decode() if stored else "null"), None
@@ -184,6 +189,7 @@ def _check_depth(value: Any, left: int) -> None:
 def read_error(stored: str | None, trace: str | None, status: str) -> JobError | None:
     """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word.
 
+    `trace` is TOO_LARGE for a traceback that was not read.
     Raises ValueError and TypeError where that can't be read.
     """
     if stored:
@@ -191,8 +197,13 @@ def read_error(stored: str | None, trace: str | None, status: str) -> JobError |
     if not trace or status not in ("failed", "stopped"):
         return None
     try:
-        last_line = zlib.decompress(b64decode(trace)).decode(errors="replace").strip().rpartition("\n")[2]
-    except (zlib.error, ValueError):
+        if trace == TOO_LARGE:
+            raise TooLargeError(keys.TRACE_BYTES)
+        text = unzip(b64decode(trace), keys.TRACE_BYTES).decode(errors="replace")
+    except TooLargeError:
+        return JobError("Unknown", "the recorded error is too large to be shown")
+    except ValueError:
         return JobError("Unknown", "the recorded error can't be read")
+    last_line = text.strip().rpartition("\n")[2]
     kind, colon, message = last_line.partition(": ")
     return JobError(kind.rpartition(".")[2], message) if colon and " " not in kind else JobError("Lost", last_line)

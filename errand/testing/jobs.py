@@ -3,10 +3,9 @@
 import asyncio
 import json
 import os
-import zlib
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from errand.log.line import LogLine
 from errand.redis import keys
 from errand.redis.connection import WORKER, Connector
 from errand.redis.lua.loader import read_script
+from errand.store.observe.bounded import unpack
 from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, read_status
 from errand.testing.drain import Drainer, Ran
@@ -174,9 +174,7 @@ def _set_environment(server: Server, patch: pytest.MonkeyPatch) -> None:
 
 def _read_payload(stored: bytes) -> Any:
     """Return a job's arguments by name; None where they can't be read, or are not ours."""
-    with suppress(zlib.error):  # RQ packs it, where it is not told otherwise
-        stored = zlib.decompress(stored)
     try:
-        return json.loads(stored)[3]
+        return json.loads(unpack(stored, keys.DATA_BYTES))[3]
     except (ValueError, LookupError, TypeError):
         return None

@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 
 from errand.contract.errors import PermanentError
 from errand.contract.storing.home import list_homes
+from errand.store.observe.bounded import cut_record
 from errand.worker.execution import Task
 
 _PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+([a-z][a-z0-9_]*)\.run\.perform")
@@ -48,13 +49,14 @@ class AllowedJob(Job):
     """RQ's job, limited to `functions`, by the path that RQ stores."""
 
     functions: ClassVar[dict[str, Callable[..., Any]]] = {}
+    damage = ""
 
     @classmethod
     def build(cls, task: Task, connection: Redis) -> Self:
         """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
         job = cls(task.id, connection=connection)
         job.serializer = JSONSerializer  # given to RQ 3.0.0's constructor it is looked up anew for each job
-        job.data = task.data
+        job.data, job.damage = task.data, task.damage
         job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
         job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
         job._success_callback_name = task.callback or None
@@ -67,6 +69,8 @@ class AllowedJob(Job):
 
         Raises DamagedJob, NotAllowedError and what the job raises.
         """
+        if self.damage:
+            raise DamagedJob(f"its record can't be read: {self.damage}")
         try:
             self.func_name  # noqa: B018 - reads the payload
         except Exception as error:  # whatever is wrong with one record must not end the worker
@@ -103,6 +107,10 @@ class AllowedJob(Job):
         """The function, found by its path in the list; nothing is imported."""
         self._check()
         return self.functions[str(self.func_name)]
+
+    def restore(self, raw_data: Any) -> Any:
+        """Take the fields of a hash over, of those that are packed none that is too large: b"" stands for it."""
+        return super().restore(cut_record(raw_data))
 
     @property
     def dependency(self) -> Job | None:

@@ -11,6 +11,7 @@ class Task(NamedTuple):
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
     `created_at` is when it was stored and `enqueued_at` when it came into its queue, as RQ writes them, '' where nobody
     has noted that. `attempt` is its number.
+    `damage` says why its payload can't be had, "" where it can.
     `expires_at` is when it expires, as `started`, None where it does not.
     """
 
@@ -30,6 +31,7 @@ class Task(NamedTuple):
     expires_at: float | None = None
     enqueued_at: str = ""
     attempt: int = 1
+    damage: str = ""
 
     @property
     def member(self) -> str:

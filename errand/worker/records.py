@@ -1,7 +1,6 @@
 """What the worker writes in Redis: RQ's records and our leases, each step one script."""
 
 import time
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from errand.contract.bodies import MARK_BYTES
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
+from errand.store.observe.bounded import TooLargeError, unpack
 from errand.worker.execution import Queues, Task, Word
 from errand.worker.tags import tag_end
 from errand.worker.trace import LOST_TRACE
@@ -206,11 +206,12 @@ def _write_word(word: Word, codes: Mapping[str, str] | None) -> list[Any]:
 def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
     id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
     created_at, enqueued_at, attempt, *more = fields[10:]
+    payload, damage = _read_data(data)
     return Task(
         id.decode(),
         execution.decode(),
         queue.decode(),
-        _read_data(data),
+        payload,
         _read_timeout(timeout),
         result_ttl.decode(),
         failure_ttl.decode(),
@@ -223,15 +224,19 @@ def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
         float(more[0]) / 1000 if more else None,
         enqueued_at.decode(errors="replace"),
         int(attempt),
+        damage,
     )
 
 
-def _read_data(stored: bytes) -> bytes:
-    """Return a payload. Here and not by the job's thread: unpacking lets all other threads have the interpreter."""
+def _read_data(stored: bytes) -> tuple[bytes, str]:
+    """Return a payload, and why it can't be had, "" where it can.
+
+    Here and not by the job's thread: unpacking lets all other threads have the interpreter.
+    """
     try:
-        return zlib.decompress(stored)
-    except zlib.error:
-        return stored  # RQ reads it so, too
+        return unpack(stored, keys.DATA_BYTES), ""
+    except TooLargeError as error:
+        return b"", f"its payload is {error}"
 
 
 def _read_timeout(stored: bytes) -> float:

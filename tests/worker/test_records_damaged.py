@@ -1,12 +1,15 @@
 """The worker's scripts, called directly: a damaged record holds up nobody else, wherever a worker comes upon it."""
 
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
 from redis import Redis
 from rq import Queue
 
+from errand.redis import keys
+from errand.worker.allowed import AllowedJob, DamagedJob
 from errand.worker.execution import Word
 from errand.worker.records import Records
 from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, take, tell
@@ -91,6 +94,26 @@ def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Re
     ask(records, ["e0", "e1"])
     GONE[damage](redis, f"rq:job:{damaged}")
     assert id in [task.id for task in ask(records, ["e0", "e1"], again=1).tasks]
+
+
+def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, queue: Queue, records: Records) -> None:
+    large, id = enqueue(queue, 2)
+    redis.hset(f"rq:job:{large}", "data", b"{" * (keys.DATA_BYTES + 1))
+    turn = ask(records, ["e0", "e1"])
+    assert [task.id for task in turn.tasks] == [id]
+    ((aside, reason),) = turn.aside
+    assert aside == large
+    assert reason == "its record can't be read: its payload has 16777217 bytes, more than 16777216"
+
+
+def test_a_payload_that_unpacks_to_too_much_comes_without_it(redis: Redis, queue: Queue, records: Records) -> None:
+    large, id = enqueue(queue, 2)
+    redis.hset(f"rq:job:{large}", "data", zlib.compress(b"{" * (keys.DATA_BYTES + 1)))
+    first, second = ask(records, ["e0", "e1"]).tasks
+    assert (first.id, first.data, first.damage) == (large, b"", "its payload is larger than 16,777,216 bytes")
+    assert (second.id, second.damage) == (id, "")
+    with pytest.raises(DamagedJob, match=r"^its record can't be read: its payload is larger than"):
+        AllowedJob.build(first, redis).perform()
 
 
 def test_a_failure_that_is_not_kept_is_gone_as_in_rq(redis: Redis, queue: Queue, records: Records) -> None:

@@ -1,15 +1,21 @@
 """RQ's job, queue and worker as the dashboard is to read them: as JSON, and past what is damaged."""
 
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 from rq import Queue, Worker
-from rq.exceptions import DeserializationError
+from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job
+from rq.results import Result
 from rq.serializers import JSONSerializer
+
+from errand.redis import keys
+from errand.redis.lua.loader import read_script
+from errand.store.observe.bounded import TooLargeError, cut_record, unzip
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 # What reading a damaged record raises, in RQ or below.
@@ -42,6 +48,27 @@ class JSONJob(Job):
         """The ids as bytes, which the dashboard decodes."""
         return [id.encode() for id in super().dependency_ids]
 
+    def refresh(self) -> None:
+        """Read it anew, without a payload that is too large. Raises NoSuchJobError."""
+        found = self.connection.register_script(read_script("observe/record"))(keys=[self.key])
+        if not found:
+            raise NoSuchJobError(f"No such job: {self.key}")
+        self.restore(dict(zip(found[::2], found[1::2], strict=True)))
+
+    def restore(self, raw_data: Any) -> Any:
+        """Take the fields over, of those that are packed none that is too large: b"" stands for it."""
+        return super().restore(cut_record(raw_data))
+
+    def latest_result(self, timeout: int = 0) -> Result | None:
+        """Return its last result, less what is too large to be shown."""
+        found = self.connection.register_script(read_script("observe/result"))(keys=[keys.RESULTS + self.id])
+        if not found:
+            return None
+        id, told = found[0].decode(), dict(zip(found[1][::2], found[1][1::2], strict=True))
+        with suppress(KeyError):
+            told[b"exc_string"] = _cut_trace(told[b"exc_string"])
+        return Result.restore(self.id, id, told, self.connection, self.serializer)
+
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:
         """Return the metadata; one that is no JSON must not hide the rest of the job."""
         return {"unreadable": repr(self._unreadable_meta)} if self._unreadable_meta else self.meta
@@ -52,6 +79,17 @@ class JSONJob(Job):
             return super().get_call_string()
         except Exception:
             return self.description
+
+
+def _cut_trace(packed: bytes) -> bytes:
+    """Return a traceback as RQ packs it, or in its place that it is too large."""
+    try:
+        unzip(b64decode(packed), keys.TRACE_BYTES)
+    except TooLargeError as error:
+        return b64encode(zlib.compress(f"(its traceback is not shown: it is {error})".encode()))
+    except ValueError:
+        pass  # RQ says what is wrong with it
+    return packed
 
 
 class JSONQueue(Queue):

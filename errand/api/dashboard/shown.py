@@ -11,6 +11,7 @@ from rq.exceptions import InvalidJobOperation
 from errand.api.dashboard.records import JSONJob, past_damage
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
+from errand.store.observe.bounded import cut_record
 from errand.store.observe.payloads import BYTES_LIMIT, show_payload
 from errand.store.status import JobStatus, Progress, read_status
 
@@ -25,6 +26,8 @@ class ShownJob(JSONJob):
 
     def restore(self, raw_data: Any) -> None:
         """Take the fields over; those that can't be read are left out, and named in `damaged`."""
+        if not cut_record(raw_data).get(b"data"):
+            self.damaged = ("data",)  # too large, say
         with past_damage():
             super().restore(raw_data)
             return

@@ -1,7 +1,8 @@
 """Reading what a job has logged and printed."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.flights import Flights
+
+NO_TIME = "1970-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,29 @@ class LogReader:
         is_there, last, stored = await self._flights.call([keys.JOB + id, keys.LOGS + id], [after])
         if not is_there and not stored:
             return None
-        items = [line for text in stored if (line := _read(text)) is not None and line.number > after]
+        if len(stored) == 1 and isinstance(stored[0], int):  # no line of it was read
+            return LogPage([_stand_in(max(last, after + 1), stored[0])] if last != after else [], 0)
+        items = [line for line in _read_all(stored) if line.number > after]
         last = max(last, items[-1].number) if items else last
         return LogPage(items, max(0, last - after - len(items)))
+
+
+def _read_all(stored: Sequence[bytes | int]) -> Iterator[LogLine]:
+    """Yield the lines that can be read; one that is too large is told by its size, after the line before it."""
+    last = _stand_in(0, 0)
+    for text in stored:
+        if isinstance(text, int):
+            last = replace(_stand_in(last.number + 1, text), time=last.time, attempt=last.attempt)
+            yield last
+        elif (line := _read(text)) is not None:
+            last = line
+            yield line
+
+
+def _stand_in(number: int, size_bytes: int) -> LogLine:
+    """Return what stands for a line that is too large."""
+    said = f"(a line of {size_bytes:,} bytes, which is too large to be shown)"
+    return LogLine(number, NO_TIME, "warning", 0, "errand", said)
 
 
 def _read(stored: bytes) -> LogLine | None:

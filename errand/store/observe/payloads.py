@@ -1,6 +1,5 @@
 """What jobs were posted with."""
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from redis.asyncio import Redis
 from errand.contract.bodies import MARK, BodyGoneError, put_together
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
+from errand.store.observe.bounded import unpack
 from errand.store.status import read_json
 
 BYTES_LIMIT = 256 * 1024  # of one in its job's record, packed or not; ours have less
@@ -47,22 +47,10 @@ def show_payload(packed: bytes, whole: str | None) -> Any:
 
 def unpack_payload(packed: bytes) -> dict[str, Any]:
     """Return a payload as it is stored, by parameter. Raises ValueError, TypeError and RecursionError for others."""
-    _, _, args, payload = read_json(_unpack(packed).decode())
+    _, _, args, payload = read_json(unpack(packed, BYTES_LIMIT).decode())
     if args or not isinstance(payload, dict):
         raise ValueError
     return payload
-
-
-def _unpack(packed: bytes) -> bytes:
-    """Return what was packed, or is not (RQ reads it so, too). Raises ValueError for very much."""
-    unpacker = zlib.decompressobj()
-    try:
-        text = unpacker.decompress(packed, BYTES_LIMIT)
-    except zlib.error:
-        return packed
-    if unpacker.unconsumed_tail:
-        raise ValueError
-    return text
 
 
 def _stand_in(name: str, size_bytes: int) -> bytes:

@@ -1,14 +1,16 @@
 """Tracebacks as a person on call reads them: the error first, the job's own frames, the libraries' folded."""
 
 import re
-import zlib
 from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from errand.redis import keys
+from errand.store.observe.bounded import TooLargeError, unzip
 from errand.store.observe.frames import is_own_anywhere
+from errand.store.status import TOO_LARGE
 
-BYTES_LIMIT = 1024 * 1024  # of one traceback: ours have a sixteenth of it
+_UNSHOWN = f"(a traceback of more than {keys.TRACE_BYTES:,} bytes, which is not shown)"
 
 _START = "Traceback (most recent call last):"
 _GROUP = "Exception Group Traceback (most recent call last):"
@@ -34,10 +36,17 @@ class Frame:
 
 
 def read_trace(packed: str) -> str | None:
-    """Return the text of a traceback as RQ 3.0.0 packs it (Result.serialize), None where it can't be read."""
+    """Return the text of a traceback as RQ 3.0.0 packs it (Result.serialize), None where it can't be read.
+
+    In the place of one that is too large stands a line that says so.
+    """
+    if packed == TOO_LARGE:
+        return _UNSHOWN
     try:
-        return zlib.decompressobj().decompress(b64decode(packed), BYTES_LIMIT).decode(errors="replace")
-    except (zlib.error, ValueError):
+        return unzip(b64decode(packed), keys.TRACE_BYTES).decode(errors="replace")
+    except TooLargeError:
+        return _UNSHOWN
+    except ValueError:
         return None
 
 

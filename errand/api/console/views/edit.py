@@ -28,8 +28,9 @@ async def build_edit(
     if record is None:
         raise missing(id, "job")
     status, type = record.fields["status"], road.types.get(record.type)
+    shown = ""
     try:
-        shown = "" if type is None else show_text(type, packed)
+        shown = shown if type is None else show_text(type, packed)
     except Problem as problem:
         type, fault = None, f"{problem.detail}."
     if type is None:

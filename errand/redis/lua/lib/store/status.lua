@@ -1,11 +1,30 @@
 -- A job as the API shows it.
--- gives describe_status
+-- gives describe_status, read_result
 -- include base
 
 local FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'ended_at', 'retries_left',
   'errand_attempts', 'errand_interruptions', 'errand_losses', 'errand_progress', 'errand_error', 'errand_batch', 'errand_tags',
   'dependency_ids', 'errand_parked', 'errand_expires_at'}
+local MOST_BYTES = {return_value = keys.RESULT_BYTES, exc_string = keys.TRACE_BYTES}
 local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
+
+-- The fields of RQ's last entry of a job's results, nothing where there is none. What is too large to be shown is told by
+-- its size alone, as <field>_bytes; of very much the server is not asked for more, for it does nothing else meanwhile.
+function read_result(results)
+  local size = pcall_redis('MEMORY', 'USAGE', results, 'SAMPLES', 1)
+  if type(size) == 'number' and size > keys.DATA_BYTES then
+    return {'return_value_bytes', tostring(size), 'exc_string_bytes', tostring(size)}, '0-0'
+  end
+  local entry = pcall_redis('XREVRANGE', results, '+', '-', 'COUNT', 1)[1]
+  if not entry then return nil end
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    if #fields[i + 1] > (MOST_BYTES[fields[i]] or math.huge) then
+      fields[i], fields[i + 1] = fields[i] .. '_bytes', tostring(#fields[i + 1])
+    end
+  end
+  return fields, entry[1]
+end
 
 -- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job
 -- that has ended or false, the time it is scheduled for or false, and a hundred of the jobs that depend on it (the first,
@@ -20,8 +39,7 @@ function describe_status(hash, results, with_lines)
   if found.status == 'scheduled' and found.origin then
     due = call('ZSCORE', keys.SCHEDULED .. found.origin, id)
   elseif found.status == 'finished' or found.status == 'failed' or found.status == 'stopped' then
-    local entry = pcall_redis('XREVRANGE', results, '+', '-', 'COUNT', 1)[1]
-    last = entry and entry[2] or false
+    last = read_result(results) or false
   end
 
   local key, linked = keys.CHILDREN .. id, {}

@@ -13,6 +13,7 @@ local NUMBERS = {5, 6, 7, 8, 10, 14} -- of these fields
 
 local function find_fault(found)
   if not found[1] then return 'there is no data in it' end
+  if #found[1] > keys.DATA_BYTES then return 'its payload has ' .. #found[1] .. ' bytes, more than ' .. keys.DATA_BYTES end
   if found[2] and found[2] ~= 'queued' then return 'there is no status ' .. found[2] end
   if found[4] and not found[4]:match('^%d%d%d%d%-%d%d%-%d%d') then return 'created_at is no time: ' .. found[4] end
   for _, i in ipairs(NUMBERS) do

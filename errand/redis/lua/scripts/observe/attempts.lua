@@ -2,11 +2,14 @@
 -- Reads a job's attempts.
 -- KEYS  the job's hash, its stream of results, its attempts
 -- Returns JSON: the job's fields (of FIELDS) by name, what is written down of its attempts (number, JSON, …), their
--- tracebacks by their SHA-1, as far as they are there, and what RQ's last result tells of an error, or false.
--- include base
+-- tracebacks by their SHA-1, as far as they are there, and what RQ's last result tells of an error, or false. In the place
+-- of a traceback that is too large to be shown stands 'too large'.
+-- include base, store/status
 
 local FIELDS = {'status', 'started_at', 'ended_at', 'worker_name', 'errand_attempts', 'number_of_retries', 'errand_error',
   'errand_frame', 'errand_parked'}
+
+local TOO_LARGE = 'too large'
 
 local found, values = {}, call('HMGET', KEYS[1], unpack(FIELDS))
 for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
@@ -17,16 +20,19 @@ for i = 2, #kept, 2 do
   local readable, attempt = pcall(cjson.decode, kept[i])
   local name = readable and type(attempt) == 'table' and attempt.trace
   if type(name) == 'string' and name ~= '' and traces[name] == nil then
-    local trace = pcall_redis('GET', keys.TRACE .. name)
+    local size = pcall_redis('STRLEN', keys.TRACE .. name)
+    local is_large = type(size) == 'number' and size > keys.TRACE_BYTES
+    local trace = is_large and TOO_LARGE or pcall_redis('GET', keys.TRACE .. name)
     traces[name] = type(trace) == 'string' and trace or false
   end
 end
 
 local recorded = false
 if found.status == 'failed' or found.status == 'stopped' then
-  local entry = pcall_redis('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-  for i = 1, entry and #entry[2] or 0, 2 do
-    if entry[2][i] == 'exc_string' then recorded = entry[2][i + 1] end
+  local fields = read_result(KEYS[2]) or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == 'exc_string' then recorded = fields[i + 1] end
+    if fields[i] == 'exc_string_bytes' then recorded = TOO_LARGE end
   end
 end
 return cjson.encode({found, kept, traces, recorded})
