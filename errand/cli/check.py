@@ -19,6 +19,7 @@ from errand.redis.settings import SettingsError, read_settings
 from errand.store.observe.live import tell_live_since
 from errand.store.settings import QueueSettings
 from errand.store.workers import WorkerReader
+from errand.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ async def check_everything(errand: Errand, has_api: bool = True, has_service: bo
     broken = _import_service() if has_service else []
     types = _attempt(lambda: errand.types, faults)
     _attempt(lambda: check_settings((types or {}).values()), faults)
+    _attempt(lambda: read_settings(WorkerSettings, "the worker"), faults)
     if has_api:
         _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
     url = _attempt(lambda: _read_url(errand), faults)

@@ -7,7 +7,10 @@ from errand.worker.execution import Queues
 
 @dataclass(frozen=True)
 class Plan:
-    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end."""
+    """What a runner is to do: `busy` are jobs of other processes that count as its own until they end.
+
+    With more than `most_mb` of memory it takes no more, and ends when what it has taken has ended.
+    """
 
     prefix: str
     threads: int
@@ -17,3 +20,4 @@ class Plan:
     burst: bool = False
     most_jobs: int | None = None
     most_idle_seconds: float | None = None
+    most_mb: int | None = None

@@ -24,6 +24,7 @@ from errand.worker.odd import Odd
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Pulse
+from errand.worker.processes.memory import MemoryWatch
 from errand.worker.processes.outage import Pause
 from errand.worker.records import Records, Turn
 from errand.worker.shared.surroundings import Surroundings
@@ -52,14 +53,11 @@ class Runner:
         surroundings: Surroundings,
         tell: Tell = tell_end,
     ) -> None:
-        self._tell = tell
-        self._plan = plan
-        self._orders = orders
-        self._records = records
-        self._connection = connection
-        self._job_class = job_class
-        self._odd = odd
-        self._pulse = pulse
+        self._tell, self._plan = tell, plan
+        self._orders, self._records = orders, records
+        self._connection, self._job_class = connection, job_class
+        self._odd, self._pulse = odd, pulse
+        self._memory = MemoryWatch(plan.most_mb)
         self._connector = PoolConnector(records.redis)
         self._channel = Channel(self._connector.connect(WORKER), keys.WORK)
         self._role = RoleWatch(records.redis, self._channel.close, partial(renew, connection), odd.reconnect)
@@ -93,11 +91,13 @@ class Runner:
             self._pulse.beat()
             self._wait()
             self._look_at_clock()
+            if self._memory.look():
+                self._orders.send(("full", self._taken))
             self._turn()
             if self._is_called:  # only now: what woke us is no news any more, and a job waits for its start
                 self._channel.read()
                 self._is_called = False
-        self._orders.send(("done", not self._draining))
+        self._orders.send(("done", not self._draining and not self._memory.is_over))
         self._surroundings.close()
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class Runner:
             self._executions = [self._plan.prefix + tails[24 * i : 24 * i + 24] for i in range(free)]
         if not self._words and not self._executions:
             return
-        again = 0 if not self._again else 2 if self._draining else 1
+        again = 0 if not self._again else 2 if self._draining or self._memory.is_over else 1
         try:
             turn = self._records.turn(self._words, self._executions, self._plan.queues, again)
         except RedisError as error:
@@ -268,7 +268,7 @@ class Runner:
             self._words.append(self._outbox.popleft())
 
     def _count_free(self) -> int:
-        if self._draining or not self._surroundings.is_open:
+        if self._draining or self._memory.is_over or not self._surroundings.is_open:
             return 0
         free = max(0, self._plan.threads - len(self._running) - len(self._alone))
         return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self._taken)
@@ -288,7 +288,7 @@ class Runner:
         plan = self._plan
         if self._ends or self._outbox or self._words or self._again or self._running.keys() - self._abandoned:
             return False
-        if self._draining:
+        if self._draining or self._memory.is_over:
             return True
         if self._alone or not self._surroundings.is_open:
             return False

@@ -148,7 +148,8 @@ class ErrandWorker(Worker):
         """
         in_turn = self._serves_all or dequeue_strategy != DequeueStrategy.DEFAULT
         queues = Queues(self.queue_names(), in_turn, rates=self._rates)
-        plan = Plan("", self._settings.threads, queues, self._isolated, (), burst, max_jobs, max_idle_time)
+        threads, most_mb = self._settings.threads, self._settings.max_mb
+        plan = Plan("", threads, queues, self._isolated, (), burst, max_jobs, max_idle_time, most_mb)
         with Signals() as signals, owning(self._connector.close_inherited):
             self._begin(logging_level, date_format, log_format)
             try:

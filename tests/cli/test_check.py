@@ -86,3 +86,9 @@ def test_a_service_that_imports_what_is_gone_is_told_with_its_line(
     found = check(REDIS_URL=valkey.url)
     assert found.exit_code == 1
     assert "FAIL  service: service/app.py:1: ImportError: cannot import name 'gone' from 'errand'" in found.stdout
+
+
+def test_a_wrong_setting_of_the_worker_is_named(redis_url: str) -> None:
+    found = check(REDIS_URL=redis_url, WORKER_MAX_MB="much")
+    assert found.exit_code == 1
+    assert "FAIL  settings: WORKER_MAX_MB is wrong" in found.stdout

@@ -36,7 +36,10 @@ class Pulse:
 
 
 class RunnerProcess:
-    """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan."""
+    """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan.
+
+    `taken` is how many jobs one took that has too much memory to take more, None of any other.
+    """
 
     def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None], end_seconds: float) -> None:
         self.prefix = prefix
@@ -44,6 +47,7 @@ class RunnerProcess:
         self.retires_by: float | None = None
         self.why: str | None = None
         self.is_done = self.is_plans_end = False
+        self.taken: int | None = None
         self.pulse = Pulse()
         self.orders, theirs = Pipe()
 
@@ -58,6 +62,11 @@ class RunnerProcess:
         """Return whether this runner took the execution."""
         return member.rpartition(":")[2].startswith(self.prefix)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it may take more, as far as is known: it neither retires nor has too much memory."""
+        return self.retires_by is None and self.taken is None
+
     def tell(self, order: str, content: Any = None) -> None:
         """Send an order; one that has ended hears nothing."""
         with suppress(OSError):
@@ -71,6 +80,8 @@ class RunnerProcess:
                 word, content = self.orders.recv()
                 if word == "done":
                     self.is_done, self.is_plans_end = True, content
+                elif word == "full":
+                    self.taken = content
                 else:
                     tasks.append(content)
         return tasks

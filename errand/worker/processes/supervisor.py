@@ -26,6 +26,7 @@ from errand.worker.processes.duties import Duties
 from errand.worker.processes.first import reap_orphans
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import ChildProcess, Pulse, RunnerProcess, reap
+from errand.worker.processes.handover import Handover
 from errand.worker.processes.outage import Outage
 from errand.worker.processes.signals import Signals
 from errand.worker.records import Records
@@ -69,7 +70,7 @@ class Supervisor:
         self._bereaved: deque[Callable[[], None]] = deque()
         self._held: dict[str, float] = {}
         self._seen_at: dict[str, float] = {}
-        self._outage = Outage(settings.lease_seconds)
+        self._outage, self._handover = Outage(settings.lease_seconds), Handover(records)
         self._role = RoleWatch(records.redis, commands.close, duties.reconnect)
         self._stop_by: float | None = None
         self._stop_asked_at = 0.0
@@ -103,10 +104,11 @@ class Supervisor:
 
     def _start_runner(self) -> None:
         now = time.monotonic()
-        if self._stop_by is not None or now < self._start_at or any(not runner.retires_by for runner in self._runners):
+        if self._stop_by is not None or now < self._start_at or any(runner.takes_jobs for runner in self._runners):
             return
-        busy = tuple(child.task.member for child in self._children)
-        plan = replace(self._plan, prefix=token_hex(4), busy=busy)
+        busy = self._handover.begin(self._runners, self._children)
+        most_jobs = self._handover.count_left(self._plan.most_jobs)
+        plan = replace(self._plan, prefix=token_hex(4), busy=busy, most_jobs=most_jobs)
         self._runners.append(RunnerProcess(plan.prefix, partial(self._run_runner, plan), self._settings.grace_seconds))
 
     def _wait(self, until: float) -> None:
@@ -167,6 +169,7 @@ class Supervisor:
             if code is not None:
                 self._runners.remove(runner)
                 self._start_alone(runner)  # it may have asked for it before it ended
+                self._handover.note(runner)
                 self._bereaved.append(partial(self._settle_runner, runner))
                 self._replace(runner, code)
         reap_orphans([child.pid for child in self._children] + [runner.pid for runner in self._runners])
@@ -216,6 +219,7 @@ class Supervisor:
             if not known:
                 self._duties.register_again()
             self._held = held
+            self._handover.look(held, self._runners)
             clock = self._outage.clock_seconds
             self._seen_at = {member: self._seen_at.get(member, clock) for member in held}
             if self._outage.is_over:
