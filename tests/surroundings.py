@@ -1,6 +1,7 @@
 """What a run of the tests inherits from where it was started, and no test is to depend on."""
 
 import locale
+import os
 import signal
 from collections.abc import Iterable
 
@@ -8,12 +9,16 @@ import pytest
 
 # A shell has some of them ignored in what it starts under nohup or in the background, and children inherit that.
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+HERE = "127.0.0.1,::1,localhost"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     """Settle what surrounds this process, before anything is collected."""
     heed(SIGNALS)
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    # A proxy that is set is for what is elsewhere: some tests install packages.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{direct},{HERE}" if direct else HERE
     if locale.getpreferredencoding(False).upper() != "UTF-8":
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")  # in which files are read that name no encoding
 

@@ -45,3 +45,11 @@ def test_files_are_read_as_utf_8_in_any_locale() -> None:
     ascii_alone = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, env=ascii_alone, capture_output=True, text=True)
     assert done.stdout == "UTF-8\n"
+
+
+@pytest.mark.parametrize("before", ["", "pypi.example"])
+def test_a_proxy_is_not_asked_for_this_machine(before: str) -> None:
+    text = f"import urllib.request\n{SETTLE}\nprint(urllib.request.proxy_bypass('127.0.0.1:80'))"
+    beside_a_proxy = {"PATH": os.environ["PATH"], "HTTP_PROXY": "http://proxy.example:80", "NO_PROXY": before}
+    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, env=beside_a_proxy, capture_output=True, text=True)
+    assert done.stdout.strip() in ("1", "True")
