@@ -14,14 +14,21 @@ from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
 from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
 
-APART = ("batch", "waiting", "expires_at", "lines")  # fields of JobStatus that are shown otherwise, or not
+APART = (
+    "batch",
+    "waiting",
+    "expires_at",
+    "dependents_pending",
+    "lines",
+)  # fields of JobStatus that are shown otherwise, or not
 
 
 class JobView(BaseModel):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
 
     `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example;
-    `expires_at` only where it was asked for, and `payload` where `fields` asks for it.
+    `expires_at` only where it was asked for, `dependents_pending` only while the job has ended and as many of its
+    dependents are still to be settled, and `payload` where `fields` asks for it.
     """
 
     id: str
@@ -46,6 +53,7 @@ class JobView(BaseModel):
     links: dict[str, str]
     waiting: Waiting | SkipJsonSchema[None] = None
     expires_at: str | SkipJsonSchema[None] = None
+    dependents_pending: int | SkipJsonSchema[None] = None
     payload: Any = None
 
 
@@ -117,9 +125,11 @@ def show_job(job: JobStatus) -> dict[str, Any]:
     """Return a job that was read."""
     fields = {name: value for name, value in vars(job).items() if name not in APART}
     waiting = {"waiting": vars(job.waiting)} if job.waiting else {}
+    pending = {"dependents_pending": job.dependents_pending} if job.dependents_pending else {}
     return {
         **fields,
         **waiting,
+        **pending,
         **_show_expiry(job.expires_at),
         "progress": vars(job.progress),
         "error": job.error and vars(job.error),

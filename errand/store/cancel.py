@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
+from errand.store.many.settle import Settler
 from errand.store.settings import LifetimeSettings
 
 
@@ -17,11 +18,13 @@ class Canceller:
 
     def __init__(self, redis: Redis, settings: LifetimeSettings, ending: Mapping[str, Value] | None = None) -> None:
         self._script = redis.register_script(assemble("store/cancel", ending))
+        self._settler = Settler(redis, settings, ending)
         self._ttl_seconds = settings.failure_ttl_seconds
 
     async def cancel(self, id: str, token: str) -> str | None:
         """Cancel a job that waits, with its dependents as their `on_failure` says; ask for the stop of one that runs.
 
+        Thousands of dependents are settled some at a time; what is left after a second the workers go on with.
         Return `canceled`, `stopped`, or `started` while it still runs; None where there is no such job. Call it again
         with the same `token` to learn whether it has stopped: it may be tried again meanwhile and is canceled then.
         Raises CancelRefusedError for one that has ended, RedisError and TimeoutError.
@@ -42,5 +45,8 @@ class Canceller:
         return [None if answer is None else answer[1:] if answer.startswith(b" ") else b"" for answer in answers]
 
     async def _call(self, ids: Sequence[str], token: str) -> list[bytes | None]:
-        answers: list[bytes | None] = await self._script(args=[self._ttl_seconds, token, *ids])
+        answers: list[bytes | None]
+        *answers, are_left = await self._script(args=[self._ttl_seconds, token, *ids])
+        if are_left:
+            await self._settler.go_on()
         return answers

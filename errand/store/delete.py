@@ -8,6 +8,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
+from errand.store.many.settle import Settler
 from errand.store.settings import LifetimeSettings
 
 
@@ -20,6 +21,7 @@ class Deleter:
 
     def __init__(self, redis: Redis, settings: LifetimeSettings, ending: Mapping[str, Value] | None = None) -> None:
         self._script = redis.register_script(assemble("store/delete", ending))
+        self._settler = Settler(redis, settings, ending)
         self._ttl_seconds = settings.failure_ttl_seconds
 
     async def delete(self, id: str) -> bool:
@@ -49,5 +51,8 @@ class Deleter:
             request["statuses"] = dict.fromkeys(statuses, True)
         if registry:
             request["registry"] = registry
-        outcomes: list[bytes | None] = await self._script(args=[json.dumps(request), *ids])
+        outcomes: list[bytes | None]
+        *outcomes, are_left = await self._script(args=[json.dumps(request), *ids])
+        if are_left:
+            await self._settler.go_on()
         return outcomes

@@ -79,6 +79,7 @@ class JobStatus:
     depends_on: list[str]
     dependents: list[LinkedJob]
     expires_at: str | None = None
+    dependents_pending: int = 0
     lines: int = 0  # for those who watch it: the number of the last one that it logged or printed
 
 
@@ -95,18 +96,20 @@ class StatusReader:
 
 def read_status(id: str, answer: bytes) -> JobStatus | None:
     """Return a job out of the script's answer, None where there is none. What can't be read of it is its error."""
-    found, last, due, children = json.loads(answer.decode(errors="replace"))
+    found, last, due, children, *pending = json.loads(answer.decode(errors="replace"))
     if "status" not in found:
         return None
     try:
-        return _build(id, found, last, due, children)
+        return _build(id, found, last, due, children, *pending)
     except (ValueError, TypeError, AttributeError, ArithmeticError):
         whole = {name: value for name, value in found.items() if name in PLAIN}
         error = json.dumps({"type": "DamagedJob", "message": "a part of its record can't be read"})
         return _build(id, {**whole, "errand_error": error}, None, None, ())
 
 
-def _build(id: str, found: dict[str, str], last: Any, due: str | None, children: Any) -> JobStatus:
+def _build(
+    id: str, found: dict[str, str], last: Any, due: str | None, children: Any, pending: int | None = None
+) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
     trace = recorded.get("exc_string") or (TOO_LARGE if "exc_string_bytes" in recorded else None)
@@ -136,6 +139,7 @@ def _build(id: str, found: dict[str, str], last: Any, due: str | None, children:
         tags=json.loads(found.get("errand_tags", "[]")),
         depends_on=json.loads(found.get("dependency_ids", "[]")),
         dependents=[LinkedJob(child, word or None) for child, word in children or ()],
+        dependents_pending=pending or 0,
     )
 
 

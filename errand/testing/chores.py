@@ -11,6 +11,7 @@ from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.schedules import DueSchedules
+from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
 
 
@@ -23,6 +24,7 @@ class Chores:
     def __init__(self, records: Records, types: dict[str, Job[..., Any]], settings: LifetimeSettings) -> None:
         self._records = records
         self.queue_names = [queue.name for queue in list_queues(types)]
+        self._settling = Settling(records)
         self._expired = ExpiredJobs(records)
         self._due = DueJobs(records.redis, [offline_queue(name) for name in self.queue_names])
         self._schedules = DueSchedules(records.redis, settings, types, records.clock)
@@ -32,7 +34,8 @@ class Chores:
         self._schedules.tell_files_again()
 
     def run(self) -> None:
-        """Cancel what has expired, move what is due, serve the schedules."""
+        """Settle dependents that are left, cancel what has expired, move what is due, serve the schedules."""
+        self._settling.run()
         if self._records.redis.exists(keys.EXPIRES):
             self._expired.run()
         if self._has(keys.SCHEDULED):

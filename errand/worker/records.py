@@ -82,9 +82,9 @@ class Records:
         self._hold = redis.register_script(read_script("worker/hold"))
         self._codes = codes
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
-        steps = ("turn", "recover", "release", "orphans", "expire")
-        scripts = (redis.register_script(assemble(f"worker/{step}", ending)) for step in steps)
-        self._turn, self._recover, self._release, self._orphans, self._expire = scripts
+        steps = ("worker/turn", "worker/recover", "worker/release", "worker/orphans", "worker/expire", "store/settle")
+        scripts = (redis.register_script(assemble(step, ending)) for step in steps)
+        self._turn, self._recover, self._release, self._orphans, self._expire, self._settle = scripts
         self._let_go = redis.register_script(read_script("bodies/release"))
 
     def turn(
@@ -147,6 +147,10 @@ class Records:
         """
         seen, gone = self._orphans(args=[*self._head(), queue, first, most])
         return seen, gone
+
+    def settle(self) -> bool:
+        """Settle some of the dependents that ends of jobs have left to the chores; return whether there are more."""
+        return bool(self._settle(args=[self._lifetimes.failure_seconds]))
 
     def expire(self, first: int, most: int, most_searched: int) -> Step:
         """Cancel jobs that have expired, `most` of them from the one at `first` on.

@@ -49,6 +49,7 @@ from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
+from errand.worker.maintenance.settling import Settling
 from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.odd import Odd
@@ -109,6 +110,7 @@ class ErrandWorker(Worker):
         self._due = DueJobs(self.connection, self.queues)
         records = self._build_records()
         self._strays, self._expired = Strays(records, self.queue_names()), ExpiredJobs(records)
+        self._settling = Settling(records)
         self._sweep = Sweep(self.connection)
         self._parked = ParkedJobs(self.connection)
         self._bodies = Bodies(self.connection)
@@ -211,10 +213,12 @@ class ErrandWorker(Worker):
         self._strays.reconnect()
 
     def run_chores(self) -> None:
-        """Cancel what has expired, move due jobs, serve the schedules, sweep the indexes, keep the counts.
+        """Settle dependents that are left, cancel what has expired, move due jobs, serve the schedules.
 
-        Every ten minutes clean RQ's registries. A damaged record there ends only this round.
+        Sweep the indexes, keep the counts. Every ten minutes clean RQ's registries. A damaged record there ends only
+        this round.
         """
+        self._settling.run()
         self._expired.run()
         self._due.move()
         self._schedules.run()

@@ -1,12 +1,17 @@
 -- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held:
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
--- could not end.
--- gives STOPPED, describe_cancel, accepts, settle_dependents, pass_on, withdraw, cancel_job, finish_step
+-- could not end. A script settles a few hundred dependents at most; it notes the rest (lib/store/settling.lua).
+-- gives STOPPED, describe_cancel, accepts, settle_dependents, go_on_settling, has_settled_many, pass_on, withdraw
+-- gives cancel_job, finish_step
 -- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
+-- include store/settling, faults
 
 local outcomes, freed = {}, {}
 local ENDED_BADLY = keys.ENDED_BADLY
 local FEW = 20 -- others, who are looked at each time
+local CANCEL_COST, TELL_COST = 1, 1 -- to cancel one takes twice as long as to queue one, and its webhook as long again
+local LINKS = 20 -- links to parents, which take as long as to look at one
+local left = keys.SETTLED_AT_ONCE
 local REGISTRIES = {scheduled = keys.SCHEDULED, deferred = keys.DEFERRED, ready_to_enqueue = keys.READY}
 STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
 
@@ -21,9 +26,15 @@ function accepts(job, outcome)
     or (job.on_failure == 'run' and (ENDED_BADLY[outcome] or outcome == 'deleted'))
 end
 
+-- Whether this script has done as much as it may: the server does nothing else meanwhile.
+function has_settled_many()
+  return left <= 0
+end
+
 -- What this script itself has ended may not be written yet.
 local function is_met(job, parent)
-  return accepts(job, outcomes[parent] or read_status(parent))
+  local outcome = outcomes[parent] or read_status(parent)
+  return accepts(job, outcome or (is_noted_as_deleted(parent) and 'deleted' or nil))
 end
 
 -- A job may wait for a thousand others, those of a batch: it notes one that it still waits for, and until that one has
@@ -31,6 +42,7 @@ end
 local function are_others_met(id, job, parent)
   if job.awaited and job.awaited ~= parent and not is_met(job, job.awaited) then return false end
   local others = call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)
+  left = left - math.floor(#others / LINKS)
   for _, other in ipairs(others) do
     if other ~= parent and not is_met(job, other) then
       if #others > FEW and job.awaited ~= other then call('HSET', keys.JOB .. id, 'errand_awaited', other) end
@@ -40,14 +52,16 @@ local function are_others_met(id, job, parent)
   return true
 end
 
--- A job that ended badly is kept as long as one waits for its requeue: when that one goes, its own lifetime begins.
+-- A job that ended badly is kept as long as one waits for its requeue: when that one goes, its own lifetime begins. Of
+-- very many dependents some are looked at; if none of them waits for it, the chores look at all, and keep it if need be.
 local function let_expire(id)
-  local job = read_job(id)
+  local job, key = read_job(id), keys.JOB .. id .. keys.DEPENDENTS
   if not job or not ENDED_BADLY[job.status] or job.ttl < 0 or call('TTL', keys.JOB .. id) ~= -1 then return end
-  for _, child in ipairs(call('SMEMBERS', keys.JOB .. id .. keys.DEPENDENTS)) do
+  for _, child in ipairs(call('SRANDMEMBER', key, FEW)) do
     local waiting = read_job(child)
     if waiting and waiting.status == 'deferred' and waiting.on_failure == 'wait' then return end
   end
+  if call('SCARD', key) > FEW then note_dependents(id, job.status) end
   expire_job(id, math.max(job.ttl, 1))
   call('EXPIRE', keys.RESULTS .. id, math.max(job.ttl, 1))
   call('ZADD', keys.FAILED .. job.queue, 'XX', math.floor(now) + job.ttl, id)
@@ -57,6 +71,7 @@ end
 local function unlink(id, job)
   local key = keys.JOB_LINKS .. id .. keys.DEPENDENCIES
   local parents = call('SMEMBERS', key)
+  left = left - math.floor(#parents / LINKS)
   call('DEL', key)
   for _, parent in ipairs(parents) do
     call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
@@ -85,6 +100,7 @@ end
 
 local function mark_canceled(id, job, error)
   local hash = keys.JOB .. id
+  left = left - CANCEL_COST - ((job.webhook or WEBHOOK_URL) and TELL_COST or 0)
   touch(id)
   withdraw(id, job)
   call('HSET', hash, 'status', 'canceled', 'ended_at', now_text, 'errand_error', error)
@@ -111,47 +127,115 @@ function pass_on(id, job)
   end
 end
 
--- One step of `settle_dependents`: those that it cancels go to `ended`.
+-- Settle one that waited for `parent`: those that it cancels go to `ended`. Returns whether it still waits: for other
+-- jobs, or, as the second value tells, for the requeue of `parent`.
+local function settle_one(id, parent, outcome, ended)
+  local job = read_job(id)
+  left = left - 1
+  if not job or job.status ~= 'deferred' then return false, false end
+  if accepts(job, outcome) then
+    if not are_others_met(id, job, parent) then return true, false end
+    pass_on(id, job)
+    call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
+    return false, false
+  end
+  if job.on_failure == 'wait' and outcome ~= 'deleted' then return true, true end
+  local why = outcome == 'deleted' and 'was deleted' or 'did not succeed'
+  mark_canceled(id, job, describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
+  ended[#ended + 1] = {id = id, outcome = 'canceled', ttl = job.ttl}
+  return false, false
+end
+
+-- Give those of a note that go on waiting back to RQ's set, which goes with the parent's record.
+local function give_back(parent, ids, is_awaited)
+  local key, ttl = keys.JOB .. parent .. keys.DEPENDENTS, call('TTL', keys.JOB .. parent)
+  if #ids == 0 or ttl == -2 then return end
+  call('SADD', key, unpack(ids))
+  if is_awaited then keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
+end
+
+-- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since. Who waits for its
+-- requeue goes by how it stands now.
+local function settle_late(id, parent, outcome, ended)
+  local waits, awaits = settle_one(id, parent, outcome, ended)
+  local status = awaits and (outcomes[parent] or read_status(parent) or 'deleted')
+  if status == 'finished' or status == 'deleted' then return settle_one(id, parent, status, ended) end
+  return waits, awaits
+end
+
+-- Settle those of a note, as many as this script may. A damaged record holds up no other; the sweep of waiting jobs
+-- settles what is left by it.
+local function settle_noted(name, parent, outcome, ended)
+  local waiting, is_awaited = {}, false
+  while left > 0 do
+    local id = pop_noted(name)
+    if not id then break end
+    local ok, waits, awaits = pcall(settle_late, id, parent, outcome, ended)
+    if not ok then
+      redis.log(redis.LOG_WARNING, 'errand: job ' .. id .. ', which waited for ' .. parent .. ': ' .. describe_fault(waits))
+    elseif waits and outcome ~= 'finished' then
+      waiting[#waiting + 1] = id
+    end
+    is_awaited = is_awaited or (ok and awaits)
+  end
+  give_back(parent, waiting, is_awaited)
+  return is_awaited
+end
+
+-- One end of `settle_ends`: settle those that wait for it, or note them where they are more than this script may settle,
+-- and settle some of them.
 local function settle_children(parent, outcome, ended)
   local key, is_awaited = keys.JOB .. parent .. keys.DEPENDENTS, false
+  local count = call('SCARD', key)
+  if count == 0 then return false end
+  if count > left then return settle_noted(note_dependents(parent, outcome), parent, outcome, ended) end
   for _, id in ipairs(call('SMEMBERS', key)) do
-    local job = read_job(id)
-    if job and job.status == 'deferred' then
-      if accepts(job, outcome) then
-        if are_others_met(id, job, parent) then
-          pass_on(id, job)
-          call('SREM', key, id)
-        end
-      elseif job.on_failure == 'wait' and outcome ~= 'deleted' then
-        is_awaited = true
-      else
-        local why = outcome == 'deleted' and 'was deleted' or 'did not succeed'
-        mark_canceled(id, job, describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
-        ended[#ended + 1] = {id = id, outcome = 'canceled', ttl = job.ttl}
-      end
+    if left <= 0 then
+      note_dependents(parent, outcome)
+      break
     end
+    local _, awaits = settle_one(id, parent, outcome, ended)
+    is_awaited = is_awaited or awaits
   end
   return is_awaited
 end
 
--- Settle the jobs that waited for `parent`, which has come to `outcome` (finished, failed, stopped, canceled, deleted):
--- queue those that can run, cancel those that can't, all the way down (RQ leaves them). Not by recursion: a chain may be
--- longer than Lua's stack. Returns whether one of them waits for the requeue of `parent`, which then must not expire.
-function settle_dependents(parent, outcome)
-  local ended, at, is_parent_awaited = {{id = parent, outcome = outcome}}, 1, false
-  outcomes[parent] = outcome
+-- Settle those that wait for canceled jobs, and for those that this cancels, all the way down. Not by recursion: a chain
+-- may be longer than Lua's stack.
+local function settle_ends(ended)
+  local at = 1
   while ended[at] do
-    local is_awaited = settle_children(ended[at].id, ended[at].outcome, ended)
-    if at == 1 then
-      is_parent_awaited = is_awaited
-    elseif is_awaited then
-      keep(ended[at].id)
-    elseif ended[at].ttl >= 0 then
-      expire_job(ended[at].id, math.max(ended[at].ttl, 1))
+    local one = ended[at]
+    if settle_children(one.id, one.outcome, ended) then
+      keep(one.id)
+    elseif one.ttl >= 0 then
+      expire_job(one.id, math.max(one.ttl, 1))
     end
     at = at + 1
   end
-  return is_parent_awaited
+end
+
+-- Settle the jobs that waited for `parent`, which has come to `outcome` (finished, failed, stopped, canceled, deleted):
+-- queue those that can run, cancel those that can't, all the way down (RQ leaves them). Returns whether one of them, as
+-- far as they were looked at, waits for the requeue of `parent`, which then must not expire.
+function settle_dependents(parent, outcome)
+  local ended = {}
+  outcomes[parent] = outcome
+  local is_awaited = settle_children(parent, outcome, ended)
+  settle_ends(ended)
+  return is_awaited
+end
+
+-- Go on with what is noted, the oldest first, as far as this script may. Returns whether there is more.
+function go_on_settling()
+  local name, outcome, parent = find_note()
+  while name and left > 0 do
+    local ended = {}
+    settle_noted(name, parent, outcome, ended)
+    settle_ends(ended)
+    name, outcome, parent = find_note()
+  end
+  return name ~= nil
 end
 
 -- Cancel a job that has not begun, and with it what its dependents' own on_failure says.

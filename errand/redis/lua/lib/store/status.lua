@@ -28,8 +28,9 @@ end
 
 -- Return JSON, one string being cheaper to read than many: the fields by name, the last result (field, value, …) of a job
 -- that has ended or false, the time it is scheduled for or false, and a hundred of the jobs that depend on it (the first,
--- unless there are more than a thousand), each as {id, status or false}. Given are the job's hash, its stream of results and
--- whether to look how much it has logged.
+-- unless there are more than a thousand), each as {id, status or false}; of a job that has ended also how many dependents
+-- are still to be settled, where there are any. Given are the job's hash, its stream of results and whether to look how much
+-- it has logged.
 function describe_status(hash, results, with_lines)
   local found, values, last, due = {}, call('HMGET', hash, unpack(FIELDS)), false, false
   local id = hash:sub(#keys.JOB + 1)
@@ -42,14 +43,16 @@ function describe_status(hash, results, with_lines)
     last = read_result(results) or false
   end
 
-  local key, linked = keys.CHILDREN .. id, {}
+  local key, linked, pending = keys.CHILDREN .. id, {}, nil
   local count = call('SCARD', key)
   if count > 0 then
+    if found.ended_at then pending = call('SCARD', keys.SETTLING_JOBS .. found.status .. ':' .. id) end
     local children = count <= SORTED and call('SMEMBERS', key) or call('SSCAN', key, 0, 'COUNT', LISTED)[2]
     table.sort(children)
     for i = 1, math.min(#children, LISTED) do
-      linked[i] = {children[i], call('HGET', keys.JOB .. children[i], 'status')}
+      local word = pcall_redis('HGET', keys.JOB .. children[i], 'status')
+      linked[i] = {children[i], type(word) == 'string' and word}
     end
   end
-  return cjson.encode({found, last, due, linked})
+  return cjson.encode({found, last, due, linked, pending})
 end

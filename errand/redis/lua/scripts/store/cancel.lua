@@ -3,8 +3,8 @@
 -- changes nothing and answers the same: a job keeps the token of the call.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the jobs' ids
 -- Returns for each job false (it is not there), 'canceled', 'stopped', 'started' (its workers have been told: ask
--- again), or why it can't be with a space before it.
--- include base, clock, time, jobs, keep, dependents
+-- again), or why it can't be with a space before it; then whether dependents are left to scripts/store/settle.lua.
+-- include base, clock, time, jobs, keep, store/settling, dependents
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
@@ -62,4 +62,5 @@ end
 local answers = {}
 for i = 3, #ARGV do answers[i - 2] = cancel(ARGV[i]) end
 finish_step()
+answers[#ARGV - 1] = has_noted() and 1 or 0
 return answers

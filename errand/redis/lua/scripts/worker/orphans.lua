@@ -4,7 +4,7 @@
 -- without an end, as we put it there, and has no lease: nobody would ever take it out.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
 -- Returns how many were looked at, none where there is no more, and how many of them no longer wait.
--- include base, jobs, keep, dependents, worker/head
+-- include base, jobs, keep, store/settling, dependents, worker/head
 
 local ENDED_BADLY = keys.ENDED_BADLY
 local LOOKED_AT = 200 -- at random, so that each has its turn
@@ -14,7 +14,8 @@ local looked = 0
 local function find_parents(id)
   local found = {}
   for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
-    found[#found + 1] = {id = parent, status = read_status(parent)}
+    local status = read_status(parent) or (is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
+    found[#found + 1] = {id = parent, status = status}
   end
   looked = looked + #found
   return found
@@ -61,7 +62,7 @@ find_unheld(keys.WIP .. ARGV[7])
 local key, seen, gone = keys.DEFERRED .. ARGV[7], 0, 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do
-  if looked >= PARENTS_LIMIT then break end
+  if looked >= PARENTS_LIMIT or has_settled_many() then break end
   seen = seen + 1
   local job = read_job(id)
   if job and job.status == 'deferred' then pcall(settle, id, job) else call('ZREM', key, id) end

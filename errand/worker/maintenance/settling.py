@@ -1,0 +1,23 @@
+"""The dependents of jobs that have ended, where they were more than the script of the end may settle."""
+
+import time
+
+from errand.redis import keys
+from errand.worker.records import Records
+
+ROUND_SECONDS = 0.25  # the supervisor has leases to renew
+
+
+class Settling:
+    """Goes on with them, a few hundred a step; any number of workers may."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def run(self) -> None:
+        """Settle them, for a quarter of a second at most; the rest has its turn later. Raises RedisError."""
+        if not self._records.redis.exists(keys.SETTLING):
+            return
+        deadline = time.monotonic() + ROUND_SECONDS
+        while self._records.settle() and time.monotonic() < deadline:
+            pass
