@@ -14,13 +14,8 @@ from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
 from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
 
-APART = (
-    "batch",
-    "waiting",
-    "expires_at",
-    "dependents_pending",
-    "lines",
-)  # fields of JobStatus that are shown otherwise, or not
+# Fields of JobStatus that are shown otherwise, or not.
+APART = ("batch", "waiting", "expires_at", "dependents_pending", "lines")
 
 
 class JobView(BaseModel):
