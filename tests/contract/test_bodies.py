@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from errand.contract.bodies import MARK, BodyGoneError, is_large, list_bodies, put_together, take_apart
 from errand.contract.errors import InvalidPayloadError, NotFiniteError
 from errand.contract.payload import read_payload
+from errand.redis.keys import BODY_BYTES
 
 LONG = "x" * 70_000
 
@@ -39,6 +40,28 @@ def test_the_same_string_twice_is_one_body() -> None:
 def test_what_is_small_stays_as_it_is() -> None:
     payload = {"text": "x" * 60_000, "n": [1, None, 2.5]}
     assert take_apart(payload, None) == (payload, {})
+
+
+@pytest.mark.parametrize(("size", "cut"), [(BODY_BYTES, [[]]), (BODY_BYTES + 1, [["text"]])])
+def test_a_string_whose_json_is_larger_than_the_limit_is_a_body_of_its_own(size: int, cut: list[Any]) -> None:
+    stored, _ = take_apart({"text": "x" * (size - len('""'))}, None)
+    assert [list(path) for path, _, _ in stored[MARK]["cut"]] == cut
+
+
+@pytest.mark.parametrize(("size", "is_whole"), [(BODY_BYTES, True), (BODY_BYTES + 1, False)])
+def test_a_payload_may_have_as_many_bytes_as_the_limit(size: int, is_whole: bool) -> None:
+    payload = {"a": "x" * (size - len('{"a":""}'))}
+    assert (take_apart(payload, None) == (payload, {})) is is_whole
+
+
+def test_text_counts_as_it_is_stored_in_utf_8() -> None:
+    payload = {"text": "é" * 30_000}
+    assert take_apart(payload, None) == (payload, {})
+
+
+def test_a_string_that_is_not_long_stays_beside_one_that_is() -> None:
+    stored, _ = take_apart({"note": "y" * 30_000, "html": LONG}, None)
+    assert stored[MARK]["payload"] == {"note": "y" * 30_000, "html": None}
 
 
 @pytest.mark.parametrize("whole", [None, "message"])
@@ -132,3 +155,13 @@ def test_damaged_entries_are_told(entries: Any) -> None:
 @pytest.mark.parametrize(("payload", "answer"), [({"a": "x" * 9000}, False), ({"a": ["x" * 6000, "x" * 6000]}, True)])
 def test_what_may_be_large_is_found_without_writing_it(payload: Any, answer: bool) -> None:
     assert is_large(payload) is answer
+
+
+@pytest.mark.parametrize(
+    ("payload", "most"),  # 6 bytes a character, 24 for what else there is, 4 beside each
+    [(["x", "y"], 20), ([1, None], 56), ({"ab": "x"}, 26), ([["x"], ["y"]], 28), ({"a": {"b": [2.5]}}, 56), ([], 0)],
+)
+def test_what_may_be_large_is_found_to_the_byte(payload: Any, most: int) -> None:
+    assert [is_large(payload, limit) for limit in (most - 1, most)] == [True, False]
+    if payload:
+        assert is_large(payload, 10)  # also where the first of it fills the limit exactly

@@ -261,3 +261,26 @@ def test_a_zone_that_is_nearly_one_is_told_with_the_right_one() -> None:
 
 def test_there_are_five_fields() -> None:
     assert len(FIELDS) == 5
+
+
+@pytest.mark.parametrize(("zone", "day"), [(zone, day) for zone, days in CHANGES.items() for day in days])
+def test_the_newest_of_any_moment_is_the_last_that_was_not_after_it(zone: str, day: str) -> None:
+    cron = Cron("*/30 1-3 * * *", zone)
+    times = list(islice(cron.walk(int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())), 20))
+    for before, time in pairwise(times):
+        assert (cron.newest(time - 1), cron.newest(time), cron.newest(time + 1)) == (before, time, time)
+        assert (cron.after(before), cron.after(time - 1)) == (time, time)
+
+
+def test_a_range_has_steps() -> None:
+    cron = Cron("1-5/2 0 * * *")
+    assert [time // 60 for time in islice(cron.walk(0), 3)] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("expression", ["*/60 * * * *", "0 */24 * * *", "0 0 */31 * *", "0 0 1 */12 *", "0 0 * * */7"])
+def test_a_step_may_be_as_long_as_its_field(expression: str) -> None:
+    assert Cron(expression).after(0)
+
+
+def test_faults_are_told_in_one_line() -> None:
+    assert str(CronError("minute '61'", "hour '25'")) == "minute '61'; hour '25'"

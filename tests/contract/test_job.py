@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from errand import Depends, InvalidPayloadError, Job, PermanentError, Progress, job, job_id, recording
+from errand import Backoff, Depends, InvalidPayloadError, Job, PermanentError, Progress, job, job_id, recording
+from errand.contract.errors import ContractError
 from tests.performing import FIXTURES, Add
 
 calls: list[str] = []
@@ -182,3 +183,49 @@ def test_an_adopted_job_keeps_what_it_was_told_and_leaves_the_other_as_it_was() 
         original.timeout_seconds,
     )
     assert (adopted.perform(), original.path) == ("x", "tests.contract.test_job.run.perform")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout_seconds": 1},
+        {"max_bytes": 1},
+        {"max_bytes": lambda: 0},
+        {"retry": Backoff(tries=1)},
+        {"retry": Backoff(hours=0.5)},
+    ],
+)
+def test_the_least_of_an_option_will_do(options: dict[str, Any]) -> None:
+    assert job(**options)(make(None).function).type
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"timeout_seconds": 0}, "timeout_seconds is 0; give at least 1"),
+        ({"max_bytes": 0}, "max_bytes is 0; give at least 1"),
+        ({"retry": Backoff(tries=0)}, r"Backoff\(tries=0\); the first attempt counts: at least 1"),
+        ({"retry": Backoff(hours=0)}, r"Backoff\(hours=0\); give more than 0"),
+        ({"retry": Backoff(hours=math.inf)}, r"Backoff\(hours=inf\); give more than 0"),
+    ],
+)
+def test_less_than_the_least_of_an_option_is_told(options: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ContractError, match=fault):
+        job(**options)(make(None).function)
+
+
+def test_a_job_tells_its_example() -> None:
+    assert job(example={})(make(None).function).example == {}
+
+
+def test_a_cron_without_a_zone_is_of_utc() -> None:
+    cron = job(cron="0 9 * * *")(make(None).function).cron
+    assert cron is not None
+    assert (cron.expression, cron.timezone) == ("0 9 * * *", "UTC")
+
+
+def test_a_cron_of_a_job_that_needs_a_payload_names_each_parameter() -> None:
+    def run(to: str, subject: str, text: str = "") -> None: ...
+
+    with pytest.raises(ContractError, match="give 'to', 'subject' a default"):
+        job(cron="0 9 * * *")(run)

@@ -165,3 +165,43 @@ def test_two_written_reports_of_one_moment_differ_in_their_times(
     clock.forward(1)
     assert _done(written) == [0, 1]
     assert written[0]["updated_at"] < written[1]["updated_at"]
+
+
+def test_a_report_that_comes_as_the_interval_ends_is_written_at_once(
+    clock: Clock, live: LiveProgress, written: list[dict[str, Any]]
+) -> None:
+    live(1)
+    clock.forward(_progress.INTERVAL_SECONDS)
+    live(2)
+    assert _done(written) == [1, 2]
+
+
+def test_a_held_report_keeps_no_process_from_its_end(clock: Clock, live: LiveProgress) -> None:
+    live(1)
+    live(2)
+    assert [timer.daemon for timer in clock.timers] == [True]
+    live.flush()
+
+
+def test_what_is_to_be_checked_comes_before_each_report(clock: Clock, written: list[dict[str, Any]]) -> None:
+    def check() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        LiveProgress(written.append, check)(1)
+    assert written == []
+
+
+def test_a_report_tells_its_time_to_the_millisecond_and_two_never_the_same(
+    clock: Clock, written: list[dict[str, Any]]
+) -> None:
+    live = LiveProgress(written.append, now=lambda: 1000.0)
+    live(1)
+    clock.forward(1)
+    live(2)
+    assert [report["updated_at"] for report in written] == ["1970-01-01T00:16:40.000Z", "1970-01-01T00:16:40.001Z"]
+
+
+def test_a_total_may_be_less_than_one(live: LiveProgress, written: list[dict[str, Any]]) -> None:
+    live(0.1, 0.5)
+    assert (written[0]["total"], live.reports) == (0.5, [])

@@ -22,6 +22,7 @@ def test_anything_else_is_refused_with_the_file_and_the_fix(text: str) -> None:
 
 
 def test_more_than_redis_should_remember_is_refused() -> None:
+    assert read_rate("10000/h") == Rate(10_000, 3600)
     with pytest.raises(ContractError, match="rate '10001/h': give at most 10,000"):
 
         @job(rate="10001/h")

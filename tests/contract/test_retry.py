@@ -1,5 +1,6 @@
 """Backoff: exponential, with full jitter, within its bounds."""
 
+import json
 import random
 
 import pytest
@@ -48,3 +49,15 @@ def test_what_the_list_says_needs_no_policy() -> None:
     assert (Backoff().policy, Backoff(tries=51).policy) == ("", "")
     assert Backoff(tries=52).policy
     assert Backoff(tries=2, hours=1).policy
+
+
+def test_a_policy_has_what_each_wait_is_drawn_from() -> None:
+    timed = Backoff(hours=2, base_seconds=3, cap_seconds=9)
+    assert json.loads(timed.policy) == {"retries": 7200, "base": 3, "cap": 9, "seconds": 7200}
+    assert json.loads(Backoff(tries=52).policy) == {"retries": 51, "base": 2, "cap": 3600}
+
+
+def test_fifty_waits_are_listed_and_of_more_the_cap() -> None:
+    listed, more, short = Backoff(tries=51), Backoff(tries=52), Backoff(tries=52, cap_seconds=0.2)
+    assert (len(listed.ceilings_seconds), len(listed.draw_seconds())) == (50, 50)
+    assert (more.ceilings_seconds, more.draw_seconds(), short.draw_seconds()) == ([], [3600], [1])
