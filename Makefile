@@ -79,4 +79,4 @@ screenshots: setup-dev ## Take the pictures of the console for the docs anew, wi
 	@$(PYTHON) .ci/screenshots.py
 
 clean: ## Remove the environment and the demo's data
-	rm -rf .bench .coverage .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt
+	rm -rf .bench .coverage .mutation .venv .venv-newest .venv-[0-9]*-[0-9]* .venv-before-[0-9]* .errand .errand-* log.txt
