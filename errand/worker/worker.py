@@ -212,16 +212,17 @@ class ErrandWorker(Worker):
         renew(self.connection)
         self._strays.reconnect()
 
-    def run_chores(self) -> None:
+    def run_chores(self) -> bool:
         """Settle dependents that are left, cancel what has expired, move due jobs, serve the schedules.
 
-        Sweep the indexes, keep the counts. Every ten minutes clean RQ's registries. A damaged record there ends only
+        Sweep the indexes, keep the counts. Return whether more schedules are due. Every ten minutes clean RQ's
+        registries. A damaged record there ends only
         this round.
         """
         self._settling.run()
         self._expired.run()
         self._due.move()
-        self._schedules.run()
+        is_behind = self._schedules.run()
         self._sweep.run()
         self._parked.run()
         self._bodies.run()
@@ -233,6 +234,7 @@ class ErrandWorker(Worker):
         except Exception:
             self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
         self._strays.run()
+        return is_behind
 
     def _build_records(self) -> Records:
         results_seconds = int(self.default_result_ttl)

@@ -17,7 +17,7 @@ from errand import job as declare
 from errand.redis.lua.loader import read_script
 from errand.store.enqueue import Enqueuer
 from errand.store.fields import CallBuilder
-from errand.store.schedules.schedule import RUNS_KEPT, Schedule, build_run, note_run
+from errand.store.schedules.schedule import RUNS_KEPT, Schedule, ServedSlot, build_run, build_slots, note_run
 from errand.store.schedules.schedules import HeldByFileError, Schedules, StillBusyError, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
@@ -131,13 +131,16 @@ def test_a_step_that_is_sent_twice_is_done_once(
     redis: Redis, use: Use, queue_settings: QueueSettings, by_hand: bool
 ) -> None:
     put(use)
-    slot = None if by_hand else make_due(redis)
-    job = TICK.build_job(TYPES["log"], slot)
-    runs, token = [note_run(0, "", slot, job.id)], read(use).token
-    keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, runs, slot, slot and slot + 3600)
-    script = redis.register_script(read_script("schedules/run"))
-    assert script(keys=keys, args=args) == b"queued"
-    assert script(keys=keys, args=args) == (b"queued" if by_hand else None)
+    slot = make_due(redis)
+    job = TICK.build_job(TYPES["log"], None if by_hand else slot)
+    run, token, builder = note_run(0, "", slot, job.id), read(use).token, CallBuilder(queue_settings, TYPES)
+    if by_hand:
+        names, args = build_run(builder, TICK, token, job, run)
+    else:
+        names, args = build_slots(builder, [ServedSlot(TICK, token, slot, slot + 3600, [run], job)])
+    script = redis.register_script(read_script("schedules/run" if by_hand else "schedules/serve"))
+    assert script(keys=names, args=args) == (b"queued" if by_hand else [b"served"])
+    assert script(keys=names, args=args) == (b"queued" if by_hand else [b"passed"])
     assert (redis.llen("rq:queue:log"), list_statuses(read(use))) == (1, ["queued"])
 
 
@@ -146,7 +149,7 @@ def test_a_run_by_hand_of_a_schedule_deleted_meanwhile_stores_nothing(
 ) -> None:
     put(use)
     job, token = TICK.build_job(TYPES["log"]), read(use).token
-    keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, [note_run(0, "", None, job.id)])
+    keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, note_run(0, "", None, job.id))
     use(lambda schedules: schedules.delete("tick"))
     assert redis.register_script(read_script("schedules/run"))(keys=keys, args=args) is None
     assert redis.keys("rq:*") == []

@@ -60,3 +60,20 @@ def test_every_slot_runs_once_or_is_missed_once(
     assert seen[0][0] == begin
     assert slot == seen[-1][1] + seconds
     assert all(earlier[1] + seconds == later[0] for earlier, later in pairwise(seen))
+
+
+@pytest.mark.parametrize("catch_up", CATCH_UPS)
+@pytest.mark.parametrize("looked_since", [NOON - 86400, NOON, NOON + LATE_SECONDS])
+def test_a_slot_runs_however_late_where_workers_have_looked_since(catch_up: CatchUp, looked_since: int) -> None:
+    assert plan(HOURLY, NOON, NOON + 7800, catch_up, looked_since) == Step(NOON, None, NOON + 3600)
+
+
+def test_slots_before_the_looks_began_are_missed_and_those_after_it_are_not() -> None:
+    since = NOON + 5400  # between the second and the third of three
+    assert plan(HOURLY, NOON, NOON + 7800, "none", since) == Step(None, (NOON, NOON + 3600), NOON + 7200)
+    assert plan(HOURLY, NOON, NOON + 7800, "last", since) == Step(None, (NOON, NOON + 3600), NOON + 7200)
+    assert plan(HOURLY, NOON + 7200, NOON + 7800, "none", since) == Step(NOON + 7200, None, NOON + 10800)
+
+
+def test_looks_noted_by_a_clock_that_was_set_back_since_are_of_now() -> None:
+    assert plan(HOURLY, NOON, NOON + 10, "none", NOON + 900) == Step(NOON, None, NOON + 3600)

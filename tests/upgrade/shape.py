@@ -8,6 +8,7 @@ from typing import Any
 
 PASSING = (
     *("rq:scheduler-lock:", "rq:clean_", "errand:sweep", "errand:deleted:"),  # locks, and what lasts for a minute
+    "errand:schedules-looked:",  # and what lasts for some seconds
     *("errand:tally", "errand:totals", "errand:stats:"),  # counts: of how many minutes there are some is chance
 )
 MACHINE = ("hostname", "ip_address", "python_version")

@@ -90,6 +90,32 @@ def test_killed_workers_leave_no_slot_out_and_give_none_twice(services: Services
     check_slots(read_runs(services))
 
 
+def test_hundreds_that_are_due_in_one_second_all_run_and_none_is_missed(
+    services: Services, tmp_path: Path, redis: Redis
+) -> None:
+    services.start_api()
+    names = [f"tick-{number}" for number in range(300)]
+    body = {
+        "type": "ledger",
+        "payload": {"ledger": str(tmp_path / "ledger")},
+        "cron": "0 0 1 1 *",
+        "catch_up": "none",
+    }
+    for name in names:
+        assert services.call("PUT", f"/v1/schedules/{name}", body).status == 201
+    redis.zadd("errand:schedules", dict.fromkeys(names, "+inf"))
+    for _ in range(2):
+        services.start_worker()
+    wait_until(lambda: redis.scard("rq:workers") == 2)
+    slot = int(time.time()) + 1
+    redis.zadd("errand:schedules", dict.fromkeys(names, slot))
+    wait_until(lambda: redis.zcard("rq:finished:default") == len(names), 60)
+    runs = [services.call("GET", f"/v1/schedules/{name}").body["runs"] for name in names[::10]]
+    assert {(run["status"], to_second(run["slot"])) for (run,) in runs} == {("finished", slot)}
+    starts = list_starts(tmp_path / "ledger")
+    assert (len(starts), len(set(starts))) == (len(names), len(names))
+
+
 @pytest.mark.quick
 def test_slots_that_nobody_was_there_for_are_caught_up_by_the_last(
     services: Services, tmp_path: Path, redis: Redis

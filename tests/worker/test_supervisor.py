@@ -18,7 +18,7 @@ from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import ChildProcess, Pulse
 from errand.worker.processes.signals import Signals
-from errand.worker.processes.supervisor import Supervisor
+from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
 from errand.worker.settings import WorkerSettings
 from tests.services import wait_until
@@ -41,7 +41,7 @@ class ShakyRecords(Records):
 
 
 class Duties:
-    """Counts what is asked of it; `chore` is done each time."""
+    """Counts what is asked of it; `chore` is done each time, and says whether there is more to do at once."""
 
     def __init__(self, chore: Callable[[], object] = lambda: None) -> None:
         self.registered = self.chores = 0
@@ -53,9 +53,9 @@ class Duties:
     def reconnect(self) -> None:
         pass
 
-    def run_chores(self) -> None:
+    def run_chores(self) -> bool:
         self.chores += 1
-        self._chore()
+        return bool(self._chore())
 
 
 def build(
@@ -169,6 +169,28 @@ def test_a_worker_that_stops_does_no_chores_but_stays_registered(redis: Redis) -
         os.kill(os.getpid(), signal.SIGTERM)
         supervisor.run()
     assert (duties.registered, duties.chores) == (1, 0)
+
+
+def test_chores_that_have_more_to_do_go_on_at_once_and_leases_are_renewed_between(redis: Redis) -> None:
+    done_at: list[float] = []
+
+    class CountingRecords(Records):
+        def hold(self) -> tuple[bool, dict[str, float]]:
+            redis.incr("held")
+            return super().hold()
+
+    def work() -> bool:
+        done_at.append(time.monotonic())
+        if len(done_at) == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return len(done_at) < 20
+
+    records = CountingRecords(redis, "one", LIFETIMES)
+    with Signals() as signals:
+        build(redis, signals, lambda *_: time.sleep(30), duties=Duties(work), records=records).run()
+    assert len(done_at) == 20
+    assert int(redis.get("held") or 0) >= 20
+    assert done_at[-1] - done_at[0] < 19 * BEAT_SECONDS
 
 
 def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runners_end(

@@ -1,6 +1,7 @@
 """A schedule: what it runs and when, and the one step in which a slot becomes a job."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -92,27 +93,45 @@ def note_run(now: float, status: str, slot: int | None, job: str | None = None, 
 
 
 def build_run(
-    builder: CallBuilder,
-    schedule: Schedule,
-    token: str,
-    job: NewJob | None,
-    runs: list[str],
-    slot: int | None = None,
-    next_slot: int | None = None,
+    builder: CallBuilder, schedule: Schedule, token: str, job: NewJob, run: str
 ) -> tuple[list[str], list[str | bytes | int]]:
-    """Return the keys and arguments of the script that does it all, with or without a job, for a slot or by hand.
+    """Return the keys and arguments of the script that stores a run by hand.
 
-    With `overlap: skip` a run by hand is one of its jobs: it gives way to the last one, and the next slot to it.
+    With `overlap: skip` that is one of its jobs: it gives way to the last one, and the next slot to it.
     """
-    request: dict[str, Any] = {"name": schedule.name, "token": token, "runs": runs, "kept": RUNS_KEPT}
-    if slot is not None:
-        request |= {"slot": slot, "next": write_slot(next_slot)}
-    elif schedule.overlap == "skip":
-        request["skip"] = True
-    if job is None:
-        return [], [json.dumps(request)]
+    request = {"name": schedule.name, "token": token, "run": run, "job": job.id, "kept": RUNS_KEPT}
     keys, args = builder.build([job])
-    return keys, [json.dumps(request | {"job": job.id}), *args]
+    return keys, [json.dumps(request | {"skip": schedule.overlap == "skip"}), *args]
+
+
+@dataclass(frozen=True)
+class ServedSlot:
+    """A slot that is due, as the script serves it.
+
+    `token` is the schedule's as it was read, `runs` are noted, oldest first, and `job` is stored, if there is one.
+    """
+
+    schedule: Schedule
+    token: str
+    slot: int
+    next: int | None
+    runs: list[str]
+    job: NewJob | None
+
+    def describe(self) -> dict[str, Any]:
+        """Return it for the script, but for the job's fields."""
+        asked = {"name": self.schedule.name, "token": self.token, "slot": self.slot, "next": write_slot(self.next)}
+        asked |= {"runs": self.runs, "kept": RUNS_KEPT}
+        if self.job is None:
+            return asked
+        return asked | {"job": self.job.id} | ({"after": self.job.after[0]} if self.job.after else {})
+
+
+def build_slots(builder: CallBuilder, slots: Sequence[ServedSlot]) -> tuple[list[str], list[str | bytes | int]]:
+    """Return the keys and arguments of the script that serves slots of several schedules."""
+    jobs = [slot.job for slot in slots if slot.job]
+    keys, args = builder.build(jobs) if jobs else ([], [])
+    return keys, [json.dumps([slot.describe() for slot in slots]), *args]
 
 
 def is_busy(status: str) -> bool:

@@ -146,8 +146,8 @@ class Schedules:
                 raise UnknownTypeError(schedule.type)
             now = self._builder.clock.moment()
             job = replace(schedule.build_job(self._types[schedule.type]), created_at=now)
-            runs = [note_run(now.timestamp(), "", None, job.id)]
-            keys, args = build_run(self._builder, schedule, found.token, job, runs)
+            run = note_run(now.timestamp(), "", None, job.id)
+            keys, args = build_run(self._builder, schedule, found.token, job, run)
             answer = await self._run(keys=keys, args=args)
             if isinstance(answer, list):
                 raise StillBusyError(*(part.decode() for part in answer[1:]))

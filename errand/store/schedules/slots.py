@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-LATE_SECONDS = 15  # a slot that no worker saw in this time is missed, and `catch_up` decides
+LATE_SECONDS = 15  # a slot for which no worker looked in this time is missed, and `catch_up` decides
 
 CatchUp = Literal["none", "last", "all"]
 Overlap = Literal["skip", "queue"]
@@ -43,9 +43,13 @@ class Step:
     next: int | None
 
 
-def plan(rhythm: Rhythm, slot: int, now: int, catch_up: CatchUp) -> Step:
-    """Return what to do about `slot`, which is due. `next` may be due as well."""
-    missed_before = now - LATE_SECONDS
+def plan(rhythm: Rhythm, slot: int, now: int, catch_up: CatchUp, looked_since: int | None = None) -> Step:
+    """Return what to do about `slot`, which is due. `next` may be due as well.
+
+    `looked_since` is since when workers look without a break, `now` if it is left out: what has come since then, or
+    shortly before, is late for want of time at most, and is not missed.
+    """
+    missed_before = (now if looked_since is None else min(now, looked_since)) - LATE_SECONDS
     if slot >= missed_before or catch_up == "all":
         return Step(slot, None, rhythm.after(slot))
     last = max(slot, rhythm.newest(missed_before - 1) or slot)

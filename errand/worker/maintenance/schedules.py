@@ -2,13 +2,14 @@
 
 import json
 import logging
+import random
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from redis import Redis
-from redis.exceptions import ResponseError
 
 from errand.contract.job import Job
 from errand.redis import keys
@@ -20,19 +21,21 @@ from errand.store.new_job import NewJob
 from errand.store.schedules.schedule import (
     NEVER,
     Schedule,
-    build_run,
+    ServedSlot,
+    build_slots,
     is_busy,
     note_run,
     read_schedule,
     schedule_file,
     write_time,
 )
-from errand.store.schedules.slots import Step, plan
+from errand.store.schedules.slots import LATE_SECONDS, Step, plan
 from errand.store.settings import LifetimeSettings
 
-MOST_AT_ONCE = 20
+MOST_AT_ONCE = 25  # slots that one script serves: it takes 2 to 5 ms, in which the server does nothing else
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
 TELL_SECONDS = 60  # how late a slot is that no worker takes, before the log says so, and how often it does
+DAMAGES = (ValueError, TypeError, KeyError)
 logger = logging.getLogger("errand.worker")
 
 
@@ -54,29 +57,43 @@ class DueSchedules:
     ) -> None:
         self._redis, self._types = redis, types
         self._builder = CallBuilder(settings, types, clock)
-        steps = ("due", "put", "run")
-        self._look, self._put, self._run = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
+        steps = ("due", "put", "look", "serve")
+        scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
+        self._find, self._put, self._look, self._serve = scripts
         self._are_files_told = False
-        self._told_at: dict[str, float] = {}  # by the name of a schedule whose type this worker lacks
+        self._told_at: dict[str, float] = {}  # by the name of a schedule that waits
+        self._passed_over = 0  # how many of those that are due longest a round has left where they are
 
     def tell_files_again(self) -> None:
         """Let the next round begin with the job files' schedules: Redis may have lost them."""
         self._are_files_told = False
 
-    def run(self) -> None:
-        """Serve what is due, for a quarter of a second at most; the rest has its turn later. Raises RedisError."""
+    def run(self) -> bool:
+        """Serve what is due, for a quarter of a second at most; return whether there is more to be served at once.
+
+        Raises RedisError.
+        """
         if not self._are_files_told:
             self._tell_files()
         deadline = time.monotonic() + ROUND_SECONDS
-        is_moving, is_checked, skipped = True, False, 0
-        while is_moving and time.monotonic() < deadline:
-            answer = self._look(args=[MOST_AT_ONCE, skipped])
-            if not answer or not (is_checked or self._has_room()):
-                return
-            is_checked = True
-            served = [self._serve(found, int(answer[0])) for found in answer[1:]]
-            skipped += served.count(False)  # what waits for another worker holds up nobody
-            is_moving = any(served) or len(served) == MOST_AT_ONCE
+        since: dict[str, int] = {}
+        has_served = False
+        while answer := self._find(args=[MOST_AT_ONCE, self._passed_over]):
+            if not since and not self._has_room():
+                return False
+            since = since or self._note_look()
+            now, count, found = int(answer[0]), int(answer[1]), answer[2:]
+            fates = list(self._serve_all(found, now, since))
+            has_served = has_served or "served" in fates
+            self._passed_over += fates.count("later")  # what waits for another worker holds up nobody
+            if (
+                "passed" in fates and count > self._passed_over + MOST_AT_ONCE
+            ):  # another one is at work in the same place
+                self._passed_over = random.randrange(self._passed_over, count)
+            if time.monotonic() > deadline:
+                return has_served
+        has_passed_over, self._passed_over = self._passed_over > 0, 0
+        return has_served and has_passed_over
 
     def _tell_files(self) -> None:
         """Store the schedules of the job files; those whose line has gone go, too, but for types of other workers."""
@@ -97,45 +114,87 @@ class DueSchedules:
             return False
         return True
 
-    def _serve(self, found: list[bytes], now: int) -> bool:
-        """Do what is due for one schedule; return whether it was done. A damaged one must not hold up the others."""
-        name = found[0].decode(errors="replace")
+    def _note_look(self) -> dict[str, int]:
+        """Note that a worker serves the schedules of its types; return for each since when that is so."""
+        return dict(zip(self._types, map(int, self._look(args=[LATE_SECONDS, *self._types])), strict=True))
+
+    def _serve_all(self, found: Sequence[list[bytes]], now: int, since: dict[str, int]) -> Iterator[str]:
+        """Do what is due for some schedules; yield what became of each: served, passed, or later.
+
+        Those that are damaged, and set aside, are served; what another worker was first with is passed.
+        """
+        slots = []
+        for one in found:
+            try:
+                due = _read_due(one)
+                if due.schedule.type in self._types:
+                    slots.append(self._decide(due, now, since[due.schedule.type]))
+                else:
+                    self._leave(due, now)
+                    yield "later"
+            except DAMAGES as error:
+                self._set_aside(one[0], error)
+                yield "served"
+        if slots:
+            yield from self._send(slots)
+
+    def _send(self, slots: list[ServedSlot]) -> Iterator[str]:
+        """Serve slots in one step; where one of them holds it up, each by itself."""
         try:
-            return self._advance(_read_due(found), now)
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            self._set_aside(found[0], name, error)
-        except (ValueError, TypeError, KeyError) as error:
-            self._set_aside(found[0], name, error)
-        return True
+            names, args = build_slots(self._builder, slots)
+            answers = [answer.decode(errors="replace") for answer in self._serve(keys=names, args=args)]
+        except DAMAGES as error:
+            if len(slots) == 1:
+                self._set_aside(slots[0].schedule.name.encode(), error)
+                yield "served"
+                return
+            answers = ["refused"]
+        if answers[0] != "refused":
+            for slot, answer in zip(slots, answers, strict=True):
+                yield self._judge(slot, answer)
+        elif len(slots) == 1:
+            self._say(slots[0].schedule.name, f"waits, for its job can't be stored: {answers[1]}")
+            yield "later"
+        else:
+            for slot in slots:
+                yield from self._send([slot])
 
-    def _set_aside(self, member: bytes, name: str, error: Exception) -> None:
-        logger.error("Schedule %s can't be read (%s) and has stopped; store it again", name, error)
+    def _judge(self, slot: ServedSlot, answer: str) -> str:
+        word, _, why = answer.partition(" ")
+        if word != "broken":
+            return word
+        self._set_aside(slot.schedule.name.encode(), why)
+        return "served"
+
+    def _set_aside(self, member: bytes, why: Exception | str) -> None:
+        """Stop a schedule whose record is damaged: it must not hold up the others."""
+        name = member.decode(errors="replace")
+        logger.error("Schedule %s can't be read (%s) and has stopped; store it again", name, why)
         self._redis.zadd(keys.SCHEDULES, {member: NEVER}, xx=True)
-
-    def _advance(self, due: Due, now: int) -> bool:
-        type = self._types.get(due.schedule.type)
-        if type is None:
-            self._leave(due, now)
-            return False
-        step = plan(due.schedule.rhythm, due.slot, now, due.schedule.catch_up)
-        job, runs = self._decide(due, step, type, now)
-        keys, args = build_run(self._builder, due.schedule, due.token, job, runs, due.slot, step.next)
-        answer = self._run(keys=keys, args=args)
-        return not isinstance(answer, list)  # the job that it should wait for has just expired: once more, later
 
     def _leave(self, due: Due, now: int) -> None:
         """Leave a slot to a worker that has its type."""
-        name = due.schedule.name
-        if now - due.slot < TELL_SECONDS or time.monotonic() - self._told_at.get(name, float("-inf")) < TELL_SECONDS:
+        if now - due.slot < TELL_SECONDS:
             return
-        self._told_at[name] = time.monotonic()
-        self._are_files_told = False  # it may be a file's whose last worker has gone
-        logger.warning("Schedule %s waits for a worker that knows its type, %s", name, due.schedule.type)
+        if self._say(due.schedule.name, f"waits for a worker that knows its type, {due.schedule.type}"):
+            self._are_files_told = False  # it may be a file's whose last worker has gone
 
-    def _decide(self, due: Due, step: Step, type: Job[..., Any], now: int) -> tuple[NewJob | None, list[str]]:
-        """Return the job to store, if any, and what is noted of the slots that pass now."""
+    def _say(self, name: str, what: str) -> bool:
+        """Say of a schedule, once a minute, why it waits; return whether it was said now."""
+        if time.monotonic() - self._told_at.get(name, float("-inf")) < TELL_SECONDS:
+            return False
+        self._told_at[name] = time.monotonic()
+        logger.warning("Schedule %s %s", name, what)
+        return True
+
+    def _decide(self, due: Due, now: int, since: int) -> ServedSlot:
+        """Return what is done about a slot: the job to store, if any, and what is noted of the slots that pass now."""
+        schedule = due.schedule
+        step = plan(schedule.rhythm, due.slot, now, schedule.catch_up, since)
+        job, runs = self._give(due, step, now)
+        return ServedSlot(schedule, due.token, due.slot, step.next, runs, job)
+
+    def _give(self, due: Due, step: Step, now: int) -> tuple[NewJob | None, list[str]]:
         runs = []
         if step.missed:
             first, last = step.missed
@@ -146,13 +205,13 @@ class DueSchedules:
         if due.last_job and due.schedule.overlap == "skip":
             detail = f"job {due.last_job} of an earlier run had not ended"
             return None, [*runs, note_run(now, "skipped", step.run, detail=detail)]
-        job = due.schedule.build_job(type, step.run, due.last_job)
+        job = due.schedule.build_job(self._types[due.schedule.type], step.run, due.last_job)
         return job, [*runs, note_run(now, "", step.run, job.id)]
 
 
 def _read_due(found: list[bytes]) -> Due:
     if len(found) == 1:
         raise ValueError("its record is damaged or gone")
-    name, slot, definition, payload, token, _, last_job, status = (text.decode() for text in found)
+    name, slot, definition, payload, token, last_job, status = (text.decode() for text in found)
     schedule = read_schedule(name, definition, payload)
     return Due(schedule, int(float(slot)), token, last_job if is_busy(status) else "")

@@ -9,8 +9,8 @@ class Duties(Protocol):
     def register_again(self) -> None:
         """Make the worker known to RQ again, where its record has gone."""
 
-    def run_chores(self) -> None:
-        """Move due jobs, clean RQ's registries."""
+    def run_chores(self) -> bool:
+        """Move due jobs, serve schedules, clean RQ's registries; return whether it is to go on at once."""
 
     def reconnect(self) -> None:
         """Let its clients connect anew."""

@@ -93,7 +93,7 @@ class Supervisor:
                 self._settle()
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_SECONDS
-                    self._beat()
+                    next_beat = 0.0 if self._beat() else next_beat
                 self._watch_stop()
         self._say_goodbye()
 
@@ -208,8 +208,9 @@ class Supervisor:
         why = runner.why or ("interrupted" if runner.is_done else "lost")
         tell_fates(self._records.release(why, runner.prefix, alone))
 
-    def _beat(self) -> None:
-        """Renew what is held, end what overran its time, recover what nobody holds, move what is due."""
+    def _beat(self) -> bool:
+        """Renew what is held, end what overran, recover what nobody holds, move what is due; return if more is due."""
+        is_behind = False
         if self._stop_by is None:
             self._commands.keep()
         try:
@@ -225,7 +226,7 @@ class Supervisor:
             if self._outage.is_over:
                 tell_fates(self._records.recover())
             if self._stop_by is None:
-                self._duties.run_chores()
+                is_behind = self._duties.run_chores()
             self._outage.note_consent()
         except AWAY as error:
             self._outage.note_silence(error)
@@ -233,6 +234,7 @@ class Supervisor:
         except RedisError as error:
             self._outage.note_refusal(error)
         self._watch_times()
+        return is_behind
 
     def _watch_times(self) -> None:
         """End what overran its time: jobs, runners that retire, and idle ones that do not go round any more."""

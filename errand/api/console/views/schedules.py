@@ -53,7 +53,7 @@ def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]
     if look.road.clock.moment() - due > timedelta(seconds=LATE_SECONDS):
         if not health.workers:
             return "late", "no worker of Errand runs, and they give the jobs"
-        return "late", "a worker has not looked at it since it was due"
+        return "late", "no worker has come to it since it was due"
     held = next((one for one in health.held if one.type == type), None)
     if held:
         return "held", held.reason
