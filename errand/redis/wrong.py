@@ -1,7 +1,10 @@
 """A key that has a value of a wrong type: which one, and what to do about it. One stops what is in it, and no more."""
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from redis.exceptions import ResponseError
 
 _NAMED = re.compile(r"WRONGTYPE key (?P<key>.+) is a (?P<type>\w+), not a (?P<expected>\w+)", re.S)
 _WORD = re.compile(r"\bWRONGTYPE\b")
@@ -41,6 +44,30 @@ def describe_wrong(error: BaseException) -> str:
     """Return what is the matter and what to do, without a full stop, for an error of which `is_wrong_type` is true."""
     wrong = read_wrong(error)
     return wrong.describe() if wrong else UNNAMED
+
+
+def read_wrong_keys(answer: Sequence[bytes]) -> list[WrongKey]:
+    """Return the keys that scripts/observe/keys.lua has found, by their names."""
+    texts = [text.decode(errors="replace") for text in answer]
+    return sorted((WrongKey(*texts[at : at + 3]) for at in range(0, len(texts), 3)), key=lambda one: one.key)
+
+
+def do_each(steps: Iterable[Callable[[], int]]) -> int:
+    """Do steps, each whatever keys of a wrong type the others meet; return the sum of their answers.
+
+    Raises the first ResponseError of such a key when all are done, and anything else at once.
+    """
+    total, fault = 0, None
+    for step in steps:
+        try:
+            total += step()
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            fault = fault or error
+    if fault is not None:
+        raise fault
+    return total
 
 
 def quote(key: str) -> str:

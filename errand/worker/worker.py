@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from secrets import token_hex
 from typing import Any, ClassVar, TypeVar
@@ -52,6 +53,7 @@ from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.settling import Settling
 from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
+from errand.worker.maintenance.wrong import WrongKeys
 from errand.worker.odd import Odd
 from errand.worker.output.output import LoneOutput, Output
 from errand.worker.output.printed import choose_form
@@ -109,14 +111,23 @@ class ErrandWorker(Worker):
         self._serves_all = names == [queue.name for queue in list_queues(types)]
         self._due = DueJobs(self.connection, self.queues)
         records = self._build_records()
-        self._strays, self._expired = Strays(records, self.queue_names()), ExpiredJobs(records)
-        self._settling = Settling(records)
-        self._sweep = Sweep(self.connection)
-        self._parked = ParkedJobs(self.connection)
-        self._bodies = Bodies(self.connection)
-        self._stats = Stats(self.connection)
+        self._strays = Strays(records, self.queue_names())
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
         self._registries = Registries(self, self._clock)
+        self._wrong = WrongKeys(self.connection, self.queue_names())
+        self._chores = (
+            Settling(records).run,
+            ExpiredJobs(records).run,
+            self._due.move,
+            self._schedules.run,
+            Sweep(self.connection).run,
+            ParkedJobs(self.connection).run,
+            Bodies(self.connection).run,
+            Stats(self.connection).run,
+            self._clean_registries,
+            self._strays.run,
+            self._wrong.run,
+        )
 
     def _set_ip_address(self, connection: Redis) -> None:
         try:
@@ -169,10 +180,10 @@ class ErrandWorker(Worker):
         form_log_of_rq(self.name)
         share_log_of_rq(is_level_given=log_options[0] is not None)
         try:
-            self.bootstrap(*log_options)
-            self._types.tell()
-            self.set_state(WorkerStatus.IDLE)
-            self._due.move()
+            self._wrong.attempt(partial(self.bootstrap, *log_options))
+            self._wrong.attempt(self._types.tell)
+            self._wrong.attempt(partial(self.set_state, WorkerStatus.IDLE))
+            self._wrong.attempt(self._due.move)
         except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
             self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
         except RedisError as error:  # the supervisor goes on trying
@@ -204,8 +215,8 @@ class ErrandWorker(Worker):
         """Make the worker known to RQ, where its record has gone: after a long outage, or a flushed server."""
         self._schedules.tell_files_again()
         with suppress(OutOfMemoryError):
-            self._types.tell()
-            self.register_birth()
+            self._wrong.attempt(self._types.tell)
+            self._wrong.attempt(self.register_birth)
 
     def reconnect(self) -> None:
         """Let what the chores use connect anew."""
@@ -215,26 +226,20 @@ class ErrandWorker(Worker):
     def run_chores(self) -> bool:
         """Settle dependents that are left, cancel what has expired, move due jobs, serve the schedules.
 
-        Sweep the indexes, keep the counts. Return whether more schedules are due. Every ten minutes clean RQ's
-        registries. A damaged record there ends only
-        this round.
+        Sweep the indexes, keep the counts. Return whether there is more to do at once. A key of a wrong type ends one
+        of them for this time, and the others are done.
         """
-        self._settling.run()
-        self._expired.run()
-        self._due.move()
-        is_behind = self._schedules.run()
-        self._sweep.run()
-        self._parked.run()
-        self._bodies.run()
-        self._stats.run()
+        answers = [self._wrong.attempt(chore) for chore in self._chores]
+        return any(answer is True for answer in answers)
+
+    def _clean_registries(self) -> None:
+        """Clean RQ's registries, every ten minutes. A damaged record there ends only this round."""
         try:
             self._registries.run()
         except RedisError:
             raise
         except Exception:
             self.log.exception("Worker %s: maintenance stopped at a damaged record", self.name)
-        self._strays.run()
-        return is_behind
 
     def _build_records(self) -> Records:
         results_seconds = int(self.default_result_ttl)

@@ -14,6 +14,7 @@ from errand.store.settings import QueueSettings
 from tests.api.test_why import add_worker, park, post
 from tests.connecting import create_app
 from tests.job_types import TYPES
+from tests.store.wrong import spoil
 
 SECRET, ENTRY = make_key("ops")
 
@@ -93,4 +94,35 @@ def test_why_a_type_is_held_is_told_to_those_with_a_key(keyed: TestClient, redis
 def test_damaged_records_hide_nothing(client: TestClient, redis: Redis) -> None:
     for key in ("errand:held", "errand:parked", "errand:schedules", "rq:workers", "rq:queue:log"):
         redis.set(key, "?")
-    assert list_bad(client) == {"workers": "warning"}
+    assert list_bad(client) == {"workers": "warning", "keys": "degraded"}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        *(("rq:queue:log", "list"), ("rq:wip:log", "zset"), ("errand:leases", "zset"), ("errand:rates", "hash")),
+        *(("errand:paused", "set"), ("rq:workers", "set"), ("rq:queues", "set"), ("errand:schedules", "zset")),
+        *(("errand:held", "set"), ("errand:indexes", "zset"), ("errand:parked", "set"), ("errand:bodies", "hash")),
+    ],
+)
+def test_a_key_of_a_wrong_type_is_named_with_what_to_do(
+    client: TestClient, redis: Redis, key: str, expected: str
+) -> None:
+    add_worker(redis, queues="default,email,log,webhook", state="busy")
+    assert "keys" not in list_bad(client)
+    spoil(redis, key)
+    assert list_bad(client)["keys"] == "degraded"
+    remedy = f"look at it, then move it away: RENAME {key} wrong:{key}"
+    told = {"key": key, "type": "string", "expected": expected, "remedy": remedy}
+    assert ask(client)["parts"]["keys"] == {"status": "degraded", "count": 1, "wrong": [told]}
+    redis.rename(key, f"wrong:{key}")
+    assert "keys" not in list_bad(client)
+
+
+def test_without_a_key_one_is_told_only_how_many_keys_are_wrong(redis: Redis, queue_settings: QueueSettings) -> None:
+    spoil(redis, "errand:rates")
+    app = create_app(ApiSettings(API_KEYS=ENTRY), queue_settings, TYPES)
+    with TestClient(app, base_url="http://localhost") as client:
+        assert ask(client)["parts"]["keys"] == {"status": "degraded", "count": 1, "wrong": []}
+        (told,) = ask(client, Authorization=f"Bearer {SECRET}")["parts"]["keys"]["wrong"]
+    assert told["key"] == "errand:rates"

@@ -33,7 +33,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
 
     `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and some
     wait for more than their turn; `parts` tells which part of the service that is. Of the types in `held` the reason is
-    told to callers with a key.
+    told to callers with a key, and of `parts.keys` which keys have a value of a wrong type, and what to do.
     """
     road = get_road(request)
     async with redis_deadline("Redis can't be reached"):
@@ -51,7 +51,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
         await road.probe.check()
         health = await road.observe.health.read()
     clock = {"offset_seconds": round(road.clock.offset_seconds, 1), "detail": road.clock.complaint}
-    parts = _list_parts(road, found, health)
+    parts = _list_parts(road, found, health) | {"keys": _tell_keys(health, is_known(request))}
     is_degraded = any(part["status"] == "degraded" for part in parts.values())
     answer = {"status": "degraded" if is_degraded else "ok", "redis": redis, "parts": parts}
     held = [asdict(one) if is_known(request) else {**asdict(one), "reason": UNTOLD} for one in health.held]
@@ -96,6 +96,12 @@ def _list_parts(road: Road, durability: Durability, health: Health) -> dict[str,
             "seconds": read_age(oldest.since, now) if oldest else None,
         },
     }
+
+
+def _tell_keys(health: Health, is_told: bool) -> dict[str, Any]:
+    """Return how many keys have a value of a wrong type, and which: their names may hold tags and types."""
+    wrong = [{**asdict(one), "remedy": one.remedy} for one in health.wrong] if is_told else []
+    return {"status": _judge(bool(health.wrong)), "count": len(health.wrong), "wrong": wrong}
 
 
 def _judge(is_degraded: bool, is_warning: bool = False) -> str:

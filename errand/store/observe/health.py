@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
+from errand.redis.wrong import WrongKey, read_wrong_keys
 from errand.store.held import HeldType
 from errand.store.observe.live import tell_live_since
 
@@ -28,7 +29,8 @@ class Health:
     """How the queues and the types of the API are served.
 
     `queues_without` and `types_without` have no live worker; in `stuck` are those of both for which jobs wait.
-    `late_seconds` is how long ago the first schedule's next slot was, 0 where it is to come.
+    `late_seconds` is how long ago the first schedule's next slot was, 0 where it is to come. `wrong` are keys that jobs
+    share and that have a value of a wrong type.
     """
 
     workers: int
@@ -38,6 +40,7 @@ class Health:
     held: list[HeldType]
     oldest: Oldest | None
     late_seconds: float
+    wrong: list[WrongKey]
 
 
 class HealthReader:
@@ -46,6 +49,8 @@ class HealthReader:
     def __init__(self, redis: Redis, types: Mapping[str, Job[..., Any]], clock: Clock) -> None:
         self._script = redis.register_script(read_script("observe/health"))
         self._args = [word for job in types.values() for word in (job.type, job.queue.name)]
+        self._look = redis.register_script(read_script("observe/keys"))
+        self._queues = sorted({job.queue.name for job in types.values()})
         self._clock = clock
 
     async def read(self) -> Health:
@@ -68,6 +73,7 @@ class HealthReader:
             held=sorted(HeldType(*fields) for fields in found["held"] or ()),
             oldest=_find_oldest(queues),
             late_seconds=late_seconds,
+            wrong=read_wrong_keys(await self._look(args=self._queues)),
         )
 
 

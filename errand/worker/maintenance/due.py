@@ -1,10 +1,13 @@
 """Moving due jobs (delays, `run_at`, retries) to their queues: any number of workers may do it at once."""
 
+from functools import partial
+
 from redis import Redis
 from rq import Queue
 from rq.scheduler import RQScheduler
 
 from errand.redis.lua.loader import read_script
+from errand.redis.wrong import do_each
 
 MOST_AT_ONCE = 1000  # a script holds up everybody else
 MOST_ROUNDS = 20
@@ -21,7 +24,7 @@ class DueJobs:
 
     def move(self) -> int:
         """Move what is due; return how many jobs. Raises RedisError."""
-        return sum(self._move_all(queue) for queue in self._queues)
+        return do_each(partial(self._move_all, queue) for queue in self._queues)
 
     def _move_all(self, queue: Queue) -> int:
         moved = 0

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from errand.redis.failover import renew
+from errand.redis.wrong import do_each
 from errand.worker.records import Records
 
 INTERVAL_SECONDS = 60.0
@@ -28,13 +30,13 @@ class Strays:
         if time.monotonic() - self._swept_at < INTERVAL_SECONDS:
             return
         self._swept_at = time.monotonic()
-        for queue in self._first:
-            self._sweep(queue)
+        do_each(partial(self._sweep, queue) for queue in self._first)
 
-    def _sweep(self, queue: str) -> None:
+    def _sweep(self, queue: str) -> int:
         for _ in range(PAGES):
             seen, gone = self._records.settle_strays(queue, self._first[queue], PAGE)
             if seen == 0:
                 self._first[queue] = 0
-                return
+                break
             self._first[queue] += seen - gone
+        return self._first[queue]

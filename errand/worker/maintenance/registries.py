@@ -1,6 +1,9 @@
 """RQ's own maintenance of its registries, by Redis' clock: a worker whose own is wrong takes nobody's jobs."""
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from rq import Queue, Worker
 from rq.group import Group
@@ -9,6 +12,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, ReadyJobRegistry
 from rq.worker_registration import clean_worker_registry
 
 from errand.redis.clock import Clock
+from errand.redis.wrong import do_each
 
 # Those of rq.registry.clean_registries (3.0.0); its DeferredJobRegistry has nothing to clean.
 REGISTRIES = (FinishedJobRegistry, StartedJobRegistry, FailedJobRegistry, ReadyJobRegistry)
@@ -37,10 +41,21 @@ class Registries:
 
     def _clean(self, queue: Queue) -> None:
         now, handlers = self._clock.now(), self._worker._exc_handlers
-        for kind in REGISTRIES:
+
+        def clean(kind: type[Any]) -> None:
             registry = kind(queue.name, queue.connection, queue.job_class, serializer=queue.serializer)
             registry.cleanup(now, handlers) if kind is StartedJobRegistry else registry.cleanup(now)
-        for limit in RateLimitRegistry.all(queue.connection):
-            limit.cleanup()
-        clean_worker_registry(queue)
-        queue.intermediate_queue.cleanup(self._worker, queue)
+
+        def clean_limits() -> None:
+            for limit in RateLimitRegistry.all(queue.connection):
+                limit.cleanup()
+
+        steps: list[Callable[[], object]] = [partial(clean, kind) for kind in REGISTRIES]
+        steps += [clean_limits, partial(clean_worker_registry, queue)]
+        steps += [partial(queue.intermediate_queue.cleanup, self._worker, queue)]
+        do_each(partial(_count, step) for step in steps)
+
+
+def _count(step: Callable[[], object]) -> int:
+    step()
+    return 1

@@ -3,6 +3,8 @@
 import logging
 import time
 
+from errand.redis.wrong import describe_wrong, is_wrong_type
+
 STEADY_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 1.0
 logger = logging.getLogger("errand.worker")
@@ -72,7 +74,9 @@ class Pause:
 
     def prolong(self, error: Exception) -> None:
         """Begin it, or double it; say so once."""
-        if not self._seconds:
+        if not self._seconds and is_wrong_type(error):
+            logger.error("%s (%s)", describe_wrong(error), error)
+        elif not self._seconds:
             name = type(error).__name__
             logger.warning("Redis is away, or refuses (%s: %s); what has ended is kept until it takes it", name, error)
         self._seconds = min(max(0.1, self._seconds * 2), LONGEST_WAIT_SECONDS)

@@ -82,7 +82,7 @@ end
 -- Take a job that has not begun out of wherever it waits.
 function withdraw(id, job)
   if job.status == 'queued' then
-    local is_parked = call('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id) == 1
+    local is_parked = pcall_redis('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id) == 1
     if job.parked then
       local readable, parked = pcall(cjson.decode, job.parked)
       if readable and type(parked) == 'table' then
@@ -90,9 +90,9 @@ function withdraw(id, job)
       end
       call('HDEL', keys.JOB .. id, 'errand_parked')
     end
-    if not is_parked then drop_job(job.queue, id) end
+    if not is_parked then pcall(drop_job, job.queue, id) end
   elseif REGISTRIES[job.status] then
-    call('ZREM', REGISTRIES[job.status] .. job.queue, id)
+    pcall_redis('ZREM', REGISTRIES[job.status] .. job.queue, id)
   end
   if job.status == 'deferred' then unlink(id, job) end
   pcall_redis('ZREM', keys.RETRYING_JOBS .. job.queue, id)
@@ -108,7 +108,7 @@ local function mark_canceled(id, job, error)
   note_in_batch(hash, id, 'canceled')
   tell_end(id, 'canceled', job.webhook)
   tally((name_type(job.type) or 'other') .. '|||canceled', 1)
-  if job.limit then free_slot(id, job.limit) end
+  if job.limit then pcall(free_slot, id, job.limit) end
 end
 
 -- Where a dependent under a concurrency key goes.
@@ -119,9 +119,12 @@ local function limit_directly(id, hash, job)
 end
 
 function pass_on(id, job)
-  call('ZREM', keys.DEFERRED .. job.queue, id)
+  redis.pcall('ZREM', keys.DEFERRED .. job.queue, id)
   if job.limit then
-    limit_directly(id, keys.JOB .. id, job)
+    if not pcall(limit_directly, id, keys.JOB .. id, job) then
+      -- paste store/put_off
+      put_off(id, job.queue)
+    end
   else
     queue_job(id, job.queue, job.front)
   end
@@ -247,7 +250,7 @@ end
 
 -- Every script that ends jobs ends with this; `seconds` are of Redis' clock, where it has asked for them.
 function finish_step(seconds)
-  for parent, _ in pairs(freed) do let_expire(parent) end
+  for parent, _ in pairs(freed) do pcall(let_expire, parent) end
   keep_tally(seconds)
   wake_workers()
   tell_touched()

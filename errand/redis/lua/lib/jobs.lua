@@ -29,8 +29,12 @@ function read_list(stored)
   return readable and type(list) == 'table' and list or nil
 end
 
+-- Queue a job. Where the queue's list takes nothing, for it is of a wrong type, the job waits on the schedule until it does.
 function queue_job(id, queue, at_front)
   touch(id)
   call('HSET', keys.JOB .. id, 'status', 'queued', 'enqueued_at', now_text)
-  push_job(queue, id, at_front)
+  if not pcall(push_job, queue, id, at_front) then
+    -- paste store/put_off
+    put_off(id, queue, 0)
+  end
 end

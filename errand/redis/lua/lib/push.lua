@@ -8,7 +8,7 @@ woken = {} -- by queue: whether rq:queues has its name from this step on, 1 or 0
 -- queue whose name can't be listed has its jobs all the same.
 function push_job(queue, id, at_front)
   call(at_front and 'LPUSH' or 'RPUSH', keys.QUEUE .. queue, id)
-  if not woken[queue] then woken[queue] = pcall_redis('SADD', keys.QUEUES, keys.QUEUE .. queue) end
+  if not woken[queue] then woken[queue] = redis.pcall('SADD', keys.QUEUES, keys.QUEUE .. queue) end
 end
 
 -- Tell idle workers which queues have work. Every script that pushes jobs ends with this.

@@ -14,5 +14,5 @@ end
 function keep_tally(seconds)
   if next(counts) == nil then return end
   local key = keys.TALLY .. math.floor((seconds or call('TIME')[1]) / 60)
-  for field, many in pairs(counts) do call('HINCRBY', key, field, many) end
+  for field, many in pairs(counts) do redis.pcall('HINCRBY', key, field, many) end
 end

@@ -1,6 +1,6 @@
 -- Undoing what lib/enqueue.lua wrote before one of its writes failed, at a key of a wrong type or without a permission.
 -- gives undo_enqueue
--- include base, push, slots, job_keys
+-- include push, slots, job_keys
 
 -- Take away what was written for the `groups` of a call, as far as it came, and return the error as an answer. All that
 -- stood there before stands there after it; what can't be undone, since the key itself is wrong, was not done.
@@ -16,21 +16,21 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
 
   local function forget(id, group, indexes)
     local hash = keys.JOB .. id
-    local status = pcall_redis('HGET', hash, 'status')
-    if status == 'queued' then pcall_redis('LREM', keys.QUEUE .. group.queue, group.front and 1 or -1, id) end
+    local status = redis.pcall('HGET', hash, 'status')
+    if status == 'queued' then redis.pcall('LREM', keys.QUEUE .. group.queue, group.front and 1 or -1, id) end
     for _, registry in ipairs({keys.SCHEDULED, keys.DEFERRED, keys.CANCELED}) do
-      pcall_redis('ZREM', registry .. group.queue, id)
+      redis.pcall('ZREM', registry .. group.queue, id)
     end
-    for _, index in ipairs(indexes) do pcall_redis('ZREM', index, id) end
-    for _, parent in ipairs(group.asked or group.after) do pcall_redis('SREM', keys.CHILDREN .. parent, id) end
-    for _, parent in ipairs(group.after) do pcall_redis('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id) end
+    for _, index in ipairs(indexes) do redis.pcall('ZREM', index, id) end
+    for _, parent in ipairs(group.asked or group.after) do redis.pcall('SREM', keys.CHILDREN .. parent, id) end
+    for _, parent in ipairs(group.after) do redis.pcall('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id) end
     if group.limit then
-      for _, part in ipairs({keys.WAITING, keys.ALLOWED}) do pcall_redis('ZREM', keys.LIMIT .. group.limit[1] .. part, id) end
+      for _, part in ipairs({keys.WAITING, keys.ALLOWED}) do redis.pcall('ZREM', keys.LIMIT .. group.limit[1] .. part, id) end
     end
-    for name in (more.bodies and pcall_redis('HGET', hash, 'errand_bodies') or ''):gmatch('%x+') do
-      pcall_redis('ZREM', keys.BODY_HOLDS, name .. ':' .. id)
+    for name in (more.bodies and redis.pcall('HGET', hash, 'errand_bodies') or ''):gmatch('%x+') do
+      redis.pcall('ZREM', keys.BODY_HOLDS, name .. ':' .. id)
     end
-    call('DEL', hash, keys.JOB_LINKS .. id .. keys.DEPENDENCIES)
+    redis.call('DEL', hash, keys.JOB_LINKS .. id .. keys.DEPENDENCIES)
   end
 
   -- A limit says again how many may run; one that nobody used before goes.
@@ -38,11 +38,11 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     local name = group.limit[1]
     local limit = keys.LIMIT .. name
     if group.concurrency then
-      pcall_redis('HSET', limit, 'concurrency', group.concurrency)
+      redis.pcall('HSET', limit, 'concurrency', group.concurrency)
       pcall(fill_slots, name)
-    elseif call('TYPE', limit).ok == 'hash' then
-      call('DEL', limit)
-      pcall_redis('SREM', keys.LIMITS, name)
+    elseif redis.call('TYPE', limit).ok == 'hash' then
+      redis.call('DEL', limit)
+      redis.pcall('SREM', keys.LIMITS, name)
     end
   end
 
@@ -50,9 +50,9 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
   local function let_expire(parent, kept)
     if kept.seconds >= 0 then
       expire_job(parent, kept.seconds)
-      call('EXPIRE', keys.RESULTS .. parent, kept.seconds)
+      redis.call('EXPIRE', keys.RESULTS .. parent, kept.seconds)
     end
-    if type(kept.score) == 'string' then pcall_redis('ZADD', kept.registry, 'XX', kept.score, parent) end
+    if type(kept.score) == 'string' then redis.pcall('ZADD', kept.registry, 'XX', kept.score, parent) end
   end
 
   local function undo(group)
@@ -71,27 +71,27 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     end
     for i = #(group.entries or {}), 2, -2 do forget(group.entries[i], group, indexes) end
     for _, index in ipairs(group.entries and indexes or {}) do
-      if call('EXISTS', index) == 0 then pcall_redis('ZREM', keys.INDEXES, index) end
+      if redis.call('EXISTS', index) == 0 then redis.pcall('ZREM', keys.INDEXES, index) end
     end
     if group.entries and group.limit then restore_limit(group) end
     for parent, kept in pairs(group.kept or {}) do
       let_expire(parent, kept)
       expect(kept.registry, 'zset')
     end
-    if group.is_new_queue or woken[group.queue] == 1 then pcall_redis('SREM', keys.QUEUES, keys.QUEUE .. group.queue) end
+    if group.is_new_queue or woken[group.queue] == 1 then redis.pcall('SREM', keys.QUEUES, keys.QUEUE .. group.queue) end
   end
 
   for i = #groups, 1, -1 do undo(groups[i]) end
   for i = 4, #KEYS do expect(KEYS[i], 'hash') end
   for _, body in ipairs(more.bodies and more.bodies.all or {}) do
     expect(keys.BODY .. body[1], 'string')
-    pcall_redis('ZADD', keys.BODY_HOLDS, 0, body[1] .. ':' .. more.bodies.holder)
+    redis.pcall('ZADD', keys.BODY_HOLDS, 0, body[1] .. ':' .. more.bodies.holder)
   end
   if groups.has_batch then
-    call('DEL', KEYS[2])
-    pcall_redis('ZREM', keys.BATCHES, KEYS[2]:match('[^:]+$'))
+    redis.call('DEL', KEYS[2])
+    redis.pcall('ZREM', keys.BATCHES, KEYS[2]:match('[^:]+$'))
   end
-  if groups.has_claim then call('DEL', KEYS[3]) end
+  if groups.has_claim then redis.call('DEL', KEYS[3]) end
   -- paste store/wrong
   return {err = name_wrong(broken, expected)}
 end

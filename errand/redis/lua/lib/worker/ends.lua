@@ -15,7 +15,7 @@ local finished = {members = {}, executions = {}, queues = {}}
 -- Write down how the attempt of a word has ended, by its number.
 local function note_end(word, number, outcome)
   local error = outcome == 'stopped' and STOPPED or word.error
-  note_attempt(word.id, number, outcome, worker, word.started, word.ended, error, word.frame, word.value)
+  pcall(note_attempt, word.id, number, outcome, worker, word.started, word.ended, error, word.frame, word.value)
 end
 
 local function fail(word, hash, status, may_retry)
@@ -55,7 +55,7 @@ end
 -- Our leases go first, as in `release`.
 local function let_go_now()
   if #finished.members == 0 then return end
-  call('ZREM', keys.LEASES, unpack(finished.members))
+  pcall_redis('ZREM', keys.LEASES, unpack(finished.members))
   call('DEL', unpack(finished.executions))
   pcall_redis('SREM', name_held(worker), unpack(finished.members))
   for name, queue in pairs(finished.queues) do
@@ -87,7 +87,7 @@ local function finish(word, hash, found)
       expire_job(word.id, ttl)
     end
   end
-  if found[3] and found[3] ~= '' then free_slot(word.id, found[3]) end
+  if found[3] and found[3] ~= '' then pcall(free_slot, word.id, found[3]) end
   return 'finished'
 end
 
@@ -262,7 +262,11 @@ end
 function hear_all(words)
   local answers, members = {}, {}
   for i, word in ipairs(words) do members[i] = word.member end
-  local leases = #words > 0 and call('ZMSCORE', keys.LEASES, unpack(members))
+  local leases = #words > 0 and redis.pcall('ZMSCORE', keys.LEASES, unpack(members))
+  if leases and leases.err then
+    -- paste worker/held_without
+    leases = find_held(words)
+  end
   local alone = stand_alone(words)
   for i, word in ipairs(words) do
     word.lease, word.alone = leases[i], alone
@@ -289,8 +293,8 @@ function count_ends_of_worker()
   end
   if counted.successful_job_count + counted.failed_job_count > 0 and call('EXISTS', worker_key) == 1 then
     for _, name in ipairs({'successful_job_count', 'failed_job_count'}) do
-      if counted[name] > 0 then call('HINCRBY', worker_key, name, counted[name]) end
+      if counted[name] > 0 then redis.pcall('HINCRBY', worker_key, name, counted[name]) end
     end
-    call('HINCRBYFLOAT', worker_key, 'total_working_time', counted.total_working_time)
+    redis.pcall('HINCRBYFLOAT', worker_key, 'total_working_time', counted.total_working_time)
   end
 end

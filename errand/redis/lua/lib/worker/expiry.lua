@@ -60,11 +60,11 @@ local function finish_partly(id, job, result)
   settle_dependents(id, 'finished')
   call('HSET', hash, 'status', 'finished', 'ended_at', now_text)
   call('HDEL', hash, 'errand_error')
-  call('ZADD', keys.FINISHED .. job.queue, ttl < 0 and '+inf' or math.floor(now) + ttl, id)
+  redis.pcall('ZADD', keys.FINISHED .. job.queue, ttl < 0 and '+inf' or math.floor(now) + ttl, id)
   note_in_batch(hash, id, 'finished')
   tell_end(id, 'finished', job.webhook, now_text, result)
   add_result(id, '1', '', 'return_value', result, ARGV[4], ARGV[4], ttl)
-  if job.limit then free_slot(id, job.limit) end
+  if job.limit then pcall(free_slot, id, job.limit) end
   expire_job(id, ttl)
   if ttl == 0 then call('DEL', keys.RESULTS .. id, unpack(list_job_keys(id))) end
 end
@@ -90,7 +90,7 @@ function expire(id)
   local ok, fate = pcall(cancel_expired, id)
   local broken = not ok and set_aside(id, describe_fault(fate)) or nil
   if broken then fate = 'broken' end
-  if fate ~= 'runs' then call('ZREM', keys.EXPIRES, id) end
+  if fate ~= 'runs' then redis.pcall('ZREM', keys.EXPIRES, id) end
   if fate == 'canceled' then total = total + 1 end
   return fate, broken
 end

@@ -25,11 +25,11 @@ function fail_for_good(id, execution, queue, status, error, trace, started, ende
   if is_awaited then own_ttl = -1 end
   local ttl = own_ttl or failure_seconds
   call('HSET', hash, 'status', status, 'errand_error', error)
-  call('ZADD', keys.FAILED .. queue, ttl < 0 and ttl or math.floor(now) + ttl, id)
+  redis.pcall('ZADD', keys.FAILED .. queue, ttl < 0 and ttl or math.floor(now) + ttl, id)
   add_result(id, '2', execution, 'exc_string', trace, started, ended, own_ttl) -- RQ keeps it for ever then
   note_in_batch(hash, id, status)
   tell_end(id, status, found[4])
-  if found[3] and found[3] ~= '' then free_slot(id, found[3]) end
+  if found[3] and found[3] ~= '' then pcall(free_slot, id, found[3]) end
   if is_awaited then keep(id) end
   expire_job(id, ttl)
   if ttl == 0 then call('DEL', unpack(list_job_keys(id))) end

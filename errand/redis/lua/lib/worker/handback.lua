@@ -23,7 +23,7 @@ local function give_back(id, execution, is_loss, trace)
     return found[2] or 'nothing'
   end
   local function note(outcome, fate, error, left)
-    note_attempt(id, found[6], outcome, not record.err and record[2] or worker, start, ARGV[4], error, '', left or '')
+    pcall(note_attempt, id, found[6], outcome, not record.err and record[2] or worker, start, ARGV[4], error, '', left or '')
     tally((name_type(found[7] or '') or 'other') .. '|||' .. fate, 1)
   end
 
@@ -50,7 +50,9 @@ end
 -- Hand back a job whose execution ended without a word of its own; a damaged one must not hold up the others. Returns
 -- what became of it.
 function hand_back(member, is_loss, trace)
-  if not call('ZSCORE', keys.LEASES, member) then return 'late' end
+  local lease = redis.pcall('ZSCORE', keys.LEASES, member)
+  if lease and lease.err then lease = call('EXISTS', keys.EXECUTION .. member) == 1 end
+  if not lease then return 'late' end
   local id, execution = split(member)
   touch(id)
   local ok, fate = pcall(give_back, id, execution, is_loss, trace)

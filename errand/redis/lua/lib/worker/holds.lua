@@ -34,7 +34,7 @@ function may_probe(job_type)
   local hold = find(job_type)
   if not hold then return true end
   if hold.probe_at_ms > now_ms then return false end
-  return not (hold.probing and call('ZSCORE', keys.LEASES, hold.probing))
+  return not (hold.probing and redis.pcall('ZSCORE', keys.LEASES, hold.probing))
 end
 
 -- A job of the type has started; where the type is held, it is the probe.
@@ -60,7 +60,7 @@ function note_down(job_type, member, message)
   call('HSET', key, 'since', hold and hold.since or now_text, 'reason', message:sub(1, REASON_LIMIT), 'wait_seconds', wait,
     'probe_at_ms', string.format('%.0f', now_ms + wait * 1000))
   call('EXPIRE', key, KEPT_SECONDS)
-  call('SADD', keys.HELD_TYPES, name(job_type))
+  redis.pcall('SADD', keys.HELD_TYPES, name(job_type))
 end
 
 -- A job of the type has ended otherwise: what it works with is up. Returns whether the type was held.
@@ -68,6 +68,6 @@ function note_up(job_type)
   if not find(job_type) then return false end
   holds[job_type] = false
   call('DEL', keys.HELD_TYPE .. name(job_type))
-  call('SREM', keys.HELD_TYPES, name(job_type))
+  redis.pcall('SREM', keys.HELD_TYPES, name(job_type))
   return true
 end

@@ -24,17 +24,20 @@ function is_full()
   return parked_count >= PARK_LIMIT
 end
 
--- Park a job. One that was handed back, or asked for the front, goes before the others, but not to probe what is down.
+-- Park a job, or put it off where it can't be parked. One that was handed back, or asked for the front, goes before the others, but not to probe what is down.
 function park(id, there)
   local hash, key, score = keys.JOB .. id, there.key, clock_us
   local found = call('HMGET', hash, 'enqueue_at_front', 'errand_interruptions', 'errand_losses')
   if not there.service and (found[1] == '1' or found[2] or found[3]) then
-    front_scores[key] = front_scores[key] or (call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or clock_us) - 1000000
+    front_scores[key] = front_scores[key] or (redis.pcall('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or clock_us) - 1000000
     score = front_scores[key]
   end
-  call('ZADD', key, string.format('%.0f', score + parked_count), id)
-  call('SADD', there.names, key)
   parked_count = parked_count + 1
+  local is_listed = type(redis.pcall('SADD', there.names, key)) == 'number'
+  if not is_listed or type(redis.pcall('ZADD', key, string.format('%.0f', score + parked_count), id)) == 'table' then
+    -- paste store/put_off
+    return put_off(id, there.queue)
+  end
   remember(there)
   if there.codes then
     reasons[key] = reasons[key] or {describe_park(there)}
@@ -60,12 +63,12 @@ end
 function pop_parked(queue)
   for key, there in pairs(parked[queue] or {}) do
     if can_run(there) and may_start(there.type) then
-      local id = call('ZPOPMIN', key)[1]
+      local id = redis.pcall('ZPOPMIN', key)[1]
       if id then
         if there.codes then pcall_redis('HDEL', keys.JOB .. id, 'errand_parked') end
         return {id}
       end
-      call('SREM', there.names, key)
+      redis.pcall('SREM', there.names, key)
       parked[queue][key] = nil
     end
   end
@@ -79,7 +82,7 @@ function tell_wait(queues)
     for _, there in pairs(parked[queue] or {}) do
       if can_run(there) then
         local at = rates[there.type] and find_start(there.type) or clock_us
-        soonest = math.min(soonest or at, at)
+        soonest = at < math.huge and math.min(soonest or at, at) or soonest
       end
     end
   end

@@ -10,18 +10,21 @@ local LATE_US = 50000
 local paces = {}
 rates = {} -- by type: {most, period_us}
 
--- When a type may start next, in microseconds.
+-- When a type may start next, in microseconds; never as long as one of these keys is of a wrong type.
 function find_start(type)
   local rate, pace = rates[type], paces[type]
   if not pace then
-    pace = {due = tonumber(call('HGET', keys.RATES, type) or '') or 0, count = 0}
-    if pace.due - clock_us > rate.period_us + LATE_US then pace.due = 0 end -- the server's clock was set back
+    local due = redis.pcall('HGET', keys.RATES, type)
+    pace = {due = due and due.err and math.huge or tonumber(due or '') or 0, count = 0}
+    if pace.due < math.huge and pace.due - clock_us > rate.period_us + LATE_US then pace.due = 0 end -- the server's clock was set back
     paces[type] = pace
   end
   if not pace.at then
     local oldest = clock_us
     if pace.count < rate.most then
-      oldest = tonumber(call('LINDEX', keys.STARTS .. type, rate.most - pace.count - 1) or '')
+      local found = redis.pcall('LINDEX', keys.STARTS .. type, rate.most - pace.count - 1)
+      if found and found.err then pace.due, found = math.huge, false end
+      oldest = tonumber(found or '')
     end
     pace.at = pace.due
     if oldest and oldest <= clock_us then pace.at = math.max(pace.due, oldest + rate.period_us) end

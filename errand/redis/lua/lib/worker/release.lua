@@ -6,14 +6,14 @@
 -- a queue it is looked for in all of them.
 function release(id, execution, queue)
   local member = id .. ':' .. execution
-  call('ZREM', keys.LEASES, member)
+  pcall_redis('ZREM', keys.LEASES, member)
   local owner = pcall_redis('HGET', keys.EXECUTION .. member, 'worker_name')
   call('DEL', keys.EXECUTION .. member)
   pcall_redis('ZREM', keys.EXECUTIONS .. id, execution)
   if queue then
     pcall_redis('ZREM', keys.WIP .. queue, member)
   else -- the job's record is gone, and nothing but this would ever take its member out
-    for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do
+    for _, key in ipairs(pcall_redis('SMEMBERS', keys.QUEUES)) do
       pcall_redis('ZREM', keys.WIP .. key:sub(#keys.QUEUE + 1), member)
     end
   end
@@ -22,5 +22,5 @@ end
 
 -- The slot of a job that was canceled while it ran, with RQ's own tools; not of one that waits to run again.
 function free_late_slot(id, status, limit)
-  if limit and limit ~= '' and status ~= 'queued' and status ~= 'rate_limited' then free_slot(id, limit) end
+  if limit and limit ~= '' and status ~= 'queued' and status ~= 'rate_limited' then pcall(free_slot, id, limit) end
 end

@@ -34,17 +34,20 @@ function retry(word, hash)
   wait = math.max(fit_wait(word.id, tonumber(wait) or 0), tonumber(word.delay))
   call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
   local retrying = keys.RETRYING_JOBS .. word.queue
-  call('ZADD', retrying, math.floor(clock[1] * 1000 + clock[2] / 1000), word.id)
-  call('SADD', keys.RETRYING, retrying)
-  call('ZADD', keys.INDEXES, 0, retrying) -- the sweep takes out what is gone
+  redis.pcall('ZADD', retrying, math.floor(clock[1] * 1000 + clock[2] / 1000), word.id)
+  redis.pcall('SADD', keys.RETRYING, retrying)
+  redis.pcall('ZADD', keys.INDEXES, 0, retrying) -- the sweep takes out what is gone
   if wait == 0 then
     queue_job(word.id, word.queue, found[3] == '1')
     return 'queued'
   end
   call('HSET', hash, 'status', 'scheduled')
-  call('SADD', keys.QUEUES, keys.QUEUE .. word.queue)
+  redis.pcall('SADD', keys.QUEUES, keys.QUEUE .. word.queue)
   -- RQ keeps whole seconds; rounded up, for no job may run early.
-  call('ZADD', keys.SCHEDULED .. word.queue, math.ceil(clock[1] + clock[2] / 1000000 + wait), word.id)
-  if found[5] and found[5] ~= '' then free_slot(word.id, found[5]) end -- it asks for one again when it is due
+  local due = math.ceil(clock[1] + clock[2] / 1000000 + wait)
+  if type(redis.pcall('ZADD', keys.SCHEDULED .. word.queue, due, word.id)) == 'table' then
+    call('HSET', hash, 'errand_due', due) -- should somebody put it there again
+  end
+  if found[5] and found[5] ~= '' then pcall(free_slot, word.id, found[5]) end -- it asks for one again when it is due
   return 'scheduled'
 end

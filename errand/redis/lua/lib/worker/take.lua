@@ -1,6 +1,6 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
--- include base, clock, events, jobs, faults
+-- include base, clock, events, jobs, faults, push
 -- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park, worker/ends
 -- include worker/expiry
 
@@ -89,21 +89,17 @@ local function take_one(id, queue, execution, place)
       return park(id, build_hold(queue, held_type, find_service(held_type)))
     end
     if not fault then
-      local ok, broken = pcall(start, id, execution, queue, found, place)
-      if ok then
-        started[#started + 1] = broken
-        if is_rated then note_start(found[9]) end
-        if held_type then note_probe(held_type, broken.member) end
-        return describe(id, execution, queue, found, broken.attempt, expires_ms)
-      end
-      pcall(release, id, execution, queue)
-      fault = describe_fault(broken)
+      local job = start(id, execution, queue, found, place)
+      started[#started + 1] = job
+      if is_rated then note_start(found[9]) end
+      if held_type then note_probe(held_type, job.member) end
+      return describe(id, execution, queue, found, job.attempt, expires_ms)
     end
     aside[#aside + 1] = set_aside(id, fault)
   end
 end
 
--- What all that was taken has in common, in one command each.
+-- What all that was taken has in common, in one command each. Returns whether all of it could be written.
 local function hold_started()
   local leases, members, queues = {}, {}, {}
   for i, job in ipairs(started) do
@@ -113,9 +109,10 @@ local function hold_started()
     wip[#wip + 1] = NO_END
     wip[#wip + 1] = job.member
   end
-  call('ZADD', keys.LEASES, unpack(leases))
-  call('SADD', name_held(worker), unpack(members))
-  for queue, wip in pairs(queues) do call('ZADD', keys.WIP .. queue, unpack(wip)) end
+  local whole = pcall_redis('ZADD', keys.LEASES, unpack(leases)) == #members
+  whole = pcall_redis('SADD', name_held(worker), unpack(members)) == #members and whole
+  for queue, wip in pairs(queues) do whole = pcall_redis('ZADD', keys.WIP .. queue, unpack(wip)) == #wip / 2 and whole end
+  return whole
 end
 
 -- Take so many jobs at most, from `first` on; return their descriptions.
@@ -124,32 +121,39 @@ function take(want, queues, first, in_turn, executions)
   while #taken < want and #queues > 0 and not is_full() and not has_expired_many() do
     local queue = queues[turn]
     local ids = has_parked(queue) and pop_parked(queue)
-      or call('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
+      or pcall_redis('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
     for _, id in ipairs(ids or {}) do
-      taken[#taken + 1] = take_one(id, queue, executions[#taken + 1], #taken)
+      local execution = executions[#taken + 1]
+      local ok, told = pcall(take_one, id, queue, execution, #taken)
+      if ok then
+        taken[#taken + 1] = told
+      else
+        -- paste worker/untake
+        settle_untaken(id, queue, execution, told)
+      end
     end
-    if not ids then -- nobody fills it while this runs
+    if not ids or ids.err then -- nobody fills it while this runs; nothing can be in one of a wrong type
       table.remove(queues, turn)
       if turn > #queues then turn = 1 end
     elseif in_turn then
       turn = turn % #queues + 1
     end
   end
-  local ok, broken = true, nil
-  if #taken > 0 then ok, broken = pcall(hold_started) end
-  if ok then return taken end
-  for _, job in ipairs(started) do
-    pcall(release, job.id, job.execution, job.queue)
-    aside[#aside + 1] = set_aside(job.id, describe_fault(broken))
+  if #taken == 0 or hold_started() then return taken end
+  -- paste worker/put_back
+  local kept, left = put_back(taken, started, queues, executions)
+  started = {}
+  if #kept < #taken and #queues > 0 then -- what could not be held must not keep others from being taken
+    for _, told in ipairs(take(want - #kept, queues, 1, in_turn, left)) do kept[#kept + 1] = told end
   end
-  return {}
+  return kept
 end
 
 -- Tell again what was taken under these executions: the reply was lost.
 function take_again(executions)
   local taken, mine = {}, {}
   for _, execution in ipairs(executions) do mine[execution] = true end
-  for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
+  for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do
     local id, execution = split(member)
     if mine[execution] then
       local found = is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))

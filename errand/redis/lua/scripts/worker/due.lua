@@ -5,20 +5,26 @@
 -- KEYS  the lock
 -- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, how long taking over lasts in milliseconds
 -- Returns how many were moved.
--- include base, clock, time, events, push, slots
+-- A job that can't be moved, for what its concurrency key needs is of a wrong type, is due again in a minute. Where the
+-- queue's list is, nothing is moved, and the answer is the error with that key.
+-- include base, clock, time, events, push, slots, store/wrong, store/put_off
 
 local queue, taking_over = ARGV[1], keys.TAKEOVER .. ARGV[1]
-local owner = call('GET', KEYS[1])
+local owner = pcall_redis('GET', KEYS[1])
+if owner and owner.err then owner = nil end
 call('SET', KEYS[1], 'errand', 'EX', ARGV[3])
 if owner and owner ~= 'errand' then call('SET', taking_over, owner, 'PX', ARGV[4]) end
 if call('EXISTS', taking_over) == 1 then return 0 end
 local due = call('ZRANGE', keys.SCHEDULED .. queue, '-inf', call('TIME')[1], 'BYSCORE', 'LIMIT', 0, ARGV[2])
-if #due > 0 then read_time() end
+if #due > 0 then
+  read_time()
+  local wrong = name_wrong('', {keys.QUEUE .. queue, 'list'})
+  if wrong ~= '' then return {err = wrong} end
+end
 local limits = {}
-for _, id in ipairs(due) do
+
+local function move(id)
   local hash = keys.JOB .. id
-  call('ZREM', keys.SCHEDULED .. queue, id)
-  touch(id)
   -- A job deleted meanwhile is only taken off the schedule; a key that is no hash is the worker's to set aside.
   local kind = call('TYPE', hash).ok
   local found = kind == 'hash'
@@ -32,7 +38,13 @@ for _, id in ipairs(due) do
     push_job(queue, id, found[1] == '1')
   end
 end
-for key, _ in pairs(limits) do fill_slots(key) end
+
+for _, id in ipairs(due) do
+  touch(id)
+  call('ZREM', keys.SCHEDULED .. queue, id)
+  if not pcall(move, id) then put_off(id, queue) end
+end
+for key, _ in pairs(limits) do pcall(fill_slots, key) end
 wake_workers()
 tell_touched()
 return #due

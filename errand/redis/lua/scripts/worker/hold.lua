@@ -7,8 +7,9 @@
 -- include base, clock, worker/head
 
 local held = {}
-for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
-  if call('ZADD', keys.LEASES, 'XX', 'CH', lease_ends_ms, member) == 1 or call('ZSCORE', keys.LEASES, member) then
+for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do
+  -- Where the leases are of a wrong type nobody else can end this one.
+  if pcall_redis('ZADD', keys.LEASES, 'XX', 'CH', lease_ends_ms, member) ~= 0 or call('ZSCORE', keys.LEASES, member) then
     held[#held + 1] = member
     local timeout = pcall_redis('HGET', keys.JOB .. split(member), 'timeout')
     held[#held + 1] = type(timeout) == 'string' and timeout or '180'
@@ -20,7 +21,7 @@ call('EXPIRE', name_held(worker), ARGV[8])
 call('EXPIRE', keys.TYPES .. worker, ARGV[7])
 local known = call('EXISTS', worker_key)
 if known == 1 then
-  call('HSET', worker_key, 'last_heartbeat', now_text)
+  pcall_redis('HSET', worker_key, 'last_heartbeat', now_text)
   call('EXPIRE', worker_key, ARGV[7])
 end
 return {known, held, clock[1] * 1000000 + clock[2]}

@@ -58,7 +58,7 @@ local function find_unheld(wip)
   end
 end
 
-find_unheld(keys.WIP .. ARGV[7])
+pcall(find_unheld, keys.WIP .. ARGV[7])
 local key, seen, gone = keys.DEFERRED .. ARGV[7], 0, 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do

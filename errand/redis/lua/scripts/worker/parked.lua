@@ -10,8 +10,8 @@ local waiting = {}
 local function put_back(park)
   local ids = call('ZRANGE', park.key, 0, ARGV[1] - 1)
   for i = #ids, 1, -1 do
+    push_job(park.queue, ids[i], true) -- first: it fails where the list is of a wrong type
     pcall_redis('HDEL', keys.JOB .. ids[i], 'errand_parked')
-    push_job(park.queue, ids[i], true)
   end
   if #ids > 0 then call('ZREM', park.key, unpack(ids)) end
 end
@@ -21,12 +21,12 @@ for _, park in ipairs(list_parked()) do
   if size == 0 then
     call('SREM', park.names, park.key)
   elseif type(size) == 'number' then
-    if park.codes ~= '' and not park.service and not fits_other(park.queue, park.type, park.codes) then put_back(park) end
+    if park.codes ~= '' and not park.service and not fits_other(park.queue, park.type, park.codes) then pcall(put_back, park) end
     local reason, since = describe_park(park)
     waiting[#waiting + 1] = {park.queue, park.type, size, since and reason .. ' (since ' .. since .. ')' or reason}
   end
 end
-for _, name in ipairs(call('SMEMBERS', keys.HELD_TYPES)) do
+for _, name in ipairs(pcall_redis('SMEMBERS', keys.HELD_TYPES)) do
   if call('EXISTS', keys.HELD_TYPE .. name) == 0 then call('SREM', keys.HELD_TYPES, name) end
 end
 wake_workers()

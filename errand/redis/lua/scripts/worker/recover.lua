@@ -6,7 +6,7 @@
 
 local told = {}
 local now_ms = lease_ends_ms - ARGV[2]
-for _, member in ipairs(call('ZRANGE', keys.LEASES, '-inf', '(' .. string.format('%.0f', now_ms), 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
+for _, member in ipairs(pcall_redis('ZRANGE', keys.LEASES, '-inf', '(' .. string.format('%.0f', now_ms), 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
   told[#told + 1] = member
   told[#told + 1] = hand_back(member, true, ARGV[7])
 end

@@ -13,7 +13,7 @@ end
 
 local spared, ended = {}, {}
 for i = 10, #ARGV do spared[ARGV[i]] = true end
-for _, member in ipairs(call('SMEMBERS', name_held(worker))) do
+for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do
   local _, execution = split(member)
   if not spared[member] and execution:sub(1, #ARGV[9]) == ARGV[9] then
     ended[#ended + 1] = {member, read_start(member)}

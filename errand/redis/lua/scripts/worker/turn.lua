@@ -10,6 +10,7 @@
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
 -- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
+-- A key of a wrong type stops what is in it: jobs that can't be held or parked for it are put back, or off.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
 -- include worker/expiry
 
@@ -30,7 +31,7 @@ end
 local function leave_paused(names, start)
   if call('EXISTS', keys.SUSPENDED) == 1 then return {}, 1 end
   local paused, left, first_left = {}, {}, 1
-  for _, name in ipairs(call('SMEMBERS', keys.PAUSED)) do paused[name] = true end
+  for _, name in ipairs(redis.pcall('SMEMBERS', keys.PAUSED)) do paused[name] = true end
   for i, name in ipairs(names) do
     if not paused[name] then
       if i < start then first_left = #left + 2 end
@@ -84,8 +85,8 @@ if want > 0 then
 end
 
 if call('EXISTS', worker_key) == 1 then
-  if #taken > 0 then call('HSET', worker_key, 'state', 'busy')
-  elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then call('HSET', worker_key, 'state', 'idle') end
+  if #taken > 0 then pcall_redis('HSET', worker_key, 'state', 'busy')
+  elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then pcall_redis('HSET', worker_key, 'state', 'idle') end
 end
 wake_takers()
 count_ends_of_worker()

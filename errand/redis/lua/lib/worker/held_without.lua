@@ -1,0 +1,10 @@
+-- What a worker holds where errand:leases is of a wrong type, so that nothing new starts: what runs must end all the same.
+-- ARGV  as lib/worker/head.lua
+-- gives find_held
+
+-- Whether the execution of each word is this worker's, by RQ's own record of it, which goes with the lease.
+function find_held(words)
+  local held = {}
+  for i, word in ipairs(words) do held[i] = redis.pcall('HGET', keys.EXECUTION .. word.member, 'worker_name') == ARGV[1] end
+  return held
+end

@@ -1,0 +1,16 @@
+-- A job that was taken off its queue and could not be started.
+-- gives settle_untaken
+-- include faults, worker/release, worker/aside
+
+-- One that failed as it started is damaged itself. Whatever came before that failed at a key that it shares with others:
+-- it waits for a minute, at no attempt.
+function settle_untaken(id, queue, execution, broken)
+  local hash = keys.JOB .. id
+  if redis.pcall('HGET', hash, 'status') ~= 'queued' then
+    pcall(release, id, execution, queue)
+    aside[#aside + 1] = set_aside(id, describe_fault(broken))
+  else
+    -- paste store/put_off
+    put_off(id, queue)
+  end
+end

@@ -1,0 +1,61 @@
+"""Keys that have values of a wrong type: told in the log with what to do, while all that is not in them goes on."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from errand.redis.lua.loader import read_script
+from errand.redis.wrong import UNNAMED, WrongKey, is_wrong_type, read_wrong, read_wrong_keys
+
+LOOK_SECONDS = 10.0
+TELL_SECONDS = 60.0  # each process says so of each key once in this time
+logger = logging.getLogger("errand.worker")
+
+
+class WrongKeys:
+    """Those that a worker meets, or finds; `queues` are names of its queues."""
+
+    def __init__(self, redis: Redis, queues: Sequence[str] = ()) -> None:
+        self._script = redis.register_script(read_script("observe/keys"))
+        self._queues = queues
+        self._looked_at = float("-inf")
+        self._told_at: dict[str, float] = {}
+
+    def attempt(self, chore: Callable[[], object]) -> object:
+        """Do a chore and return its answer, None where a key of a wrong type ended it. Raises RedisError for the rest."""
+        try:
+            return chore()
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            self.note(error)
+            return None
+
+    def note(self, error: Exception) -> None:
+        """Tell of the key that an error names, or else of those that are found. Raises RedisError."""
+        if (named := read_wrong(error)) is not None:
+            self._tell(named.key, named.describe())
+        elif not self._look():
+            self._tell("", f"{UNNAMED} ({error})")
+
+    def run(self) -> None:
+        """Look for them, every few seconds. Raises RedisError."""
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._look()
+
+    def _look(self) -> Sequence[WrongKey]:
+        """Return them, each told."""
+        self._looked_at = time.monotonic()
+        found = read_wrong_keys(self._script(args=self._queues))
+        for one in found:
+            self._tell(one.key, one.describe())
+        return found
+
+    def _tell(self, key: str, said: str) -> None:
+        now = time.monotonic()
+        if now - self._told_at.get(key, float("-inf")) >= TELL_SECONDS:
+            self._told_at[key] = now
+            logger.error("%s. Only what is in it stands still", said)
