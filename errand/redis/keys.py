@@ -103,9 +103,7 @@ POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when 
 SCHEDULES = "errand:schedules"  # sorted set of names, by their next slot
 SCHEDULE = "errand:schedule:"  # hash
 RUNS = ":runs"  # list, after a schedule's key
-LOOKED = (
-    "errand:schedules-looked:"  # string, by type: since when workers serve its schedules without a break, in seconds
-)
+LOOKED = "errand:schedules-looked:"  # string, by type: since when workers serve its schedules without a break
 
 # Ours: channels
 WORK = "errand:work"  # names of queues that have work

@@ -14,10 +14,9 @@ class Settling:
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    def run(self) -> None:
-        """Settle them, for a quarter of a second at most; the rest has its turn later. Raises RedisError."""
-        if not self._records.redis.exists(keys.SETTLING):
-            return
-        deadline = time.monotonic() + ROUND_SECONDS
-        while self._records.settle() and time.monotonic() < deadline:
-            pass
+    def run(self) -> bool:
+        """Settle them, for a quarter of a second at most; return whether there are more. Raises RedisError."""
+        deadline, is_more = time.monotonic() + ROUND_SECONDS, bool(self._records.redis.exists(keys.SETTLING))
+        while is_more and time.monotonic() < deadline:
+            is_more = self._records.settle()
+        return is_more

@@ -25,7 +25,7 @@ class WrongKeys:
         self._told_at: dict[str, float] = {}
 
     def attempt(self, chore: Callable[[], object]) -> object:
-        """Do a chore and return its answer, None where a key of a wrong type ended it. Raises RedisError for the rest."""
+        """Do a chore and return its answer, None where a key of a wrong type ended it. Raises RedisError else."""
         try:
             return chore()
         except ResponseError as error:
