@@ -1,8 +1,8 @@
 """`python -m bench.schedules [COUNT] [WORKERS]`: how late the jobs of many schedules are that are due in one second.
 
 Each is `*/2 * * * *` with `catch_up: none` and a no-op job; the workers are idle until the next even minute. Printed
-are when all jobs are stored and when all have run, counted from that slot, how many slots are missed, and the CPU of server
-and workers.
+are when all jobs are stored and when all have run, counted from that slot, how many slots are missed, and the CPU of
+server and workers.
 """
 
 import asyncio
