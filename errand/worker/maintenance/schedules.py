@@ -77,23 +77,23 @@ class DueSchedules:
             self._tell_files()
         deadline = time.monotonic() + ROUND_SECONDS
         since: dict[str, int] = {}
-        has_served = False
+        has_moved = False
         while answer := self._find(args=[MOST_AT_ONCE, self._passed_over]):
             if not since and not self._has_room():
                 return False
             since = since or self._note_look()
             now, count, found = int(answer[0]), int(answer[1]), answer[2:]
             fates = list(self._serve_all(found, now, since))
-            has_served = has_served or "served" in fates
+            has_moved = has_moved or "served" in fates or "passed" in fates
             self._passed_over += fates.count("later")  # what waits for another worker holds up nobody
             if (
                 "passed" in fates and count > self._passed_over + MOST_AT_ONCE
             ):  # another one is at work in the same place
                 self._passed_over = random.randrange(self._passed_over, count)
             if time.monotonic() > deadline:
-                return has_served
+                return has_moved
         has_passed_over, self._passed_over = self._passed_over > 0, 0
-        return has_served and has_passed_over
+        return has_moved and has_passed_over
 
     def _tell_files(self) -> None:
         """Store the schedules of the job files; those whose line has gone go, too, but for types of other workers."""
