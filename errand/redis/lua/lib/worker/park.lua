@@ -59,19 +59,24 @@ local function can_run(there)
   return code and not (there.codes and there.codes:find(code, 1, true)) and may_probe(there.type)
 end
 
--- Return the next parked job of a queue that this worker may start.
+-- Return the next parked job of a queue that this worker may start: of all its parks the one that was parked first.
 function pop_parked(queue)
+  local next_up, parked_at
   for key, there in pairs(parked[queue] or {}) do
     if can_run(there) and may_start(there.type) then
-      local id = redis.pcall('ZPOPMIN', key)[1]
-      if id then
-        if there.codes then pcall_redis('HDEL', keys.JOB .. id, 'errand_parked') end
-        return {id}
+      local score = tonumber(redis.pcall('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or '')
+      if not score then
+        redis.pcall('SREM', there.names, key)
+        parked[queue][key] = nil
+      elseif not parked_at or score < parked_at then
+        next_up, parked_at = there, score
       end
-      redis.pcall('SREM', there.names, key)
-      parked[queue][key] = nil
     end
   end
+  if not next_up then return nil end
+  local id = call('ZPOPMIN', next_up.key)[1]
+  if next_up.codes then pcall_redis('HDEL', keys.JOB .. id, 'errand_parked') end
+  return {id}
 end
 
 -- In how many milliseconds this worker may start one of the parked; -1 where there are none.
