@@ -45,8 +45,10 @@ class Canceller:
         return [None if answer is None else answer[1:] if answer.startswith(b" ") else b"" for answer in answers]
 
     async def _call(self, ids: Sequence[str], token: str) -> list[bytes | None]:
-        answers: list[bytes | None]
-        *answers, are_left = await self._script(args=[self._ttl_seconds, token, *ids])
-        if are_left:
-            await self._settler.go_on()
+        answers: list[bytes | None] = []
+        while len(answers) < len(ids):  # of jobs amid long queues fewer are done in a step
+            are_left, *more = await self._script(args=[self._ttl_seconds, token, *ids[len(answers) :]])
+            answers += more
+            if are_left:
+                await self._settler.go_on()
         return answers

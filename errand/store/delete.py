@@ -43,16 +43,16 @@ class Deleter:
         Return for each b'' (it is deleted), None (there is none) or why it can't be. A few hundred ids a call: the
         server does nothing else meanwhile. Raises RedisError and TimeoutError.
         """
-        request: dict[str, Any] = {
-            "token": str(uuid4()),
-            "failure_seconds": self._ttl_seconds,
-        }
+        request: dict[str, Any] = {"failure_seconds": self._ttl_seconds}
         if statuses:
             request["statuses"] = dict.fromkeys(statuses, True)
         if registry:
             request["registry"] = registry
-        outcomes: list[bytes | None]
-        *outcomes, are_left = await self._script(args=[json.dumps(request), *ids])
-        if are_left:
-            await self._settler.go_on()
+        outcomes: list[bytes | None] = []
+        while len(outcomes) < len(ids):  # of jobs amid long queues fewer are done in a step
+            request["token"] = str(uuid4())
+            are_left, *more = await self._script(args=[json.dumps(request), *ids[len(outcomes) :]])
+            outcomes += more
+            if are_left:
+                await self._settler.go_on()
         return outcomes

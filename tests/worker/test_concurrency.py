@@ -13,10 +13,11 @@ from redis import Redis
 from rq import Queue, Retry
 from rq.rate_limit import RateLimit, RateLimitRegistry
 
+from errand.redis import keys
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Records
 from tests.services import Services, wait_until
-from tests.worker.scripts import ECHO, end_leases, read, take, tell
+from tests.worker.scripts import ECHO, build_records, end_leases, read, take, tell
 
 # Those that are queued or running, or are said to be, as one moment has it.
 COUNT = """
@@ -47,6 +48,20 @@ def test_an_end_lets_the_next_one_in(redis: Redis, queue: Queue, records: Record
     tell(records, kind, task)
     assert list_statuses(redis, ids[1:]) == [b"queued"]
     assert redis.zrange("rq:rl:k:allowed", 0, -1) == [ids[1].encode()]
+
+
+def test_of_many_free_slots_some_are_filled_by_each_end_until_all_are(
+    redis: Redis, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "FILLED_AT_ONCE", 2)
+    records = build_records(redis)
+    ids = enqueue(queue, 7)
+    redis.hset("rq:rl:k", "concurrency", 100)
+    for queued in (2, 3, 4):
+        (task,) = take(records, 1)
+        tell(records, "finished", task)
+        assert list_statuses(redis, ids).count(b"queued") == queued
+    assert list_statuses(redis, ids).count(b"rate_limited") == 0
 
 
 def test_a_result_that_is_not_kept_lets_the_next_one_in(redis: Redis, queue: Queue, records: Records) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from errand.contract.job import Job
+from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.redis.memory import MemoryGuard
 from errand.store.fields import CallBuilder
@@ -17,6 +18,7 @@ from errand.store.new_job import NewJob
 from errand.store.schedules.schedule import NEVER, Schedule, build_run, note_run, read_schedule, write_time
 
 NEXT_SHOWN = 5
+PAGE = 500  # schedules a call: the server does nothing else meanwhile
 TRIES = 5  # where somebody else changes the schedule meanwhile
 LISTED = ("definition", "source", "paused", "created_at", "updated_at")
 
@@ -96,7 +98,11 @@ class Schedules:
 
     async def list(self) -> list[StoredSchedule]:
         """Return all of them by name, without payloads, each with its next and its last run alone."""
-        return sorted(_build_all(await self._list()), key=lambda found: found.schedule.name)
+        found: list[StoredSchedule] = []
+        names: list[Any] = await self._redis.zrange(keys.SCHEDULES, 0, -1)
+        for first in range(0, len(names), PAGE):
+            found += _build_all(await self._list(args=names[first : first + PAGE]))
+        return sorted(found, key=lambda one: one.schedule.name)
 
     async def read(self, name: str) -> StoredSchedule | None:
         """Return a schedule with its next and its last runs, None where there is none. Raises DamagedScheduleError."""

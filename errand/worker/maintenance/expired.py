@@ -2,11 +2,12 @@
 
 import time
 
+from errand.redis import keys
 from errand.worker.records import Records
 from errand.worker.tell import tell_aside, tell_expired
 
 MOST_AT_ONCE = 200  # a script holds up everybody else
-MOST_SEARCHED = 500_000
+MOST_SEARCHED = keys.SEARCHED_AT_ONCE
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
 
 

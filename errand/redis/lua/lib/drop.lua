@@ -12,8 +12,8 @@ function drop_job(queue, id)
   while size > 0 do
     for side = 1, -1, -2 do
       searched = searched + math.min(reach, size)
+      if reach >= size then return call('LREM', key, side, id) end
       if call('LPOS', key, id, 'RANK', side, 'MAXLEN', reach) then return call('LREM', key, side, id) end
-      if reach >= size then return 0 end
     end
     reach = reach * 10
   end

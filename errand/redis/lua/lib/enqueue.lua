@@ -50,9 +50,9 @@ local function store_all(KEYS, ARGV, bodies)
       call('EXPIRE', keys.CHILDREN .. parent, ttl_seconds)
     end
     if status == 'deferred' then
+      call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, unpack(group.after)) -- keys.LINKS_LIMIT at most
       for _, parent in ipairs(group.after) do
         call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
-        call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
         if group.on_failure == 'wait' then
           group.kept = group.kept or {}
           local registry = keys.FAILED .. (call('HGET', keys.JOB .. parent, 'origin') or '')
@@ -99,7 +99,7 @@ local function store_all(KEYS, ARGV, bodies)
       statuses[nth - 4 + i] = found or status
     end
     if status == 'rate_limited' then
-      if fill_slots(group.limit[1]) == group.queue then error('the list of its queue takes nothing') end
+      if fill_slots(group.limit[1], group.count) == group.queue then error('the list of its queue takes nothing') end
       for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
     end
     add_to_indexes(group.queue, group.type, group.tags, entries)

@@ -3,7 +3,7 @@
 -- gives wait_for_slot, fill_slots, free_slot
 -- include base, clock, events, push
 
-local waited = 0
+local waited, filled = 0, 0
 local REFUSED_LIMIT = 100 -- of those that wait for a list that takes nothing, passed in one step
 
 -- Let a job wait for a slot; its status is rate_limited. How many there are is what the last POST said: `concurrency` only
@@ -20,11 +20,14 @@ function wait_for_slot(key, concurrency, id, queue)
 end
 
 -- Queue those that wait, as far as there are free slots, as RQ's ACQUIRE_AND_ENQUEUE_SCRIPT does; those that go to the
--- front keep their order there. Those whose queue's list is of a wrong type wait on, and let others pass. Returns the
--- name of such a queue, nothing where there is none.
-function fill_slots(key)
+-- front keep their order there. Where many slots are free, since the limit was raised, a script fills some and what the
+-- caller wants besides, and at least one of each key: each end of a job under the key goes on with the rest. Those whose
+-- queue's list is of a wrong type wait on, and let others pass. Returns the name of such a queue, nothing where there is
+-- none.
+function fill_slots(key, more)
   local limit, front, refused, are_open = keys.LIMIT .. key, {}, {}, {}
   local free = (tonumber(call('HGET', limit, 'concurrency') or '') or 0) - call('ZCARD', limit .. keys.ALLOWED)
+  local most = math.max(1, keys.FILLED_AT_ONCE - filled) + (more or 0)
 
   local function is_open(queue)
     if are_open[queue] == nil then
@@ -34,7 +37,7 @@ function fill_slots(key)
     return are_open[queue]
   end
 
-  while free > 0 and #refused < REFUSED_LIMIT do
+  while free > 0 and most > 0 and #refused < REFUSED_LIMIT do
     local popped = call('ZPOPMIN', limit .. keys.WAITING)
     local id = popped[1]
     if not id then break end
@@ -50,7 +53,7 @@ function fill_slots(key)
         push_job(found[2], id, false)
       end
       touch(id)
-      free = free - 1
+      free, most, filled = free - 1, most - 1, filled + 1
     end
   end
   for _, job in ipairs(front) do push_job(job[1], job[2], true) end

@@ -8,6 +8,7 @@
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
 -- include base, parked
 
+local PREFIX = 'jobs.' -- of the files' schedules and no others (errand/store/schedules/schedule.py); there may be 10,000 in all
 local request = cjson.decode(ARGV[1])
 local answers, kept = {}, {}
 
@@ -40,11 +41,12 @@ if request.only then
   local own = {}
   for _, job_type in ipairs(request.types) do own[job_type] = true end
   for _, name in ipairs(call('ZRANGE', keys.SCHEDULES, 0, -1)) do
-    local key = keys.SCHEDULE .. name
-    local found = call('TYPE', key).ok == 'hash' and call('HMGET', key, 'source', 'batch') or {}
-    local job_type = found[2] and pcall_redis('HGET', keys.BATCH .. found[2], 'type')
+    local key, may_go = keys.SCHEDULE .. name, name:sub(1, #PREFIX) == PREFIX and not kept[name]
+    local found = may_go and pcall_redis('HMGET', key, 'source', 'batch') or {}
+    local is_ours = found[1] == request.source
+    local job_type = is_ours and found[2] and pcall_redis('HGET', keys.BATCH .. found[2], 'type')
     local is_others = type(job_type) == 'string' and not own[job_type] and has_type(job_type)
-    if found[1] == request.source and not kept[name] and not is_others then
+    if is_ours and not is_others then
       call('DEL', key, key .. keys.RUNS, keys.BATCH .. (found[2] or ''))
       call('ZREM', keys.SCHEDULES, name)
     end

@@ -2,9 +2,10 @@
 -- Cancels jobs that have not begun, asks for the stop of those that run. Sent twice, because a reply was lost, it
 -- changes nothing and answers the same: a job keeps the token of the call.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the jobs' ids
--- Returns for each job false (it is not there), 'canceled', 'stopped', 'started' (its workers have been told: ask
--- again), or why it can't be with a space before it; then whether dependents are left to scripts/store/settle.lua.
--- include base, clock, time, jobs, keep, store/settling, dependents
+-- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there), 'canceled',
+-- 'stopped', 'started' (its workers have been told: ask again), or why it can't be with a space before it. Of jobs amid long
+-- queues it does fewer than it was asked for: ask for the others again.
+-- include base, clock, time, drop, jobs, keep, store/settling, dependents
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
@@ -60,7 +61,10 @@ local function cancel(id)
 end
 
 local answers = {}
-for i = 3, #ARGV do answers[i - 2] = cancel(ARGV[i]) end
+for i = 3, #ARGV do
+  if searched > keys.SEARCHED_AT_ONCE then break end
+  answers[i - 1] = cancel(ARGV[i])
+end
 finish_step()
-answers[#ARGV - 1] = has_noted() and 1 or 0
+answers[1] = has_noted() and 1 or 0
 return answers

@@ -3,9 +3,9 @@
 -- reply was lost, it answers the same: what it did is kept for a minute under the token of the call.
 -- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they
 --       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
--- Returns for each job '' (it is deleted), false (it is not there) or why it can't be; then whether dependents are left to
--- scripts/store/settle.lua.
--- include base, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
+-- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is not
+-- there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
+-- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
 -- include observe/notes
 
 local request = cjson.decode(ARGV[1])
@@ -72,8 +72,11 @@ end
 local kept = call('GET', memory)
 if kept then return cjson.decode(kept) end
 local outcomes = {}
-for i = 2, #ARGV do outcomes[i - 1] = delete(ARGV[i]) end
-outcomes[#ARGV] = has_noted() and 1 or 0
+for i = 2, #ARGV do
+  if searched > keys.SEARCHED_AT_ONCE then break end
+  outcomes[i] = delete(ARGV[i])
+end
+outcomes[1] = has_noted() and 1 or 0
 call('SET', memory, cjson.encode(outcomes), 'EX', KEPT_SECONDS)
 finish_step()
 return outcomes

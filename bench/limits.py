@@ -1,0 +1,209 @@
+"""What each script is given at the documented limits, for `bench.longest`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from redis import Redis
+from rq import Queue
+
+from bench.looks import LOOKS
+from bench.world import QUEUE, THREADS, Act, Scene, World, write
+from errand.redis import keys
+from errand.store.new_job import NewJob
+from errand.worker.maintenance.due import DueJobs
+from errand.worker.maintenance.expired import ExpiredJobs
+from errand.worker.maintenance.orphans import Strays
+
+
+async def _batch(world: World) -> Act:
+    return lambda: world.store_batch(keys.BATCH_LIMIT)
+
+
+async def _batch_with_all(world: World) -> Act:
+    (parent,) = await world.store(1)
+    options: dict[str, Any] = {"tags": ("a", "b"), "webhook": "https://example.com/", "expires_in_seconds": 100}
+    return lambda: world.store_batch(keys.BATCH_LIMIT, after=(parent,), **options)
+
+
+async def _batch_of_a_key(world: World) -> Act:
+    return lambda: world.store_batch(keys.BATCH_LIMIT, limit=("k", keys.BATCH_LIMIT))
+
+
+async def _five_after_a_batch(world: World) -> Act:
+    parent = await world.store_batch(keys.BATCH_LIMIT)
+    return lambda: world.store(5, after=(parent,))
+
+
+async def _a_key_that_is_raised(world: World) -> Act:
+    await world.store(5000, limit=("k", 1))
+    return lambda: world.store(1, limit=("k", 5000))
+
+
+def _wide(on_failure: str, act: Callable[[World, str], Awaitable[Any]]) -> Callable[[World], Awaitable[Act]]:
+    async def prepare(world: World) -> Act:
+        (parent,) = await world.store(1)
+        await world.store(keys.DEPENDENTS_LIMIT, after=(parent,), on_failure=on_failure)
+        return lambda: act(world, parent)
+
+    return prepare
+
+
+async def _cancel(world: World, id: str) -> None:
+    await world.road.canceller.cancel(id, str(uuid4()))
+    _settle(world)
+
+
+async def _delete(world: World, id: str) -> None:
+    await world.road.deleter.delete(id)
+    _settle(world)
+
+
+async def _fail(world: World, id: str) -> None:
+    world.end([id])
+    _settle(world)
+
+
+async def _finish(world: World, id: str) -> None:
+    world.records.turn([write("finished", task) for task in world.take(1)])
+    _settle(world)
+
+
+def _settle(world: World) -> None:
+    """Do as the workers' chores."""
+    while world.records.settle():
+        pass
+
+
+async def _chain(world: World) -> Act:
+    (first,) = await world.store(1)
+    last = first
+    for _ in range(60):
+        jobs: list[NewJob] = []
+        for _ in range(100):
+            jobs.append(world.new(after=(last,)))
+            last = jobs[-1].id
+        await world.road.enqueuer.store(jobs)
+    return lambda: _cancel(world, first)
+
+
+async def _last_of_a_batch(world: World) -> Act:
+    parent = await world.store_batch(keys.BATCH_LIMIT)
+    for _ in range(100):
+        await world.store(5, after=(parent,))
+    world.end(["" for _ in range(keys.BATCH_LIMIT - 1)], "finished")
+    return lambda: _finish(world, "")
+
+
+async def _bulk_cancel(world: World) -> Act:
+    ids = await world.store(5000)
+    return lambda: world.road.many.apply("cancel", ids)
+
+
+async def _bulk_cancel_in_a_long_queue(world: World) -> Act:
+    ids = await world.store(100)
+    _lengthen(world.redis, 250_000, "LPUSH")
+    _lengthen(world.redis, 250_000, "RPUSH")
+    return lambda: world.road.many.apply("cancel", ids)
+
+
+def _lengthen(redis: Redis, count: int, command: str) -> None:
+    """Make the queue longer by ids without jobs."""
+    for _ in range(0, count, 1000):
+        redis.execute_command(command, f"rq:queue:{QUEUE}", *(str(uuid4()) for _ in range(1000)))
+
+
+async def _bulk_delete(world: World) -> Act:
+    ids = await world.store(2000)
+    return lambda: world.road.many.apply("delete", ids)
+
+
+async def _bulk_requeue(world: World) -> Act:
+    ids = await world.store(2000)
+    await world.road.many.apply("cancel", ids)
+    return lambda: world.road.many.apply("requeue", ids)
+
+
+async def _requeue_of_a_queue(world: World) -> Act:
+    ids = await world.store(2000)
+    world.end(ids)
+
+    async def act() -> None:
+        async for _ in world.road.requeuer.requeue_failed(QUEUE):
+            pass
+
+    return act
+
+
+async def _expire(world: World) -> Act:
+    ids = await world.store(2000, expires_in_seconds=1000)
+    world.redis.zadd(keys.EXPIRES, dict.fromkeys(ids, 1))
+
+    async def act() -> None:
+        while world.redis.zcard(keys.EXPIRES):
+            ExpiredJobs(world.records).run()
+
+    return act
+
+
+async def _strays(world: World) -> Act:
+    (parent,) = await world.store(1)
+    await world.store(2000, after=(parent,))
+    world.redis.hset(keys.JOB + parent, "status", "failed")
+
+    async def act() -> None:
+        for _ in range(3):
+            Strays(world.records, [QUEUE]).run()
+
+    return act
+
+
+async def _turn(world: World) -> Act:
+    await world.store(1000)
+
+    async def act() -> None:
+        for kind in ("finished", "permanent", "failed"):
+            world.records.turn([write(kind, task) for task in world.take()])
+
+    return act
+
+
+async def _due(world: World) -> Act:
+    ids = await world.store(5000)
+    world.redis.delete(f"rq:queue:{QUEUE}")
+    world.redis.zadd(keys.SCHEDULED + QUEUE, dict.fromkeys(ids, 1))
+    jobs = DueJobs(world.measured, [Queue(QUEUE, connection=world.measured)])
+
+    async def act() -> None:
+        while world.redis.zcard(keys.SCHEDULED + QUEUE):
+            jobs.move()
+
+    return act
+
+
+MANY = f"{keys.DEPENDENTS_LIMIT:,} dependents"
+SCENES = (
+    Scene("enqueue", "a batch of 1,000", _batch, is_batch=True),
+    Scene("enqueue, all options", "a batch of 1,000", _batch_with_all, is_batch=True),
+    Scene("enqueue, concurrency key", "a batch of 1,000", _batch_of_a_key, is_batch=True),
+    Scene("enqueue_after", "5 jobs after a batch of 1,000", _five_after_a_batch),
+    Scene("fill", "a concurrency of 1 made 5,000", _a_key_that_is_raised),
+    Scene("cancel", MANY, _wide("cancel", _cancel)),
+    Scene("cancel, run", f"{MANY} with run", _wide("run", _cancel)),
+    Scene("cancel, wait", f"{MANY} with wait", _wide("wait", _cancel)),
+    Scene("delete", MANY, _wide("cancel", _delete)),
+    Scene("turn, failure", MANY, _wide("cancel", _fail)),
+    Scene("turn, finish", MANY, _wide("cancel", _finish)),
+    Scene("cancel, chain", "6,000 one after another", _chain),
+    Scene("turn, last of a batch", "500 jobs after 1,000", _last_of_a_batch),
+    Scene("cancel, many", "5,000 jobs", _bulk_cancel),
+    Scene("cancel, long queue", "100 jobs amid 500,000", _bulk_cancel_in_a_long_queue),
+    Scene("delete, many", "2,000 jobs", _bulk_delete),
+    Scene("requeue, many", "2,000 jobs", _bulk_requeue),
+    Scene("requeue, queue", "2,000 failed", _requeue_of_a_queue),
+    Scene("expire", "2,000 jobs at once", _expire),
+    Scene("orphans", "2,000 strays", _strays),
+    Scene("turn", f"{THREADS} ends", _turn),
+    Scene("due", "5,000 jobs at once", _due),
+    *LOOKS,
+)

@@ -1,0 +1,78 @@
+"""A server with Errand's roads to it, as `bench.longest` measures them."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from redis import Redis
+
+from bench.queued import PAYLOAD
+from errand.api.state import Road
+from errand.contract.job import Job
+from errand.store.new_job import NewJob
+from errand.worker.execution import Queues, Task, Word
+from errand.worker.records import Lifetimes, Records
+
+LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
+THREADS = 64
+QUEUE = "email"
+Act = Callable[[], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class World:
+    """A server, without being measured and with; the API's road and a worker's records, which are measured."""
+
+    redis: Redis
+    measured: Redis
+    road: Road
+    records: Records
+    type: Job[..., Any]
+
+    def new(self, **options: Any) -> NewJob:
+        """Return a job that is not stored yet."""
+        return NewJob(self.type, PAYLOAD, **options)
+
+    async def store(self, count: int, most: int = 200, **options: Any) -> list[str]:
+        """Store jobs; return their ids."""
+        ids: list[str] = []
+        for first in range(0, count, most):
+            jobs = [self.new(**options) for _ in range(min(most, count - first))]
+            await self.road.enqueuer.store(jobs)
+            ids += [job.id for job in jobs]
+        return ids
+
+    async def store_batch(self, count: int, **options: Any) -> str:
+        """Store a batch; return its id."""
+        batch = str(uuid4())
+        await self.road.enqueuer.store([self.new(batch=batch, **options) for _ in range(count)], (batch, "email"))
+        return batch
+
+    def end(self, ids: list[str], kind: str = "permanent") -> None:
+        """Let queued jobs end so, whichever come first."""
+        left = len(ids)
+        while left > 0:
+            tasks = self.take()
+            self.records.turn([write(kind, task) for task in tasks])
+            left -= len(tasks)
+
+    def take(self, count: int = THREADS) -> list[Task]:
+        """Take jobs."""
+        return self.records.turn([], [uuid4().hex for _ in range(count)], Queues([QUEUE], False)).tasks
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A script, at which limit, and what prepares the calls that are measured."""
+
+    name: str
+    at: str
+    prepare: Callable[[World], Awaitable[Act]]
+    is_batch: bool = False
+
+
+def write(kind: str, task: Task) -> Word:
+    """Return the word of an end."""
+    return Word(kind, task, "", '{"type": "ValueError", "message": "no"}', 0.0, time.time())
