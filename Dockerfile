@@ -26,7 +26,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
 EXPOSE 8000
 # `exec`: uvicorn is process 1 and hears SIGTERM itself; the shell is there for the platform's PORT.
-CMD ["sh", "-c", "exec uvicorn --factory service.app:from_environment --host 0.0.0.0 --port ${PORT:-8000} --proxy-headers --timeout-graceful-shutdown 5"]
+CMD ["sh", "-c", "exec uvicorn --factory service.app:from_environment --host 0.0.0.0 --port ${PORT:-8000} --proxy-headers --timeout-graceful-shutdown 5 --http errand.api.bounds:Protocol"]
 # Of web; compose.yaml has the worker's.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('PORT') or 8000}/livez\", timeout=4)"]

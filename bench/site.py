@@ -56,7 +56,8 @@ def run_site(system: System, server: Server) -> Iterator[Site]:
         environment["API_KEYS"] = f"bench:{hashlib.sha256(secret.encode()).hexdigest()}"
     else:
         app = f"bench.{'systems.bare' if system.name == 'bare' else 'web'}:build_app"
-    listen = ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
+    http = "errand.api.bounds:Protocol" if system.name == "errand" else "httptools"
+    listen = ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", http]
     command = [str(system.python), "-m", "uvicorn", app, *options, *listen]
     with system.start(server, command, **environment) as process:
         site = Site(system.name, f"http://127.0.0.1:{port}", secret)
@@ -68,10 +69,10 @@ def run_site(system: System, server: Server) -> Iterator[Site]:
 
 
 def read_procfile() -> tuple[str, list[str]]:
-    """Return the application of the Procfile's `web`, and uvicorn's options there less where it listens."""
+    """Return the application of the Procfile's `web`, and uvicorn's options there less where and how it listens."""
     (line,) = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
     words = shlex.split(line.partition("uvicorn ")[2])
-    for name in ("--host", "--port"):
+    for name in ("--host", "--port", "--http"):
         at = words.index(name)
         del words[at : at + 2]
     (app,) = [word for word in words if ":" in word]

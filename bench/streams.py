@@ -147,7 +147,7 @@ def main() -> None:
         local = {"REDIS_URL": server.url, "LOG_URL": f"file:{folder}/log.txt", "ERRAND_LOCAL": "1"}
         local |= {"SMTP_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "x@example.com", "PATH": os.environ["PATH"]}
         local |= {"DATABASE_URL": f"sqlite:///{folder}/errand.db"}
-        web = [*WEB, "--http", "httptools", "--port", str(port), "--no-access-log"]
+        web = [*WEB, "--http", "errand.api.bounds:Protocol", "--port", str(port), "--no-access-log"]
         with run(web, local, Path(folder, "web.log")) as pid, run(RQ, local, Path(folder, "worker.log")):
 
             async def everything() -> None:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 IMPORTED = (
     "concurrent.futures.process",
     "errand.api.app",
+    "errand.api.bounds",
     "errand.api.dashboard.patches",
     "errand.app.rq",
     "errand.builtin.email",

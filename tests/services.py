@@ -104,7 +104,8 @@ class Services:
     def start_api(self, **environment: str) -> str:
         """Start the API and wait until it is alive; return its URL."""
         port = find_free_port()
-        command = (sys.executable, "-m", "uvicorn", "--factory", self.factory, "--port", str(port))
+        http = ("--http", "errand.api.bounds:Protocol")
+        command = (sys.executable, "-m", "uvicorn", "--factory", self.factory, "--port", str(port), *http)
         process = self.fork(*command, **environment)
         self.base_url = f"http://127.0.0.1:{port}"
 

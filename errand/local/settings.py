@@ -73,7 +73,7 @@ class UpOptions:
         """Return the API's command."""
         factory = "service.app:from_environment"
         address = ["--host", self.host, "--port", str(self.port)]
-        loop = ["--loop", "uvloop", "--http", "httptools", "--timeout-graceful-shutdown", "5"]
+        loop = ["--loop", "uvloop", "--http", "errand.api.bounds:Protocol", "--timeout-graceful-shutdown", "5"]
         return [sys.executable, "-m", "uvicorn", "--factory", factory, *address, *loop]
 
     def worker_command(self) -> list[str]:

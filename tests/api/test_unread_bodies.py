@@ -22,7 +22,9 @@ BIG = b'{"text": "' + b"x" * (10 * MIB) + b'"}'
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture(params=["h11", "httptools"], scope="module")
+@pytest.fixture(
+    params=["h11", "httptools", "errand.api.bounds:Protocol", "errand.api.bounds:H11Protocol"], scope="module"
+)
 def parser(request: pytest.FixtureRequest) -> str:
     return request.param
 
