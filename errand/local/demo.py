@@ -10,16 +10,19 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from errand.local.posts import POSTS, Call
 from errand.local.preflight import CannotStartError
-from errand.local.processes import Output
 from errand.local.request import call
 from errand.local.settings import UpOptions
 from errand.store.status import ENDED
 
+AWAY = 503
 GONE = (404, 422)  # a schedule's type stands in its body
 
 
-def run_demo(options: UpOptions, output: Output) -> None:
-    """Post, say where to look, and draw what was posted first until it has ended. Raises CannotStartError."""
+def run_demo(options: UpOptions, look: Callable[[], None]) -> None:
+    """Post, say where to look, and draw what was posted first until it has ended. Raises CannotStartError.
+
+    `look` keeps Valkey going.
+    """
     console = Console(highlight=False)
     watched: dict[str, str] = {}
     console.print("\nPosting:")
@@ -29,7 +32,7 @@ def run_demo(options: UpOptions, output: Output) -> None:
             console.print(f"  {post.text}", soft_wrap=True)
             watched |= found
     _show_pages(options, console)
-    _draw_all(options, console, watched)
+    _draw_all(options, console, watched, look)
     mails = len(list(options.mail_folder.glob("*.eml")))
     console.print(f"\n{mails} mails lie in {options.mail_folder}/, log lines in log.txt")
     console.print("Everything stays up until Ctrl-C; what the processes say follows.\n")
@@ -57,7 +60,7 @@ def _show_pages(options: UpOptions, console: Console) -> None:
     )
 
 
-def _draw_all(options: UpOptions, console: Console, watched: dict[str, str]) -> None:
+def _draw_all(options: UpOptions, console: Console, watched: dict[str, str], look: Callable[[], None]) -> None:
     columns = (
         TextColumn("  {task.description:<22}"),
         BarColumn(40),
@@ -67,8 +70,10 @@ def _draw_all(options: UpOptions, console: Console, watched: dict[str, str]) -> 
         tasks = {path: bars.add_task(name, total=100, word="queued") for path, name in watched.items()}
         while tasks:
             for path, task in list(tasks.items()):
-                if _draw(bars, task, _read(options, path)):
+                found = _read(options, path)
+                if found is not None and _draw(bars, task, found):
                     del tasks[path]
+            look()
             time.sleep(0.1)
 
 
@@ -83,9 +88,12 @@ def _draw(bars: Progress, task: TaskID, found: dict[str, Any]) -> bool:
 
 
 def _read(options: UpOptions, path: str) -> Any:
+    """Return what the API tells, None while its Redis is away: on a full disk, say."""
     try:
         return call(options, path)
     except OSError as error:
+        if isinstance(error, HTTPError) and error.code == AWAY:
+            return None
         raise _find_no_answer(options, error) from error
 
 

@@ -18,6 +18,8 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
 from errand.local.child import describe_end, die_with_parent, kill_session
+from errand.local.lines import LineFile
+from errand.local.room import FULL
 from errand.logs.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0
@@ -29,7 +31,7 @@ class Output:
     """Takes honcho's messages; every line goes to the file, and to the screen while `on_screen`."""
 
     def __init__(self, path: Path, width: int) -> None:
-        self._file = path.open("w", encoding="utf-8")
+        self._file, self._shown_fault = LineFile(path), ""
         self._printers = [Printer(self._file, width=width), Printer(sys.stdout, width=width)]
         self._lock = threading.Lock()
         self.on_screen = True
@@ -47,13 +49,22 @@ class Output:
 
     def _write(self, message: Any) -> None:
         self._printers[0].write(message)
+        self._tell_fault(message)
         if self.on_screen:
             if sys.stdout.isatty():
                 message = message._replace(data=_paint(message.data))
             try:
                 self._printers[1].write(message)
-            except OSError:  # the terminal was closed, or what read our output has ended
-                self.on_screen = False
+            except OSError as error:  # the terminal was closed, or what read our output has ended
+                self.on_screen = error.errno in FULL  # or it is a file, on a disk that may have room again
+
+    def _tell_fault(self, message: Any) -> None:
+        """Say on the screen, once, that the file takes no lines."""
+        fault, before = self._file.fault, self._shown_fault
+        self._shown_fault = fault
+        if fault and not before and self.on_screen:
+            with suppress(OSError):
+                self._printers[1].write(message._replace(data=f"errand.log takes no lines: {fault}", name="errand"))
 
     def say(self, name: str, text: str) -> None:
         """Print a line of our own under a process's name."""

@@ -6,6 +6,7 @@ It refuses recipients under `.invalid` (RFC 6761, section 6.4), so that one can 
 import asyncio
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ class MailFolder:
     """aiosmtpd's handler: one `.eml` a mail, written whole before it is acknowledged."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        with suppress(OSError):  # a full disk; it is tried again for each mail
+            folder.mkdir(parents=True, exist_ok=True)
         self._room = asyncio.Semaphore(MAILS_AT_ONCE)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
@@ -43,8 +45,15 @@ class MailFolder:
         path = self._folder / f"{time.time_ns()}.eml"
         recipients = ", ".join(envelope.rcpt_tos)
         part = path.with_suffix(".part")
-        part.write_bytes(f"X-Envelope-To: {recipients}\r\n".encode() + content)
-        part.rename(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(f"X-Envelope-To: {recipients}\r\n".encode() + content)
+            part.rename(path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            print(f"a mail can't be kept in {self._folder}/: {error.strerror}", flush=True)
+            return "452 4.3.1 No room for it now"
         print(f"{path}", flush=True)  # whose it is stands in it, and in no output
         return "250 Kept"
 

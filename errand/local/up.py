@@ -9,9 +9,11 @@ from urllib.error import HTTPError
 
 from rich.console import Console
 
+from errand.local.keeper import ValkeyKeeper
 from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
 from errand.local.processes import Output, Processes
 from errand.local.request import call
+from errand.local.room import ROOM_MB, measure_free_mb, tell_full
 from errand.local.settings import LOOPBACK, UpOptions
 from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
@@ -19,8 +21,8 @@ from errand.redis.variables import is_set, read_variable
 
 READY_SECONDS = 30.0
 GRACE_SECONDS = 10.0
-RETRY_SECONDS = 5.0
 WATCH_SECONDS = 0.5
+Look = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,14 @@ class Machine:
     output: Output
     processes: Processes
     environment: Mapping[str, str]  # of the processes
+    keeper: ValkeyKeeper
 
 
-def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Output], None]) -> None:
-    """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError."""
+def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Look], None]) -> None:
+    """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError.
+
+    `then` gets the options, and what it has to call now and then to keep Valkey going.
+    """
 
     def check() -> None:
         check_settings(options, environment)
@@ -46,11 +52,11 @@ def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[U
         start_workers(options, machine)
         _wait_until_ready(options)
         show_places(_list_places(options, environment), machine.console)
-        then(options, machine.output)
+        then(options, machine.keeper.look)
         machine.output.on_screen = True
         while True:
             time.sleep(WATCH_SECONDS)
-            keep_valkey(machine)
+            machine.keeper.look()
 
     run_on_machine(options, environment, check, run)
 
@@ -71,7 +77,7 @@ def run_on_machine(
             stack.enter_context(lock_data(options))
             console.print(f"Errand is starting in {options.data}/ (Ctrl-C ends it)", soft_wrap=True)
             valkey = _start_valkey(options, environment, stack)
-            output = Output(options.data / "errand.log", width=len("worker.10"))
+            output = _open_output(options)
             stack.callback(output.close)
             processes = Processes(output)
             stack.callback(_stop, processes, console)
@@ -80,7 +86,7 @@ def run_on_machine(
             local = options.complete(environment, valkey.url if valkey else "", f"smtp://127.0.0.1:{sink_port}")
             if not is_set("SMTP_URL", environment):
                 processes.start("mail", options.sink_command(sink_port), local)
-            run(Machine(console, valkey, output, processes, local))
+            run(Machine(console, valkey, output, processes, local, ValkeyKeeper(valkey, output.say)))
         except Interrupted:
             console.print()
 
@@ -93,9 +99,19 @@ def start_workers(options: UpOptions, machine: Machine) -> list[str]:
     return names
 
 
+def _open_output(options: UpOptions) -> Output:
+    path = options.data / "errand.log"
+    try:
+        return Output(path, width=len("worker.10"))
+    except OSError as error:
+        raise CannotStartError(f"{path} can't be written: {error.strerror}") from error
+
+
 def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: ExitStack) -> EmbeddedValkey | None:
     if is_set("REDIS_URL", environment):
         return None
+    if (free_mb := measure_free_mb(options.data)) < ROOM_MB:
+        raise CannotStartError(f"{tell_full(options.data, free_mb)}; make room and start again")
     valkey = EmbeddedValkey(options.data.absolute() / "valkey")
     stack.callback(valkey.stop)
     try:
@@ -158,18 +174,6 @@ def show_places(places: Mapping[str, str], console: Console) -> None:
     """Print where everything is."""
     for name, place in places.items():
         console.print(f"  {name:<10} {place}", soft_wrap=True, markup=False)
-
-
-def keep_valkey(machine: Machine) -> None:
-    """Start the bundled Valkey again where it has ended."""
-    valkey, output = machine.valkey, machine.output
-    if valkey is not None and not valkey.is_running():
-        output.say("valkey", f"valkey {valkey.how_it_ended}; starting it again")
-        try:
-            valkey.start()
-        except ServerMissingError as error:
-            output.say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
-            time.sleep(RETRY_SECONDS)
 
 
 def _stop(processes: Processes, console: Console) -> None:

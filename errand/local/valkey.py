@@ -37,6 +37,11 @@ class EmbeddedValkey:
         self._port = 0 if len(os.fsencode(self._socket)) <= SOCKET_PATH_LIMIT_BYTES else find_free_port()
 
     @property
+    def folder(self) -> Path:
+        """Where its data is."""
+        return self._folder
+
+    @property
     def url(self) -> str:
         """How to reach it."""
         return (
@@ -48,6 +53,13 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start it and wait until it answers. Raises ServerMissingError."""
         program = find_program()
+        try:
+            self._start(program)
+        except (OSError, subprocess.SubprocessError) as error:  # its disk is full, say
+            raise ServerMissingError(f"Valkey can't be started in {self._folder}/: {error}") from error
+        self._wait_until_ready()
+
+    def _start(self, program: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         with (self._folder / "valkey.log").open("ab") as log, (self._folder / "pid").open("a+") as held:
@@ -64,7 +76,6 @@ class EmbeddedValkey:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as configuration:  # one that has ended is told of below
             configuration.write(os.fsencode(self._configure()))
-        self._wait_until_ready()
 
     def is_running(self) -> bool:
         """Return whether the process is alive."""
@@ -166,7 +177,8 @@ def _prepare(held: IO[str]) -> None:
     """Run in the child before the server: note whose lock it is."""
     die_with_parent()
     os.ftruncate(held.fileno(), 0)
-    os.write(held.fileno(), str(os.getpid()).encode())
+    with suppress(OSError):  # on a full disk; then the lock alone says that it lives
+        os.write(held.fileno(), str(os.getpid()).encode())
 
 
 def _runs(path: str) -> bool:

@@ -2,16 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from errand.local.settings import UpOptions
-
-if TYPE_CHECKING:
-    from errand.local.processes import Output
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
@@ -82,7 +80,7 @@ def run(host: str, port: int, data: Path | None, workers: int, environment: dict
         fail(str(error))
 
 
-def _announce(options: UpOptions, output: "Output") -> None:
+def _announce(options: UpOptions, look: Callable[[], None]) -> None:
     print("\nReady; what the processes say follows.\n", flush=True)
 
 

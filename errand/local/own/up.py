@@ -14,7 +14,6 @@ from errand.local.processes import AGAIN
 from errand.local.up import (
     READY_SECONDS,
     Machine,
-    keep_valkey,
     list_pages,
     run_on_machine,
     show_places,
@@ -74,7 +73,7 @@ def _start_web(options: OwnOptions, machine: Machine, sockets: list[socket]) -> 
 def _go_on(machine: Machine, reloader: Reloader | None) -> None:
     """Wait a moment, and do what is due."""
     time.sleep(LOOK_SECONDS)
-    keep_valkey(machine)
+    machine.keeper.look()
     if reloader:
         reloader.look()
 
