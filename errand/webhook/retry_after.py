@@ -2,10 +2,11 @@
 
 import math
 import re
-import time
 from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
+
+from errand.contract.attempt import current_attempt
 
 STATUSES = (429, 503)
 MOST_SECONDS = 24 * 3600.0  # more is not waited for
@@ -26,7 +27,7 @@ def read_retry_after(status: int, headers: Message) -> float:
     if until is None:
         return 0.0
     now = _read_date(headers.get("Date", ""))  # by the clock that `until` is told by
-    return min(max(0.0, math.ceil(until - (time.time() if now is None else now))), MOST_SECONDS)
+    return min(max(0.0, math.ceil(until - (current_attempt().now() if now is None else now))), MOST_SECONDS)
 
 
 def _read_date(text: str) -> float | None:
