@@ -63,6 +63,8 @@ BODY = "errand:body:"  # string, by its SHA-256: a JSON value of payloads, which
 BODIES = "errand:bodies"  # hash: by SHA-256 how many bytes each body has, and all of them together as `total`
 BODY_HOLDS = "errand:body-holds"  # sorted set of sha256:holder, all of score 0, so in their own order
 SWEEP = "errand:sweep"  # hash: how far the sweep of the indexes has come
+LOST = "errand:lost"  # sorted set of ids of jobs that were found in no list, by when, in seconds
+LOST_LOOK = "errand:lost-look"  # hash: how far the look for them has come
 
 # Ours: what happened. RQ's own delete knows none of it, so each has a lifetime of its own
 ATTEMPTS = "errand:attempts:"  # hash, by job: by an attempt's number how it ended, as JSON

@@ -49,7 +49,8 @@ class Requeuer:
     async def requeue(self, id: str, edit: EditedPayload | None = None) -> bool:
         """Queue a failed, stopped or canceled job again; return whether there is one of this id.
 
-        Or one that has finished with a part of its work undone (UnfinishedError), which it then tries again.
+        Or one that has finished with a part of its work undone (UnfinishedError), which it then tries again; or one
+        that has not ended and is in no list, so that it would never run.
         One whose parent has not ended is deferred until then. It has the payload of `edit` then, where there is one.
         Raises RequeueRefusedError, FullRedisError, RedisError.
         """
@@ -104,7 +105,7 @@ def build_args(
 ) -> list[str | bytes]:
     """Return the arguments of the script for jobs that have one of `statuses`, and are in `registry` where it is given.
 
-    Those that have finished with a part of their work `undone` are queued too, where that is said.
+    Those that have finished with a part of their work `undone`, or are in no list, are queued too, where that is said.
     It answers for each job b'' (queued again), None (not there) or why it can't be.
     """
     request: dict[str, Any] = {

@@ -46,6 +46,7 @@ from errand.worker.logs import form_log_of_rq, share_log_of_rq
 from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
+from errand.worker.maintenance.lost import LostJobs
 from errand.worker.maintenance.orphans import Strays
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
@@ -126,6 +127,7 @@ class ErrandWorker(Worker):
             Stats(self.connection).run,
             self._clean_registries,
             self._strays.run,
+            LostJobs(self.connection).run,
             self._wrong.run,
         )
 

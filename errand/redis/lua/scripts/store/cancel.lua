@@ -5,7 +5,7 @@
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there), 'canceled',
 -- 'stopped', 'started' (its workers have been told: ask again), or why it can't be with a space before it. Of jobs amid long
 -- queues it does fewer than it was asked for: ask for the others again.
--- include base, clock, time, drop, jobs, keep, store/settling, dependents
+-- include base, clock, time, drop, jobs, keep, store/settling, dependents, store/lost
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
@@ -48,9 +48,11 @@ local function cancel(id)
   local job = read_job(id)
   if not job then return ' its record is damaged: it has no status or names no queue' end
   local is_first = call('HGET', hash, 'errand_cancel') ~= token
-  local executions = job.status == 'started' and call('ZRANGE', keys.EXECUTIONS .. id, 0, -1) or {}
+  local is_running = job.status == 'started' and is_run(id, job.queue)
+  local executions = is_running and call('ZRANGE', keys.EXECUTIONS .. id, 0, -1) or {}
   if #executions > 0 then return stop(id, executions, is_first) end
   if UNSTARTED[job.status] or job.status == 'started' then -- begun, and nothing runs it: its record was left so
+    if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end
     call('HSET', hash, 'errand_cancel', token)
     cancel_job(id, job, describe_cancel('it was canceled on request'))
     return 'canceled'

@@ -6,7 +6,7 @@
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is not
 -- there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
 -- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
--- include observe/notes
+-- include observe/notes, store/lost
 
 local request = cjson.decode(ARGV[1])
 read_time()
@@ -41,7 +41,7 @@ end
 
 local function judge(id, job)
   if request.statuses and not request.statuses[job.status] then return 'its status is ' .. job.status end
-  if call('ZCOUNT', keys.EXECUTIONS .. id, now, '+inf') > 0 then return 'it is running; cancel it first' end
+  if is_run(id, job.queue) then return 'it is running; cancel it first' end
 end
 
 local function delete(id)

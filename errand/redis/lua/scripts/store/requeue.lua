@@ -3,14 +3,14 @@
 -- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
 -- job keeps the token of the call.
 -- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part of
---       their work undone, registry: where each job has to be or nothing, token, edit: {bodies: {holder, all: [[SHA-256,
+--       their work undone, or that have not ended and are in no list, registry: where each job has to be or nothing, token, edit: {bodies: {holder, all: [[SHA-256,
 --       bytes], …]}, payload: the one before in base64} or nothing},
 --       then the jobs' ids; with an edit one id, its new data and the one that is to be there
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
--- include base, clock, time, events, push, jobs, keep, slots, backoff, store/bodies
+-- include base, clock, time, events, push, jobs, keep, slots, backoff, store/bodies, store/lost
 
 local request = cjson.decode(ARGV[1])
-local ENDED_BADLY = keys.ENDED_BADLY
+local ENDED_BADLY, ENDED = keys.ENDED_BADLY, keys.ENDED
 local FIELDS = {'status', 'origin', 'data', 'retry_intervals', 'rate_limit_key', 'dependency_ids',
   'allow_dependency_failures', 'errand_batch', 'errand_requeue', 'rate_limit_concurrency', 'errand_on_failure',
   'errand_backoff', 'errand_expires_at', 'errand_partial', 'errand_bodies', 'errand_attempts', 'errand_edits'}
@@ -25,7 +25,7 @@ end
 
 -- RQ queues a job that waited for another a second time when that one finishes, unless it is deferred till then.
 local function find_place(id, job)
-  if job.status ~= 'canceled' then return 'queued' end -- it has run: what it waited for is past
+  if job.status ~= 'canceled' and job.status ~= 'deferred' then return 'queued' end -- it has run: what it waited for is past
   if call('ZCOUNT', keys.EXECUTIONS .. id, now, '+inf') > 0 then return nil, 'it is still running' end
   local place = 'queued'
   for _, parent in ipairs(job.parents) do
@@ -40,13 +40,21 @@ local function find_place(id, job)
   return place
 end
 
+-- Whether it has not ended and is in no list: it would never run again.
+local function is_stray(id, job)
+  local found = request.undone and not ENDED[job.status] and read_job(id)
+  return found and is_lost(id, found)
+end
+
 local function judge(id, hash, job)
   local damage = not job.data and 'there is no data in it' or not job.origin and 'it names no queue'
     or not job.status and 'it has no status' or not job.waits and 'its retry_intervals are no list'
     or not job.parents and 'its dependency_ids are no list'
   if damage then return nil, 'its record is damaged: ' .. damage end
   local is_undone = request.undone and job.status == 'finished' and job.errand_partial
-  if not request.statuses[job.status] and not is_undone then return nil, 'its status is ' .. job.status end
+  if not request.statuses[job.status] and not is_undone and not is_stray(id, job) then
+    return nil, 'its status is ' .. job.status
+  end
   local edit = request.edit
   if edit and job.data ~= ARGV[4] then return nil, 'its payload has been changed meanwhile' end
   if edit and find_lost_body(edit.bodies.all) then return nil, 'a part of the new payload is gone; try again' end
@@ -123,6 +131,7 @@ local function requeue(id)
   job.waits, job.parents = read_list(job.retry_intervals), read_list(job.dependency_ids)
   local place, reason = judge(id, hash, job)
   if not place then return reason end
+  if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end -- a stray's
   if request.edit then edit_payload(id, hash, job) end
   refresh(id, hash, job, place)
   put[place](id, hash, job)

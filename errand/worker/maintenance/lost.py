@@ -1,0 +1,35 @@
+"""Jobs that have not ended and are in no list: found by one pass an hour, and put back; the workers share it."""
+
+import logging
+
+from redis import Redis
+
+from errand.redis.lua.loader import read_script
+
+AT_ONCE = 300  # a script holds up everybody else
+PACE_MS = 400  # all workers together make a call a beat
+PASS_MS = 3_600_000
+TWICE_SECONDS = 60
+logger = logging.getLogger("errand.worker")
+
+
+class LostJobs:
+    """Those that a fault, or somebody's own hand, has left behind, of the jobs that Errand has stored.
+
+    What a plain worker runs, or has in its intermediate list, is not touched.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(read_script("worker/lost"))
+
+    def run(self, pace_ms: int = PACE_MS, pass_ms: int = PASS_MS, twice_seconds: int = TWICE_SECONDS) -> int:
+        """Go on with the pass, or begin one an hour after the last; return how many jobs were put back.
+
+        A job is looked at a second time, `twice_seconds` later at least, before it is. Raises RedisError.
+        """
+        _, *back = self._script(args=[AT_ONCE, pace_ms, pass_ms, twice_seconds])
+        counts = {status.decode(): count for status, count in zip(back[::2], back[1::2], strict=True)}
+        if counts:
+            told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+            logger.warning("Jobs that were in no list are back in their queues: %s", told)
+        return sum(counts.values())
