@@ -128,7 +128,6 @@ FREE = {
     "redis/clock.py",
     "testing/redis.py",
     "testing/time.py",
-    "webhook/retry_after.py",
     "worker/output/printed.py",
     "worker/processes/outage.py",
 }

@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from secrets import token_hex
 
 from redis import RedisError
 
+from errand.worker.plan import Plan
 from errand.worker.processes.handles import ChildProcess, RunnerProcess
 from errand.worker.records import Records
 
@@ -17,8 +20,8 @@ class Handover:
         self._left: set[str] = set()
         self._taken: dict[str, int] = {}
 
-    def begin(self, runners: Sequence[RunnerProcess], children: Sequence[ChildProcess]) -> tuple[str, ...]:
-        """Return what others run than the runner that is now to start."""
+    def plan(self, plan: Plan, runners: Sequence[RunnerProcess], children: Sequence[ChildProcess]) -> Plan:
+        """Return what the runner that is now to start is to do, of all that the worker is to do."""
         alone = {child.task.member for child in children}
         full = [runner for runner in runners if runner.taken is not None]
         for runner in full:
@@ -27,16 +30,13 @@ class Handover:
             with suppress(RedisError):
                 held = self._records.hold()[1]
                 self._left = {member for member in held if any(runner.holds(member) for runner in full)} - alone
-        return (*alone, *self._left)
+        most_jobs = None if plan.most_jobs is None else max(0, plan.most_jobs - sum(self._taken.values()))
+        return replace(plan, prefix=token_hex(4), busy=(*alone, *self._left), most_jobs=most_jobs)
 
     def note(self, runner: RunnerProcess) -> None:
         """Count what a runner has taken that takes no more."""
         if runner.taken is not None:
             self._taken[runner.prefix] = runner.taken
-
-    def count_left(self, most_jobs: int | None) -> int | None:
-        """Return how many jobs the next runner may take of those that the plan lets the worker take."""
-        return None if most_jobs is None else max(0, most_jobs - sum(self._taken.values()))
 
     def look(self, held: Collection[str], runners: Sequence[RunnerProcess]) -> None:
         """Tell the runners which of those jobs have ended."""

@@ -8,10 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
-from secrets import token_hex
 
 from redis import RedisError
 
@@ -106,9 +104,7 @@ class Supervisor:
         now = time.monotonic()
         if self._stop_by is not None or now < self._start_at or any(runner.takes_jobs for runner in self._runners):
             return
-        busy = self._handover.begin(self._runners, self._children)
-        most_jobs = self._handover.count_left(self._plan.most_jobs)
-        plan = replace(self._plan, prefix=token_hex(4), busy=busy, most_jobs=most_jobs)
+        plan = self._handover.plan(self._plan, self._runners, self._children)
         self._runners.append(RunnerProcess(plan.prefix, partial(self._run_runner, plan), self._settings.grace_seconds))
 
     def _wait(self, until: float) -> None:
