@@ -9,8 +9,8 @@ from rq.scheduler import RQScheduler
 from errand.redis.lua.loader import read_script
 from errand.redis.wrong import do_each
 
-MOST_AT_ONCE = 1000  # a script holds up everybody else
-MOST_ROUNDS = 20
+MOST_AT_ONCE = 500  # a script holds up everybody else
+MOST_ROUNDS = 40
 LOCK_SECONDS = 5
 TAKE_OVER_MS = 1500  # a plain scheduler looks at its lock once a second
 
