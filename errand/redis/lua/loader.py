@@ -151,4 +151,4 @@ def _wrap(part: Part) -> str:
 
 
 def _read_file(name: str) -> str:
-    return (FOLDER / f"{name}.lua").read_text()
+    return (FOLDER / f"{name}.lua").read_text("utf-8")

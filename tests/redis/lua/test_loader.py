@@ -1,12 +1,16 @@
 """How a script is put together, and what is refused."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 from lupa import lua51
 
 from errand.redis import keys
-from errand.redis.lua.loader import ScriptError, Value, assemble, write_value
+from errand.redis.lua.loader import ScriptError, Value, assemble, read_script, write_value
+from tests.project import ROOT
 
 BASE = "-- gives add\nfunction add(a, b) return a + b end\n"
 
@@ -146,3 +150,10 @@ def test_a_part_that_is_pasted_is_made_where_it_stands() -> None:
 def test_a_part_may_not_paste_itself() -> None:
     faults = refuse("-- include one\n", one="  -- paste two\n", two="  -- paste one\n")
     assert faults.endswith("a circle; let one of them do without")
+
+
+def test_a_script_is_read_alike_in_any_locale() -> None:
+    text = "from errand.redis.lua.loader import read_script; print(ascii(read_script('store/enqueue')))"
+    in_ascii = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, env=in_ascii, capture_output=True, text=True)
+    assert done.stdout.rstrip() == ascii(read_script("store/enqueue"))
