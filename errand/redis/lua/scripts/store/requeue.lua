@@ -3,8 +3,8 @@
 -- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
 -- job keeps the token of the call.
 -- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part of
---       their work undone, or that have not ended and are in no list, registry: where each job has to be or nothing, token, edit: {bodies: {holder, all: [[SHA-256,
---       bytes], …]}, payload: the one before in base64} or nothing},
+--       their work undone, or that have not ended and are in no list, registry: where each job has to be or nothing,
+--       token, edit: {bodies: {holder, all: [[SHA-256, bytes], …]}, payload: the one before in base64} or nothing},
 --       then the jobs' ids; with an edit one id, its new data and the one that is to be there
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
 -- include base, clock, time, events, push, jobs, keep, slots, backoff, store/bodies, store/lost

@@ -14,6 +14,8 @@ local looked, oldest, back = 0, {}, {}
 local found = call('HMGET', keys.LOST_LOOK, 'name', 'rank', 'at', 'begun')
 local name, rank, at, begun = found[1] or '', tonumber(found[2] or '') or 0, tonumber(found[3] or '') or 0, tonumber(found[4] or '')
 if now_ms >= at and now_ms < at + ARGV[2] then return {0} end
+local is_due = name ~= '' or not begun or now_ms >= begun + ARGV[3] or now_ms < begun
+if not is_due and call('EXISTS', keys.LOST) == 0 then return {0} end -- most of the hour: nothing is written
 
 local function forget_executions(id)
   for _, execution in ipairs(pcall_redis('ZRANGE', keys.EXECUTIONS .. id, 0, -1)) do
@@ -91,7 +93,7 @@ local function go_on(left)
 end
 
 settle_suspects()
-if name == '' and (not begun or now_ms >= begun + ARGV[3] or now_ms < begun) then name, begun = keys.INDEX, now_ms end
+if name == '' and is_due then name, begun = keys.INDEX, now_ms end
 if name ~= '' then go_on(tonumber(ARGV[1])) end
 call('HSET', keys.LOST_LOOK, 'name', name, 'rank', rank, 'at', string.format('%.0f', now_ms), 'begun',
   string.format('%.0f', begun))
