@@ -24,7 +24,8 @@ function is_full()
   return parked_count >= PARK_LIMIT
 end
 
--- Park a job, or put it off where it can't be parked. One that was handed back, or asked for the front, goes before the others, but not to probe what is down.
+-- Park a job, or put it off where it can't be parked. One that was handed back, or asked for the front, goes before the
+-- others, but not to probe what is down.
 function park(id, there)
   local hash, key, score = keys.JOB .. id, there.key, clock_us
   local found = call('HMGET', hash, 'enqueue_at_front', 'errand_interruptions', 'errand_losses')
