@@ -8,6 +8,7 @@
 -- Returns how many ids were looked at, and of each status how many were put back: status, count, ….
 -- include base, clock, time, events, push, jobs, store/lost, observe/oldest
 
+local ENDED = keys.ENDED
 local SUSPECTS, PLACES = 50, 50000 -- jobs found before, and places of lists, that are looked at in one step
 local now_ms = math.floor(read_time() / 1000)
 local looked, oldest, back = 0, {}, {}
@@ -53,16 +54,17 @@ local function settle_suspects()
 end
 
 -- A queue's jobs leave it in the order of their times: one that is younger than those at its head may be behind them.
-local function may_be_behind(id, job)
-  if oldest[job.queue] == nil then oldest[job.queue] = find_oldest(job.queue, {}) end
-  local since = oldest[job.queue] and read_enqueued_at(id)
-  return since and since >= oldest[job.queue]
+local function may_be_behind(queue, since)
+  if oldest[queue] == nil then oldest[queue] = find_oldest(queue, {}) end
+  return oldest[queue] and since and since >= oldest[queue]
 end
 
 local function look(id)
+  local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'enqueued_at') -- most have ended, or wait
+  if found.err or not found[1] or ENDED[found[1]] then return end
+  if found[1] == 'queued' and found[2] and may_be_behind(found[2], found[3]) then return end
   local job = read_job(id)
-  if not job or (job.status == 'queued' and may_be_behind(id, job)) then return end
-  if is_lost(id, job) then call('ZADD', keys.LOST, 'NX', math.floor(now), id) end
+  if job and is_lost(id, job) then call('ZADD', keys.LOST, 'NX', math.floor(now), id) end
 end
 
 -- Look at some ids of one index; return how many, and whether that is all that this step may do.
