@@ -1,8 +1,7 @@
 -- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held:
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
 -- could not end. A script settles a few hundred dependents at most; it notes the rest (lib/store/settling.lua).
--- gives STOPPED, describe_cancel, accepts, settle_dependents, go_on_settling, has_settled_many, pass_on, withdraw
--- gives cancel_job, finish_step
+-- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job, finish_step
 -- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
 -- include store/settling, faults
 
@@ -26,15 +25,10 @@ function accepts(job, outcome)
     or (job.on_failure == 'run' and (ENDED_BADLY[outcome] or outcome == 'deleted'))
 end
 
--- Whether this script has done as much as it may: the server does nothing else meanwhile.
-function has_settled_many()
-  return left <= 0
-end
-
 -- What this script itself has ended may not be written yet.
 local function is_met(job, parent)
   local outcome = outcomes[parent] or read_status(parent)
-  return accepts(job, outcome or (is_noted_as_deleted(parent) and 'deleted' or nil))
+  return accepts(job, outcome or (open_settling().is_noted_as_deleted(parent) and 'deleted' or nil))
 end
 
 -- A job may wait for a thousand others, those of a batch: it notes one that it still waits for, and until that one has
@@ -61,7 +55,7 @@ local function let_expire(id)
     local waiting = read_job(child)
     if waiting and waiting.status == 'deferred' and waiting.on_failure == 'wait' then return end
   end
-  if call('SCARD', key) > FEW then note_dependents(id, job.status) end
+  if call('SCARD', key) > FEW then open_settling().note_dependents(id, job.status) end
   expire_job(id, math.max(job.ttl, 1))
   call('EXPIRE', keys.RESULTS .. id, math.max(job.ttl, 1))
   call('ZADD', keys.FAILED .. job.queue, 'XX', math.floor(now) + job.ttl, id)
@@ -130,115 +124,133 @@ function pass_on(id, job)
   end
 end
 
--- Settle one that waited for `parent`: those that it cancels go to `ended`. Returns whether it still waits: for other
--- jobs, or, as the second value tells, for the requeue of `parent`.
-local function settle_one(id, parent, outcome, ended)
-  local job = read_job(id)
-  left = left - 1
-  if not job or job.status ~= 'deferred' then return false, false end
-  if accepts(job, outcome) then
-    if not are_others_met(id, job, parent) then return true, false end
-    pass_on(id, job)
-    call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
+local settler
+
+-- What settles dependents, made when a job has some (lib/store/settling.lua says why).
+function open_settler()
+  if settler then return settler end
+  settler = {}
+  local notes = open_settling()
+
+  -- Settle one that waited for `parent`: those that it cancels go to `ended`. Returns whether it still waits: for other
+  -- jobs, or, as the second value tells, for the requeue of `parent`.
+  local function settle_one(id, parent, outcome, ended)
+    local job = read_job(id)
+    left = left - 1
+    if not job or job.status ~= 'deferred' then return false, false end
+    if accepts(job, outcome) then
+      if not are_others_met(id, job, parent) then return true, false end
+      pass_on(id, job)
+      call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
+      return false, false
+    end
+    if job.on_failure == 'wait' and outcome ~= 'deleted' then return true, true end
+    local why = outcome == 'deleted' and 'was deleted' or 'did not succeed'
+    mark_canceled(id, job, describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
+    ended[#ended + 1] = {id = id, outcome = 'canceled', ttl = job.ttl}
     return false, false
   end
-  if job.on_failure == 'wait' and outcome ~= 'deleted' then return true, true end
-  local why = outcome == 'deleted' and 'was deleted' or 'did not succeed'
-  mark_canceled(id, job, describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
-  ended[#ended + 1] = {id = id, outcome = 'canceled', ttl = job.ttl}
-  return false, false
-end
 
--- Give those of a note that go on waiting back to RQ's set, which goes with the parent's record.
-local function give_back(parent, ids, is_awaited)
-  local key, ttl = keys.JOB .. parent .. keys.DEPENDENTS, call('TTL', keys.JOB .. parent)
-  if #ids == 0 or ttl == -2 then return end
-  call('SADD', key, unpack(ids))
-  if is_awaited then keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
-end
-
--- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since. Who waits for its
--- requeue goes by how it stands now.
-local function settle_late(id, parent, outcome, ended)
-  local waits, awaits = settle_one(id, parent, outcome, ended)
-  local status = awaits and (outcomes[parent] or read_status(parent) or 'deleted')
-  if status == 'finished' or status == 'deleted' then return settle_one(id, parent, status, ended) end
-  return waits, awaits
-end
-
--- Settle those of a note, as many as this script may. A damaged record holds up no other; the sweep of waiting jobs
--- settles what is left by it.
-local function settle_noted(name, parent, outcome, ended)
-  local waiting, is_awaited = {}, false
-  while left > 0 do
-    local id = pop_noted(name)
-    if not id then break end
-    local ok, waits, awaits = pcall(settle_late, id, parent, outcome, ended)
-    if not ok then
-      redis.log(redis.LOG_WARNING, 'errand: job ' .. id .. ', which waited for ' .. parent .. ': ' .. describe_fault(waits))
-    elseif waits and outcome ~= 'finished' then
-      waiting[#waiting + 1] = id
-    end
-    is_awaited = is_awaited or (ok and awaits)
+  -- Give those of a note that go on waiting back to RQ's set, which goes with the parent's record.
+  local function give_back(parent, ids, is_awaited)
+    local key, ttl = keys.JOB .. parent .. keys.DEPENDENTS, call('TTL', keys.JOB .. parent)
+    if #ids == 0 or ttl == -2 then return end
+    call('SADD', key, unpack(ids))
+    if is_awaited then keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
   end
-  give_back(parent, waiting, is_awaited)
-  return is_awaited
-end
 
--- One end of `settle_ends`: settle those that wait for it, or note them where they are more than this script may settle,
--- and settle some of them.
-local function settle_children(parent, outcome, ended)
-  local key, is_awaited = keys.JOB .. parent .. keys.DEPENDENTS, false
-  local count = call('SCARD', key)
-  if count == 0 then return false end
-  if count > left then return settle_noted(note_dependents(parent, outcome), parent, outcome, ended) end
-  for _, id in ipairs(call('SMEMBERS', key)) do
-    if left <= 0 then
-      note_dependents(parent, outcome)
-      break
-    end
-    local _, awaits = settle_one(id, parent, outcome, ended)
-    is_awaited = is_awaited or awaits
+  -- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since. Who waits for its
+  -- requeue goes by how it stands now.
+  local function settle_late(id, parent, outcome, ended)
+    local waits, awaits = settle_one(id, parent, outcome, ended)
+    local status = awaits and (outcomes[parent] or read_status(parent) or 'deleted')
+    if status == 'finished' or status == 'deleted' then return settle_one(id, parent, status, ended) end
+    return waits, awaits
   end
-  return is_awaited
-end
 
--- Settle those that wait for canceled jobs, and for those that this cancels, all the way down. Not by recursion: a chain
--- may be longer than Lua's stack.
-local function settle_ends(ended)
-  local at = 1
-  while ended[at] do
-    local one = ended[at]
-    if settle_children(one.id, one.outcome, ended) then
-      keep(one.id)
-    elseif one.ttl >= 0 then
-      expire_job(one.id, math.max(one.ttl, 1))
+  -- Settle those of a note, as many as this script may. A damaged record holds up no other; the sweep of waiting jobs
+  -- settles what is left by it.
+  local function settle_noted(name, parent, outcome, ended)
+    local waiting, is_awaited = {}, false
+    while left > 0 do
+      local id = notes.pop_noted(name)
+      if not id then break end
+      local ok, waits, awaits = pcall(settle_late, id, parent, outcome, ended)
+      if not ok then
+        local why = describe_fault(waits)
+        redis.log(redis.LOG_WARNING, 'errand: job ' .. id .. ', which waited for ' .. parent .. ': ' .. why)
+      elseif waits and outcome ~= 'finished' then
+        waiting[#waiting + 1] = id
+      end
+      is_awaited = is_awaited or (ok and awaits)
     end
-    at = at + 1
+    give_back(parent, waiting, is_awaited)
+    return is_awaited
   end
+
+  -- One end of `settle_ends`: settle those that wait for it, or note them where they are more than this script may settle,
+  -- and settle some of them.
+  function settler.settle_children(parent, outcome, ended)
+    local key, is_awaited = keys.JOB .. parent .. keys.DEPENDENTS, false
+    local count = call('SCARD', key)
+    if count == 0 then return false end
+    if count > left then return settle_noted(notes.note_dependents(parent, outcome), parent, outcome, ended) end
+    for _, id in ipairs(call('SMEMBERS', key)) do
+      if left <= 0 then
+        notes.note_dependents(parent, outcome)
+        break
+      end
+      local _, awaits = settle_one(id, parent, outcome, ended)
+      is_awaited = is_awaited or awaits
+    end
+    return is_awaited
+  end
+
+  -- Settle those that wait for canceled jobs, and for those that this cancels, all the way down. Not by recursion: a chain
+  -- may be longer than Lua's stack.
+  function settler.settle_ends(ended)
+    local at = 1
+    while ended[at] do
+      local one = ended[at]
+      if settler.settle_children(one.id, one.outcome, ended) then
+        keep(one.id)
+      elseif one.ttl >= 0 then
+        expire_job(one.id, math.max(one.ttl, 1))
+      end
+      at = at + 1
+    end
+  end
+
+  -- Go on with what is noted, the oldest first, as far as this script may. Returns whether there is more.
+  function settler.go_on()
+    local name, outcome, parent = notes.find_note()
+    while name and left > 0 do
+      local ended = {}
+      settle_noted(name, parent, outcome, ended)
+      settler.settle_ends(ended)
+      name, outcome, parent = notes.find_note()
+    end
+    return name ~= nil
+  end
+
+  -- Whether this script has done as much as it may: the server does nothing else meanwhile.
+  function settler.is_full()
+    return left <= 0
+  end
+
+  return settler
 end
 
 -- Settle the jobs that waited for `parent`, which has come to `outcome` (finished, failed, stopped, canceled, deleted):
 -- queue those that can run, cancel those that can't, all the way down (RQ leaves them). Returns whether one of them, as
 -- far as they were looked at, waits for the requeue of `parent`, which then must not expire.
 function settle_dependents(parent, outcome)
-  local ended = {}
   outcomes[parent] = outcome
-  local is_awaited = settle_children(parent, outcome, ended)
-  settle_ends(ended)
+  if call('SCARD', keys.JOB .. parent .. keys.DEPENDENTS) == 0 then return false end
+  local ended, with = {}, open_settler()
+  local is_awaited = with.settle_children(parent, outcome, ended)
+  with.settle_ends(ended)
   return is_awaited
-end
-
--- Go on with what is noted, the oldest first, as far as this script may. Returns whether there is more.
-function go_on_settling()
-  local name, outcome, parent = find_note()
-  while name and left > 0 do
-    local ended = {}
-    settle_noted(name, parent, outcome, ended)
-    settle_ends(ended)
-    name, outcome, parent = find_note()
-  end
-  return name ~= nil
 end
 
 -- Cancel a job that has not begun, and with it what its dependents' own on_failure says.

@@ -43,10 +43,11 @@ function describe_status(hash, results, with_lines)
     last = read_result(results) or false
   end
 
-  local key, linked, pending = keys.CHILDREN .. id, {}, nil
+  local key, linked = keys.CHILDREN .. id, {}
+  local told = {found, last, due, linked}
   local count = call('SCARD', key)
   if count > 0 then
-    if found.ended_at then pending = call('SCARD', keys.SETTLING_JOBS .. found.status .. ':' .. id) end
+    if found.ended_at then told[5] = call('SCARD', keys.SETTLING_JOBS .. found.status .. ':' .. id) end
     local children = count <= SORTED and call('SMEMBERS', key) or call('SSCAN', key, 0, 'COUNT', LISTED)[2]
     table.sort(children)
     for i = 1, math.min(#children, LISTED) do
@@ -54,5 +55,5 @@ function describe_status(hash, results, with_lines)
       linked[i] = {children[i], type(word) == 'string' and word}
     end
   end
-  return cjson.encode({found, last, due, linked, pending})
+  return cjson.encode(told)
 end

@@ -68,5 +68,5 @@ for i = 3, #ARGV do
   answers[i - 1] = cancel(ARGV[i])
 end
 finish_step()
-answers[1] = has_noted() and 1 or 0
+answers[1] = open_settling().has_noted() and 1 or 0
 return answers

@@ -76,7 +76,7 @@ for i = 2, #ARGV do
   if searched > keys.SEARCHED_AT_ONCE then break end
   outcomes[i] = delete(ARGV[i])
 end
-outcomes[1] = has_noted() and 1 or 0
+outcomes[1] = open_settling().has_noted() and 1 or 0
 call('SET', memory, cjson.encode(outcomes), 'EX', KEPT_SECONDS)
 finish_step()
 return outcomes

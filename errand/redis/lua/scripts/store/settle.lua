@@ -7,6 +7,6 @@
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
-local is_more = go_on_settling()
+local is_more = open_settler().go_on()
 finish_step()
 return is_more and 1 or 0

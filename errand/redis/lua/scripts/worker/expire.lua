@@ -14,7 +14,7 @@ for _, id in ipairs(ids) do
   looked = looked + 1
   if fate == 'runs' then left = left + 1 end
   if broken then aside[#aside + 1] = broken end
-  if searched > tonumber(ARGV[9]) or has_expired_many() or has_settled_many() then break end
+  if searched > tonumber(ARGV[9]) or has_expired_many() or open_settler().is_full() then break end
 end
 finish_step()
 return {(looked < #ids or looked == tonumber(ARGV[8])) and 1 or 0, left, expired, aside}

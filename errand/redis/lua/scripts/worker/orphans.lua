@@ -14,7 +14,7 @@ local looked = 0
 local function find_parents(id)
   local found = {}
   for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
-    local status = read_status(parent) or (is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
+    local status = read_status(parent) or (open_settling().is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
     found[#found + 1] = {id = parent, status = status}
   end
   looked = looked + #found
@@ -62,7 +62,7 @@ pcall(find_unheld, keys.WIP .. ARGV[7])
 local key, seen, gone = keys.DEFERRED .. ARGV[7], 0, 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do
-  if looked >= PARENTS_LIMIT or has_settled_many() then break end
+  if looked >= PARENTS_LIMIT or open_settler().is_full() then break end
   seen = seen + 1
   local job = read_job(id)
   if job and job.status == 'deferred' then pcall(settle, id, job) else call('ZREM', key, id) end
