@@ -11,7 +11,8 @@ functions of a script anew in every call: those of a part that is pasted are mad
 """
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,7 +74,8 @@ def assemble(name: str, given: Mapping[str, Value] | None = None, read: Read | N
         raise ScriptError(f"scripts/{name}.lua: nothing there takes {', '.join(sorted(unknown))}")
     values = [f"local {taken} = {write_value((given or {}).get(taken, False))}" for taken in takes]
     *libraries, script = parts
-    texts = [script.flags, *values, *map(_wrap, libraries), script.text]
+    bodies = [f"do\n{part.text}\nend" for part in libraries] + [script.text]
+    texts = [script.flags, *_declare(libraries, bodies), *values, *bodies]
     return "\n".join(text for text in texts if text)
 
 
@@ -136,6 +138,17 @@ def _refuse_globals(part: Part, given: Container[str]) -> None:
         for name in (function or names).split(", "):
             if name not in declared and name not in given:
                 raise ScriptError(f"{part.name}.lua: {name} is a global; make it local, or say that the file gives it")
+
+
+def _declare(libraries: Sequence[Part], bodies: Sequence[str]) -> Iterator[str]:
+    """Yield what declares the names that parts give, those last that are used most.
+
+    Whenever Lua makes a function it looks for each name that the function uses, from the last one on (luaF_findupval,
+    Lua 5.1). In the order of the parts the functions of a turn take a ninth more instructions.
+    """
+    uses = Counter(re.findall(r"\b[a-z_]+\b", "\n".join(bodies)))
+    if names := sorted((gift for part in libraries for gift in part.gives), key=lambda gift: uses[gift]):
+        yield f"local {', '.join(names)}"
 
 
 def _find_key(name: str, where: str) -> str:
