@@ -6,8 +6,10 @@ names are all that others see of it: the rest of the file stands between `do` an
 whoever loads the script may give, false where it is not given. `keys.NAME` is what that name stands for in
 errand/redis/keys.py.
 
-A line `-- paste store/undo` inside a function stands for that part; what it includes is included above. Lua makes the
-functions of a script anew in every call: those of a part that is pasted are made only where the call comes that far.
+Lua makes the functions of a script anew in every call, which for a turn would take the server as long as eight jobs do.
+So what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, and all of them are
+made when the first one is asked for. A line `-- paste store/undo` inside a function stands for that part; what it includes is included above,
+and its functions are made only where the call comes that far.
 """
 
 import re
@@ -25,6 +27,7 @@ Read = Callable[[str], str]
 Value = str | int | float | bool | tuple[str, ...]
 _HEADER = re.compile(r"\A(?:(?:#!|--).*\n)*")
 _LINE = re.compile(r"^-- (include|gives|takes) (.+)$", re.M)
+_RARE = re.compile(r"^-- rare$", re.M)
 _PASTE = re.compile(r"^ +-- paste (.+)$", re.M)
 _KEY = re.compile(r"\bkeys\.([A-Za-z_]+)")
 _SET = re.compile(r"^(?:function (\w+)|(\w+(?:, \w+)*) = )", re.M)
@@ -45,6 +48,7 @@ class Part:
     includes: tuple[str, ...]
     gives: tuple[str, ...]
     takes: tuple[str, ...]
+    is_rare: bool
 
 
 @cache
@@ -68,14 +72,16 @@ def assemble(name: str, given: Mapping[str, Value] | None = None, read: Read | N
             if gift in seen:
                 raise ScriptError(f"{part.name}.lua: {gift} is given by {seen[gift]}.lua already; rename one of them")
             seen[gift] = part.name
-        _refuse_globals(part, seen)
+        _refuse_globals(part, {*seen, "rare"})
     takes = [taken for part in parts for taken in part.takes]
     if unknown := (given or {}).keys() - set(takes):
         raise ScriptError(f"scripts/{name}.lua: nothing there takes {', '.join(sorted(unknown))}")
     values = [f"local {taken} = {write_value((given or {}).get(taken, False))}" for taken in takes]
     *libraries, script = parts
-    bodies = [f"do\n{part.text}\nend" for part in libraries] + [script.text]
-    texts = [script.flags, *_declare(libraries, bodies), *values, *bodies]
+    hot, rare = ([part for part in libraries if part.is_rare is is_rare] for is_rare in (False, True))
+    bodies = [*map(_enclose, hot), *_put_off(rare), script.text]
+    names = [gift for part in hot for gift in part.gives] + ["rare"] * bool(rare)
+    texts = [script.flags, *_declare(names, bodies), *values, *bodies]
     return "\n".join(text for text in texts if text)
 
 
@@ -123,7 +129,12 @@ def _read_part(name: str, read: Read, path: tuple[str, ...]) -> Part:
     texts = map(_wrap, pasted)
     body = _PASTE.sub(lambda _: next(texts), body)
     said["include"] += (included for part in pasted for included in part.includes)
-    return Part(name, body, flags, tuple(said["include"]), tuple(said["gives"]), tuple(said["takes"]))
+    includes, gives, takes = (tuple(said[kind]) for kind in ("include", "gives", "takes"))
+    is_rare = _RARE.search(header[0]) is not None
+    for gift in gives if is_rare else ():
+        if not re.search(rf"^(?:function )?rare\.{gift}\b", body, re.M):
+            raise ScriptError(f"{name}.lua: it is rare and does not set rare.{gift}")
+    return Part(name, body, flags, includes, gives, takes, is_rare)
 
 
 def _refuse_circle(name: str, path: tuple[str, ...]) -> None:
@@ -140,15 +151,27 @@ def _refuse_globals(part: Part, given: Container[str]) -> None:
                 raise ScriptError(f"{part.name}.lua: {name} is a global; make it local, or say that the file gives it")
 
 
-def _declare(libraries: Sequence[Part], bodies: Sequence[str]) -> Iterator[str]:
+def _declare(names: Sequence[str], bodies: Sequence[str]) -> Iterator[str]:
     """Yield what declares the names that parts give, those last that are used most.
 
     Whenever Lua makes a function it looks for each name that the function uses, from the last one on (luaF_findupval,
     Lua 5.1). In the order of the parts the functions of a turn take a ninth more instructions.
     """
     uses = Counter(re.findall(r"\b[a-z_]+\b", "\n".join(bodies)))
-    if names := sorted((gift for part in libraries for gift in part.gives), key=lambda gift: uses[gift]):
-        yield f"local {', '.join(names)}"
+    if names:
+        yield f"local {', '.join(sorted(names, key=lambda name: uses[name]))}"
+
+
+def _put_off(parts: Sequence[Part]) -> Iterator[str]:
+    """Yield what makes the functions of rare parts when one of them is first asked for."""
+    if parts:
+        yield "rare = setmetatable({}, {__index = function(rare, name)"
+        yield from map(_enclose, parts)
+        yield "return rawget(rare, name)\nend})"
+
+
+def _enclose(part: Part) -> str:
+    return f"do\n{part.text}\nend"
 
 
 def _find_key(name: str, where: str) -> str:
@@ -160,7 +183,7 @@ def _find_key(name: str, where: str) -> str:
 
 def _wrap(part: Part) -> str:
     names = f"local {', '.join(part.gives)}\n" if part.gives else ""
-    return f"{names}do\n{part.text}\nend"
+    return f"{names}{_enclose(part)}"
 
 
 def _read_file(name: str) -> str:

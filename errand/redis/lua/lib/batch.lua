@@ -8,6 +8,7 @@ function note_in_batch(hash, id, status)
   local found = batch and pcall_redis('HMGET', keys.BATCH .. batch, id, 'webhook', 'webhook_waits_for')
   if found and found[1] then
     call('HSET', keys.BATCH .. batch, id, status)
-    if found[1] ~= status or status == '' then tell_batch_end(batch, id, status, found[2], found[3]) end
+    local url = found[2] or WEBHOOK_URL
+    if url and url ~= '' and (found[1] ~= status or status == '') then rare.tell_batch_end(batch, id, status, url, found[3]) end
   end
 end

@@ -1,34 +1,36 @@
 -- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held:
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
 -- could not end. A script settles a few hundred dependents at most; it notes the rest (lib/store/settling.lua).
--- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job, finish_step
+-- rare
+-- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job
+-- gives let_expire
 -- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
--- include store/settling, faults
+-- include store/settling, faults, step
 
-local outcomes, freed = {}, {}
+local outcomes = {}
 local ENDED_BADLY = keys.ENDED_BADLY
 local FEW = 20 -- others, who are looked at each time
 local CANCEL_COST, TELL_COST = 1, 1 -- to cancel one takes twice as long as to queue one, and its webhook as long again
 local LINKS = 20 -- links to parents, which take as long as to look at one
 local left = keys.SETTLED_AT_ONCE
 local REGISTRIES = {scheduled = keys.SCHEDULED, deferred = keys.DEFERRED, ready_to_enqueue = keys.READY}
-STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
+rare.STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
 
-function describe_cancel(message)
+function rare.describe_cancel(message)
   return cjson.encode({type = 'Canceled', message = message})
 end
 
 -- Whether a job may run once a parent has come to this; one that is gone counts as finished, as in RQ's own
 -- Job.dependencies_are_met.
-function accepts(job, outcome)
+function rare.accepts(job, outcome)
   return not outcome or outcome == 'finished' or (outcome == 'failed' and job.allows_failure)
     or (job.on_failure == 'run' and (ENDED_BADLY[outcome] or outcome == 'deleted'))
 end
 
 -- What this script itself has ended may not be written yet.
 local function is_met(job, parent)
-  local outcome = outcomes[parent] or read_status(parent)
-  return accepts(job, outcome or (open_settling().is_noted_as_deleted(parent) and 'deleted' or nil))
+  local outcome = outcomes[parent] or rare.read_status(parent)
+  return rare.accepts(job, outcome or (rare.open_settling().is_noted_as_deleted(parent) and 'deleted' or nil))
 end
 
 -- A job may wait for a thousand others, those of a batch: it notes one that it still waits for, and until that one has
@@ -48,15 +50,15 @@ end
 
 -- A job that ended badly is kept as long as one waits for its requeue: when that one goes, its own lifetime begins. Of
 -- very many dependents some are looked at; if none of them waits for it, the chores look at all, and keep it if need be.
-local function let_expire(id)
-  local job, key = read_job(id), keys.JOB .. id .. keys.DEPENDENTS
+function rare.let_expire(id)
+  local job, key = rare.read_job(id), keys.JOB .. id .. keys.DEPENDENTS
   if not job or not ENDED_BADLY[job.status] or job.ttl < 0 or call('TTL', keys.JOB .. id) ~= -1 then return end
   for _, child in ipairs(call('SRANDMEMBER', key, FEW)) do
-    local waiting = read_job(child)
+    local waiting = rare.read_job(child)
     if waiting and waiting.status == 'deferred' and waiting.on_failure == 'wait' then return end
   end
-  if call('SCARD', key) > FEW then open_settling().note_dependents(id, job.status) end
-  expire_job(id, math.max(job.ttl, 1))
+  if call('SCARD', key) > FEW then rare.open_settling().note_dependents(id, job.status) end
+  rare.expire_job(id, math.max(job.ttl, 1))
   call('EXPIRE', keys.RESULTS .. id, math.max(job.ttl, 1))
   call('ZADD', keys.FAILED .. job.queue, 'XX', math.floor(now) + job.ttl, id)
 end
@@ -74,7 +76,7 @@ local function unlink(id, job)
 end
 
 -- Take a job that has not begun out of wherever it waits.
-function withdraw(id, job)
+function rare.withdraw(id, job)
   if job.status == 'queued' then
     local is_parked = pcall_redis('ZREM', keys.RATED_JOBS .. job.queue .. ':' .. job.type, id) == 1
     if job.parked then
@@ -84,7 +86,7 @@ function withdraw(id, job)
       end
       call('HDEL', keys.JOB .. id, 'errand_parked')
     end
-    if not is_parked then pcall(drop_job, job.queue, id) end
+    if not is_parked then pcall(rare.drop_job, job.queue, id) end
   elseif REGISTRIES[job.status] then
     pcall_redis('ZREM', REGISTRIES[job.status] .. job.queue, id)
   end
@@ -96,23 +98,23 @@ local function mark_canceled(id, job, error)
   local hash = keys.JOB .. id
   left = left - CANCEL_COST - ((job.webhook or WEBHOOK_URL) and TELL_COST or 0)
   touch(id)
-  withdraw(id, job)
+  rare.withdraw(id, job)
   call('HSET', hash, 'status', 'canceled', 'ended_at', now_text, 'errand_error', error)
-  add_to_canceled(job.queue, id, math.floor(now))
+  rare.add_to_canceled(job.queue, id, math.floor(now))
   note_in_batch(hash, id, 'canceled')
-  tell_end(id, 'canceled', job.webhook)
+  rare.tell_end(id, 'canceled', job.webhook)
   tally((name_type(job.type) or 'other') .. '|||canceled', 1)
-  if job.limit then pcall(free_slot, id, job.limit) end
+  if job.limit then pcall(rare.free_slot, id, job.limit) end
 end
 
 -- Where a dependent under a concurrency key goes.
 local function limit_directly(id, hash, job)
   call('HSET', hash, 'status', 'rate_limited')
-  wait_for_slot(job.limit, job.concurrency, id, job.queue)
-  fill_slots(job.limit)
+  rare.wait_for_slot(job.limit, job.concurrency, id, job.queue)
+  rare.fill_slots(job.limit)
 end
 
-function pass_on(id, job)
+function rare.pass_on(id, job)
   redis.pcall('ZREM', keys.DEFERRED .. job.queue, id)
   if job.limit then
     if not pcall(limit_directly, id, keys.JOB .. id, job) then
@@ -120,33 +122,33 @@ function pass_on(id, job)
       put_off(id, job.queue)
     end
   else
-    queue_job(id, job.queue, job.front)
+    rare.queue_job(id, job.queue, job.front)
   end
 end
 
 local settler
 
 -- What settles dependents, made when a job has some (lib/store/settling.lua says why).
-function open_settler()
+function rare.open_settler()
   if settler then return settler end
   settler = {}
-  local notes = open_settling()
+  local notes = rare.open_settling()
 
   -- Settle one that waited for `parent`: those that it cancels go to `ended`. Returns whether it still waits: for other
   -- jobs, or, as the second value tells, for the requeue of `parent`.
   local function settle_one(id, parent, outcome, ended)
-    local job = read_job(id)
+    local job = rare.read_job(id)
     left = left - 1
     if not job or job.status ~= 'deferred' then return false, false end
-    if accepts(job, outcome) then
+    if rare.accepts(job, outcome) then
       if not are_others_met(id, job, parent) then return true, false end
-      pass_on(id, job)
+      rare.pass_on(id, job)
       call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
       return false, false
     end
     if job.on_failure == 'wait' and outcome ~= 'deleted' then return true, true end
     local why = outcome == 'deleted' and 'was deleted' or 'did not succeed'
-    mark_canceled(id, job, describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
+    mark_canceled(id, job, rare.describe_cancel('it waited for job ' .. parent .. ', which ' .. why))
     ended[#ended + 1] = {id = id, outcome = 'canceled', ttl = job.ttl}
     return false, false
   end
@@ -156,14 +158,14 @@ function open_settler()
     local key, ttl = keys.JOB .. parent .. keys.DEPENDENTS, call('TTL', keys.JOB .. parent)
     if #ids == 0 or ttl == -2 then return end
     call('SADD', key, unpack(ids))
-    if is_awaited then keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
+    if is_awaited then rare.keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
   end
 
   -- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since. Who waits for its
   -- requeue goes by how it stands now.
   local function settle_late(id, parent, outcome, ended)
     local waits, awaits = settle_one(id, parent, outcome, ended)
-    local status = awaits and (outcomes[parent] or read_status(parent) or 'deleted')
+    local status = awaits and (outcomes[parent] or rare.read_status(parent) or 'deleted')
     if status == 'finished' or status == 'deleted' then return settle_one(id, parent, status, ended) end
     return waits, awaits
   end
@@ -177,7 +179,7 @@ function open_settler()
       if not id then break end
       local ok, waits, awaits = pcall(settle_late, id, parent, outcome, ended)
       if not ok then
-        local why = describe_fault(waits)
+        local why = rare.describe_fault(waits)
         redis.log(redis.LOG_WARNING, 'errand: job ' .. id .. ', which waited for ' .. parent .. ': ' .. why)
       elseif waits and outcome ~= 'finished' then
         waiting[#waiting + 1] = id
@@ -213,9 +215,9 @@ function open_settler()
     while ended[at] do
       local one = ended[at]
       if settler.settle_children(one.id, one.outcome, ended) then
-        keep(one.id)
+        rare.keep(one.id)
       elseif one.ttl >= 0 then
-        expire_job(one.id, math.max(one.ttl, 1))
+        rare.expire_job(one.id, math.max(one.ttl, 1))
       end
       at = at + 1
     end
@@ -244,26 +246,18 @@ end
 -- Settle the jobs that waited for `parent`, which has come to `outcome` (finished, failed, stopped, canceled, deleted):
 -- queue those that can run, cancel those that can't, all the way down (RQ leaves them). Returns whether one of them, as
 -- far as they were looked at, waits for the requeue of `parent`, which then must not expire.
-function settle_dependents(parent, outcome)
+function rare.settle_dependents(parent, outcome)
   outcomes[parent] = outcome
   if call('SCARD', keys.JOB .. parent .. keys.DEPENDENTS) == 0 then return false end
-  local ended, with = {}, open_settler()
+  local ended, with = {}, rare.open_settler()
   local is_awaited = with.settle_children(parent, outcome, ended)
   with.settle_ends(ended)
   return is_awaited
 end
 
 -- Cancel a job that has not begun, and with it what its dependents' own on_failure says.
-function cancel_job(id, job, error)
+function rare.cancel_job(id, job, error)
   mark_canceled(id, job, error)
-  if settle_dependents(id, 'canceled') then keep(id)
-  elseif job.ttl >= 0 then expire_job(id, math.max(job.ttl, 1)) end
-end
-
--- Every script that ends jobs ends with this; `seconds` are of Redis' clock, where it has asked for them.
-function finish_step(seconds)
-  for parent, _ in pairs(freed) do pcall(let_expire, parent) end
-  keep_tally(seconds)
-  wake_workers()
-  tell_touched()
+  if rare.settle_dependents(id, 'canceled') then rare.keep(id)
+  elseif job.ttl >= 0 then rare.expire_job(id, math.max(job.ttl, 1)) end
 end

@@ -34,9 +34,9 @@ local function store_all(KEYS, ARGV, bodies)
     elseif status == 'deferred' then
       call('ZADD', keys.DEFERRED .. group.queue, now, id)
     elseif status == 'rate_limited' then
-      wait_for_slot(group.limit[1], group.limit[2], id, group.queue)
+      rare.wait_for_slot(group.limit[1], group.limit[2], id, group.queue)
     else
-      add_to_canceled(group.queue, id, now)
+      rare.add_to_canceled(group.queue, id, now)
       local why = 'one of the jobs that it was to wait for did not succeed'
       call('HSET', hash, 'ended_at', now_text, 'errand_error', cjson.encode({type = 'Canceled', message = why}))
       call('EXPIRE', hash, ttl_seconds)
@@ -58,7 +58,7 @@ local function store_all(KEYS, ARGV, bodies)
           local registry = keys.FAILED .. (call('HGET', keys.JOB .. parent, 'origin') or '')
           group.kept[parent] = group.kept[parent] or {seconds = call('TTL', keys.JOB .. parent), registry = registry,
             score = pcall_redis('ZSCORE', registry, parent)}
-          keep(parent)
+          rare.keep(parent)
         end
       end
     end
@@ -99,7 +99,7 @@ local function store_all(KEYS, ARGV, bodies)
       statuses[nth - 4 + i] = found or status
     end
     if status == 'rate_limited' then
-      if fill_slots(group.limit[1], group.count) == group.queue then error('the list of its queue takes nothing') end
+      if rare.fill_slots(group.limit[1], group.count) == group.queue then error('the list of its queue takes nothing') end
       for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
     end
     add_to_indexes(group.queue, group.type, group.tags, entries)

@@ -1,7 +1,8 @@
 -- What went wrong, in words.
+-- rare
 -- gives describe_fault
 
 -- What an error says: Redis raises tables, Lua raises texts.
-function describe_fault(error)
+function rare.describe_fault(error)
   return type(error) == 'table' and error.err or tostring(error)
 end

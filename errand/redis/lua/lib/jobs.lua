@@ -1,13 +1,14 @@
 -- A job's record, as far as scripts ask for it.
+-- rare
 -- gives is_hash, read_job, read_status, read_list, queue_job
 -- include base, clock, events, push
 
-function is_hash(key)
+function rare.is_hash(key)
   return call('TYPE', key).ok == 'hash'
 end
 
 -- What is asked of a job where jobs end; nothing for one whose record is gone or no hash.
-function read_job(id)
+function rare.read_job(id)
   local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'errand_on_failure', 'allow_dependency_failures',
     'rate_limit_key', 'enqueue_at_front', 'failure_ttl', 'rate_limit_concurrency', 'description', 'errand_webhook',
     'errand_parked', 'errand_awaited')
@@ -18,19 +19,19 @@ function read_job(id)
     webhook = found[10], parked = found[11], awaited = found[12]}
 end
 
-function read_status(id)
+function rare.read_status(id)
   local status = pcall_redis('HGET', keys.JOB .. id, 'status')
   return type(status) == 'string' and status or nil
 end
 
 -- A list that is stored as JSON, nil where it can't be read.
-function read_list(stored)
+function rare.read_list(stored)
   local readable, list = pcall(cjson.decode, stored or '[]')
   return readable and type(list) == 'table' and list or nil
 end
 
 -- Queue a job. Where the queue's list takes nothing, for it is of a wrong type, the job waits on the schedule until it does.
-function queue_job(id, queue, at_front)
+function rare.queue_job(id, queue, at_front)
   touch(id)
   call('HSET', keys.JOB .. id, 'status', 'queued', 'enqueued_at', now_text)
   if not pcall(push_job, queue, id, at_front) then

@@ -1,5 +1,6 @@
 -- RQ's concurrency limit of the jobs under one key (rq.rate_limit, RQ 3.0.0): the hash rq:rl:<key> says how many of
 -- them may be queued or running, …:allowed holds those that are, …:rate_limited those that wait, oldest first.
+-- rare
 -- gives wait_for_slot, fill_slots, free_slot
 -- include base, clock, events, push
 
@@ -8,7 +9,7 @@ local REFUSED_LIMIT = 100 -- of those that wait for a list that takes nothing, p
 
 -- Let a job wait for a slot; its status is rate_limited. How many there are is what the last POST said: `concurrency` only
 -- counts where the key is new. RQ has no depth by queue of these, so the hash notes whose they are: `*` for several.
-function wait_for_slot(key, concurrency, id, queue)
+function rare.wait_for_slot(key, concurrency, id, queue)
   local limit, clock = keys.LIMIT .. key, call('TIME')
   waited = waited + 1
   call('SADD', keys.LIMITS, key)
@@ -24,7 +25,7 @@ end
 -- caller wants besides, and at least one of each key: each end of a job under the key goes on with the rest. Those whose
 -- queue's list is of a wrong type wait on, and let others pass. Returns the name of such a queue, nothing where there is
 -- none.
-function fill_slots(key, more)
+function rare.fill_slots(key, more)
   local limit, front, refused, are_open = keys.LIMIT .. key, {}, {}, {}
   local free = (tonumber(call('HGET', limit, 'concurrency') or '') or 0) - call('ZCARD', limit .. keys.ALLOWED)
   local most = math.max(1, keys.FILLED_AT_ONCE - filled) + (more or 0)
@@ -62,8 +63,8 @@ function fill_slots(key, more)
 end
 
 -- Let another job have the slot of one that will not run, or that has ended; not while it runs.
-function free_slot(id, key)
+function rare.free_slot(id, key)
   call('ZREM', keys.LIMIT .. key .. keys.WAITING, id)
   if call('ZCOUNT', keys.EXECUTIONS .. id, now, '+inf') > 0 then return end
-  if call('ZREM', keys.LIMIT .. key .. keys.ALLOWED, id) == 1 then fill_slots(key) end
+  if call('ZREM', keys.LIMIT .. key .. keys.ALLOWED, id) == 1 then rare.fill_slots(key) end
 end

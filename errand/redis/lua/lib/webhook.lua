@@ -2,6 +2,7 @@
 -- with the JSON of such a job, {queue, type, path, parameter, fields: [field, value, …], ceilings: [seconds, …]}, and
 -- with the URL that is told of all ends (errand/webhook/webhooks.py); nothing is sent without.
 -- takes WEBHOOK_TEMPLATE, WEBHOOK_URL
+-- rare
 -- gives tell_end, tell_batch_end
 -- include base, clock, index, push, faults
 
@@ -96,13 +97,13 @@ end
 local function attempt(send, name, id, ...)
   local ok, broken = pcall(send, id, ...)
   if not ok then
-    redis.log(redis.LOG_WARNING, 'errand: no webhook for ' .. name .. ' ' .. id .. ': ' .. describe_fault(broken))
+    redis.log(redis.LOG_WARNING, 'errand: no webhook for ' .. name .. ' ' .. id .. ': ' .. rare.describe_fault(broken))
   end
 end
 
 -- Tell a job's own URL of its end, or the one that is told of all. Call it when the end is recorded, or give `ended_at`
 -- and, as RQ keeps it, the `result`.
-function tell_end(id, status, url, ended_at, result)
+function rare.tell_end(id, status, url, ended_at, result)
   url = url or WEBHOOK_URL
   if WEBHOOK_TEMPLATE and url then attempt(send_end, 'job', id, status, url, ended_at, result or '') end
 end
@@ -110,7 +111,7 @@ end
 -- Tell a batch's own URL, or the one that is told of all, if the job that now ends is the last; `url` and `watched` are
 -- the record's fields webhook and webhook_waits_for. With the url '' nobody is told. A job that is deleted unended has the
 -- status ''.
-function tell_batch_end(batch, id, status, url, watched)
+function rare.tell_batch_end(batch, id, status, url, watched)
   url = url or WEBHOOK_URL
   if WEBHOOK_TEMPLATE and url and url ~= '' then attempt(send_batch_end, 'batch', batch, id, status, url, watched) end
 end

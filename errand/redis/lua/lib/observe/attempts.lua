@@ -1,4 +1,5 @@
 -- How attempts have ended that did not succeed: errand:attempts:<job>, by their numbers.
+-- rare
 -- gives note_attempt
 -- include base, clock, observe/notes
 
@@ -6,8 +7,8 @@ local notes
 
 -- Write down the end of an attempt: `number` as the job's hash counts it, `error` JSON or nothing, `trace` as RQ packs a
 -- traceback or ''. Nothing is written where the server is full: the work matters more.
-function note_attempt(id, number, outcome, by, started, ended, error, frame, trace)
-  notes = notes or open_notes()
+function rare.note_attempt(id, number, outcome, by, started, ended, error, frame, trace)
+  notes = notes or rare.open_notes()
   if not tonumber(number) or not notes.has_room() then return end
   local now_ms, key, sha = string.format('%.0f', now * 1000), keys.ATTEMPTS .. id, ''
   if trace ~= '' then

@@ -1,12 +1,13 @@
 -- What is written down about jobs beside them, log lines and tracebacks: a tenth of the server's memory at most for all
 -- together, where the oldest goes first, and nothing where the server is full, also not by scripts that may write then.
 -- All of it in one function, for each one that a script makes costs each of its calls; most calls write nothing down.
+-- rare
 -- gives open_notes
 -- include base
 
 -- What the server has, in bytes: whether there is room for anything, and how much for notes.
 -- Return {has_room(), count(key, bytes, now_ms), forget(key)}.
-function open_notes()
+function rare.open_notes()
   local notes, is_there, share = {}, nil, nil
 
   local function read_room()

@@ -14,7 +14,7 @@ local function add_limits(registries)
 end
 
 local function add_parked(registries, queue)
-  for _, park in ipairs(list_parked()) do
+  for _, park in ipairs(rare.list_parked()) do
     if not queue or park.queue == queue then registries[#registries + 1] = {key = park.key, status = 'queued'} end
   end
 end

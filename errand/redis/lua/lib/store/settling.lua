@@ -1,13 +1,14 @@
 -- Ends of jobs with more dependents than one script may settle. Those that are left are noted here, and the workers'
 -- chores go on with them (scripts/store/settle.lua). A note is RQ's own set of the job's dependents under another name:
 -- that set goes when the job is deleted or expires, and may have thousands of members.
+-- rare
 -- gives open_settling
 -- include base, clock
 
 local notes
 
 -- The functions of these notes: made when a job has dependents, for Lua makes each function of a script in every call.
-function open_settling()
+function rare.open_settling()
   if notes then return notes end
   notes = {}
   local is_any -- whether there are notes, once that was asked

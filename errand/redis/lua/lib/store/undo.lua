@@ -39,7 +39,7 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     local limit = keys.LIMIT .. name
     if group.concurrency then
       redis.pcall('HSET', limit, 'concurrency', group.concurrency)
-      pcall(fill_slots, name)
+      pcall(rare.fill_slots, name)
     elseif redis.call('TYPE', limit).ok == 'hash' then
       redis.call('DEL', limit)
       redis.pcall('SREM', keys.LIMITS, name)
@@ -49,7 +49,7 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
   -- A parent that was kept for one that waits for its requeue has its lifetime again.
   local function let_expire(parent, kept)
     if kept.seconds >= 0 then
-      expire_job(parent, kept.seconds)
+      rare.expire_job(parent, kept.seconds)
       redis.call('EXPIRE', keys.RESULTS .. parent, kept.seconds)
     end
     if type(kept.score) == 'string' then redis.pcall('ZADD', kept.registry, 'XX', kept.score, parent) end

@@ -1,16 +1,15 @@
 -- Jobs that expire: not started by then, or, where the hash says `errand_expires_by` end, not ended. errand:expires has
 -- them, also those that have started or ended since, until it is time to look.
 -- ARGV  as lib/worker/head.lua
--- gives expired, find_expiry, is_over, expire, has_expired_many, fit_wait
+-- rare
+-- gives find_expiry, is_over, expire, fit_wait
 -- include base, clock, events, jobs, slots, webhook, batch, faults, dependents, job_keys
--- include worker/head, worker/aside, worker/failure
+-- include worker/head, worker/special, worker/result, worker/aside, worker/failure
 
 local UNSTARTED, ENDED = keys.UNSTARTED, keys.ENDED
 local LAST_TRY_SECONDS = 10 -- before its expiry a job that must end by then begins its last try
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local EXPIRED_LIMIT = 200
-local counts, total = {}, 0
-expired = {} -- what this step has canceled: {queue, type, how many}
+local counts = {}
 
 local function count(job)
   local name = job.queue .. ':' .. job.type
@@ -30,17 +29,12 @@ local function describe(found)
 end
 
 -- When a job expires, in milliseconds; nothing where it does not.
-function find_expiry(id)
+function rare.find_expiry(id)
   local found = pcall_redis('ZSCORE', keys.EXPIRES, id)
   return type(found) == 'string' and tonumber(found) or nil
 end
 
--- Whether this step has canceled as many as it may: the server does nothing else meanwhile.
-function has_expired_many()
-  return total >= EXPIRED_LIMIT
-end
-
-function is_over(expires_ms)
+function rare.is_over(expires_ms)
   return expires_ms <= now_ms
 end
 
@@ -56,28 +50,28 @@ local function finish_partly(id, job, result)
   local hash = keys.JOB .. id
   local ttl = tonumber(call('HGET', hash, 'result_ttl') or '') or tonumber(ARGV[5])
   touch(id)
-  withdraw(id, job)
-  settle_dependents(id, 'finished')
+  rare.withdraw(id, job)
+  rare.settle_dependents(id, 'finished')
   call('HSET', hash, 'status', 'finished', 'ended_at', now_text)
   call('HDEL', hash, 'errand_error')
   redis.pcall('ZADD', keys.FINISHED .. job.queue, ttl < 0 and '+inf' or math.floor(now) + ttl, id)
   note_in_batch(hash, id, 'finished')
-  tell_end(id, 'finished', job.webhook, now_text, result)
+  rare.tell_end(id, 'finished', job.webhook, now_text, result)
   add_result(id, '1', '', 'return_value', result, ARGV[4], ARGV[4], ttl)
-  if job.limit then pcall(free_slot, id, job.limit) end
-  expire_job(id, ttl)
-  if ttl == 0 then call('DEL', keys.RESULTS .. id, unpack(list_job_keys(id))) end
+  if job.limit then pcall(rare.free_slot, id, job.limit) end
+  rare.expire_job(id, ttl)
+  if ttl == 0 then call('DEL', keys.RESULTS .. id, unpack(rare.list_job_keys(id))) end
 end
 
 local function cancel_expired(id)
-  local job = read_job(id)
+  local job = rare.read_job(id)
   local found = job and call('HMGET', keys.JOB .. id, 'errand_attempts', 'errand_expires_by', 'errand_expires_at',
     'errand_error', 'errand_partial')
   local fate = judge(job, found)
   if fate == 'canceled' and found[5] then
     finish_partly(id, job, found[5])
   elseif fate == 'canceled' then
-    cancel_job(id, job, describe(found))
+    rare.cancel_job(id, job, describe(found))
     count(job)
   end
   return fate
@@ -86,18 +80,18 @@ end
 -- Cancel a job whose time is over, as a person would; one that is done in part finishes with that. Returns 'canceled',
 -- 'runs' for one that must end by then and is under way, 'past' for one that has started in time, has ended or is gone;
 -- or 'broken' and {id, reason} for one that is set aside, so that it holds up no other.
-function expire(id)
+function rare.expire(id)
   local ok, fate = pcall(cancel_expired, id)
-  local broken = not ok and set_aside(id, describe_fault(fate)) or nil
+  local broken = not ok and rare.set_aside(id, rare.describe_fault(fate)) or nil
   if broken then fate = 'broken' end
   if fate ~= 'runs' then redis.pcall('ZREM', keys.EXPIRES, id) end
-  if fate == 'canceled' then total = total + 1 end
+  if fate == 'canceled' then expired_count = expired_count + 1 end
   return fate, broken
 end
 
 -- The wait before the next try of a job, shorter where it must end before that: the last try comes a while before.
-function fit_wait(id, wait)
-  local expires_ms = find_expiry(id)
+function rare.fit_wait(id, wait)
+  local expires_ms = rare.find_expiry(id)
   if not expires_ms or call('HGET', keys.JOB .. id, 'errand_expires_by') ~= 'end' then return wait end
   local seconds_left = math.floor((expires_ms - now_ms) / 1000) - LAST_TRY_SECONDS
   return seconds_left < 1 and wait or math.min(wait, seconds_left)

@@ -1,26 +1,20 @@
 -- Ends without success.
--- gives add_result, is_to_stop, fail_for_good
--- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head, job_keys
-
-function add_result(id, kind, execution, field, value, started, ended, ttl)
-  local key = keys.RESULTS .. id
-  call('XADD', key, 'MAXLEN', '~', '10', '*', 'type', kind, 'worker_name', worker, 'execution_id', execution,
-    'execution_started_at', started, 'execution_ended_at', ended, unpack(value ~= '' and {field, value} or {}))
-  if ttl == -1 then call('PERSIST', key) elseif ttl then call('EXPIRE', key, ttl) end
-end
+-- rare
+-- gives is_to_stop, fail_for_good
+-- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head, worker/result, job_keys
 
 -- Somebody asked for the stop of this very execution: whatever ends it now, it was stopped, and does not run again.
-function is_to_stop(mark, execution)
+function rare.is_to_stop(mark, execution)
   return mark and mark:find(execution, 1, true) ~= nil
 end
 
 -- Record an end without success: `status` is failed or stopped, `trace` as RQ keeps it (zlib, base64). Returns the
 -- status recorded.
-function fail_for_good(id, execution, queue, status, error, trace, started, ended)
+function rare.fail_for_good(id, execution, queue, status, error, trace, started, ended)
   local hash = keys.JOB .. id
   local found = call('HMGET', hash, 'failure_ttl', 'errand_stop', 'rate_limit_key', 'errand_webhook')
-  if is_to_stop(found[2], execution) then status, error = 'stopped', STOPPED end
-  local is_awaited = settle_dependents(id, status)
+  if rare.is_to_stop(found[2], execution) then status, error = 'stopped', rare.STOPPED end
+  local is_awaited = rare.settle_dependents(id, status)
   local own_ttl = tonumber(found[1] or '')
   if is_awaited then own_ttl = -1 end
   local ttl = own_ttl or failure_seconds
@@ -28,10 +22,10 @@ function fail_for_good(id, execution, queue, status, error, trace, started, ende
   redis.pcall('ZADD', keys.FAILED .. queue, ttl < 0 and ttl or math.floor(now) + ttl, id)
   add_result(id, '2', execution, 'exc_string', trace, started, ended, own_ttl) -- RQ keeps it for ever then
   note_in_batch(hash, id, status)
-  tell_end(id, status, found[4])
-  if found[3] and found[3] ~= '' then pcall(free_slot, id, found[3]) end
-  if is_awaited then keep(id) end
-  expire_job(id, ttl)
-  if ttl == 0 then call('DEL', unpack(list_job_keys(id))) end
+  rare.tell_end(id, status, found[4])
+  if found[3] and found[3] ~= '' then pcall(rare.free_slot, id, found[3]) end
+  if is_awaited then rare.keep(id) end
+  rare.expire_job(id, ttl)
+  if ttl == 0 then call('DEL', unpack(rare.list_job_keys(id))) end
   return status
 end

@@ -1,36 +1,36 @@
 -- Holding a type while what its jobs work with is down, for workers that work with the same: one of its jobs at a time is
 -- run to probe it, after waits that grow to a minute. A probe that fails again goes behind the others, lest it be the job
 -- and not the service.
--- gives may_probe, note_down, note_up, note_probe, find_service, are_held
--- include base, held, worker/head, worker/types
+-- rare
+-- gives may_probe, note_down, note_up, note_probe, find_service
+-- include base, held, worker/head, worker/special, worker/types
 
 local FIRST_WAIT, LONGEST_WAIT = 1, 60
 local KEPT_SECONDS = 900 -- should no worker with that service be left, nobody would ever end it
 local REASON_LIMIT = 500
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-are_held = false -- whether any type may be held; the script says so
 local holds = {}
 
 -- What this worker's jobs of the type work with, as a hash.
-function find_service(job_type)
+function rare.find_service(job_type)
   local _, last = known_types:find(' ' .. job_type .. '=', 1, true)
   local service = last and known_types:match('^@(%w+)', last + 1 + keys.CODE_LENGTH)
   return service or 'any'
 end
 
 local function name(job_type)
-  return job_type .. ':' .. find_service(job_type)
+  return job_type .. ':' .. rare.find_service(job_type)
 end
 
 -- This worker's hold of a type, false where there is none.
 local function find(job_type)
   if not are_held then return false end
-  if holds[job_type] == nil then holds[job_type] = read_hold(job_type, find_service(job_type)) or false end
+  if holds[job_type] == nil then holds[job_type] = rare.read_hold(job_type, rare.find_service(job_type)) or false end
   return holds[job_type]
 end
 
 -- Whether this worker may start a job of the type: it is not held, or it is time for a probe and nobody makes one.
-function may_probe(job_type)
+function rare.may_probe(job_type)
   local hold = find(job_type)
   if not hold then return true end
   if hold.probe_at_ms > now_ms then return false end
@@ -38,7 +38,7 @@ function may_probe(job_type)
 end
 
 -- A job of the type has started; where the type is held, it is the probe.
-function note_probe(job_type, member)
+function rare.note_probe(job_type, member)
   local hold = find(job_type)
   if hold then
     hold.probing, hold.probe_at_ms = member, math.huge
@@ -47,7 +47,7 @@ function note_probe(job_type, member)
 end
 
 -- A job has found down what it works with: hold its type.
-function note_down(job_type, member, message)
+function rare.note_down(job_type, member, message)
   are_held = true
   local hold, key = find(job_type), keys.HELD_TYPE .. name(job_type)
   local wait = FIRST_WAIT
@@ -64,7 +64,7 @@ function note_down(job_type, member, message)
 end
 
 -- A job of the type has ended otherwise: what it works with is up. Returns whether the type was held.
-function note_up(job_type)
+function rare.note_up(job_type)
   if not find(job_type) then return false end
   holds[job_type] = false
   call('DEL', keys.HELD_TYPE .. name(job_type))

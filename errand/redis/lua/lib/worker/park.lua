@@ -1,9 +1,9 @@
 -- Parking jobs that may not start, and taking them from there: see lib/parked.lua.
--- gives park, is_full, has_parked, read_parked, pop_parked, tell_wait, wake_takers, note_taker
--- include base, clock, events, parked, worker/rates, worker/types, worker/holds
+-- rare
+-- gives park, read_parked, pop_parked, tell_wait, wake_takers, note_taker
+-- include base, clock, events, parked, worker/special, worker/rates, worker/types, worker/holds
 
-local PARK_LIMIT = 500
-local parked, front_scores, parked_count, takers, reasons = {}, {}, 0, {}, {}
+local front_scores, reasons = {}, {}
 
 local function remember(park)
   parked[park.queue] = parked[park.queue] or {}
@@ -11,22 +11,13 @@ local function remember(park)
 end
 
 -- The parks of all queues.
-function read_parked()
-  for _, park in ipairs(list_parked()) do remember(park) end
-end
-
-function has_parked(queue)
-  return parked[queue] ~= nil
-end
-
--- Whether this step has parked as many as it may.
-function is_full()
-  return parked_count >= PARK_LIMIT
+function rare.read_parked()
+  for _, park in ipairs(rare.list_parked()) do remember(park) end
 end
 
 -- Park a job, or put it off where it can't be parked. One that was handed back, or asked for the front, goes before the
 -- others, but not to probe what is down.
-function park(id, there)
+function rare.park(id, there)
   local hash, key, score = keys.JOB .. id, there.key, clock_us
   local found = call('HMGET', hash, 'enqueue_at_front', 'errand_interruptions', 'errand_losses')
   if not there.service and (found[1] == '1' or found[2] or found[3]) then
@@ -41,30 +32,30 @@ function park(id, there)
   end
   remember(there)
   if there.codes then
-    reasons[key] = reasons[key] or {describe_park(there)}
+    reasons[key] = reasons[key] or {rare.describe_park(there)}
     local reason, since = unpack(reasons[key])
     call('HSET', hash, 'errand_parked', cjson.encode({key = key, reason = reason, since = since or now_text}))
     touch(id)
-    note_taker(there.queue)
+    rare.note_taker(there.queue)
   end
 end
 
 -- Idle workers of a queue are to be told.
-function note_taker(queue)
+function rare.note_taker(queue)
   takers[queue] = true
 end
 
 -- Whether this worker can run what is parked there.
 local function can_run(there)
   local code = find_code(there.type)
-  return code and not (there.codes and there.codes:find(code, 1, true)) and may_probe(there.type)
+  return code and not (there.codes and there.codes:find(code, 1, true)) and rare.may_probe(there.type)
 end
 
 -- Return the next parked job of a queue that this worker may start: of all its parks the one that was parked first.
-function pop_parked(queue)
+function rare.pop_parked(queue)
   local next_up, parked_at
   for key, there in pairs(parked[queue] or {}) do
-    if can_run(there) and may_start(there.type) then
+    if can_run(there) and rare.may_start(there.type) then
       local score = tonumber(redis.pcall('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or '')
       if not score then
         redis.pcall('SREM', there.names, key)
@@ -81,13 +72,13 @@ function pop_parked(queue)
 end
 
 -- In how many milliseconds this worker may start one of the parked; -1 where there are none.
-function tell_wait(queues)
+function rare.tell_wait(queues)
   if is_full() then return 0 end -- there may be others behind them
   local soonest
   for _, queue in ipairs(queues) do
     for _, there in pairs(parked[queue] or {}) do
       if can_run(there) then
-        local at = rates[there.type] and find_start(there.type) or clock_us
+        local at = rates[there.type] and rare.find_start(there.type) or clock_us
         soonest = at < math.huge and math.min(soonest or at, at) or soonest
       end
     end
@@ -96,6 +87,6 @@ function tell_wait(queues)
 end
 
 -- Tell idle workers of what was parked for them.
-function wake_takers()
+function rare.wake_takers()
   for queue, _ in pairs(takers) do call('PUBLISH', keys.WORK, queue) end
 end

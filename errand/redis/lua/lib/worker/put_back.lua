@@ -23,7 +23,7 @@ function put_back(taken, started, queues, executions)
 
   local function put(job)
     local hash = keys.JOB .. job.id
-    release(job.id, job.execution, job.queue)
+    rare.release(job.id, job.execution, job.queue)
     redis.call('HSET', hash, 'status', 'queued')
     redis.call('HDEL', hash, 'worker_name', 'started_at')
     redis.call('HINCRBY', hash, 'errand_attempts', -1)

@@ -2,16 +2,14 @@
 -- errand:starts:<type> its last starts, newest first. The first lets them start evenly (GCRA), but for 50 ms that a
 -- late one may make good; the second keeps to the limit exactly, for any window of the period's length. A job that
 -- may not start yet is parked, in its turn; its status stays queued.
--- gives clock_us, rates, may_start, find_start, note_start, keep_starts
--- include base, worker/head
+-- rare
+-- gives may_start, find_start, note_start, keep_starts
+-- include base, worker/special
 
-clock_us = clock[1] * 1000000 + clock[2]
 local LATE_US = 50000
-local paces = {}
-rates = {} -- by type: {most, period_us}
 
 -- When a type may start next, in microseconds; never as long as one of these keys is of a wrong type.
-function find_start(type)
+function rare.find_start(type)
   local rate, pace = rates[type], paces[type]
   if not pace then
     local due = redis.pcall('HGET', keys.RATES, type)
@@ -32,13 +30,13 @@ function find_start(type)
   return pace.at
 end
 
-function note_start(type)
+function rare.note_start(type)
   local pace = paces[type]
   pace.count, pace.at = pace.count + 1, nil
   pace.due = math.max(pace.due, clock_us - LATE_US) + rates[type].period_us / rates[type].most
 end
 
-function keep_starts()
+function rare.keep_starts()
   for type, pace in pairs(paces) do
     if pace.count > 0 then
       local key, starts = keys.STARTS .. type, {}
@@ -52,6 +50,6 @@ function keep_starts()
 end
 
 -- Whether a job of the type may start now.
-function may_start(type)
-  return not rates[type] or find_start(type) <= clock_us
+function rare.may_start(type)
+  return not rates[type] or rare.find_start(type) <= clock_us
 end

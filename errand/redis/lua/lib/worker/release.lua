@@ -1,10 +1,11 @@
 -- Letting go of an execution.
+-- rare
 -- gives release, free_late_slot
 -- include base, slots, worker/head
 
 -- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first. Without
 -- a queue it is looked for in all of them.
-function release(id, execution, queue)
+function rare.release(id, execution, queue)
   local member = id .. ':' .. execution
   pcall_redis('ZREM', keys.LEASES, member)
   local owner = pcall_redis('HGET', keys.EXECUTION .. member, 'worker_name')
@@ -21,6 +22,6 @@ function release(id, execution, queue)
 end
 
 -- The slot of a job that was canceled while it ran, with RQ's own tools; not of one that waits to run again.
-function free_late_slot(id, status, limit)
-  if limit and limit ~= '' and status ~= 'queued' and status ~= 'rate_limited' then pcall(free_slot, id, limit) end
+function rare.free_late_slot(id, status, limit)
+  if limit and limit ~= '' and status ~= 'queued' and status ~= 'rate_limited' then pcall(rare.free_slot, id, limit) end
 end

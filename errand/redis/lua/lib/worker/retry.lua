@@ -1,10 +1,11 @@
 -- Trying a job again.
+-- rare
 -- gives retry
 -- include base, clock, events, jobs, slots, backoff, worker/head, worker/failure, worker/expiry
 
 -- The next wait of a job that carries a policy, nothing where its hours are over. The last try comes as they end.
 local function find_wait(word, hash, policy, left, first_start)
-  local wait = draw_wait(policy, left, word.member)
+  local wait = rare.draw_wait(policy, left, word.member)
   if policy.seconds then
     if not first_start then call('HSET', hash, 'errand_first_start', word.started) end
     local seconds_left = (tonumber(first_start or '') or word.started) + policy.seconds - clock[1]
@@ -15,12 +16,12 @@ local function find_wait(word, hash, policy, left, first_start)
 end
 
 -- Let a job whose attempt has failed wait for its next try; return its status then, false where none is left.
-function retry(word, hash)
+function rare.retry(word, hash)
   local found = call('HMGET', hash, 'retries_left', 'retry_intervals', 'enqueue_at_front_on_retry', 'errand_stop',
     'rate_limit_key', 'errand_backoff', 'errand_first_start')
   local left = tonumber(found[1] or '') or 0
-  if left <= 0 or is_to_stop(found[4], word.execution) then return false end
-  local policy, wait = found[6] and read_backoff(found[6]), nil
+  if left <= 0 or rare.is_to_stop(found[4], word.execution) then return false end
+  local policy, wait = found[6] and rare.read_backoff(found[6]), nil
   if policy then
     wait = find_wait(word, hash, policy, left, found[7])
     if not wait then
@@ -28,17 +29,17 @@ function retry(word, hash)
       return false
     end
   else
-    local waits = read_list(found[2])
+    local waits = rare.read_list(found[2])
     wait = waits and #waits > 0 and waits[math.max(#waits - left, 0) + 1] or 0
   end
-  wait = math.max(fit_wait(word.id, tonumber(wait) or 0), tonumber(word.delay))
+  wait = math.max(rare.fit_wait(word.id, tonumber(wait) or 0), tonumber(word.delay))
   call('HSET', hash, 'retries_left', left - 1, 'errand_error', word.error)
   local retrying = keys.RETRYING_JOBS .. word.queue
   redis.pcall('ZADD', retrying, math.floor(clock[1] * 1000 + clock[2] / 1000), word.id)
   redis.pcall('SADD', keys.RETRYING, retrying)
   redis.pcall('ZADD', keys.INDEXES, 0, retrying) -- the sweep takes out what is gone
   if wait == 0 then
-    queue_job(word.id, word.queue, found[3] == '1')
+    rare.queue_job(word.id, word.queue, found[3] == '1')
     return 'queued'
   end
   call('HSET', hash, 'status', 'scheduled')
@@ -48,6 +49,6 @@ function retry(word, hash)
   if type(redis.pcall('ZADD', keys.SCHEDULED .. word.queue, due, word.id)) == 'table' then
     call('HSET', hash, 'errand_due', due) -- should somebody put it there again
   end
-  if found[5] and found[5] ~= '' then pcall(free_slot, word.id, found[5]) end -- it asks for one again when it is due
+  if found[5] and found[5] ~= '' then pcall(rare.free_slot, word.id, found[5]) end -- it asks for one again when it is due
   return 'scheduled'
 end

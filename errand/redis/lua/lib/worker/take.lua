@@ -69,33 +69,33 @@ end
 local function take_one(id, queue, execution, place)
   local found = pcall_redis('HMGET', keys.JOB .. id, unpack(FIELDS))
   if found.err then
-    aside[#aside + 1] = set_aside(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
+    aside[#aside + 1] = rare.set_aside(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
   -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
   elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', keys.JOB .. id) == 1) then
-    local expires_ms = may_expire and find_expiry(id) or nil
-    if expires_ms and is_over(expires_ms) then
-      local fate, broken = expire(id)
+    local expires_ms = may_expire and rare.find_expiry(id) or nil
+    if expires_ms and rare.is_over(expires_ms) then
+      local fate, broken = rare.expire(id)
       if broken then aside[#aside + 1] = broken end
       if fate ~= 'past' then return end
     end
     local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
       or find_fault(found)
     local unknown = not fault and name_unknown(found[9] or '', found[1])
-    if unknown then return park(id, build_park(queue, unknown, '')) end
+    if unknown then return rare.park(id, rare.build_park(queue, unknown, '')) end
     local is_rated = not fault and rates[found[9]]
-    if is_rated and not may_start(found[9]) then return park(id, build_rated(queue, found[9])) end
+    if is_rated and not rare.may_start(found[9]) then return rare.park(id, rare.build_rated(queue, found[9])) end
     local held_type = are_held and not fault and name_type(found[9] or '')
-    if held_type and not may_probe(held_type) then
-      return park(id, build_hold(queue, held_type, find_service(held_type)))
+    if held_type and not rare.may_probe(held_type) then
+      return rare.park(id, rare.build_hold(queue, held_type, rare.find_service(held_type)))
     end
     if not fault then
       local job = start(id, execution, queue, found, place)
       started[#started + 1] = job
-      if is_rated then note_start(found[9]) end
-      if held_type then note_probe(held_type, job.member) end
+      if is_rated then rare.note_start(found[9]) end
+      if held_type then rare.note_probe(held_type, job.member) end
       return describe(id, execution, queue, found, job.attempt, expires_ms)
     end
-    aside[#aside + 1] = set_aside(id, fault)
+    aside[#aside + 1] = rare.set_aside(id, fault)
   end
 end
 
@@ -120,7 +120,7 @@ function take(want, queues, first, in_turn, executions)
   local taken, turn = {}, first
   while #taken < want and #queues > 0 and not is_full() and not has_expired_many() do
     local queue = queues[turn]
-    local ids = has_parked(queue) and pop_parked(queue)
+    local ids = has_parked(queue) and rare.pop_parked(queue)
       or pcall_redis('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
     for _, id in ipairs(ids or {}) do
       local execution = executions[#taken + 1]
@@ -156,11 +156,11 @@ function take_again(executions)
   for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do
     local id, execution = split(member)
     if mine[execution] then
-      local found = is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
+      local found = rare.is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
       if found and found[1] and found[3] then
-        taken[#taken + 1] = describe(id, execution, found[3], found, tonumber(found[14] or '') or 1, find_expiry(id))
+        taken[#taken + 1] = describe(id, execution, found[3], found, tonumber(found[14] or '') or 1, rare.find_expiry(id))
       else -- somebody deleted it meanwhile
-        release(id, execution)
+        rare.release(id, execution)
       end
     end
   end

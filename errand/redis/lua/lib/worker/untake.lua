@@ -7,8 +7,8 @@
 function settle_untaken(id, queue, execution, broken)
   local hash = keys.JOB .. id
   if redis.pcall('HGET', hash, 'status') ~= 'queued' then
-    pcall(release, id, execution, queue)
-    aside[#aside + 1] = set_aside(id, describe_fault(broken))
+    pcall(rare.release, id, execution, queue)
+    aside[#aside + 1] = rare.set_aside(id, rare.describe_fault(broken))
   else
     -- paste store/put_off
     put_off(id, queue)

@@ -13,7 +13,7 @@ local function count(...)
   return type(found) == 'number' and found or 0
 end
 
-for _, park in ipairs(list_parked()) do
+for _, park in ipairs(rare.list_parked()) do
   parks[park.queue] = parks[park.queue] or {}
   table.insert(parks[park.queue], park)
 end
@@ -44,7 +44,7 @@ end
 local held, names = {}, pcall_redis('SMEMBERS', keys.HELD_TYPES)
 for _, name in ipairs(names.err and {} or names) do
   local job_type, service = name:match('^([^:]*):(.*)$')
-  local hold = job_type and read_hold(job_type, service)
+  local hold = job_type and rare.read_hold(job_type, service)
   if hold then held[#held + 1] = {job_type, hold.since, hold.reason} end
 end
 local first = pcall_redis('ZRANGE', keys.SCHEDULES, 0, 0, 'WITHSCORES')

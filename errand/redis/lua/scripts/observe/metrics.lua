@@ -60,14 +60,14 @@ end
 -- Why jobs wait there, as one of few words.
 local function name_reason(park)
   if not park.codes then return 'rate' end
-  if park.service then return read_hold(park.type, park.service) and 'service-down' or 'turn' end
-  if park.codes == '' then return has_taker(park.queue, park.type, '') and 'turn' or 'no-worker' end
-  return fits_other(park.queue, park.type, park.codes) and 'turn' or 'payload'
+  if park.service then return rare.read_hold(park.type, park.service) and 'service-down' or 'turn' end
+  if park.codes == '' then return rare.has_taker(park.queue, park.type, '') and 'turn' or 'no-worker' end
+  return rare.fits_other(park.queue, park.type, park.codes) and 'turn' or 'payload'
 end
 
 local function read_parked()
   local parked = {}
-  for _, park in ipairs(list_parked()) do
+  for _, park in ipairs(rare.list_parked()) do
     local size = count('ZCARD', park.key)
     if size > 0 then parked[#parked + 1] = {park.type, name_reason(park), size} end
   end

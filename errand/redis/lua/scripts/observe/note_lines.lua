@@ -7,7 +7,7 @@
 -- include base, events, observe/notes
 
 local clock = call('TIME')
-local notes, now_ms = open_notes(), string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local notes, now_ms = rare.open_notes(), string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
 
 -- The number of the last line in a list whose job does not know it: RQ's own delete leaves the list, and a new job may
 -- have the same id.

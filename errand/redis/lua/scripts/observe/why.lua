@@ -45,7 +45,7 @@ end
 local function find_park(queue, job_type, stored)
   local readable, told = pcall(cjson.decode, stored or '')
   local key = readable and type(told) == 'table' and told.key
-  for _, park in ipairs(list_parked()) do
+  for _, park in ipairs(rare.list_parked()) do
     if park.key == key or (park.queue == queue and park.type == job_type) then
       local before = pcall_redis('ZRANK', park.key, id)
       if type(before) == 'number' then
@@ -64,7 +64,7 @@ local function find_hold(job_type, park)
   for _, name in ipairs(names.err and {} or names) do
     local held_type, service = name:match('^([^:]*):(.*)$')
     if held_type == job_type and (not park or park.service == service) then
-      local hold = read_hold(job_type, service)
+      local hold = rare.read_hold(job_type, service)
       if hold then
         return {since = hold.since, reason = hold.reason, probing = hold.probing,
           probe_at_ms = hold.probe_at_ms < 2 ^ 53 and hold.probe_at_ms or nil}

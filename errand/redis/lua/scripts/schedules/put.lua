@@ -45,7 +45,7 @@ if request.only then
     local found = may_go and pcall_redis('HMGET', key, 'source', 'batch') or {}
     local is_ours = found[1] == request.source
     local job_type = is_ours and found[2] and pcall_redis('HGET', keys.BATCH .. found[2], 'type')
-    local is_others = type(job_type) == 'string' and not own[job_type] and has_type(job_type)
+    local is_others = type(job_type) == 'string' and not own[job_type] and rare.has_type(job_type)
     if is_ours and not is_others then
       call('DEL', key, key .. keys.RUNS, keys.BATCH .. (found[2] or ''))
       call('ZREM', keys.SCHEDULES, name)

@@ -32,7 +32,7 @@ end
 local names, args, nth, has_jobs = {KEYS[1], KEYS[2], KEYS[3]}, {unpack(ARGV, 2, 5)}, 0, false
 for i, slot in ipairs(slots) do
   local ok, answer = pcall(open, slot)
-  answers[i] = ok and answer or 'broken ' .. describe_fault(answer)
+  answers[i] = ok and answer or 'broken ' .. rare.describe_fault(answer)
   if not ok then
     undo(slot)
   elseif answer == 'served' then
@@ -53,7 +53,7 @@ if has_jobs then
   if not ok or type(broken) == 'table' then
     for _, slot in ipairs(opened) do undo(slot) end
     local is_crowded = ok and not broken.err
-    return {'refused', is_crowded and broken[2] .. ' has as many dependents as it may have' or describe_fault(broken)}
+    return {'refused', is_crowded and broken[2] .. ' has as many dependents as it may have' or rare.describe_fault(broken)}
   end
 end
 for _, slot in ipairs(opened) do

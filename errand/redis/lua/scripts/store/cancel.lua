@@ -5,7 +5,7 @@
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there), 'canceled',
 -- 'stopped', 'started' (its workers have been told: ask again), or why it can't be with a space before it. Of jobs amid long
 -- queues it does fewer than it was asked for: ask for the others again.
--- include base, clock, time, drop, jobs, keep, store/settling, dependents, store/lost
+-- include base, clock, time, drop, jobs, keep, store/settling, dependents, store/lost, step
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
@@ -35,8 +35,8 @@ end
 
 -- A plain worker says nothing of the reason, and leaves those that wait for the job.
 local function complete_stop(id)
-  call('HSETNX', keys.JOB .. id, 'errand_error', STOPPED)
-  if settle_dependents(id, 'stopped') then keep(id) end
+  call('HSETNX', keys.JOB .. id, 'errand_error', rare.STOPPED)
+  if rare.settle_dependents(id, 'stopped') then rare.keep(id) end
   return 'stopped'
 end
 
@@ -45,7 +45,7 @@ local function cancel(id)
   local kind = call('TYPE', hash).ok
   if kind == 'none' then return false end
   if kind ~= 'hash' then return ' its record is damaged: it is a ' .. kind .. ', no hash' end
-  local job = read_job(id)
+  local job = rare.read_job(id)
   if not job then return ' its record is damaged: it has no status or names no queue' end
   local is_first = call('HGET', hash, 'errand_cancel') ~= token
   local is_running = job.status == 'started' and is_run(id, job.queue)
@@ -54,7 +54,7 @@ local function cancel(id)
   if UNSTARTED[job.status] or job.status == 'started' then -- begun, and nothing runs it: its record was left so
     if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end
     call('HSET', hash, 'errand_cancel', token)
-    cancel_job(id, job, describe_cancel('it was canceled on request'))
+    rare.cancel_job(id, job, rare.describe_cancel('it was canceled on request'))
     return 'canceled'
   end
   if not is_first and job.status == 'stopped' then return complete_stop(id) end
@@ -64,9 +64,9 @@ end
 
 local answers = {}
 for i = 3, #ARGV do
-  if searched > keys.SEARCHED_AT_ONCE then break end
+  if rare.searched > keys.SEARCHED_AT_ONCE then break end
   answers[i - 1] = cancel(ARGV[i])
 end
 finish_step()
-answers[1] = open_settling().has_noted() and 1 or 0
+answers[1] = rare.open_settling().has_noted() and 1 or 0
 return answers

@@ -6,7 +6,7 @@
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is not
 -- there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
 -- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
--- include observe/notes, store/lost
+-- include observe/notes, store/lost, step
 
 local request = cjson.decode(ARGV[1])
 read_time()
@@ -19,8 +19,8 @@ local function take_from_others(id, hash, job)
   local found = call('HMGET', hash, 'description', 'errand_tags', 'dependency_ids', 'group_id', 'errand_bodies',
     'errand_after')
   pcall_redis('ZREM', keys.INDEX .. job.queue .. ':' .. (found[1] or ''), id)
-  for _, tag in ipairs(read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
-  for _, parent in ipairs(read_list(found[6] or found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
+  for _, tag in ipairs(rare.read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
+  for _, parent in ipairs(rare.read_list(found[6] or found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
   if found[4] and found[4] ~= '' then pcall_redis('SREM', keys.GROUP .. found[4], id) end
   if found[5] then let_go_of_bodies(id, found[5]) end
   for _, registry in ipairs({keys.FINISHED, keys.FAILED, keys.CANCELED, keys.SCHEDULED, keys.DEFERRED, keys.READY}) do
@@ -35,8 +35,8 @@ local function delete_keys(id, queue)
     call('ZREM', keys.LEASES, member)
     if queue then call('ZREM', keys.WIP .. queue, member) end
   end
-  open_notes().forget(keys.LOGS .. id)
-  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id, unpack(list_job_keys(id)))
+  rare.open_notes().forget(keys.LOGS .. id)
+  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id, unpack(rare.list_job_keys(id)))
 end
 
 local function judge(id, job)
@@ -51,7 +51,7 @@ local function delete(id)
     return false
   end
   if request.registry and not call('ZSCORE', request.registry, id) then return false end
-  local job = read_job(id)
+  local job = rare.read_job(id)
   if not job then -- damaged: there is no more to it than its keys
     if request.registry then call('ZREM', request.registry, id) end
     delete_keys(id)
@@ -60,12 +60,12 @@ local function delete(id)
   local reason = judge(id, job)
   if reason then return reason end
   local is_over = ENDED[job.status]
-  withdraw(id, job)
+  rare.withdraw(id, job)
   note_in_batch(hash, id, is_over and job.status or '') -- its count outlives it; unended ones count as deleted
-  settle_dependents(id, job.status == 'finished' and 'finished' or 'deleted')
+  rare.settle_dependents(id, job.status == 'finished' and 'finished' or 'deleted')
   take_from_others(id, hash, job)
   delete_keys(id, job.queue)
-  if job.limit then free_slot(id, job.limit) end
+  if job.limit then rare.free_slot(id, job.limit) end
   return ''
 end
 
@@ -73,10 +73,10 @@ local kept = call('GET', memory)
 if kept then return cjson.decode(kept) end
 local outcomes = {}
 for i = 2, #ARGV do
-  if searched > keys.SEARCHED_AT_ONCE then break end
+  if rare.searched > keys.SEARCHED_AT_ONCE then break end
   outcomes[i] = delete(ARGV[i])
 end
-outcomes[1] = open_settling().has_noted() and 1 or 0
+outcomes[1] = rare.open_settling().has_noted() and 1 or 0
 call('SET', memory, cjson.encode(outcomes), 'EX', KEPT_SECONDS)
 finish_step()
 return outcomes

@@ -33,7 +33,7 @@ local function find_holder()
   local found = id and pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'description', 'errand_tags',
     'errand_bodies', 'errand_attempts', 'started_at', 'errand_replaced')
   if not found or found.err or not found[1] or ENDED[found[1]] then return nil end
-  return {id = id, status = found[1], queue = found[2] or '', type = found[3] or '', tags = read_list(found[4]) or {},
+  return {id = id, status = found[1], queue = found[2] or '', type = found[3] or '', tags = rare.read_list(found[4]) or {},
     bodies = found[5], has_begun = (found[6] or '0') ~= '0' or (found[7] or '') ~= '', replaced_by = found[8]}
 end
 

@@ -35,7 +35,7 @@ table.sort(names)
 
 local paused, parked = {}, {}
 for _, name in ipairs(call('SMEMBERS', keys.PAUSED)) do paused[name] = true end
-for _, park in ipairs(list_parked()) do
+for _, park in ipairs(rare.list_parked()) do
   parked[park.queue] = parked[park.queue] or {}
   table.insert(parked[park.queue], park)
 end
@@ -93,7 +93,7 @@ local function describe(name)
     local size = count('ZCARD', park.key)
     counts.queued = counts.queued + size
     if park.codes and size > 0 then
-      local reason, since, is_taken = describe_park(park)
+      local reason, since, is_taken = rare.describe_park(park)
       local kind = is_taken and 'taken' or park.service and 'held' or park.codes == '' and 'unknown' or 'refused'
       waiting[#waiting + 1] = {park.type, size, reason, since or false, kind}
     end

@@ -42,7 +42,7 @@ end
 
 -- Whether it has not ended and is in no list: it would never run again.
 local function is_stray(id, job)
-  local found = request.undone and not ENDED[job.status] and read_job(id)
+  local found = request.undone and not ENDED[job.status] and rare.read_job(id)
   return found and is_lost(id, found)
 end
 
@@ -70,7 +70,7 @@ local function refresh(id, hash, job, place)
     'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by', 'errand_partial')
   if job.errand_expires_at then call('ZREM', keys.EXPIRES, id) end
   call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
-  local policy = job.errand_backoff and read_backoff(job.errand_backoff)
+  local policy = job.errand_backoff and rare.read_backoff(job.errand_backoff)
   if policy then call('HSET', hash, 'retries_left', policy.retries)
   elseif job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
   call('ZREM', keys.FAILED .. job.origin, id)
@@ -82,7 +82,7 @@ end
 
 -- Give a job its new payload; the one before stays in `errand_edits`: the first, and the last ones.
 local function edit_payload(id, hash, job)
-  local edits, bodies, places = read_list(job.errand_edits) or {}, request.edit.bodies.all, {}
+  local edits, bodies, places = rare.read_list(job.errand_edits) or {}, request.edit.bodies.all, {}
   edits[#edits + 1] = {at = now_text, attempts = tonumber(job.errand_attempts) or 0, payload = request.edit.payload}
   if #edits > keys.EDITS_LIMIT then table.remove(edits, 2) end
   call('HSET', hash, 'data', ARGV[3], 'errand_edits', cjson.encode(edits))
@@ -102,8 +102,8 @@ local put = {
   end,
   rate_limited = function(id, _, job)
     call('ZREM', keys.LIMIT .. job.rate_limit_key .. keys.ALLOWED, id)
-    wait_for_slot(job.rate_limit_key, job.rate_limit_concurrency or '1', id, job.origin)
-    fill_slots(job.rate_limit_key)
+    rare.wait_for_slot(job.rate_limit_key, job.rate_limit_concurrency or '1', id, job.origin)
+    rare.fill_slots(job.rate_limit_key)
   end,
   deferred = function(id, _, job)
     call('ZADD', keys.DEFERRED .. job.origin, now, id)
@@ -112,7 +112,7 @@ local put = {
         call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
         call('SADD', keys.JOB_LINKS .. id .. keys.DEPENDENCIES, parent)
       end
-      if job.errand_on_failure == 'wait' then keep(parent) end
+      if job.errand_on_failure == 'wait' then rare.keep(parent) end
     end
   end,
 }
@@ -128,7 +128,7 @@ local function requeue(id)
   local job = read(hash)
   if job.errand_requeue == request.token then return '' end
   if request.registry and not call('ZSCORE', request.registry, id) then return false end
-  job.waits, job.parents = read_list(job.retry_intervals), read_list(job.dependency_ids)
+  job.waits, job.parents = rare.read_list(job.retry_intervals), rare.read_list(job.dependency_ids)
   local place, reason = judge(id, hash, job)
   if not place then return reason end
   if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end -- a stray's

@@ -3,10 +3,10 @@
 -- callers may: each dependent is taken by one. Sent twice, it does two steps.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves
 -- Returns 1 where there is more to do, 0 else.
--- include base, clock, time, dependents
+-- include base, clock, time, dependents, step
 
 read_time()
 failure_seconds = tonumber(ARGV[1])
-local is_more = open_settler().go_on()
+local is_more = rare.open_settler().go_on()
 finish_step()
 return is_more and 1 or 0

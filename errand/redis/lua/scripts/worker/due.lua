@@ -31,7 +31,7 @@ local function move(id)
     and call('HMGET', hash, 'enqueue_at_front', 'rate_limit_key', 'rate_limit_concurrency') or {}
   if found[2] and found[2] ~= '' then
     call('HSET', hash, 'status', 'rate_limited', 'origin', queue)
-    wait_for_slot(found[2], found[3] or '1', id, queue)
+    rare.wait_for_slot(found[2], found[3] or '1', id, queue)
     limits[found[2]] = true
   elseif kind ~= 'none' then
     if kind == 'hash' then call('HSET', hash, 'status', 'queued', 'enqueued_at', now_text, 'origin', queue) end
@@ -44,7 +44,7 @@ for _, id in ipairs(due) do
   call('ZREM', keys.SCHEDULED .. queue, id)
   if not pcall(move, id) then put_off(id, queue) end
 end
-for key, _ in pairs(limits) do pcall(fill_slots, key) end
+for key, _ in pairs(limits) do pcall(rare.fill_slots, key) end
 wake_workers()
 tell_touched()
 return #due

@@ -37,7 +37,7 @@ local function put_back(id, job)
   else
     forget_executions(id)
     if job.status == 'started' then call('HINCRBY', hash, 'errand_interruptions', 1) end
-    queue_job(id, job.queue, true)
+    rare.queue_job(id, job.queue, true)
   end
   back[job.status] = (back[job.status] or 0) + 1
 end
@@ -48,7 +48,7 @@ local function settle_suspects()
   for _, id in ipairs(call('ZRANGE', keys.LOST, '-inf', before, 'BYSCORE', 'LIMIT', 0, SUSPECTS)) do
     if get_searched() > PLACES then return end
     call('ZREM', keys.LOST, id)
-    local job = read_job(id)
+    local job = rare.read_job(id)
     if job and is_lost(id, job) then pcall(put_back, id, job) end
   end
 end
@@ -63,7 +63,7 @@ local function look(id)
   local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'enqueued_at') -- most have ended, or wait
   if found.err or not found[1] or ENDED[found[1]] then return end
   if found[1] == 'queued' and found[2] and may_be_behind(found[2], found[3]) then return end
-  local job = read_job(id)
+  local job = rare.read_job(id)
   if job and is_lost(id, job) then call('ZADD', keys.LOST, 'NX', math.floor(now), id) end
 end
 

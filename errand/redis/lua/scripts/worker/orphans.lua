@@ -4,7 +4,7 @@
 -- without an end, as we put it there, and has no lease: nobody would ever take it out.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
 -- Returns how many were looked at, none where there is no more, and how many of them no longer wait.
--- include base, jobs, keep, store/settling, dependents, worker/head
+-- include base, jobs, keep, store/settling, dependents, worker/head, step
 
 local ENDED_BADLY = keys.ENDED_BADLY
 local LOOKED_AT = 200 -- at random, so that each has its turn
@@ -14,7 +14,7 @@ local looked = 0
 local function find_parents(id)
   local found = {}
   for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
-    local status = read_status(parent) or (open_settling().is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
+    local status = rare.read_status(parent) or (rare.open_settling().is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
     found[#found + 1] = {id = parent, status = status}
   end
   looked = looked + #found
@@ -26,7 +26,7 @@ local function describe(id, job)
   for _, parent in ipairs(find_parents(id)) do
     present = present or parent.status
     pending = pending or (parent.status and parent.status ~= 'finished' and not ENDED_BADLY[parent.status])
-    if ENDED_BADLY[parent.status] and not accepts(job, parent.status) then refused = parent.id end
+    if ENDED_BADLY[parent.status] and not rare.accepts(job, parent.status) then refused = parent.id end
   end
   return pending, present, refused
 end
@@ -34,13 +34,13 @@ end
 local function settle(id, job)
   local pending, present, refused = describe(id, job)
   if refused and job.on_failure == 'wait' then
-    keep(refused)
+    rare.keep(refused)
   elseif refused then
-    cancel_job(id, job, describe_cancel('it waited for job ' .. refused .. ', which did not succeed'))
+    rare.cancel_job(id, job, rare.describe_cancel('it waited for job ' .. refused .. ', which did not succeed'))
   elseif not pending and not present and job.on_failure ~= 'run' then
-    cancel_job(id, job, describe_cancel('the jobs that it waited for are gone'))
+    rare.cancel_job(id, job, rare.describe_cancel('the jobs that it waited for are gone'))
   elseif not pending then
-    pass_on(id, job)
+    rare.pass_on(id, job)
   end
 end
 
@@ -62,9 +62,9 @@ pcall(find_unheld, keys.WIP .. ARGV[7])
 local key, seen, gone = keys.DEFERRED .. ARGV[7], 0, 0
 local ids = call('ZRANGE', key, ARGV[8], ARGV[8] + ARGV[9] - 1)
 for _, id in ipairs(ids) do
-  if looked >= PARENTS_LIMIT or open_settler().is_full() then break end
+  if looked >= PARENTS_LIMIT or rare.open_settler().is_full() then break end
   seen = seen + 1
-  local job = read_job(id)
+  local job = rare.read_job(id)
   if job and job.status == 'deferred' then pcall(settle, id, job) else call('ZREM', key, id) end
   if not call('ZSCORE', key, id) then gone = gone + 1 end
 end

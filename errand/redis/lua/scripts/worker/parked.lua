@@ -16,13 +16,13 @@ local function put_back(park)
   if #ids > 0 then call('ZREM', park.key, unpack(ids)) end
 end
 
-for _, park in ipairs(list_parked()) do
+for _, park in ipairs(rare.list_parked()) do
   local size = park.codes and pcall_redis('ZCARD', park.key)
   if size == 0 then
     call('SREM', park.names, park.key)
   elseif type(size) == 'number' then
-    if park.codes ~= '' and not park.service and not fits_other(park.queue, park.type, park.codes) then pcall(put_back, park) end
-    local reason, since = describe_park(park)
+    if park.codes ~= '' and not park.service and not rare.fits_other(park.queue, park.type, park.codes) then pcall(put_back, park) end
+    local reason, since = rare.describe_park(park)
     waiting[#waiting + 1] = {park.queue, park.type, size, since and reason .. ' (since ' .. since .. ')' or reason}
   end
 end

@@ -2,13 +2,13 @@
 -- Hands back the executions whose lease has ended: their worker died, or can't be heard. Any number of workers may.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace that RQ's result of a job lost too often holds, 8 how many at most
 -- Returns each member and what became of its job.
--- include base, worker/head, worker/handback, dependents
+-- include base, worker/head, worker/handback, dependents, step
 
 local told = {}
 local now_ms = lease_ends_ms - ARGV[2]
 for _, member in ipairs(pcall_redis('ZRANGE', keys.LEASES, '-inf', '(' .. string.format('%.0f', now_ms), 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
   told[#told + 1] = member
-  told[#told + 1] = hand_back(member, true, ARGV[7])
+  told[#told + 1] = rare.hand_back(member, true, ARGV[7])
 end
 finish_step()
 return told

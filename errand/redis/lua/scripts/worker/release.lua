@@ -4,7 +4,7 @@
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of
 --       the execution ids that are meant, then the members that are not meant
 -- Returns each member and what became of its job.
--- include base, worker/head, worker/handback, dependents
+-- include base, worker/head, worker/handback, dependents, step
 
 local function read_start(member)
   local start = pcall_redis('HGET', keys.EXECUTION .. member, 'created_at')
@@ -24,7 +24,7 @@ table.sort(ended, function(one, other) return one[2] > other[2] end)
 local told = {}
 for _, item in ipairs(ended) do
   told[#told + 1] = item[1]
-  told[#told + 1] = hand_back(item[1], ARGV[8] == 'lost', ARGV[7])
+  told[#told + 1] = rare.hand_back(item[1], ARGV[8] == 'lost', ARGV[7])
 end
 finish_step()
 return told

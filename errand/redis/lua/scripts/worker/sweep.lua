@@ -29,7 +29,7 @@ local NOTES_AT_ONCE = 20
 local function sweep_notes()
   local keys_met = pcall_redis('ZRANDMEMBER', keys.NOTES, NOTES_AT_ONCE)
   if keys_met.err or #keys_met == 0 then return end
-  local notes = open_notes()
+  local notes = rare.open_notes()
   for _, key in ipairs(keys_met) do
     if call('EXISTS', key) == 0 then notes.forget(key) end
   end

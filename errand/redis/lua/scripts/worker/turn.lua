@@ -12,7 +12,7 @@
 -- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
 -- A key of a wrong type stops what is in it: jobs that can't be held or parked for it are put back, or off.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
--- include worker/expiry
+-- include worker/expiry, step
 
 local at = 6
 local function read()
@@ -75,20 +75,21 @@ if want > 0 then
   end
   if has_special then
     queues, first = leave_paused(queues, first)
-    read_parked()
+    rare.read_parked()
     look_at_expiries()
   end
   local served = {unpack(queues)}
   taken = take(want, queues, first, in_turn, executions)
-  keep_starts()
-  wait_ms = has_expired_many() and 0 or tell_wait(served)
+  if next(paces) then rare.keep_starts() end
+  if has_expired_many() then wait_ms = 0
+  elseif is_full() or next(parked) then wait_ms = rare.tell_wait(served) end
 end
 
 if call('EXISTS', worker_key) == 1 then
   if #taken > 0 then pcall_redis('HSET', worker_key, 'state', 'busy')
   elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then pcall_redis('HSET', worker_key, 'state', 'idle') end
 end
-wake_takers()
+if next(takers) then rare.wake_takers() end
 count_ends_of_worker()
 finish_step(clock[1])
 return {answers, taken, aside, wait_ms, clock_us, expired}
