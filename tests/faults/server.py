@@ -20,7 +20,6 @@ class Server(LimitedValkey):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.folder = folder
         self.synced_bytes = 0
 
     @property
