@@ -5,7 +5,7 @@
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job
 -- gives let_expire
 -- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
--- include store/settling, faults, step
+-- include store/settling, faults, store/step
 
 local outcomes = {}
 local ENDED_BADLY = keys.ENDED_BADLY

@@ -4,7 +4,7 @@
 --       9 how many places of lists may be searched for them
 -- Returns whether there may be more, how many were left because they run, for each queue and type {queue, type, how many
 -- were canceled}, and those set aside with the reason.
--- include base, push, drop, worker/head, worker/expiry, dependents, step
+-- include base, push, drop, worker/head, worker/expiry, dependents, store/step
 
 local now_ms = string.format('%.0f', lease_ends_ms - ARGV[2])
 local ids = call('ZRANGE', keys.EXPIRES, '-inf', now_ms, 'BYSCORE', 'LIMIT', ARGV[7], ARGV[8])

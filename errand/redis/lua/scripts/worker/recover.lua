@@ -2,7 +2,7 @@
 -- Hands back the executions whose lease has ended: their worker died, or can't be heard. Any number of workers may.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace that RQ's result of a job lost too often holds, 8 how many at most
 -- Returns each member and what became of its job.
--- include base, worker/head, worker/handback, dependents, step
+-- include base, worker/head, worker/handback, dependents, store/step
 
 local told = {}
 local now_ms = lease_ends_ms - ARGV[2]

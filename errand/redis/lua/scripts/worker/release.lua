@@ -4,7 +4,7 @@
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of
 --       the execution ids that are meant, then the members that are not meant
 -- Returns each member and what became of its job.
--- include base, worker/head, worker/handback, dependents, step
+-- include base, worker/head, worker/handback, dependents, store/step
 
 local function read_start(member)
   local start = pcall_redis('HGET', keys.EXECUTION .. member, 'created_at')

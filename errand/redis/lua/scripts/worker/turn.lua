@@ -12,7 +12,7 @@
 -- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
 -- A key of a wrong type stops what is in it: jobs that can't be held or parked for it are put back, or off.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
--- include worker/expiry, step
+-- include worker/expiry, store/step
 
 local at = 6
 local function read()
