@@ -19,7 +19,7 @@ from errand.redis.lua.loader import FOLDER, ScriptError, assemble
 LOCALS_LIMIT = 150  # Lua allows 200 at once in a function
 UPVALUES_LIMIT = 50  # and 60 of these
 KNOWN = {"redis", "cjson", "KEYS", "ARGV", "string", "table", "math", "ipairs", "pairs", "next", "tonumber", "tostring"}
-KNOWN |= {"type", "unpack", "select", "pcall", "error", "assert", "setmetatable", "rawget"}
+KNOWN |= {"type", "unpack", "select", "pcall", "error", "assert", "setmetatable"}
 GETGLOBAL, SETGLOBAL = 5, 7
 
 

@@ -165,9 +165,9 @@ def _declare(names: Sequence[str], bodies: Sequence[str]) -> Iterator[str]:
 def _put_off(parts: Sequence[Part]) -> Iterator[str]:
     """Yield what makes the functions of rare parts when one of them is first asked for."""
     if parts:
-        yield "rare = setmetatable({}, {__index = function(rare, name)"
+        yield "rare = setmetatable({}, {__index = function(rare, name)\nsetmetatable(rare, nil)"
         yield from map(_enclose, parts)
-        yield "return rawget(rare, name)\nend})"
+        yield "return rare[name]\nend})"
 
 
 def _enclose(part: Part) -> str:

@@ -139,6 +139,29 @@ def test_keys_have_rqs_own_prefix() -> None:
     assert keys.RQ == RQ_KEY_PREFIX
 
 
+COUNTED = "-- rare\n-- gives one\n-- include seen\ncount = count + 1\nfunction rare.one() return 1 end\n"
+SEEN = "-- gives count\ncount = 0\n"
+
+
+def test_a_rare_part_is_made_when_one_of_its_functions_is_asked_for_and_once() -> None:
+    assert run("-- include one\nreturn count\n", one=COUNTED, seen=SEEN) == 0
+    assert run("-- include one\nreturn rare.one() + rare.one() + count\n", one=COUNTED, seen=SEEN) == 3
+
+
+def test_rare_parts_are_made_together_and_use_each_other() -> None:
+    two = "-- rare\n-- gives two\n-- include one\nfunction rare.two() return rare.one() + count end\n"
+    assert run("-- include two\nreturn rare.two() + count\n", one=COUNTED, two=two, seen=SEEN) == 3
+
+
+def test_a_rare_part_has_to_set_what_it_gives() -> None:
+    fault = refuse("-- include part\n", part="-- rare\n-- gives one\nfunction one() end\n")
+    assert fault == "lib/part.lua: it is rare and does not set rare.one"
+
+
+def test_what_no_rare_part_sets_is_nothing() -> None:
+    assert run("-- include one\nreturn rare.two == nil and count\n", one=COUNTED, seen=SEEN) == 1
+
+
 def test_a_part_that_is_pasted_is_made_where_it_stands() -> None:
     main = "local function get()\n  -- paste part\n  return part(2, 3)\nend\n"
     part = "-- gives part\n-- include base\nfunction part(a, b) return add(a, b) end\n"
