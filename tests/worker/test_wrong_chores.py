@@ -27,6 +27,7 @@ SHARED = {
     "errand:rates": "hash",
     "errand:parked": "set",
     "errand:held": "set",
+    "errand:settling": "zset",
     "errand:expires": "zset",
     "errand:schedules": "zset",
     **{f"rq:{name}:a": "zset" for name in ("wip", "finished", "failed", "canceled", "scheduled", "deferred")},
@@ -118,10 +119,8 @@ def test_a_worker_goes_on_among_many_keys_of_a_wrong_type(services: Services, re
         spoil(redis, key)
     worker = services.start_worker()
     services.start_api()
-    (ids := []).extend(
-        services.call("POST", f"/v1/jobs/ledger{query}", {"ledger": str(tmp_path / "l")}).body["id"]
-        for query in ("", "?delay_seconds=1")
-    )
+    payload = {"ledger": str(tmp_path / "l")}
+    ids = [services.call("POST", f"/v1/jobs/ledger{query}", payload).body["id"] for query in ("", "?delay_seconds=1")]
     body = {"type": "ledger", "payload": {"ledger": str(tmp_path / "s")}, "every_seconds": 1}
     assert services.call("PUT", "/v1/schedules/tick", body).status == 201
     for id in ids:

@@ -18,7 +18,15 @@ OF_ALL = ("errand:leases", "rq:worker:one:executions")  # nothing starts without
 OF_A = ("rq:queue:a", "rq:wip:a")
 OF_NONE = (
     *("errand:rates", "errand:starts:rated", "errand:rated", "errand:rated:a:rated", "errand:parked", "errand:paused"),
-    *("errand:held", "errand:expires", "errand:indexes", "errand:retrying", "errand:retrying:a", "errand:notes"),
+    *(
+        "errand:held",
+        "errand:settling",
+        "errand:expires",
+        "errand:indexes",
+        "errand:retrying",
+        "errand:retrying:a",
+        "errand:notes",
+    ),
     *("rq:workers", "rq:worker:one", "rq:queues", "rq:scheduled:a", "rq:finished:a", "rq:failed:a", "errand:posted"),
 )
 ALL = (*OF_ALL, *OF_A, *OF_NONE)

@@ -12,7 +12,7 @@ from errand.api.http.problems import Problem
 from errand.redis import keys
 from errand.redis.memory import FullRedisError
 from errand.redis.refusals import Refusal, find_refusal
-from errand.redis.wrong import describe_wrong, is_wrong_type
+from errand.redis.wrong import describe_wrong, is_wrong_type, read_wrong
 
 logger = logging.getLogger("errand.api")
 
@@ -45,7 +45,8 @@ async def redis_deadline(
         if is_wrong_type(error):
             said = describe_wrong(error)
             logger.error("%s", said)
-            raise Problem(503, "redis-wrong-type", f"{said}. Nothing was stored", RETRY_AFTER) from error
+            said += ". Nothing was stored" if read_wrong(error) else ""  # a script that names the key has undone all
+            raise Problem(503, "redis-wrong-type", said, RETRY_AFTER, **extra) from error
         if not isinstance(error, AWAY):
             raise
         logger.warning("Redis is away: %s: %s", type(error).__name__, error)

@@ -27,6 +27,7 @@ Read = Callable[[str], str]
 Value = str | int | float | bool | tuple[str, ...]
 _HEADER = re.compile(r"\A(?:(?:#!|--).*\n)*")
 _LINE = re.compile(r"^-- (include|gives|takes) (.+)$", re.M)
+_RARE_NAME = re.compile(r"\brare\.(\w+)")
 _RARE = re.compile(r"^-- rare$", re.M)
 _PASTE = re.compile(r"^ +-- paste (.+)$", re.M)
 _KEY = re.compile(r"\bkeys\.([A-Za-z_]+)")
@@ -73,6 +74,10 @@ def assemble(name: str, given: Mapping[str, Value] | None = None, read: Read | N
                 raise ScriptError(f"{part.name}.lua: {gift} is given by {seen[gift]}.lua already; rename one of them")
             seen[gift] = part.name
         _refuse_globals(part, {*seen, "rare"})
+    gifts = {gift for part in parts if part.is_rare for gift in part.gives}
+    for part in parts:
+        if missing := set(_RARE_NAME.findall(part.text)) - gifts:
+            raise ScriptError(f"{part.name}.lua: nothing it includes gives rare.{', rare.'.join(sorted(missing))}")
     takes = [taken for part in parts for taken in part.takes]
     if unknown := (given or {}).keys() - set(takes):
         raise ScriptError(f"scripts/{name}.lua: nothing there takes {', '.join(sorted(unknown))}")

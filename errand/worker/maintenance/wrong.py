@@ -11,6 +11,7 @@ from errand.redis.lua.loader import read_script
 from errand.redis.wrong import UNNAMED, WrongKey, is_wrong_type, read_wrong, read_wrong_keys
 
 LOOK_SECONDS = 10.0
+AGAIN_SECONDS = 1.0  # where chores meet one that they can't name, twice a second each
 TELL_SECONDS = 60.0  # each process says so of each key once in this time
 logger = logging.getLogger("errand.worker")
 
@@ -22,6 +23,7 @@ class WrongKeys:
         self._script = redis.register_script(read_script("observe/keys"))
         self._queues = queues
         self._looked_at = float("-inf")
+        self._found: Sequence[WrongKey] = ()
         self._told_at: dict[str, float] = {}
 
     def attempt(self, chore: Callable[[], object]) -> object:
@@ -38,7 +40,10 @@ class WrongKeys:
         """Tell of the key that an error names, or else of those that are found. Raises RedisError."""
         if (named := read_wrong(error)) is not None:
             self._tell(named.key, named.describe())
-        elif not self._look():
+            return
+        if time.monotonic() - self._looked_at >= AGAIN_SECONDS:
+            self._look()
+        if not self._found:
             self._tell("", f"{UNNAMED} ({error})")
 
     def run(self) -> None:
@@ -46,13 +51,11 @@ class WrongKeys:
         if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._look()
 
-    def _look(self) -> Sequence[WrongKey]:
-        """Return them, each told."""
+    def _look(self) -> None:
         self._looked_at = time.monotonic()
-        found = read_wrong_keys(self._script(args=self._queues))
-        for one in found:
+        self._found = read_wrong_keys(self._script(args=self._queues))
+        for one in self._found:
             self._tell(one.key, one.describe())
-        return found
 
     def _tell(self, key: str, said: str) -> None:
         now = time.monotonic()

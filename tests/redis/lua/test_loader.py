@@ -158,8 +158,9 @@ def test_a_rare_part_has_to_set_what_it_gives() -> None:
     assert fault == "lib/part.lua: it is rare and does not set rare.one"
 
 
-def test_what_no_rare_part_sets_is_nothing() -> None:
-    assert run("-- include one\nreturn rare.two == nil and count\n", one=COUNTED, seen=SEEN) == 1
+def test_a_rare_function_that_nothing_included_gives_is_refused() -> None:
+    fault = refuse("-- include one\nreturn rare.two()\n", one=COUNTED, seen=SEEN)
+    assert fault == "scripts/main.lua: nothing it includes gives rare.two"
 
 
 def test_a_part_that_is_pasted_is_made_where_it_stands() -> None:

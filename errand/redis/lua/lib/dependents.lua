@@ -57,7 +57,7 @@ function rare.let_expire(id)
     local waiting = rare.read_job(child)
     if waiting and waiting.status == 'deferred' and waiting.on_failure == 'wait' then return end
   end
-  if call('SCARD', key) > FEW then rare.open_settling().note_dependents(id, job.status) end
+  if call('SCARD', key) > FEW and not rare.open_settling().note_dependents(id, job.status) then return end
   rare.expire_job(id, math.max(job.ttl, 1))
   call('EXPIRE', keys.RESULTS .. id, math.max(job.ttl, 1))
   call('ZADD', keys.FAILED .. job.queue, 'XX', math.floor(now) + job.ttl, id)
@@ -70,7 +70,7 @@ local function unlink(id, job)
   left = left - math.floor(#parents / LINKS)
   call('DEL', key)
   for _, parent in ipairs(parents) do
-    call('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
+    pcall_redis('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id)
     if job.on_failure == 'wait' then freed[parent] = true end
   end
 end
@@ -196,7 +196,10 @@ function rare.open_settler()
     local key, is_awaited = keys.JOB .. parent .. keys.DEPENDENTS, false
     local count = call('SCARD', key)
     if count == 0 then return false end
-    if count > left then return settle_noted(notes.note_dependents(parent, outcome), parent, outcome, ended) end
+    if count > left then
+      local name = notes.note_dependents(parent, outcome)
+      return not name or settle_noted(name, parent, outcome, ended) -- without a note the parent is kept for the sweep
+    end
     for _, id in ipairs(call('SMEMBERS', key)) do
       if left <= 0 then
         notes.note_dependents(parent, outcome)

@@ -30,7 +30,7 @@ function rare.read_list(stored)
   return readable and type(list) == 'table' and list or nil
 end
 
--- Queue a job. Where the queue's list takes nothing, for it is of a wrong type, the job waits on the schedule until it does.
+-- Queue a job. Where its list is of a wrong type, the job waits on the schedule until it is not.
 function rare.queue_job(id, queue, at_front)
   touch(id)
   call('HSET', keys.JOB .. id, 'status', 'queued', 'enqueued_at', now_text)

@@ -1,4 +1,4 @@
--- Jobs that can't go where they belong, for a key there is of a wrong type.
+-- Jobs that can't go where they belong, since a key there is of a wrong type.
 -- gives put_off
 
 local AGAIN_SECONDS = 60
@@ -10,7 +10,7 @@ function put_off(id, queue, seconds)
   local hash, due = keys.JOB .. id, math.ceil(redis.call('TIME')[1] + (seconds or AGAIN_SECONDS))
   local limit = redis.call('HGET', hash, 'rate_limit_key')
   if limit and limit ~= '' then redis.pcall('ZREM', keys.LIMIT .. limit .. keys.ALLOWED, id) end
-  redis.call('HSET', hash, 'status', 'scheduled')
+  redis.call('HSET', hash, 'status', 'scheduled', 'origin', queue)
   if type(redis.pcall('ZADD', keys.SCHEDULED .. queue, due, id)) == 'table' then redis.call('HSET', hash, 'errand_due', due) end
   redis.pcall('SADD', keys.QUEUES, keys.QUEUE .. queue)
 end

@@ -22,14 +22,15 @@ function rare.open_settling()
   -- Whether a job that is gone was deleted and its dependents do not all know: to those it does not count as finished yet.
   function notes.is_noted_as_deleted(id)
     if is_any == nil then is_any = call('EXISTS', keys.SETTLING) == 1 end
-    return is_any and call('ZSCORE', keys.SETTLING, 'deleted:' .. id) ~= false
+    return is_any and type(pcall_redis('ZSCORE', keys.SETTLING, 'deleted:' .. id)) == 'string'
   end
 
-  -- Note all that wait for a job which has come to `outcome`. Return the note's name.
+  -- Note all that wait for a job which has come to `outcome`. Return the note's name; or nothing where notes can't be kept,
+  -- since their key is of a wrong type. Then the sweep of waiting jobs (scripts/worker/orphans.lua) settles them.
   function notes.note_dependents(id, outcome)
     local name, from = outcome .. ':' .. id, keys.JOB .. id .. keys.DEPENDENTS
     local to = keys.SETTLING_JOBS .. name
-    call('ZADD', keys.SETTLING, 'NX', now, name)
+    if type(pcall_redis('ZADD', keys.SETTLING, 'NX', now, name)) ~= 'number' then return nil end
     if call('EXISTS', to) == 1 then
       call('SUNIONSTORE', to, to, from)
       call('DEL', from)

@@ -1,11 +1,11 @@
--- Putting back what was taken and can't be held, for a key is of a wrong type: errand:leases or what this worker holds for
+-- Putting back what was taken and can't be held, since a key is of a wrong type: errand:leases or what this worker holds for
 -- all of it, rq:wip:<queue> for a queue's jobs.
 -- ARGV  as lib/worker/head.lua
 -- gives put_back
 -- include worker/release
 
--- Put those jobs back to the front of their queues, in order, at no attempt, and tell no one: who takes them now fares no
--- better. Returns the others, as they are told, and the executions that are left; the queues of those that went back
+-- Put those jobs back to the front of their queues, in order, at no attempt, and wake no worker: none could start them now.
+-- Returns the others, as they are told, and the executions that are left; the queues of those that went back
 -- are taken out of `queues`.
 function put_back(taken, started, queues, executions)
   local kept, used, left, bad = {}, {}, {}, {}
@@ -27,7 +27,10 @@ function put_back(taken, started, queues, executions)
     redis.call('HSET', hash, 'status', 'queued')
     redis.call('HDEL', hash, 'worker_name', 'started_at')
     redis.call('HINCRBY', hash, 'errand_attempts', -1)
-    redis.call('LPUSH', keys.QUEUE .. job.queue, job.id)
+    if type(redis.pcall('LPUSH', keys.QUEUE .. job.queue, job.id)) == 'table' then
+      -- paste store/put_off
+      put_off(job.id, job.queue)
+    end
   end
 
   for i = #started, 1, -1 do

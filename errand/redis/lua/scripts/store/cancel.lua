@@ -19,7 +19,7 @@ local function tell_workers(id, executions, is_first)
   for _, execution in ipairs(executions) do
     local member = id .. ':' .. execution
     local worker = call('HGET', keys.EXECUTION .. member, 'worker_name') or call('HGET', keys.JOB .. id, 'worker_name')
-    if worker and not told[worker] and (is_first or call('ZSCORE', keys.LEASES, member)) then
+    if worker and not told[worker] and (is_first or pcall_redis('ZSCORE', keys.LEASES, member)) then
       told[worker] = true
       call('PUBLISH', keys.COMMANDS .. worker, cjson.encode({command = 'stop-job', job_id = id}))
     end

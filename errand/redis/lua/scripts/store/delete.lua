@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Deletes jobs that don't run, with all their keys; one that has not begun is canceled first. Sent twice, because a
 -- reply was lost, it answers the same: what it did is kept for a minute under the token of the call.
--- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they
---       must have or nothing, registry: where each job has to be or nothing}, then the jobs' ids
+-- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they must have or nothing, registry: where each
+--       job has to be or nothing}, then the jobs' ids
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is not
 -- there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
 -- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
@@ -22,9 +22,9 @@ local function take_from_others(id, hash, job)
   for _, tag in ipairs(rare.read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
   for _, parent in ipairs(rare.read_list(found[6] or found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
   if found[4] and found[4] ~= '' then pcall_redis('SREM', keys.GROUP .. found[4], id) end
-  if found[5] then let_go_of_bodies(id, found[5]) end
+  if found[5] then pcall(let_go_of_bodies, id, found[5]) end
   for _, registry in ipairs({keys.FINISHED, keys.FAILED, keys.CANCELED, keys.SCHEDULED, keys.DEFERRED, keys.READY}) do
-    call('ZREM', registry .. job.queue, id)
+    pcall_redis('ZREM', registry .. job.queue, id)
   end
 end
 
@@ -32,8 +32,8 @@ local function delete_keys(id, queue)
   for _, execution in ipairs(pcall_redis('ZRANGE', keys.EXECUTIONS .. id, 0, -1)) do -- of workers that died long ago
     local member = id .. ':' .. execution
     call('DEL', keys.EXECUTION .. member)
-    call('ZREM', keys.LEASES, member)
-    if queue then call('ZREM', keys.WIP .. queue, member) end
+    pcall_redis('ZREM', keys.LEASES, member)
+    if queue then pcall_redis('ZREM', keys.WIP .. queue, member) end
   end
   rare.open_notes().forget(keys.LOGS .. id)
   call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id, unpack(rare.list_job_keys(id)))
@@ -65,7 +65,7 @@ local function delete(id)
   rare.settle_dependents(id, job.status == 'finished' and 'finished' or 'deleted')
   take_from_others(id, hash, job)
   delete_keys(id, job.queue)
-  if job.limit then rare.free_slot(id, job.limit) end
+  if job.limit then pcall(rare.free_slot, id, job.limit) end
   return ''
 end
 

@@ -67,15 +67,15 @@ local function refresh(id, hash, job, place)
     call('PERSIST', key)
   end
   call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
-    'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by', 'errand_partial')
-  if job.errand_expires_at then call('ZREM', keys.EXPIRES, id) end
+    'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by', 'errand_partial', 'errand_due')
+  if job.errand_expires_at then pcall_redis('ZREM', keys.EXPIRES, id) end
   call('HSET', hash, 'status', place, 'started_at', '', 'ended_at', '', 'errand_requeue', request.token)
   local policy = job.errand_backoff and rare.read_backoff(job.errand_backoff)
   if policy then call('HSET', hash, 'retries_left', policy.retries)
   elseif job.retry_intervals then call('HSET', hash, 'retries_left', #job.waits) end
-  call('ZREM', keys.FAILED .. job.origin, id)
-  call('ZREM', keys.CANCELED .. job.origin, id)
-  if job.errand_partial then call('ZREM', keys.FINISHED .. job.origin, id) end
+  pcall_redis('ZREM', keys.FAILED .. job.origin, id) -- one of a wrong type has it no more
+  pcall_redis('ZREM', keys.CANCELED .. job.origin, id)
+  if job.errand_partial then pcall_redis('ZREM', keys.FINISHED .. job.origin, id) end
   local record = keys.BATCH .. (job.errand_batch or '')
   if job.errand_batch and pcall_redis('HEXISTS', record, id) == 1 then call('HSET', record, id, '') end
 end
@@ -96,17 +96,14 @@ local function edit_payload(id, hash, job)
 end
 
 local put = {
-  queued = function(id, hash, job)
-    call('HSET', hash, 'enqueued_at', now_text)
-    push_job(job.origin, id, false)
-  end,
+  queued = function(id, _, job) rare.queue_job(id, job.origin, false) end,
   rate_limited = function(id, _, job)
     call('ZREM', keys.LIMIT .. job.rate_limit_key .. keys.ALLOWED, id)
     rare.wait_for_slot(job.rate_limit_key, job.rate_limit_concurrency or '1', id, job.origin)
     rare.fill_slots(job.rate_limit_key)
   end,
   deferred = function(id, _, job)
-    call('ZADD', keys.DEFERRED .. job.origin, now, id)
+    pcall_redis('ZADD', keys.DEFERRED .. job.origin, now, id) -- its parents know of it as well
     for _, parent in ipairs(job.parents) do
       if call('EXISTS', keys.JOB .. parent) == 1 then -- else it counts as finished, and nobody would take these away
         call('SADD', keys.JOB .. parent .. keys.DEPENDENTS, id)
@@ -134,7 +131,10 @@ local function requeue(id)
   if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end -- a stray's
   if request.edit then edit_payload(id, hash, job) end
   refresh(id, hash, job, place)
-  put[place](id, hash, job)
+  if not pcall(put[place], id, hash, job) then
+    -- paste store/put_off
+    put_off(id, job.origin)
+  end
   touch(id)
   return ''
 end
