@@ -22,7 +22,7 @@ class WrongKeys:
     def __init__(self, redis: Redis, queues: Sequence[str] = ()) -> None:
         self._script = redis.register_script(read_script("observe/keys"))
         self._queues = queues
-        self._looked_at = float("-inf")
+        self._looked_at = self._met_at = float("-inf")
         self._found: Sequence[WrongKey] = ()
         self._told_at: dict[str, float] = {}
 
@@ -41,7 +41,8 @@ class WrongKeys:
         if (named := read_wrong(error)) is not None:
             self._tell(named.key, named.describe())
             return
-        if time.monotonic() - self._looked_at >= AGAIN_SECONDS:
+        if time.monotonic() - self._met_at >= AGAIN_SECONDS:
+            self._met_at = time.monotonic()
             self._look()
         if not self._found:
             self._tell("", f"{UNNAMED} ({error})")
