@@ -67,6 +67,7 @@ class Services:
         self.processes: list[Process] = []
         self.base_url = ""
         self.factory = "service.app:from_environment"
+        self.http = "errand.api.bounds:Protocol"
 
     def run(self, *command: str, **environment: str) -> Process:
         """Start a command in the project's folder, in a session of its own; its output is kept in `read_log`."""
@@ -104,8 +105,8 @@ class Services:
     def start_api(self, **environment: str) -> str:
         """Start the API and wait until it is alive; return its URL."""
         port = find_free_port()
-        http = ("--http", "errand.api.bounds:Protocol")
-        command = (sys.executable, "-m", "uvicorn", "--factory", self.factory, "--port", str(port), *http)
+        uvicorn = (sys.executable, "-m", "uvicorn", "--http", self.http)
+        command = (*uvicorn, "--factory", self.factory, "--port", str(port))
         process = self.fork(*command, **environment)
         self.base_url = f"http://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""A key of a wrong type under a requeue, a cancel or a deletion: it is done, and no job is left where nobody finds it."""
+"""A key of a wrong type under a requeue, a cancel or a deletion: it is done, and no job is lost."""
 
 import pytest
 from redis import Redis

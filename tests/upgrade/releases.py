@@ -25,7 +25,7 @@ OLDEST = "e6e9af9"  # the code before it was a library, whose records are in e6e
 SIDES = Path(__file__).parent / "sides"
 MAIL = {"subject": "Hello", "text": "It works."}
 HOOKS = {"WEBHOOK_SECRETS": SECRET, "WEBHOOK_ALLOW_PRIVATE": "1"}
-FACTORY = re.compile(r"uvicorn --factory (\S+)")
+FACTORY, HTTP = re.compile(r" --factory (\S+)"), re.compile(r" --http (\S+)")
 
 
 def export_commit(commit: str, folder: Path) -> Path:
@@ -55,9 +55,10 @@ class Release(Services):
         (folder / "logs").mkdir()
         super().__init__(folder, environment, folder / "logs")
         self.code = code
-        found = FACTORY.search((folder / "Procfile").read_text())
+        procfile = (folder / "Procfile").read_text()
+        found, http = FACTORY.search(procfile), HTTP.search(procfile)
         assert found
-        self.factory = found[1]
+        self.factory, self.http = found[1], http[1] if http else "auto"
         self.ledger = ""
         self.types = ["left", "right"]  # what tests.faults.test_rolling_deploy.Load posts
 
