@@ -12,9 +12,8 @@ logger = logging.getLogger("errand.api")
 LOOK_SECONDS = 0.5
 LOG_SECONDS = 10.0
 STATE = "errand_connections"
-SPARE_FILES = (
-    100  # for Redis (34 at most), what jobs' bodies need, the logs, and connections that are just being closed
-)
+# For Redis (34 at most), what jobs' bodies need, the logs, and connections that are just being closed.
+SPARE_FILES = 100
 
 
 class Connection(Protocol):

@@ -35,7 +35,8 @@ class _Wrong:
 class Tries:
     """Counts wrong passwords by address, of IPv6 by the /64, of which anybody has a whole one.
 
-    A right one changes no count: who has one of two passwords could guess at the other between showing it.
+    A right one changes no count: else somebody with one of the two passwords could reset it and go on guessing at the
+    other.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -53,7 +53,7 @@ def read_wrong_keys(answer: Sequence[bytes]) -> list[WrongKey]:
 
 
 def do_each(steps: Iterable[Callable[[], int]]) -> int:
-    """Do steps, each whatever keys of a wrong type the others meet; return the sum of their answers.
+    """Do every step, even where another one meets a key of a wrong type; return the sum of their answers.
 
     Raises the first ResponseError of such a key when all are done, and anything else at once.
     """

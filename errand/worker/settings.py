@@ -9,7 +9,7 @@ class WorkerSettings(Settings):
     """How many jobs a worker runs at once, how long they may go on after a stop, and how soon a dead one is noticed.
 
     With how many MB its runner is replaced, which keeps leaks of jobs and their libraries in bounds: no figure is right
-    for all, for it hangs on the machine and on what the jobs load.
+    for all, since it depends on the machine and on what the jobs load.
     """
 
     threads: int = Field(16, alias="WORKER_THREADS", ge=1, le=1000)

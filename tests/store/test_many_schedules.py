@@ -238,7 +238,7 @@ def test_a_queue_that_takes_nothing_holds_up_its_own_schedules_alone(
     assert redis.llen("rq:queue:log") == 1
     assert redis.zcount(keys.SCHEDULES, slot, slot) == 3
     assert len(caplog.messages) == 3
-    assert caplog.messages[0].startswith("Schedule tick-0 waits, for its job can't be stored: WRONGTYPE")
+    assert caplog.messages[0].startswith("Schedule tick-0 waits because its job can't be stored: WRONGTYPE")
     assert not redis.exists(*(f"{keys.SCHEDULE}{one.name}{keys.RUNS}" for one in mails))
     redis.delete("rq:queue:email")
     worker.run()

@@ -42,7 +42,7 @@ def lose(client: TestClient, redis: Redis, status: str) -> str:
 def look(redis: Redis) -> int:
     """Make two passes, as two hours do."""
     jobs = LostJobs(redis)
-    return sum(jobs.run(pace_ms=0, pass_ms=0, twice_seconds=0) for _ in range(4))
+    return sum(jobs.run(pace_ms=0, pass_ms=0, between_looks_seconds=0) for _ in range(4))
 
 
 def find_place(redis: Redis, id: str) -> str:
@@ -61,7 +61,7 @@ def test_a_job_in_no_list_is_put_back(
     assert find_place(redis, id) == ("queued" if status == "started" else status)
     assert read(redis, id, "status") == [b"queued" if status == "started" else status.encode()]
     assert kept <= set(redis.lrange("rq:queue:default", 0, -1))
-    assert f"Jobs that were in no list are back in their queues: 1 {status}" in caplog.text
+    assert f"Jobs that were in no list are back where they belong: 1 {status}" in caplog.text
     assert look(redis) == 0
 
 

@@ -57,7 +57,7 @@ def read_wait(request: Request) -> int | None:
 
 
 def _cap(digits: str) -> int:
-    """Return the seconds that so many digits mean, as many as are waited at most; Python reads no endless number."""
+    """Return the number that the digits mean, LIMIT_SECONDS at most; Python refuses to read a very long one."""
     digits = digits.lstrip("0")
     return min(LIMIT_SECONDS, int(digits or 0)) if len(digits) <= len(str(LIMIT_SECONDS)) else LIMIT_SECONDS
 

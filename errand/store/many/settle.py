@@ -20,7 +20,7 @@ class Settler:
         self._ttl_seconds = settings.failure_ttl_seconds
 
     async def go_on(self) -> None:
-        """Settle what is noted, for a second at most. Raises RedisError and TimeoutError."""
+        """Settle what is noted, for GO_ON_SECONDS at most. Raises RedisError and TimeoutError."""
         ends_at = time.monotonic() + GO_ON_SECONDS
         while time.monotonic() < ends_at and await self._script(args=[self._ttl_seconds]):
             pass

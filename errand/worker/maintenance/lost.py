@@ -9,7 +9,7 @@ from errand.redis.lua.loader import read_script
 AT_ONCE = 300  # a script holds up everybody else
 PACE_MS = 400  # all workers together make a call a beat
 PASS_MS = 3_600_000
-TWICE_SECONDS = 60
+BETWEEN_LOOKS_SECONDS = 60
 logger = logging.getLogger("errand.worker")
 
 
@@ -22,14 +22,16 @@ class LostJobs:
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("worker/lost"))
 
-    def run(self, pace_ms: int = PACE_MS, pass_ms: int = PASS_MS, twice_seconds: int = TWICE_SECONDS) -> int:
+    def run(
+        self, pace_ms: int = PACE_MS, pass_ms: int = PASS_MS, between_looks_seconds: int = BETWEEN_LOOKS_SECONDS
+    ) -> int:
         """Go on with the pass, or begin one an hour after the last; return how many jobs were put back.
 
-        A job is looked at a second time, `twice_seconds` later at least, before it is. Raises RedisError.
+        Before that a job is looked at twice, `between_looks_seconds` apart at least. Raises RedisError.
         """
-        _, *back = self._script(args=[AT_ONCE, pace_ms, pass_ms, twice_seconds])
+        _, *back = self._script(args=[AT_ONCE, pace_ms, pass_ms, between_looks_seconds])
         counts = {status.decode(): count for status, count in zip(back[::2], back[1::2], strict=True)}
         if counts:
             told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-            logger.warning("Jobs that were in no list are back in their queues: %s", told)
+            logger.warning("Jobs that were in no list are back where they belong: %s", told)
         return sum(counts.values())

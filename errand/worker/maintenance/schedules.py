@@ -86,9 +86,8 @@ class DueSchedules:
             fates = list(self._serve_all(found, now, since))
             has_moved = has_moved or "served" in fates or "passed" in fates
             self._passed_over += fates.count("later")  # what waits for another worker holds up nobody
-            if (
-                "passed" in fates and count > self._passed_over + MOST_AT_ONCE
-            ):  # another one is at work in the same place
+            # Another worker is at work in the same place.
+            if "passed" in fates and count > self._passed_over + MOST_AT_ONCE:
                 self._passed_over = random.randrange(self._passed_over, count)
             if time.monotonic() > deadline:
                 return has_moved
@@ -153,7 +152,7 @@ class DueSchedules:
             for slot, answer in zip(slots, answers, strict=True):
                 yield self._judge(slot, answer)
         elif len(slots) == 1:
-            self._say(slots[0].schedule.name, f"waits, for its job can't be stored: {answers[1]}")
+            self._say(slots[0].schedule.name, f"waits because its job can't be stored: {answers[1]}")
             yield "later"
         else:
             for slot in slots:

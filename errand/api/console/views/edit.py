@@ -30,7 +30,8 @@ async def build_edit(
     status, type = record.fields["status"], road.types.get(record.type)
     shown = ""
     try:
-        shown = shown if type is None else show_text(type, packed)
+        if type is not None:
+            shown = show_text(type, packed)
     except Problem as problem:
         type, fault = None, f"{problem.detail}."
     if type is None:

@@ -1,8 +1,8 @@
 -- What becomes of the jobs whose executions have something to say: their ends, and their reports of progress.
 -- ARGV  as lib/worker/head.lua
 -- gives aside, hear_all, count_ends_of_worker
--- include base, events, jobs, faults, observe/tally, worker/head, worker/special, worker/release, worker/aside, worker/finish
--- include worker/unfinished
+-- include base, events, jobs, faults, observe/tally, worker/head, worker/special, worker/release, worker/aside
+-- include worker/finish, worker/unfinished
 
 aside = {} -- jobs set aside: {id, reason}
 local gone = {}

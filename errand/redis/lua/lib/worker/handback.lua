@@ -24,7 +24,8 @@ local function give_back(id, execution, is_loss, trace)
     return found[2] or 'nothing'
   end
   local function note(outcome, fate, error, left)
-    pcall(rare.note_attempt, id, found[6], outcome, not record.err and record[2] or worker, start, ARGV[4], error, '', left or '')
+    local owner = not record.err and record[2] or worker
+    pcall(rare.note_attempt, id, found[6], outcome, owner, start, ARGV[4], error, '', left or '')
     tally((name_type(found[7] or '') or 'other') .. '|||' .. fate, 1)
   end
 

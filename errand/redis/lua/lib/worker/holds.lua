@@ -1,6 +1,6 @@
--- Holding a type while what its jobs work with is down, for workers that work with the same: one of its jobs at a time is
--- run to probe it, after waits that grow to a minute. A probe that fails again goes behind the others, lest it be the job
--- and not the service.
+-- Holding a type while what its jobs work with is down, for workers that work with the same. One of its jobs at a time
+-- is run to probe it, after waits that grow to a minute. A probe that fails again goes behind the others, since the
+-- fault may be the job's.
 -- rare
 -- gives may_probe, note_down, note_up, note_probe, find_service
 -- include base, held, worker/head, worker/special, worker/types

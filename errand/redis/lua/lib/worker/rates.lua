@@ -14,7 +14,8 @@ function rare.find_start(type)
   if not pace then
     local due = redis.pcall('HGET', keys.RATES, type)
     pace = {due = due and due.err and math.huge or tonumber(due or '') or 0, count = 0}
-    if pace.due < math.huge and pace.due - clock_us > rate.period_us + LATE_US then pace.due = 0 end -- the server's clock was set back
+    -- The server's clock was set back.
+    if pace.due < math.huge and pace.due - clock_us > rate.period_us + LATE_US then pace.due = 0 end
     paces[type] = pace
   end
   if not pace.at then

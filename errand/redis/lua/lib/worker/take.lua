@@ -1,8 +1,8 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults, push
--- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park, worker/ends
--- include worker/expiry
+-- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park
+-- include worker/ends, worker/expiry
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',

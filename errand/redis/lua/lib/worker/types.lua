@@ -2,7 +2,8 @@
 -- gives known_types, find_code, name_unknown
 -- include base, observe/type
 
-local PACKED_BY_US = 72 -- the first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120
+-- The first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120.
+local PACKED_BY_US = 72
 local codes = {}
 known_types = '' -- « name=code name=code», as the worker tells; '' for one that takes all
 

@@ -1,8 +1,9 @@
 #!lua flags=no-writes
 -- Counts jobs that failed, or failed and are tried again, by what their failures have in common. The caller says where
 -- to look, and asks for some hundred at a time: the server does nothing else meanwhile.
--- ARGV  JSON {batch: look at its jobs instead, or nothing, ranges: [[key of a sorted set of job ids, whether they are tried again, first and last rank], …], type: of
---       these alone or nothing, fingerprint: of this alone or nothing, most: ids of those tried again that are told}
+-- ARGV  JSON {batch: look at its jobs instead, or nothing, ranges: [[key of a sorted set of job ids, whether they are
+--       tried again, first and last rank], …], type: of these alone or nothing, fingerprint: of this alone or nothing,
+--       most: ids of those tried again that are told}
 -- Returns JSON: for each fingerprint {fingerprint, type, error: its type, frame, message, failed, retrying, first, last:
 -- when they failed, as RQ writes times or '', example: the id of the newest, of which frame and message are}; then ids
 -- of those that are tried again.

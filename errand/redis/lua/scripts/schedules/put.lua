@@ -1,14 +1,15 @@
 #!lua
--- Stores schedules, each under its name, and forgets those of the same source that are not among them if it is told
--- to, unless another worker has their type. One that is there already with the same content is left as it is, its next slot included. Sent twice it changes
--- nothing.
--- ARGV  JSON {source, token, now, only: whether others of that source go, types: those of
---       the worker that asks, schedules: [{name, batch: the record of how
---       its runs ended, type, definition, payload, next: a slot or '+inf'}, …]}
+-- Stores schedules, each under its name. With `only` it forgets those of the same source that are not among them,
+-- unless another worker has their type. One that is there already with the same content is left as it is, its next
+-- slot included. Sent twice it changes nothing.
+-- ARGV  JSON {source, token, now, only: whether others of that source go, types: those of the worker that asks,
+--       schedules: [{name, batch: the record of how its runs ended, type, definition, payload, next: a slot or '+inf'},
+--       …]}
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
 -- include base, parked
 
-local PREFIX = 'jobs.' -- of the files' schedules and no others (errand/store/schedules/schedule.py); there may be 10,000 in all
+-- Of the files' schedules and no others (errand/store/schedules/schedule.py); there may be 10,000 in all.
+local PREFIX = 'jobs.'
 local request = cjson.decode(ARGV[1])
 local answers, kept = {}, {}
 

@@ -1,12 +1,13 @@
 #!lua
--- Stores the jobs of schedules' slots, notes their runs and sets the next slots, in one step. Who comes second for a slot,
--- a worker or a call that was sent twice, changes nothing.
+-- Stores the jobs of schedules' slots, notes their runs and sets the next slots, in one step. A second call for a slot
+-- changes nothing.
 -- KEYS  those of `enqueue` in lib/enqueue.lua, of the slots that have a job
--- ARGV  JSON [{name, token, slot, next: a slot or '+inf', runs: [JSON, …] oldest first, job: its id or none, after: the job
---       that this one waits for or none, kept: how many runs}, …], then those of `enqueue`, each job a group of its own
--- Returns for each slot `served`; `passed` where somebody was first or the schedule has changed; `later` where the job that
--- its own is to wait for has just expired; or, of a schedule whose own keys are damaged, `broken` and why. Where jobs can't
--- be stored nothing is done, and it returns `refused` and why.
+-- ARGV  JSON [{name, token, slot, next: a slot or '+inf', runs: [JSON, …] oldest first, job: its id or none, after: the
+--       job that this one waits for or none, kept: how many runs}, …], then those of `enqueue`, each job a group of its
+--       own
+-- Returns for each slot `served`; `passed` where somebody was first or the schedule has changed; `later` where the job
+-- that its own is to wait for has just expired; or, of a schedule whose own keys are damaged, `broken` and why. Where
+-- jobs can't be stored nothing is done, and it returns `refused` and why.
 -- include base, enqueue, faults, store/runs
 
 local EACH = 6 -- arguments of a group of one job

@@ -5,8 +5,8 @@
 -- KEYS  the lock
 -- ARGV  the queue's name, how many at most, the lock's lifetime in seconds, how long taking over lasts in milliseconds
 -- Returns how many were moved.
--- A job that can't be moved, for what its concurrency key needs is of a wrong type, is due again in a minute. Where the
--- queue's list is, nothing is moved, and the answer is the error with that key.
+-- A job is due again in a minute where it can't be moved because a key of its concurrency limit is of a wrong type.
+-- Where the queue's list is of a wrong type, nothing is moved, and the answer is the error with that key.
 -- include base, clock, time, events, push, slots, store/wrong, store/put_off
 
 local queue, taking_over = ARGV[1], keys.TAKEOVER .. ARGV[1]

@@ -13,7 +13,8 @@ local SUSPECTS, PLACES = 50, 50000 -- jobs found before, and places of lists, th
 local now_ms = math.floor(read_time() / 1000)
 local looked, oldest, back = 0, {}, {}
 local found = call('HMGET', keys.LOST_LOOK, 'name', 'rank', 'at', 'begun')
-local name, rank, at, begun = found[1] or '', tonumber(found[2] or '') or 0, tonumber(found[3] or '') or 0, tonumber(found[4] or '')
+local name, rank = found[1] or '', tonumber(found[2] or '') or 0
+local at, begun = tonumber(found[3] or '') or 0, tonumber(found[4] or '')
 if now_ms >= at and now_ms < at + ARGV[2] then return {0} end
 local is_due = name ~= '' or not begun or now_ms >= begun + ARGV[3] or now_ms < begun
 if not is_due and call('EXISTS', keys.LOST) == 0 then return {0} end -- most of the hour: nothing is written

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of
--- what fails, RQ's own tools those of what they cancel or delete. And after what stands in RQ's registry of started jobs
--- without an end, as we put it there, and has no lease: nobody would ever take it out.
+-- what fails, RQ's own tools those of what they cancel or delete. And after what stands in RQ's registry of started
+-- jobs without an end, as we put it there, and has no lease: nobody would ever take it out.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
 -- Returns how many were looked at, none where there is no more, and how many of them no longer wait.
 -- include base, jobs, keep, store/settling, dependents, worker/head, store/step
@@ -14,7 +14,9 @@ local looked = 0
 local function find_parents(id)
   local found = {}
   for _, parent in ipairs(call('SMEMBERS', keys.JOB_LINKS .. id .. keys.DEPENDENCIES)) do
-    local status = rare.read_status(parent) or (rare.open_settling().is_noted_as_deleted(parent) and 'deleted') -- then it is about to be settled
+    local status = rare.read_status(parent)
+    -- One that was deleted may have dependents that are about to be settled.
+    if not status and rare.open_settling().is_noted_as_deleted(parent) then status = 'deleted' end
     found[#found + 1] = {id = parent, status = status}
   end
   looked = looked + #found

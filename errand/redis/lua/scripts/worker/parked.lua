@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Looks after the jobs that wait for a worker that can run them. Those whose payload fits no live worker's code any more
--- go back to the front of their queue: who takes one of them fails it.
+-- Looks after the jobs that wait for a worker that can run them. Those whose payload fits no live worker's code any
+-- more go back to the front of their queue: who takes one of them fails it.
 -- ARGV  how many of a kind may go back at most, for how many seconds the log needs no other word of those that wait
 -- Returns for each kind that waits {queue, type, how many, why}; nothing where the log has been told.
 -- include base, parked, push
@@ -21,7 +21,8 @@ for _, park in ipairs(rare.list_parked()) do
   if size == 0 then
     call('SREM', park.names, park.key)
   elseif type(size) == 'number' then
-    if park.codes ~= '' and not park.service and not rare.fits_other(park.queue, park.type, park.codes) then pcall(put_back, park) end
+    local is_refused = park.codes ~= '' and not park.service
+    if is_refused and not rare.fits_other(park.queue, park.type, park.codes) then pcall(put_back, park) end
     local reason, since = rare.describe_park(park)
     waiting[#waiting + 1] = {park.queue, park.type, size, since and reason .. ' (since ' .. since .. ')' or reason}
   end

@@ -5,8 +5,8 @@
 -- include base, worker/head, worker/handback, dependents, store/step
 
 local told = {}
-local now_ms = lease_ends_ms - ARGV[2]
-for _, member in ipairs(pcall_redis('ZRANGE', keys.LEASES, '-inf', '(' .. string.format('%.0f', now_ms), 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
+local before = '(' .. string.format('%.0f', lease_ends_ms - ARGV[2])
+for _, member in ipairs(pcall_redis('ZRANGE', keys.LEASES, '-inf', before, 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
   told[#told + 1] = member
   told[#told + 1] = rare.hand_back(member, true, ARGV[7])
 end

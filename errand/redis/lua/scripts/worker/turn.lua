@@ -1,18 +1,20 @@
 #!lua flags=allow-oom
 -- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many words
---       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as
---       text, started and ended in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and
---       how many microseconds it waited; of others but progress four lines, these two, where in the job's code it failed
---       and the error (JSON), and the least delay of a retry in seconds; then how many jobs to take at most, whether this call was sent before (2: and must take nothing new), whether the queues
---       are served in turn, which comes first, how many, their names; then an execution id for each job that may be
---       taken; then for each type that has a rate its name, how many may start in a period, and the period in
+--       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and ended
+--       in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many microseconds
+--       it waited; of others but progress four lines, these two, where in the job's code it failed and the error (JSON),
+--       and the least delay of a retry in seconds;
+--       then how many jobs to take at most, whether this call was sent before (2: and must take nothing new), whether
+--       the queues are served in turn, which comes first, how many, their names; then an execution id for each job that
+--       may be taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
 -- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
 -- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
--- A key of a wrong type stops what is in it: jobs that can't be held or parked for it are put back, or off.
--- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take, dependents
--- include worker/expiry, store/step
+-- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
+-- minute.
+-- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take
+-- include dependents, worker/expiry, store/step
 
 local at = 6
 local function read()
@@ -42,7 +44,8 @@ local function leave_paused(names, start)
 end
 
 known_types = read()
-local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES, keys.EXPIRES) > 0
+local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES,
+  keys.EXPIRES) > 0
 are_held = has_special and call('EXISTS', keys.HELD_TYPES) == 1
 local words = {}
 for i = 1, tonumber(read()) do
@@ -86,8 +89,11 @@ if want > 0 then
 end
 
 if call('EXISTS', worker_key) == 1 then
-  if #taken > 0 then pcall_redis('HSET', worker_key, 'state', 'busy')
-  elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then pcall_redis('HSET', worker_key, 'state', 'idle') end
+  if #taken > 0 then
+    pcall_redis('HSET', worker_key, 'state', 'busy')
+  elseif #answers > 0 and call('EXISTS', name_held(worker)) == 0 then
+    pcall_redis('HSET', worker_key, 'state', 'idle')
+  end
 end
 if next(takers) then rare.wake_takers() end
 count_ends_of_worker()
