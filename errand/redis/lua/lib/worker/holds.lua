@@ -51,6 +51,7 @@ function rare.note_down(job_type, member, message)
   are_held = true
   local hold, key = find(job_type), keys.HELD_TYPE .. name(job_type)
   local wait = FIRST_WAIT
+  redis.pcall('SADD', keys.HELD_TYPES, name(job_type)) -- also where somebody has moved that key away
   if hold then
     if hold.probing ~= member then return end -- it started before the type was held
     wait = math.min(2 * hold.wait_seconds, LONGEST_WAIT)
@@ -60,7 +61,6 @@ function rare.note_down(job_type, member, message)
   call('HSET', key, 'since', hold and hold.since or now_text, 'reason', message:sub(1, REASON_LIMIT), 'wait_seconds', wait,
     'probe_at_ms', string.format('%.0f', now_ms + wait * 1000))
   call('EXPIRE', key, KEPT_SECONDS)
-  redis.pcall('SADD', keys.HELD_TYPES, name(job_type))
 end
 
 -- A job of the type has ended otherwise: what it works with is up. Returns whether the type was held.
