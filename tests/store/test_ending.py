@@ -198,3 +198,17 @@ def test_what_is_queued_again_is_described_for_the_script() -> None:
         "edit": {"bodies": {"holder": "holder", "all": [["x", 1], ["y", 2]]}, "payload": "b2xk"},
     }
     assert EditedPayload(b"new", b"old").describe()["bodies"] == {"holder": "", "all": []}
+
+
+def test_a_job_by_its_own_is_queued_again_where_a_part_of_its_work_is_undone_and_many_are_not(
+    answering: Callable[..., Mock],
+) -> None:
+    redis = answering([b""], [b""], [None])
+    requeuer = Requeuer(redis, AsyncMock())
+    assert asyncio.run(requeuer.requeue("a")) is True
+    asyncio.run(requeuer.requeue_all(["a"], "token"))
+    assert asyncio.run(requeuer.requeue("a")) is False
+    asked = [json.loads(said) for said, _ in read_calls(redis)]
+    assert [request["undone"] for request in asked] == [True, False, True]
+    assert [list(request["statuses"]) for request in asked][:2] == [list(keys.ENDED_BADLY), ["failed"]]
+    assert asked[1]["token"] == "token"

@@ -163,6 +163,13 @@ def test_an_error_too_large_to_be_read_is_said_to_be() -> None:
     assert read({"type": "2"}, status="failed").error is None
 
 
+def test_a_recorded_error_is_shown_as_far_as_it_can_be_read() -> None:
+    broken = b64encode(zlib.compress(b"ValueError: \xff")).decode()
+    assert read({"exc_string": broken}, status="failed").error == JobError("ValueError", "\ufffd")
+    unread = JobError("Unknown", "the recorded error can't be read")
+    assert read({"exc_string": pack("no zlib")}, status="failed").error == unread
+
+
 def test_what_the_attempt_noted_of_its_error_comes_before_what_rq_recorded() -> None:
     noted = '{"type": "TypeError", "message": "yes"}'
     job = read({"exc_string": zip_up("ValueError: no")}, status="failed", errand_error=noted)
@@ -189,8 +196,24 @@ def test_a_result_is_as_deep_as_it_may_be(pair: str) -> None:
     for depth, is_shown in ((DEPTH_LIMIT, True), (DEPTH_LIMIT + 1, False)):
         job = read({"return_value": pack(begin * depth + "1" + end * depth)}, status="finished")
         assert (job.error is None) == is_shown
-    wide = "[" + ",".join(["[1]"] * (DEPTH_LIMIT + 1)) + "]"
-    assert read({"return_value": pack(wide)}, status="finished").error is None
+        wide = f"[[{'[],' * DEPTH_LIMIT}0],{begin * (depth - 1)}1{end * (depth - 1)}]"
+        assert (read({"return_value": pack(wide)}, status="finished").error is None) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("report", "percent"),
+    [
+        ({"done": 329, "total": 1000}, 32),
+        ({"done": 0, "total": 3}, 0),
+        ({"done": None, "total": 3}, None),
+        ({"done": 5, "total": None}, None),
+        ({"done": 5, "total": 0}, None),
+        ({"message": "m"}, None),
+    ],
+)
+def test_percent_is_known_where_both_numbers_are(report: dict[str, Any], percent: int | None) -> None:
+    job = read(status="started", errand_progress=json.dumps(report))
+    assert (job.progress.percent, job.error) == (percent, None)
 
 
 @pytest.mark.parametrize("stored", ["", "-1", "1.5", "x"])
