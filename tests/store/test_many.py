@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -12,7 +13,7 @@ from errand.redis import keys
 from errand.store import index
 from errand.store.index import Count, Filter, JobIndex
 from errand.store.many import many
-from errand.store.many.many import narrow
+from errand.store.many.many import Verb, narrow
 from tests.store import test_index
 from tests.store.test_index import START, Use, World
 
@@ -93,3 +94,60 @@ def test_jobs_that_are_named_are_taken_some_a_call(monkeypatch: pytest.MonkeyPat
     jobs = many.ManyJobs(Mock(), Mock(), Mock(), deleter)
     assert asyncio.run(jobs.apply("delete", list("abcde"))) == many.Step(3, 2)
     assert [list(call.args[0]) for call in deleter.delete_all.call_args_list] == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def build_many(found: Count | None = None, pages: list[tuple[list[str], Any]] | None = None) -> Any:
+    """Many jobs over an index that finds this; each of them is done with."""
+    index, requeuer, canceller, deleter = (AsyncMock() for _ in range(4))
+    index.count.return_value = found
+    index.select.side_effect = pages
+    for done in (requeuer.requeue_all, canceller.cancel_all, deleter.delete_all):
+        done.side_effect = lambda ids, *_: [b"" if id != "x" else None for id in ids]
+    return many.ManyJobs(index, requeuer, canceller, deleter)
+
+
+@pytest.mark.parametrize(("verb", "place"), [("requeue", 0), ("cancel", 1), ("delete", 2)])
+def test_each_verb_is_done_by_its_own_scripts(verb: Verb, place: int) -> None:
+    jobs = build_many()
+    assert asyncio.run(jobs.apply(verb, ["a", "x"])) == many.Step(1, 1)
+    doers = jobs._requeuer.requeue_all, jobs._canceller.cancel_all, jobs._deleter.delete_all
+    assert [doer.call_count for doer in doers] == [int(number == place) for number in range(3)]
+
+
+@pytest.mark.parametrize(("verb", "forward"), [("requeue", True), ("cancel", False), ("delete", False)])
+def test_all_that_a_filter_finds_is_gone_through_in_the_order_that_spares_dependents(verb: Verb, forward: bool) -> None:
+    jobs = build_many(pages=[(["a", "x"], ("1", "x")), (["b"], ("2", "b")), (["c"], None)])
+    assert asyncio.run(jobs.go_on(verb, Filter(), ("0", ""), 60)) == many.Step(3, 1)
+    calls = jobs._index.select.call_args_list
+    assert [(call.args[2], call.kwargs["forward"]) for call in calls] == [
+        (place, forward) for place in (("0", ""), ("1", "x"), ("2", "b"))
+    ]
+
+
+def test_a_walk_stops_when_its_time_is_over_and_says_where() -> None:
+    jobs = build_many(pages=[(["a"], ("1", "a")), (["b"], None)])
+    assert asyncio.run(jobs.go_on("delete", Filter(), None, 0)) == many.Step(1, 0, ("1", "a"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_whole", "calls"),
+    [(Filter(), True, 1), (Filter(status="failed"), False, 1), (Filter(), False, 2)],
+)
+def test_what_it_can_be_done_to_is_counted_by_itself_where_not_all_was_looked_at(
+    wanted: Filter, is_whole: bool, calls: int
+) -> None:
+    found = Count({"failed": 2, "finished": 3}, is_whole)
+    jobs = build_many(found)
+    counted = asyncio.run(jobs.count("requeue", wanted))
+    assert counted == (found, found if calls == 2 else Count({"failed": 2}, is_whole))
+    made = jobs._index.count.call_args_list
+    assert len(made) == calls
+    if calls == 2:
+        assert made[1].args == (narrow(wanted, "requeue"), many.COUNT_CALLS, None, True)
+
+
+def test_what_is_left_is_counted_from_where_it_has_stopped() -> None:
+    jobs = build_many(Count({"queued": 1}, True))
+    assert asyncio.run(jobs.count_left("cancel", Filter(), ("1", "a"))) == Count({"queued": 1}, True)
+    (call,) = jobs._index.count.call_args_list
+    assert call.args == (narrow(Filter(), "cancel"), many.COUNT_CALLS, ("1", "a"), False)

@@ -21,15 +21,20 @@ def job_id(redis: Redis) -> str:
     return str(Queue("log", connection=redis, serializer="json").enqueue("jobs.log.run.perform", text="x").id)
 
 
-def read(settings: QueueSettings, id: str) -> JobStatus | None:
+def read(settings: QueueSettings, id: str, with_lines: bool = False) -> JobStatus | None:
     async def main() -> JobStatus | None:
         redis = connect(settings.redis_url)
         try:
-            return await StatusReader(redis).read(id)
+            return await StatusReader(redis, with_lines).read(id)
         finally:
             await redis.aclose()
 
     return asyncio.run(main())
+
+
+def test_lines_are_told_to_those_who_watch_alone(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
+    redis.hset(f"rq:job:{job_id}", "errand_lines", "3 100")
+    assert [read(queue_settings, job_id, with_lines).lines for with_lines in (True, False)] == [3, 0]  # type: ignore[union-attr]
 
 
 def test_an_unknown_job_is_none(queue_settings: QueueSettings) -> None:
