@@ -11,7 +11,7 @@ from errand.redis.lua.loader import read_script
 
 SCRIPT = "observe/fold"
 LOOKED_AT_ONCE = 1000  # minutes; a script holds up everybody else
-TAKEN_AT_ONCE = 5
+TAKEN_AT_ONCE = 3
 ROUND_SECONDS = 0.1
 
 
