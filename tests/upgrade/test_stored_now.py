@@ -20,6 +20,8 @@ ADDED = {
         *("errand:trace:#", "errand:notes", "errand:notes-bytes"),
     ),
     "which jobs are to be tried again": ("errand:retrying", "errand:retrying:default"),
+    "which batches there are": ("errand:batches",),
+    "how far the look for jobs in no list has come": ("errand:lost-look",),
 }
 FIELDS = ("errand_frame", "errand:retrying:default")  # where an error came from; an index that the sweep knows
 HOURS = ("errand_backoff", "retries_left")  # of e-mails, log lines and webhooks, which are tried for so long now
