@@ -148,7 +148,7 @@ def test_what_is_asked_of_a_job_is_told(builder: CallBuilder) -> None:
     [
         ({"batch": "b", "webhook": "w"}, "errand_webhook", None),
         ({"batch": "b"}, "errand_batch", "b"),
-        ({"on_failure": "run"}, "errand_on_failure", None),
+        ({"on_failure": "run", "tags": ("red",)}, "errand_on_failure", None),
         ({"after": (PARENT,)}, "errand_on_failure", None),
         ({"after": (PARENT,), "on_failure": "run"}, "errand_on_failure", "run"),
         ({"after": (PARENT,), "on_failure": "run"}, "allow_dependency_failures", "1"),
