@@ -114,7 +114,7 @@ def test_a_filter_that_is_closed_ends_at_the_first_of_both_moments() -> None:
 
 
 @pytest.mark.parametrize("score", ["1", "-1.5", "1.5e17", "inf", "-inf"])
-@pytest.mark.parametrize("id", ["a", "a:b", "a\nb", "é"])
+@pytest.mark.parametrize("id", ["a", "aaW", "a:b", "a\nb", "é"])
 def test_a_cursor_is_read_as_it_was_written(score: str, id: str) -> None:
     cursor = Filter().write_cursor((score, id))
     assert Filter().read_cursor(cursor) == (score, id)
