@@ -200,6 +200,8 @@ def test_a_job_whose_workers_are_busy_says_how_many_are_before_it_and_when_it_st
     assert (found.reason, found.exact) == ("the workers are busy, about 2,000 jobs are before it", False)
     found = judge({"place": {"before": 29}, "ends": [30, 120], "first_at": "2029-12-31T23:59:00Z"})
     assert found.expected == Expected(20.0, 30.0)
+    alone = judge({"place": {"before": 29}, "ends": [30, 120]})
+    assert alone.expected == Expected(30.0, 30.0)
     said = "the workers are busy, 29 jobs are before it; at the rate of the last minutes it starts in about 20 s"
     assert found.reason == said
 
