@@ -9,8 +9,11 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from errand.contract.bodies import MARK, list_bodies, take_apart
 from errand.redis import keys
+from errand.store.new_job import NewJob
 from errand.store.observe.attempts import Attempt, AttemptReader
+from errand.store.observe.payloads import show_payload
 from errand.store.observe.record import FIELDS, Edit, Record, RecordReader
 from errand.store.status import JobError
 from tests.job_types import TALLY
@@ -119,6 +122,30 @@ def test_its_webhooks_ids_follow_from_how_it_ended_and_how_often() -> None:
     for other in ({"status": "stopped"}, {"errand_attempts": "3"}, {"errand_requeue": "u"}):
         ids |= set(record(**ended | other).list_webhook_ids())
     assert len(ids) == 5
+
+
+@pytest.mark.parametrize(
+    ("payload", "whole", "shown"),
+    [
+        ({"a": 1, "b": 2}, None, {"a": 1, "b": 2}),
+        ({"a": 1, "b": 2}, "a", {"a": 1, "b": 2}),
+        ({"a": 1}, "a", 1),
+        ({"a": 1}, None, {"a": 1}),
+        ([1], None, None),
+    ],
+)
+def test_a_payload_is_shown_as_it_was_posted(payload: Any, whole: str | None, shown: Any) -> None:
+    stored = json.dumps(["f", None, [], payload]).encode()
+    assert show_payload(zlib.compress(stored), whole) == show_payload(stored, whole) == shown
+    assert show_payload(stored.replace(b"[]", b"[1]"), whole) is None
+    assert show_payload(stored[1:], whole) is None
+
+
+def test_what_lies_outside_of_a_payload_is_told_by_its_name_and_size() -> None:
+    job = NewJob(TALLY, take_apart({"a": "x" * 300_000, "b": 1}, None)[0])
+    ((name, size),) = list_bodies(job.payload)
+    shown = show_payload(json.dumps(["f", None, [], job.payload]).encode(), None)
+    assert shown == {"a": {MARK: {"sha256": name, "bytes": size}}, "b": 1}
 
 
 def pack(text: str) -> str:

@@ -237,19 +237,20 @@ def tell_figures(open_minutes: int = 0, limit: int = 0) -> list[Any]:
     return [TIME, open_minutes, totals, workers, 3, [[b"q", 5]], parked, [b"t", b"u", b"t"], b"1.5", 50, limit]
 
 
+@pytest.mark.parametrize("is_of_figures", [True, False])
 @pytest.mark.parametrize(("minutes", "fold", "asked"), [(1, None, 1), (2, None, 2), (2, RedisError(), 1), (0, None, 1)])
-def test_what_lies_behind_is_folded_and_asked_for_again(minutes: int, fold: Any, asked: int) -> None:
-    for build in (
-        lambda redis, clock, folding: MetricsReader(redis, clock, folding).read(AsyncMock()),
-        lambda redis, clock, folding: StatsReader(redis, clock, folding).read(60, NOW, 1),
-    ):
-        script = AsyncMock(return_value=tell_figures(minutes))
-        if "Stats" in build.__code__.co_names[0]:
-            script.return_value = [TIME, minutes, [None], [[b"1", b"x"]]]
-        clock, folding = Mock(), Mock(run=AsyncMock(side_effect=fold))
-        asyncio.run(build(Mock(register_script=Mock(return_value=script)), clock, folding))
-        assert (script.call_count, folding.run.call_count) == (asked, int(minutes > 1))
-        assert clock.note.call_args.args[0] == NOW * 1_000_000 + 7
+def test_what_lies_behind_is_folded_and_asked_for_again(
+    minutes: int, fold: Any, asked: int, is_of_figures: bool
+) -> None:
+    script = AsyncMock(return_value=tell_figures(minutes) if is_of_figures else [TIME, minutes, [None], []])
+    redis, clock = Mock(register_script=Mock(return_value=script)), Mock()
+    folding: Any = Mock(run=AsyncMock(side_effect=fold))
+    if is_of_figures:
+        asyncio.run(MetricsReader(redis, clock, folding).read(AsyncMock()))
+    else:
+        asyncio.run(StatsReader(redis, clock, folding).read(60, NOW, 1))
+    assert (script.call_count, folding.run.call_count) == (asked, int(minutes > 1))
+    assert clock.note.call_args.args[0] == NOW * 1_000_000 + 7
 
 
 def test_spans_are_asked_for_with_their_step() -> None:
