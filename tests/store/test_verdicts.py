@@ -141,7 +141,7 @@ def test_a_job_that_no_worker_can_run_says_whether_its_payload_is_the_reason() -
     refused = judge(found, errand_parked=PARKED, errand_refused="1", errand_error=ERROR)
     said = "its payload does not fit the code that the workers have of the type email"
     assert refused == Verdict("payload_refused", said, since=SINCE, error=JobError("ValueError", "no"))
-    assert judge(found).since is None
+    assert [judge(found, errand_parked=damaged).since for damaged in ("", "{", "[1]")] == [None] * 3
 
 
 @pytest.mark.parametrize(

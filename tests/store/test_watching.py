@@ -155,7 +155,12 @@ def test_jobs_are_compared_a_hundred_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_published_is_read_where_it_is_watched() -> None:
     jobs = derive_ids(BATCH.id, 2)
     channel = Channel(
-        {"type": "subscribe", "data": 1}, message(f"x {FRESH.id} {jobs[0]}"), message(jobs[1]), None, None
+        {"type": "subscribe", "data": 1},
+        {"type": "message", "data": b"\xff"},
+        message(f"x {FRESH.id} {jobs[0]}"),
+        message(jobs[1]),
+        None,
+        None,
     )
 
     async def test(watcher: Any) -> None:
@@ -169,7 +174,7 @@ def test_what_is_published_is_read_where_it_is_watched() -> None:
     run(test, channel)
     channel.subscribe.assert_called_once_with(keys.EVENTS)
     channel.get_message.assert_called_with(timeout=watching.PING_SECONDS)
-    assert (channel.get_message.call_count, channel.ping.call_count) == (5, 1)
+    assert (channel.get_message.call_count, channel.ping.call_count) == (6, 1)
 
 
 def test_a_connection_that_answers_a_ping_is_kept() -> None:
@@ -195,7 +200,9 @@ def test_batches_have_their_turns_and_jobs_none(monkeypatch: pytest.MonkeyPatch)
             watcher.watch_batch(third),
         ):
             turns = [watcher._choose_batches() for _ in range(3)]
-        assert turns == [[first.id, second.id], [third.id, first.id], [second.id, third.id]]
+            monkeypatch.setattr(watching, "BATCHED_AT_ONCE", 4)
+            turns.append(watcher._choose_batches())
+        assert turns == [[first.id, second.id], [third.id, first.id], [second.id, third.id], [first.id, second.id]]
 
     run(test)
 
@@ -208,5 +215,55 @@ def test_who_watches_last_takes_the_record_out_of_the_polls() -> None:
             assert watcher._choose_batches() == [BATCH.id]
         assert watcher._choose_batches() == []
         assert watcher._members.hear(derive_ids(BATCH.id, 2)) == set()
+
+    run(test)
+
+
+def test_what_has_changed_is_read_alone_and_nothing_that_nobody_watches_any_more() -> None:
+    async def test(watcher: Any) -> None:
+        with watcher.watch_job(FRESH), watcher.watch_job(replace(FRESH, id="a")):
+            watcher._note([FRESH.id, "gone"])
+            await settle()
+        watcher._jobs.read.assert_called_once_with(FRESH.id)
+
+    run(test)
+
+
+def test_a_subscription_is_made_anew_where_there_is_one() -> None:
+    async def test(watcher: Any) -> None:
+        await watcher.listen_anew()
+        assert not watcher._redis.pubsub.called
+        with watcher.watch_job(FRESH):
+            await settle()
+            old = watcher._tasks[1]
+            await watcher.listen_anew()
+            await settle()
+            assert old.done()
+            assert [task.done() for task in watcher._tasks] == [False] * 3
+            assert watcher._redis.pubsub.call_count == 2
+
+    run(test)
+
+
+def test_a_close_ends_all_of_it() -> None:
+    async def test(watcher: Any) -> None:
+        with watcher.watch_job(FRESH):
+            await settle()
+        await watcher.close()
+        assert [task.done() for task in watcher._tasks] == [True] * 3
+
+    run(test)
+
+
+def test_polls_go_on_for_a_while_when_nobody_watches_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "POLL_SECONDS", 0)
+    monkeypatch.setattr(watching, "LINGER_POLLS", 3)
+
+    async def test(watcher: Any) -> None:
+        watched = iter([{}, {"a": 1}, {"a": 1}, {}, {}, {}, {}])
+        watcher._poll = AsyncMock(side_effect=lambda: setattr(watcher, "_watched", next(watched)))
+        await asyncio.wait_for(watcher._poll_on(), 5)
+        assert watcher._poll.call_count == 6
+        assert watcher._tasks == []
 
     run(test)
