@@ -54,6 +54,12 @@ def test_batches_are_listed_from_a_place_to_the_next() -> None:
     assert json.loads(read_call(redis)["args"][0]) == plain
 
 
+def test_cursors_stay_those_of_the_version_before() -> None:
+    assert filter_batches("log") == Filter("batches", type="log")
+    assert filter_batch(ID, "failed") == Filter("batch", batch=ID, status="failed")
+    assert Filter().write_cursor(("1", "a")) == "OTgyNWZkNDU2ODdlOjE6YQ"
+
+
 def test_a_cursor_of_batches_belongs_to_no_other_list() -> None:
     cursor = filter_batches(None).write_cursor(("1", ID))
     for other in (Filter(), filter_batches("log"), filter_batch(ID, None)):

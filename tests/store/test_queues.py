@@ -111,6 +111,17 @@ def test_an_unknown_queue_names_those_that_there_are() -> None:
         assert raised.value.names == ["log", "mail"]
 
 
+def test_an_unknown_queue_is_neither_paused_nor_resumed() -> None:
+    redis = answering([["mail"], [], [str(NOW), "0"], False])
+    redis.sadd, redis.srem, redis.publish = (AsyncMock() for _ in range(3))
+    queues = Queues(redis, [])
+    for ask in (queues.pause("other"), queues.resume("other")):
+        with pytest.raises(UnknownQueueError):
+            asyncio.run(ask)
+    assert not redis.sadd.called
+    assert not redis.srem.called
+
+
 def test_a_queue_is_checked_without_a_question_where_it_is_a_job_types() -> None:
     redis = Mock(smembers=AsyncMock(return_value={b"rq:queue:\xff", "rq:queue:own"}))
     queues = Queues(redis, ["mail", "log"])

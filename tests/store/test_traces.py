@@ -87,7 +87,7 @@ def test_repeated_and_cut_frames_are_counted_and_told() -> None:
 
 
 def test_what_does_not_look_like_a_traceback_stays() -> None:
-    for text in ("", "Lost: the process that ran it died", f"{HEAD}ValueError", "a\n\nb"):
+    for text in ("", "Lost: the process that ran it died", f"{HEAD}ValueError", f"{HEAD}{OWN}".rstrip(), "a\n\nb"):
         assert fold_trace(text) == text
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -139,15 +140,12 @@ def test_jobs_are_compared_a_hundred_at_once(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(watching, "VERSIONS_AT_ONCE", 2)
 
     async def test(watcher: Any) -> None:
-        ids = ["a", "b", "c"]
-        watches = [watcher.watch_job(replace(FRESH, id=id)) for id in ids]
-        for watch in watches:
-            watch.__enter__()
-        await watcher._poll()
+        with ExitStack() as stack:
+            for id in ("a", "b", "c"):
+                stack.enter_context(watcher.watch_job(replace(FRESH, id=id)))
+            await watcher._poll()
         calls = [call.args[0] for call in watcher._versions.call.call_args_list]
         assert calls == [[keys.JOB + "a", keys.JOB + "b"], [keys.JOB + "c"]]
-        for watch in watches:
-            watch.__exit__(None, None, None)
 
     run(test)
 
@@ -193,12 +191,9 @@ def test_batches_have_their_turns_and_jobs_none(monkeypatch: pytest.MonkeyPatch)
 
     async def test(watcher: Any) -> None:
         first, second, third = (replace(BATCH, id=f"5f0c7d1e-0000-4000-8000-00000000000{n}") for n in (1, 2, 3))
-        with (
-            watcher.watch_job(FRESH),
-            watcher.watch_batch(first),
-            watcher.watch_batch(second),
-            watcher.watch_batch(third),
-        ):
+        with ExitStack() as stack:
+            for watch in (watcher.watch_job(FRESH), *map(watcher.watch_batch, (first, second, third))):
+                stack.enter_context(watch)
             turns = [watcher._choose_batches() for _ in range(3)]
             monkeypatch.setattr(watching, "BATCHED_AT_ONCE", 4)
             turns.append(watcher._choose_batches())
@@ -265,5 +260,40 @@ def test_polls_go_on_for_a_while_when_nobody_watches_any_more(monkeypatch: pytes
         await asyncio.wait_for(watcher._poll_on(), 5)
         assert watcher._poll.call_count == 6
         assert watcher._tasks == []
+        watcher._poll = AsyncMock()
+        await asyncio.wait_for(watcher._poll_on(), 5)
+        assert watcher._poll.call_count == 3
+
+    run(test)
+
+
+def test_the_subscription_ends_with_the_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LINGER_POLLS", 1)
+
+    async def test(watcher: Any) -> None:
+        with watcher.watch_job(FRESH):
+            await settle()
+            tasks = list(watcher._tasks)
+            monkeypatch.setattr(watching, "POLL_SECONDS", 0)
+            tasks[0].cancel()
+        await watcher._poll_on()
+        assert [task.done() for task in tasks] == [True] * 3
+
+    run(test)
+
+
+def test_a_batch_whose_jobs_change_while_it_is_read_is_read_again() -> None:
+    async def test(watcher: Any) -> None:
+        def read(_: str) -> BatchStatus:
+            if watcher._batches.read.call_count == 1:
+                watcher._members.hear(derive_ids(BATCH.id, 2)[:1])
+                return replace(BATCH, counts={"queued": 1, "finished": 1})
+            return replace(BATCH, counts={"finished": 2})
+
+        watcher._batches.read.side_effect = read
+        with watcher.watch_batch(BATCH) as batch:
+            await watcher._poll()
+            await settle()
+            assert batch.state.has_ended
 
     run(test)
