@@ -1,13 +1,14 @@
 """Which script stores jobs, and what its answers mean."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from errand.store.answer import AFTER, LARGE, PLAIN, UNIQUE, UniqueJobError, choose_script, read_answer
 from errand.store.bodies import BodiesGoneError
-from errand.store.idempotency import StoredBeforeError
+from errand.store.idempotency import Stored, StoredBeforeError, read_record
 from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError
 from tests.job_types import LOG
 
@@ -75,6 +76,15 @@ def test_what_the_same_call_stored_before_is_told_again_and_what_another_did_is_
     kept = {"id": ID, "created_at": "2030-01-01T00:00:00Z", "due": None, "fingerprint": "f", "status": status}
     answer = [-2, json.dumps(kept).encode()]
     assert read_answer(answer, [FIRST, FIRST], ID) == statuses
-    with pytest.raises(StoredBeforeError) as raised:
+    with pytest.raises(StoredBeforeError, match=f"{ID} was stored first") as raised:
         read_answer(answer, [FIRST, FIRST], OTHER)
-    assert raised.value.stored.id == ID
+    assert (raised.value.stored.id, raised.value.stored.unique) == (ID, None)
+
+
+@pytest.mark.parametrize(("due", "run_at"), [(None, None), (1893456000, datetime(2030, 1, 1, tzinfo=UTC))])
+def test_a_record_tells_when_its_job_is_due_and_whether_its_id_is_anothers(
+    due: int | None, run_at: datetime | None
+) -> None:
+    kept = {"id": ID, "created_at": "2029-01-01T00:00:00Z", "due": due, "fingerprint": "f", "status": "queued"}
+    found = read_record(json.dumps(kept | {"unique": "existing"}).encode())
+    assert found == Stored(ID, datetime(2029, 1, 1, tzinfo=UTC), run_at, "queued", "f", "existing")

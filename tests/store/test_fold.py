@@ -1,15 +1,17 @@
 """The fold: each minute's counts come to the totals and to the spans, once, whatever happens meanwhile."""
 
+import asyncio
 import json
 import random
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from redis import Redis
 
 from errand.redis import keys
 from errand.store.observe import fold as fold_module
-from errand.store.observe.fold import Fold
+from errand.store.observe.fold import AsyncFold, Fold
 from tests.store.tallied import find_minute, write_end
 
 
@@ -146,3 +148,22 @@ def test_sums_stay_exact_beyond_what_cjson_writes(redis: Redis) -> None:
     write_end(redis, minute, "log|0|0|finished", waited_us=1)
     Fold(redis).run()
     assert read_totals(redis)["log"] == [[123456789012346], [1], [1], 1234567890123457, 0]
+
+
+def fold(redis: Mock, is_async: bool) -> int:
+    return asyncio.run(AsyncFold(redis).run()) if is_async else Fold(redis).run()
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_it_folds_until_nothing_is_left_or_its_time_is_over(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
+    script = (AsyncMock if is_async else Mock)(side_effect=[3, 2, 0, 1])
+    redis = Mock(register_script=Mock(return_value=script))
+    monkeypatch.setattr(fold_module, "ROUND_SECONDS", 60)
+    assert (fold(redis, is_async), script.call_count) == (0, 3)
+    script.assert_called_with(args=[fold_module.LOOKED_AT_ONCE, fold_module.TAKEN_AT_ONCE])
+    times = iter([0, 0, 59.9, 60])
+    monkeypatch.setattr(fold_module, "time", Mock(monotonic=lambda: next(times)))
+    script.side_effect = [3, 2]
+    assert fold(redis, is_async) == 2
+    monkeypatch.setattr(fold_module, "list_limits", lambda: iter([]))
+    assert fold(redis, is_async) == 0

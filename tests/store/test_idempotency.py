@@ -148,3 +148,10 @@ def test_a_call_sent_again_after_the_job_ran_and_expired_answers_as_at_first(red
     redis.delete(f"rq:job:{new.id}")
     assert use(lambda enqueuer: try_store(enqueuer, new)) == ["queued"]
     assert redis.llen("rq:queue:log") == 0
+
+
+def test_a_batch_that_is_sent_again_under_its_claim_has_its_own_answer(redis: Redis, use: Any) -> None:
+    jobs = [new_job(batch=BATCH) for _ in range(2)]
+    for _ in range(2):
+        assert use(lambda enqueuer: enqueuer.store(jobs, (BATCH, "log"), CLAIM)) == ["queued", "queued"]
+    assert redis.llen("rq:queue:log") == 2

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobError, JobStatus, Progress
-from errand.store.watch.marks import Mark, list_news, mark_job, read_mark, read_place, write_place
+from errand.store.watch.marks import Mark, list_news, mark_batch, mark_job, read_mark, read_place, write_place
 
 FRESH = JobStatus(
     id="5f0c7d1e-0000-4000-8000-000000000000",
@@ -144,3 +145,33 @@ def test_a_place_is_the_mark_alone_before_the_first_line_and_holds_both_after_it
 @pytest.mark.parametrize("id", [None, "", "x", "log", "log.", "log.x", "x.12", "queued.0.....1.2", f"log.{'9' * 16}"])
 def test_an_id_that_is_none_of_ours_is_no_place(id: str | None) -> None:
     assert read_place(id) == (None, 0)
+
+
+def tell(seen: JobStatus, now: JobStatus) -> list[tuple[str, Mark, JobStatus]]:
+    return [(news.kind, news.mark, news.job) for news in list_news(mark_job(seen), now)]
+
+
+def test_a_start_is_told_as_the_job_is_and_its_report_after_it() -> None:
+    queued, started, reported = live(["start", "report"])
+    assert tell(queued, started) == [("status", mark_job(started), started)]
+    assert tell(queued, reported) == [
+        ("status", mark_job(started), reported),
+        ("progress", mark_job(reported), reported),
+    ]
+    assert tell(started, reported) == [("progress", mark_job(reported), reported)]
+
+
+def test_a_report_that_is_known_is_not_told_again_with_another_attempt() -> None:
+    reported = live(["start", "report"])[-1]
+    again = replace(reported, attempts=2)
+    assert tell(reported, again) == [("status", mark_job(again), again)]
+
+
+def test_a_job_that_waits_again_is_told_after_its_last_report() -> None:
+    _, started, reported, waiting = live(["start", "report", "retry"])
+    assert tell(reported, waiting) == [("status", mark_job(waiting), waiting)]
+    assert [kind for kind, *_ in tell(started, waiting)] == ["progress", "status"]
+
+
+def test_a_batchs_event_says_how_many_jobs_have_which_status() -> None:
+    assert mark_batch(BatchStatus("b", "log", "", {"queued": 2, "finished": 1})) == "finished=1,queued=2"

@@ -79,6 +79,15 @@ def test_a_queue_says_why_nothing_of_it_is_taken(said: dict[str, Any], verdict: 
     assert (why and why.verdict, why.jobs if why else 0) == (verdict, jobs)
 
 
+def test_a_queue_says_what_ends_that() -> None:
+    reasons = [read_queue(**{name: True}).why for name in ("suspended", "paused")]
+    assert [why and why.reason for why in (*reasons, read_queue(workers=0).why)] == [
+        "RQ is suspended, so no worker takes jobs; `rq resume` ends that",
+        "it is paused; `errand queues resume mail` ends that",
+        "no worker serves it",
+    ]
+
+
 def test_of_several_reasons_a_queue_tells_that_of_the_most_jobs() -> None:
     waiting = [["b", 1, "x", "", "unknown"], ["a", 2, "y", "", "held"], ["c", 9, "z", "", "slot"]]
     found = read_queue(waiting=waiting, counts={"queued": 3, "started": 0})
@@ -100,6 +109,17 @@ def test_an_unknown_queue_names_those_that_there_are() -> None:
         with pytest.raises(UnknownQueueError, match="log, mail") as raised:
             asyncio.run(Queues(redis, []).read(name))
         assert raised.value.names == ["log", "mail"]
+
+
+def test_an_unknown_queue_is_neither_paused_nor_resumed() -> None:
+    redis = answering([["mail"], [], [str(NOW), "0"], False])
+    redis.sadd, redis.srem, redis.publish = (AsyncMock() for _ in range(3))
+    queues = Queues(redis, [])
+    for ask in (queues.pause("other"), queues.resume("other")):
+        with pytest.raises(UnknownQueueError):
+            asyncio.run(ask)
+    assert not redis.sadd.called
+    assert not redis.srem.called
 
 
 def test_a_queue_is_checked_without_a_question_where_it_is_a_job_types() -> None:

@@ -77,3 +77,11 @@ def test_slots_before_the_looks_began_are_missed_and_those_after_it_are_not() ->
 
 def test_looks_noted_by_a_clock_that_was_set_back_since_are_of_now() -> None:
     assert plan(HOURLY, NOON, NOON + 10, "none", NOON + 900) == Step(NOON, None, NOON + 3600)
+
+
+def test_of_missed_slots_the_last_is_the_one_before_those_that_are_on_time() -> None:
+    now = 1_000_000
+    first_on_time = now - LATE_SECONDS
+    assert plan(Every(1), now - 60, now, "last") == Step(None, (now - 60, first_on_time - 1), first_on_time)
+    assert plan(Every(1), first_on_time - 1, now, "last").run is None
+    assert plan(Every(1), first_on_time, now, "last") == Step(first_on_time, None, first_on_time + 1)

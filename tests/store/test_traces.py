@@ -3,17 +3,25 @@
 import subprocess
 import sys
 import traceback
+import zlib
+from base64 import b64encode
 from collections.abc import Callable
 
+from errand.redis import keys
 from errand.store.observe import traces
 from errand.store.observe.frames import is_own_anywhere
 from errand.store.observe.traces import fold_trace
+from errand.store.status import TOO_LARGE
 
 OWN = '  File "/srv/app/jobs/sms.py", line 8, in run\n    send(to)\n    ^^^^^^^^\n'
 INNER = '  File "/srv/app/jobs/sms.py", line 12, in send\n    number = int(to)\n'
 OUR = '  File "/opt/venv/lib/python3.12/site-packages/errand/worker/attempt.py", line 5, in work\n    run()\n'
 HTTP = '  File "/usr/lib/python3.11/http/client.py", line 9, in connect\n    self.sock = create()\n'
 HEAD = "Traceback (most recent call last):\n"
+
+
+def pack(text: bytes) -> str:
+    return b64encode(zlib.compress(text)).decode()
 
 
 def written(function: Callable[[], object]) -> str:
@@ -79,7 +87,7 @@ def test_repeated_and_cut_frames_are_counted_and_told() -> None:
 
 
 def test_what_does_not_look_like_a_traceback_stays() -> None:
-    for text in ("", "Lost: the process that ran it died", f"{HEAD}ValueError", "a\n\nb"):
+    for text in ("", "Lost: the process that ran it died", f"{HEAD}ValueError", f"{HEAD}{OWN}".rstrip(), "a\n\nb"):
         assert fold_trace(text) == text
 
 
@@ -92,3 +100,18 @@ def test_code_is_told_apart_by_its_path_on_other_machines_too() -> None:
     libraries = ["/x/lib/python3.9/json/decoder.py", "/x/site-packages/rq/job.py", "<frozen importlib._bootstrap>"]
     assert not any(map(is_own_anywhere, [*libraries, "/other/place/errand/worker/attempt.py"]))
     assert all(map(is_own_anywhere, ["/srv/errand/jobs/sms.py", "/srv/errand/api/sms.py", "jobs/sms.py"]))
+
+
+def test_an_errors_last_letter_stays_and_blocks_are_told_apart_by_an_empty_line() -> None:
+    assert fold_trace(f"{HEAD}{OWN}ValueError: X\n").startswith("ValueError: X\n")
+    link = "\nThe above exception was the direct cause of the following exception:\n\n"
+    text = f"{HEAD}{OWN}ValueError: a\n{link}{HEAD}{INNER}KeyError: b"
+    assert fold_trace(text) == f"KeyError: b\n{INNER}\nCaused by:\nValueError: a\n{OWN}".rstrip()
+
+
+def test_a_trace_too_large_to_be_shown_says_so_and_one_is_read_as_far_as_it_can_be() -> None:
+    for packed in (TOO_LARGE, pack(b"x" * (keys.TRACE_BYTES + 1))):
+        text = traces.read_trace(packed)
+        assert text is not None
+        assert text.startswith("(a traceback of more than")
+    assert traces.read_trace(pack(b"x\xff")) == "x\ufffd"
