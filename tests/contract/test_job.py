@@ -1,5 +1,6 @@
 """A job as an object: called plainly, performed, enqueued; without RQ."""
 
+import inspect
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,14 @@ def test_enqueue_inside_recording_keeps_type_and_payload() -> None:
     assert len(id) == 36
 
 
+def test_a_recording_inside_another_takes_what_is_enqueued_in_it_alone() -> None:
+    with recording() as outer:
+        with recording() as inner:
+            run.enqueue("inner")
+        run.enqueue("outer")
+    assert [[payload["to"] for _, payload in sent] for sent in (outer, inner)] == [["outer"], ["inner"]]
+
+
 def test_enqueue_of_a_wrong_payload_is_refused_at_the_call() -> None:
     with pytest.raises(ValueError, match="Input should be a valid string"):
         run.enqueue(3)  # type: ignore[arg-type]
@@ -229,3 +238,13 @@ def test_a_cron_of_a_job_that_needs_a_payload_names_each_parameter() -> None:
 
     with pytest.raises(ContractError, match="give 'to', 'subject' a default"):
         job(cron="0 9 * * *")(run)
+
+
+def test_a_job_is_described_by_its_file_and_else_by_its_function() -> None:
+    assert run.__doc__ == inspect.getdoc(inspect.getmodule(run.function))
+
+    def other() -> None:
+        """Do something else."""
+
+    other.__module__ = "somewhere.else"
+    assert job()(other).__doc__ == "Do something else."
