@@ -4,7 +4,7 @@
 local AGAIN_SECONDS = 60
 
 -- Let such a job wait on its queue's schedule for so many seconds, a minute where that is not said: from there it comes
--- back to its queue, and holds up none behind it. It has no slot meanwhile, for it asks for one again when it is due.
+-- back to its queue, and holds up none behind it. It gives its slot back meanwhile, and asks for one when it is due.
 -- Where the schedule is of a wrong type, too, the job notes its time.
 function put_off(id, queue, seconds)
   local hash, due = keys.JOB .. id, math.ceil(redis.call('TIME')[1] + (seconds or AGAIN_SECONDS))

@@ -9,7 +9,7 @@ local MOST_BYTES = {return_value = keys.RESULT_BYTES, exc_string = keys.TRACE_BY
 local LISTED, SORTED = 100, 1000 -- children shown, and how many may be sorted for that
 
 -- The fields of RQ's last entry of a job's results, nothing where there is none. What is too large to be shown is told by
--- its size alone, as <field>_bytes; of very much the server is not asked for more, for it does nothing else meanwhile.
+-- its size alone, as <field>_bytes; very much of it is not even read, since the server does nothing else meanwhile.
 function read_result(results)
   local size = pcall_redis('MEMORY', 'USAGE', results, 'SAMPLES', 1)
   if type(size) == 'number' and size > keys.DATA_BYTES then
