@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from redis.exceptions import ResponseError
 
+T = TypeVar("T")
 _NAMED = re.compile(r"WRONGTYPE key (?P<key>.+) is a (?P<type>\w+), not a (?P<expected>\w+)", re.S)
 _WORD = re.compile(r"\bWRONGTYPE\b")
 UNNAMED = "A key in Redis has a value of a wrong type; /readyz names it, and what to do"
@@ -52,22 +54,22 @@ def read_wrong_keys(answer: Sequence[bytes]) -> list[WrongKey]:
     return sorted((WrongKey(*texts[at : at + 3]) for at in range(0, len(texts), 3)), key=lambda one: one.key)
 
 
-def do_each(steps: Iterable[Callable[[], int]]) -> int:
-    """Do every step, even where another one meets a key of a wrong type; return the sum of their answers.
+def do_each(steps: Iterable[Callable[[], T]]) -> list[T]:
+    """Do every step, even where another one meets a key of a wrong type; return their answers.
 
     Raises the first ResponseError of such a key when all are done, and anything else at once.
     """
-    total, fault = 0, None
+    answers, fault = [], None
     for step in steps:
         try:
-            total += step()
+            answers.append(step())
         except ResponseError as error:
             if not is_wrong_type(error):
                 raise
             fault = fault or error
     if fault is not None:
         raise fault
-    return total
+    return answers
 
 
 def quote(key: str) -> str:

@@ -235,7 +235,7 @@ def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
 def _read_data(stored: bytes) -> tuple[bytes, str]:
     """Return a payload, and why it can't be had, "" where it can.
 
-    Here and not by the job's thread: unpacking lets all other threads have the interpreter.
+    It is done here and not in the job's thread: zlib releases the GIL, and one thread of many waits to get it back.
     """
     try:
         return unpack(stored, keys.DATA_BYTES), ""

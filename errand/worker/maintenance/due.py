@@ -24,7 +24,7 @@ class DueJobs:
 
     def move(self) -> int:
         """Move what is due; return how many jobs. Raises RedisError."""
-        return do_each(partial(self._move_all, queue) for queue in self._queues)
+        return sum(do_each(partial(self._move_all, queue) for queue in self._queues))
 
     def _move_all(self, queue: Queue) -> int:
         moved = 0

@@ -32,11 +32,10 @@ class Strays:
         self._swept_at = time.monotonic()
         do_each(partial(self._sweep, queue) for queue in self._first)
 
-    def _sweep(self, queue: str) -> int:
+    def _sweep(self, queue: str) -> None:
         for _ in range(PAGES):
             seen, gone = self._records.settle_strays(queue, self._first[queue], PAGE)
             if seen == 0:
                 self._first[queue] = 0
-                break
+                return
             self._first[queue] += seen - gone
-        return self._first[queue]

@@ -53,9 +53,4 @@ class Registries:
         steps: list[Callable[[], object]] = [partial(clean, kind) for kind in REGISTRIES]
         steps += [clean_limits, partial(clean_worker_registry, queue)]
         steps += [partial(queue.intermediate_queue.cleanup, self._worker, queue)]
-        do_each(partial(_count, step) for step in steps)
-
-
-def _count(step: Callable[[], object]) -> int:
-    step()
-    return 1
+        do_each(steps)

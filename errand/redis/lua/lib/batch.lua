@@ -8,7 +8,7 @@ function note_in_batch(hash, id, status)
   local found = batch and pcall_redis('HMGET', keys.BATCH .. batch, id, 'webhook', 'webhook_waits_for')
   if found and found[1] then
     call('HSET', keys.BATCH .. batch, id, status)
-    local url = found[2] or WEBHOOK_URL
-    if url and url ~= '' and (found[1] ~= status or status == '') then rare.tell_batch_end(batch, id, status, url, found[3]) end
+    local url, is_new = found[2] or WEBHOOK_URL, found[1] ~= status or status == ''
+    if is_new and url and url ~= '' then rare.tell_batch_end(batch, id, status, url, found[3]) end -- with '' nobody is told
   end
 end

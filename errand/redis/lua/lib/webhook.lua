@@ -108,10 +108,8 @@ function rare.tell_end(id, status, url, ended_at, result)
   if WEBHOOK_TEMPLATE and url then attempt(send_end, 'job', id, status, url, ended_at, result or '') end
 end
 
--- Tell a batch's own URL, or the one that is told of all, if the job that now ends is the last; `url` and `watched` are
--- the record's fields webhook and webhook_waits_for. With the url '' nobody is told. A job that is deleted unended has the
--- status ''.
+-- Tell a batch's URL if the job that now ends is the last; `watched` is the record's field webhook_waits_for. A job that
+-- is deleted unended has the status ''.
 function rare.tell_batch_end(batch, id, status, url, watched)
-  url = url or WEBHOOK_URL
-  if WEBHOOK_TEMPLATE and url and url ~= '' then attempt(send_batch_end, 'batch', batch, id, status, url, watched) end
+  if WEBHOOK_TEMPLATE then attempt(send_batch_end, 'batch', batch, id, status, url, watched) end
 end
