@@ -27,7 +27,7 @@ def work(system: ModuleType, job: str) -> None:
 
 
 def enqueue(system: ModuleType, job: str, count: str) -> dict[str, float]:
-    """Store `count` jobs by the system's road for many."""
+    """Store `count` jobs by the system's call for many."""
 
     async def run() -> float:
         client = await system.connect(os.environ[URL])

@@ -13,7 +13,7 @@ from errand.redis import keys
 from errand.store.new_job import NewJob
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
-from errand.worker.maintenance.orphans import Strays
+from errand.worker.maintenance.orphans import Orphans
 
 
 async def _batch(world: World) -> Act:
@@ -50,12 +50,12 @@ def _wide(on_failure: str, act: Callable[[World, str], Awaitable[Any]]) -> Calla
 
 
 async def _cancel(world: World, id: str) -> None:
-    await world.road.canceller.cancel(id, str(uuid4()))
+    await world.store.canceller.cancel(id, str(uuid4()))
     _settle(world)
 
 
 async def _delete(world: World, id: str) -> None:
-    await world.road.deleter.delete(id)
+    await world.store.deleter.delete(id)
     _settle(world)
 
 
@@ -83,7 +83,7 @@ async def _chain(world: World) -> Act:
         for _ in range(100):
             jobs.append(world.new(after=(last,)))
             last = jobs[-1].id
-        await world.road.enqueuer.store(jobs)
+        await world.store.enqueuer.store(jobs)
     return lambda: _cancel(world, first)
 
 
@@ -97,14 +97,14 @@ async def _last_of_a_batch(world: World) -> Act:
 
 async def _bulk_cancel(world: World) -> Act:
     ids = await world.store(5000)
-    return lambda: world.road.many.apply("cancel", ids)
+    return lambda: world.store.many.apply("cancel", ids)
 
 
 async def _bulk_cancel_in_a_long_queue(world: World) -> Act:
     ids = await world.store(100)
     _lengthen(world.redis, 250_000, "LPUSH")
     _lengthen(world.redis, 250_000, "RPUSH")
-    return lambda: world.road.many.apply("cancel", ids)
+    return lambda: world.store.many.apply("cancel", ids)
 
 
 def _lengthen(redis: Redis, count: int, command: str) -> None:
@@ -115,13 +115,13 @@ def _lengthen(redis: Redis, count: int, command: str) -> None:
 
 async def _bulk_delete(world: World) -> Act:
     ids = await world.store(2000)
-    return lambda: world.road.many.apply("delete", ids)
+    return lambda: world.store.many.apply("delete", ids)
 
 
 async def _bulk_requeue(world: World) -> Act:
     ids = await world.store(2000)
-    await world.road.many.apply("cancel", ids)
-    return lambda: world.road.many.apply("requeue", ids)
+    await world.store.many.apply("cancel", ids)
+    return lambda: world.store.many.apply("requeue", ids)
 
 
 async def _requeue_of_a_queue(world: World) -> Act:
@@ -129,7 +129,7 @@ async def _requeue_of_a_queue(world: World) -> Act:
     world.end(ids)
 
     async def act() -> None:
-        async for _ in world.road.requeuer.requeue_failed(QUEUE):
+        async for _ in world.store.requeuer.requeue_failed(QUEUE):
             pass
 
     return act
@@ -146,14 +146,14 @@ async def _expire(world: World) -> Act:
     return act
 
 
-async def _strays(world: World) -> Act:
+async def _look_for_orphans(world: World) -> Act:
     (parent,) = await world.store(1)
     await world.store(2000, after=(parent,))
     world.redis.hset(keys.JOB + parent, "status", "failed")
 
     async def act() -> None:
         for _ in range(3):
-            Strays(world.records, [QUEUE]).run()
+            Orphans(world.records, [QUEUE]).run()
 
     return act
 
@@ -202,7 +202,7 @@ SCENES = (
     Scene("requeue, many", "2,000 jobs", _bulk_requeue),
     Scene("requeue, queue", "2,000 failed", _requeue_of_a_queue),
     Scene("expire", "2,000 jobs at once", _expire),
-    Scene("orphans", "2,000 strays", _strays),
+    Scene("orphans", "2,000 orphans", _look_for_orphans),
     Scene("turn", f"{THREADS} ends", _turn),
     Scene("due", "5,000 jobs at once", _due),
     *LOOKS,

@@ -20,7 +20,7 @@ from bench.limits import SCENES
 from bench.server import Server, start_server
 from bench.world import LIFETIMES, Scene, World
 from errand import load_jobs
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.redis.connection import WORKER, Limits
 from errand.store.settings import QueueSettings
 from errand.worker.records import Records
@@ -53,7 +53,7 @@ class Meter:
 
 
 class Metered:
-    """A `Connector` whose clients measure scripts; a pipeline counts as one, for the road sends one call in each."""
+    """A `Connector` whose clients measure scripts; a pipeline counts as one, for the store sends one call in each."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -101,12 +101,12 @@ async def measure(scene: Scene) -> tuple[float, int]:
         connector = Metered(meter)
         settings = QueueSettings(REDIS_URL=server.url)
         types = load_jobs()
-        road = build_road(connector, settings, types)
+        store = build_store(connector, settings, types)
         records = Records(connector.connect(WORKER), "one", LIFETIMES)
-        act = await scene.prepare(World(redis, connector.connect(WORKER), road, records, types["email"]))
+        act = await scene.prepare(World(redis, connector.connect(WORKER), store, records, types["email"]))
         meter.is_on = True
         await act()
-        await road.redis.aclose()
+        await store.redis.aclose()
         return meter.longest_ms, meter.calls
 
 

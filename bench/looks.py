@@ -45,25 +45,25 @@ async def _metrics(world: World) -> Act:
     for number in range(100):
         world.redis.hset(f"rq:worker:w{number}", mapping={"state": "idle", "last_heartbeat": "2026"})
         world.redis.sadd("rq:workers", f"rq:worker:w{number}")
-    return lambda: world.road.observe.metrics.read(world.road.queues)
+    return lambda: world.store.observe.metrics.read(world.store.queues)
 
 
 async def _workers(world: World) -> Act:
     await _metrics(world)
-    return world.road.workers.read_all
+    return world.store.workers.read_all
 
 
 async def _queues(world: World) -> Act:
     for number in range(100):
         world.redis.sadd("rq:queues", f"rq:queue:q{number}")
     await world.store(1000)
-    return world.road.queues.read_all
+    return world.store.queues.read_all
 
 
 async def _failures(world: World) -> Act:
     ids = await world.store(2000)
     world.end(ids)
-    return world.road.observe.failures.read
+    return world.store.observe.failures.read
 
 
 async def _page(world: World) -> Act:
@@ -71,10 +71,10 @@ async def _page(world: World) -> Act:
         await world.store(1000, tags=("a",))
 
     async def act() -> None:
-        await world.road.index.read(Filter(), 100)
-        await world.road.index.read(Filter(status="failed"), 100)
-        await world.road.index.read(Filter(tag="a", status="failed"), 100)
-        await world.road.index.read(Filter(status="queued"), 100)
+        await world.store.index.read(Filter(), 100)
+        await world.store.index.read(Filter(status="failed"), 100)
+        await world.store.index.read(Filter(tag="a", status="failed"), 100)
+        await world.store.index.read(Filter(status="queued"), 100)
 
     return act
 
@@ -82,18 +82,18 @@ async def _page(world: World) -> Act:
 async def _batches(world: World) -> Act:
     for _ in range(100):
         await world.store_batch(keys.BATCH_LIMIT)
-    return lambda: world.road.batches.list(filter_batches(None), 100)
+    return lambda: world.store.batches.list(filter_batches(None), 100)
 
 
 async def _one_batch(world: World) -> Act:
     id = await world.store_batch(keys.BATCH_LIMIT)
-    return lambda: world.road.batches.read(id)
+    return lambda: world.store.batches.read(id)
 
 
 async def _schedules(world: World) -> Act:
     for number in range(10_000):
-        await world.road.schedules.put(Schedule(f"s{number}", "email", PAYLOAD, "0 0 * * *"))
-    return world.road.schedules.list
+        await world.store.schedules.put(Schedule(f"s{number}", "email", PAYLOAD, "0 0 * * *"))
+    return world.store.schedules.list
 
 
 async def _files_schedules(world: World) -> Act:

@@ -57,7 +57,7 @@ def main() -> None:
                 id = fill(redis, Api(web.port))
                 api = Api(web.port)  # the first one's connection is closed by now
                 report("over HTTP", measure_http(api, id, list_places(api)))
-            report("Redis's road alone", asyncio.run(measure_road(server.url, id)))
+            report("the store alone", asyncio.run(measure_store(server.url, id)))
         finally:
             server.stop()
 
@@ -163,7 +163,7 @@ def measure_http(api: Api, id: str, places: dict[str, str]) -> dict[str, float]:
     return {name: median(spent) * 1000 for name, spent in seconds.items()}
 
 
-async def measure_road(url: str, id: str) -> dict[str, float]:
+async def measure_store(url: str, id: str) -> dict[str, float]:
     """Return the same of `StatusReader` and `JobIndex`, without HTTP."""
     async with connect(url) as redis:
         reader, index = StatusReader(redis), JobIndex(redis, ["log"])

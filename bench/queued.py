@@ -1,4 +1,4 @@
-"""A Redis that holds queued e-mail jobs: Errand's, stored by its own road, and RQ's."""
+"""A Redis that holds queued e-mail jobs: Errand's, stored by its own store, and RQ's."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server with Errand's roads to it, as `bench.longest` measures them."""
+"""A server with what Errand stores and reads with, as `bench.longest` measures them."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from uuid import uuid4
 from redis import Redis
 
 from bench.queued import PAYLOAD
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
 from errand.worker.execution import Queues, Task, Word
@@ -23,11 +23,11 @@ Act = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class World:
-    """A server, without being measured and with; the API's road and a worker's records, which are measured."""
+    """A server, without being measured and with; the API's store and a worker's records, which are measured."""
 
     redis: Redis
     measured: Redis
-    road: Road
+    store: Store
     records: Records
     type: Job[..., Any]
 
@@ -40,14 +40,14 @@ class World:
         ids: list[str] = []
         for first in range(0, count, most):
             jobs = [self.new(**options) for _ in range(min(most, count - first))]
-            await self.road.enqueuer.store(jobs)
+            await self.store.enqueuer.store(jobs)
             ids += [job.id for job in jobs]
         return ids
 
     async def store_batch(self, count: int, **options: Any) -> str:
         """Store a batch; return its id."""
         batch = str(uuid4())
-        await self.road.enqueuer.store([self.new(batch=batch, **options) for _ in range(count)], (batch, "email"))
+        await self.store.enqueuer.store([self.new(batch=batch, **options) for _ in range(count)], (batch, "email"))
         return batch
 
     def end(self, ids: list[str], kind: str = "permanent") -> None:

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from errand import recording
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.local.valkey import EmbeddedValkey
 from errand.redis.connection import WORKER
 from errand.store.settings import QueueSettings
@@ -145,7 +145,7 @@ def build_app() -> Callable[[str], FastAPI]:
 def client(build_app: Callable[[str], FastAPI], queue_settings: QueueSettings) -> Iterator[TestClient]:
     """That API in this process, with what it keeps of earlier tests forgotten."""
     app = build_app(queue_settings.redis_url)
-    app.state.road = build_road(build_connector(queue_settings.redis_url), queue_settings, app.state.road.types)
+    app.state.store = build_store(build_connector(queue_settings.redis_url), queue_settings, app.state.store.types)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 

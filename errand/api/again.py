@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.posting import Posted, put_bodies
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.bodies import MARK, BodyGoneError, Fetch, Path, build_fetch, list_bodies, put_together
 from errand.contract.errors import NotFiniteError
 from errand.contract.job import Job
@@ -19,7 +19,7 @@ from errand.redis import keys
 from errand.store.observe.payloads import show_payload, unpack_payload
 
 
-async def take_again(road: Road, job: Job[..., Any], packed: bytes, text: str | None = None) -> Posted:
+async def take_again(store: Store, job: Job[..., Any], packed: bytes, text: str | None = None) -> Posted:
     """Return what a job of that type is to have as its payload: that of a job, or `text`, JSON edited from it.
 
     Where `text` has {MARK: …} in a value's place, as the payload is shown, that value is meant, which lies outside of
@@ -29,14 +29,14 @@ async def take_again(road: Road, job: Job[..., Any], packed: bytes, text: str | 
     text = show_text(job, packed) if text is None else text
     known = _list_known(packed)
     size_bytes = len(text) + (sum(known.values()) if MARK in text else 0)
-    work = partial(_take, job, text, known, build_fetch(road.bodies.redis))
+    work = partial(_take, job, text, known, build_fetch(store.bodies.redis))
     if size_bytes <= keys.BODY_BYTES:
         payload, bodies = work()
     else:
-        async with redis_deadline(), road.intake.admit(size_bytes):
-            await road.enqueuer.memory.check()
-            payload, bodies = await road.intake.run(work)
-    return Posted([payload], None, await put_bodies(road, bodies))
+        async with redis_deadline(), store.intake.admit(size_bytes):
+            await store.enqueuer.memory.check()
+            payload, bodies = await store.intake.run(work)
+    return Posted([payload], None, await put_bodies(store, bodies))
 
 
 def show_text(job: Job[..., Any], packed: bytes) -> str:

@@ -40,9 +40,9 @@ from errand.api.routes import (
     why,
     workers,
 )
-from errand.api.running import run_road
+from errand.api.running import run_store
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.api.tries import Tries
 from errand.contract.job import Job
 from errand.redis.connection import Connector
@@ -73,7 +73,7 @@ def build_api(
     )
     app.state.settings = settings
     app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
-    app.state.road = build_road(connector, queue, types)
+    app.state.store = build_store(connector, queue, types)
     app.state.tries = Tries()
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
@@ -114,7 +114,7 @@ def build_api(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not app.state.settings.hashes:
         logger.warning("No API_KEYS: open to this machine only, for loopback host names")
-    async with run_road(app.state.road, app.state.chores):
+    async with run_store(app.state.store, app.state.chores):
         yield
 
 

@@ -7,7 +7,7 @@ from fastapi import Query
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import refuse_input
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.api.views import show_job
 from errand.store.observe.payloads import show_payload
 from errand.store.status import JobStatus
@@ -29,13 +29,13 @@ def read_fields(text: str | None) -> list[str]:
     return names
 
 
-async def show_jobs(road: Road, jobs: Sequence[JobStatus], fields: Sequence[str]) -> list[dict[str, Any]]:
+async def show_jobs(store: Store, jobs: Sequence[JobStatus], fields: Sequence[str]) -> list[dict[str, Any]]:
     """Return jobs with what more is asked for. Raises Problem 503."""
     shown = [show_job(job) for job in jobs]
     if "payload" in fields:
         async with redis_deadline():
-            payloads = await road.observe.payloads.read([job.id for job in jobs])
+            payloads = await store.observe.payloads.read([job.id for job in jobs])
         for view, packed in zip(shown, payloads, strict=True):
-            type = road.types.get(view["type"])
+            type = store.types.get(view["type"])
             view["payload"] = show_payload(packed, type.payload.whole if type else None)
     return shown

@@ -13,7 +13,7 @@ from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import Named, claim_with, read_key
 from errand.api.http.intake import READ_SECONDS
 from errand.api.http.problems import Problem
-from errand.api.state import Road, get_road
+from errand.api.store import Store, get_store
 from errand.contract.bodies import take_all_apart
 from errand.contract.job import Job
 from errand.redis import keys
@@ -59,9 +59,9 @@ async def read_posted(request: Request, job: Job[..., Any], model: type[BaseMode
 async def _store_apart(
     request: Request, job: Job[..., Any], payloads: list[dict[str, Any]], claim: Claim | None
 ) -> Posted:
-    road = get_road(request)
-    left, bodies = await road.intake.run(partial(take_all_apart, payloads, job.payload.whole))
-    return Posted(left, claim, await put_bodies(road, bodies))
+    store = get_store(request)
+    left, bodies = await store.intake.run(partial(take_all_apart, payloads, job.payload.whole))
+    return Posted(left, claim, await put_bodies(store, bodies))
 
 
 async def _read_large(
@@ -72,10 +72,10 @@ async def _read_large(
     incoming: Incoming,
     begun: bytes,
 ) -> Posted:
-    named, road = await read_key(request), get_road(request)
+    named, store = await read_key(request), get_store(request)
     async with redis_deadline():
-        await road.enqueuer.memory.check()  # before it is taken at all
-    async with road.intake.admit(incoming.size_bytes or job.max_bytes):
+        await store.enqueuer.memory.check()  # before it is taken at all
+    async with store.intake.admit(incoming.size_bytes or job.max_bytes):
         try:
             async with asyncio.timeout(READ_SECONDS):
                 body = [await incoming.read_rest(begun)]
@@ -84,8 +84,8 @@ async def _read_large(
             raise Problem(408, "too-slow", detail, {"Connection": "close"}) from None
         del begun
         work = partial(_take_apart, request, job, model, list_items, named, body)
-        payloads, claim, bodies = await road.intake.run(work)
-        return Posted(payloads, claim, await put_bodies(road, bodies))
+        payloads, claim, bodies = await store.intake.run(work)
+        return Posted(payloads, claim, await put_bodies(store, bodies))
 
 
 def _take_apart(
@@ -111,15 +111,15 @@ def _take_apart(
     return payloads, claim, bodies
 
 
-async def put_bodies(road: Road, bodies: Bodies) -> str | None:
+async def put_bodies(store: Store, bodies: Bodies) -> str | None:
     """Store bodies; return who holds them. Raises Problem (413, 503)."""
     if not bodies:
         return None
-    with_bodies = partial(road.bodies.put, bodies, road.enqueuer.memory.limit_bytes)
-    return await _run(road, with_bodies)
+    with_bodies = partial(store.bodies.put, bodies, store.enqueuer.memory.limit_bytes)
+    return await _run(store, with_bodies)
 
 
-async def put_large(road: Road, jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob], str | None]:
+async def put_large(store: Store, jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob], str | None]:
     """Store what of jobs is too large for their records; return them without it, and who holds it, None for nothing.
 
     Raises Problem (413, 503).
@@ -127,14 +127,14 @@ async def put_large(road: Road, jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob
     if not have_large(jobs):
         return jobs, None
     async with redis_deadline():
-        await road.enqueuer.memory.check()
-    return await _run(road, partial(road.bodies.put_large, jobs, road.enqueuer.memory.limit_bytes))
+        await store.enqueuer.memory.check()
+    return await _run(store, partial(store.bodies.put_large, jobs, store.enqueuer.memory.limit_bytes))
 
 
-async def _run(road: Road, call: Callable[[], T]) -> T:
+async def _run(store: Store, call: Callable[[], T]) -> T:
     try:
         async with redis_deadline("Redis did not take the body. Nothing was stored; try again", seconds=None):
-            return await road.intake.run(call)
+            return await store.intake.run(call)
     except FullBodiesError as error:
         if error.is_hopeless:
             detail = f"The body is larger than what Redis has room for: {error}. Give it more maxmemory"

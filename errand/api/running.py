@@ -9,27 +9,27 @@ from typing import Any
 from redis import RedisError
 
 from errand.api.http.stopping import tell_of_stop
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.redis.server import Durability
 
 logger = logging.getLogger("errand.api")
 
 
 @asynccontextmanager
-async def run_road(road: Road, chores: Sequence[Callable[[], Awaitable[Any]]] = ()) -> AsyncIterator[None]:
-    """Keep a road to Redis open inside the block, with `chores` beside it; close it after that."""
+async def run_store(store: Store, chores: Sequence[Callable[[], Awaitable[Any]]] = ()) -> AsyncIterator[None]:
+    """Keep a store open inside the block, with `chores` beside it; close it after that."""
     tasks = [asyncio.ensure_future(chore()) for chore in chores]
-    road.failover.start()
+    store.failover.start()
     try:
-        with tell_of_stop(road.watcher.stop):
+        with tell_of_stop(store.watcher.stop):
             yield
     finally:
         for task in tasks:
             task.cancel()
-        await road.failover.close()
-        await road.watcher.close()
-        road.bodies.close()
-        await road.redis.aclose()
+        await store.failover.close()
+        await store.watcher.close()
+        store.bodies.close()
+        await store.redis.aclose()
 
 
 async def tell_durability(found: Awaitable[Durability]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.cron import Cron, CronError, ZoneError, read_zone
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
@@ -90,60 +90,60 @@ def _check_times(body: ScheduleBody) -> list[dict[str, Any]]:
     return [{"loc": (field,), "msg": text} for field, text in faults]
 
 
-async def find(road: Road, name: str) -> StoredSchedule:
+async def find(store: Store, name: str) -> StoredSchedule:
     """Return a schedule with its next and its last runs. Raises Problem 404 and 409, and RedisError."""
     found = None
     if re.fullmatch(NAME, name):
         with _readable(name):
-            found = await road.schedules.read(name)
+            found = await store.schedules.read(name)
     if found is None:
         raise _missing(name)
     return found
 
 
-def show_payload(road: Road, found: StoredSchedule) -> Any:
+def show_payload(store: Store, found: StoredSchedule) -> Any:
     """Return a schedule's payload as it is posted."""
-    payload, type = found.schedule.payload, road.types.get(found.schedule.type)
+    payload, type = found.schedule.payload, store.types.get(found.schedule.type)
     return payload.get(type.payload.whole) if type and type.payload.whole else payload
 
 
-async def put(road: Road, schedule: Schedule) -> bool:
+async def put(store: Store, schedule: Schedule) -> bool:
     """Store it; return whether it is new. Raises Problem 409 where a job file holds it, FullRedisError, RedisError."""
     try:
-        return await road.schedules.put(schedule)
+        return await store.schedules.put(schedule)
     except HeldByFileError:
         raise held(schedule.name) from None
 
 
-async def delete(road: Road, name: str) -> None:
+async def delete(store: Store, name: str) -> None:
     """Forget it. Raises Problem 404, 409 where a job file holds it, and RedisError."""
     try:
-        is_there = await road.schedules.delete(name)
+        is_there = await store.schedules.delete(name)
     except HeldByFileError:
         raise held(name) from None
     if not is_there:
         raise _missing(name)
 
 
-async def pause(road: Road, name: str) -> None:
+async def pause(store: Store, name: str) -> None:
     """Let its times pass until it is resumed. Raises Problem 404 and RedisError."""
-    if not await road.schedules.pause(name):
+    if not await store.schedules.pause(name):
         raise _missing(name)
 
 
-async def resume(road: Road, name: str) -> None:
+async def resume(store: Store, name: str) -> None:
     """Let it go on with the next time from now. Raises Problem 404 and 409, and RedisError."""
     with _readable(name):
-        is_there = await road.schedules.resume(name)
+        is_there = await store.schedules.resume(name)
     if not is_there:
         raise _missing(name)
 
 
-async def run(road: Road, name: str) -> tuple[NewJob, str]:
+async def run(store: Store, name: str) -> tuple[NewJob, str]:
     """Store a job of it at once; return it and its status. Raises Problem 404 and 409, FullRedisError, RedisError."""
     try:
         with _readable(name):
-            stored = await road.schedules.run(name)
+            stored = await store.schedules.run(name)
     except UnknownTypeError as error:
         detail = f"Schedule {name!r} can't run: there is no job type {str(error)!r} any more"
         raise Problem(409, "not-runnable", detail) from None

@@ -12,7 +12,7 @@ from errand.api.http.idempotency import HEADER, REPLAYED, refuse_reuse
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.http.unique import HEADER as UNIQUE
 from errand.api.posting import Posted
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.job import Job
 from errand.redis import keys
 from errand.store.answer import UniqueJobError
@@ -22,7 +22,7 @@ from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksErr
 
 
 async def store_job(
-    road: Road, job: Job[..., Any], posted: Posted, give: Callable[[datetime], Mapping[str, Any]]
+    store: Store, job: Job[..., Any], posted: Posted, give: Callable[[datetime], Mapping[str, Any]]
 ) -> tuple[NewJob, str, dict[str, str]]:
     """Store one job of what was posted, or find that which the first request under its claim's key stored.
 
@@ -34,12 +34,12 @@ async def store_job(
     def build(now: datetime) -> list[NewJob]:
         return [NewJob(job, posted.payloads[0], id=id, **give(now))]
 
-    (new,), (status,), headers = await store_once(road, id, build, posted.claim, holder=posted.holder)
+    (new,), (status,), headers = await store_once(store, id, build, posted.claim, holder=posted.holder)
     return new, status, headers
 
 
 async def store_once(
-    road: Road,
+    store: Store,
     id: str,
     build: Callable[[datetime], Sequence[NewJob]],
     claim: Claim | None,
@@ -59,9 +59,9 @@ async def store_once(
     try:
         with tell_refusals():
             async with redis_deadline(detail, id=id):
-                await road.enqueuer.memory.check()  # which sets the clock
-                jobs = build(road.clock.moment())
-                statuses = await road.enqueuer.store(jobs, batch, claim, holder)
+                await store.enqueuer.memory.check()  # which sets the clock
+                jobs = build(store.clock.moment())
+                statuses = await store.enqueuer.store(jobs, batch, claim, holder)
                 return jobs, statuses, {UNIQUE: "stored"} if jobs[0].unique else {}
     except UniqueJobError as error:
         return [replace(jobs[0], id=error.id)], [error.status], {UNIQUE: error.taken}

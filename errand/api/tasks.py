@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.posting import put_large
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.api.storing import tell_refusals
 from errand.contract.job import Job
 from errand.contract.storing.home import HomelessJobError, find_home
@@ -50,48 +50,48 @@ async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
     tasks = DurableTasks()
     yield tasks
     if tasks.jobs:
-        await _store(_find_road(request, tasks.jobs), tasks.jobs)
+        await _store(_find_store(request, tasks.jobs), tasks.jobs)
 
 
-async def _store(road: Road, tasks: Sequence[Planned]) -> None:
+async def _store(store: Store, tasks: Sequence[Planned]) -> None:
     """Store tasks, all or none. Raises Problem (413, 422, 503)."""
     away, ids = "Redis did not answer; the jobs may have been stored, under these ids", [task.id for task in tasks]
     with tell_refusals():
         async with redis_deadline(away, jobs=ids):
-            await road.enqueuer.memory.check()  # which sets the clock
-            now = road.clock.moment()
+            await store.enqueuer.memory.check()  # which sets the clock
+            now = store.clock.moment()
             jobs = [task.build(now) for task in tasks]
             if not have_large(jobs):
-                await road.enqueuer.store(jobs)
+                await store.enqueuer.store(jobs)
                 return
-        left, holder = await put_large(road, jobs)
+        left, holder = await put_large(store, jobs)
         async with redis_deadline(away, jobs=ids):
-            await road.enqueuer.store(left, holder=holder)
+            await store.enqueuer.store(left, holder=holder)
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.
 Tasks = Annotated[DurableTasks, Depends(durable_tasks, scope="function")]
 
 
-def _find_road(request: Request, tasks: Sequence[Planned]) -> Road:
-    """Return the road of the Errand that has all of the jobs. Raises HomelessJobError."""
-    roads = {id(road): road for road in (_find_road_of(request, task.type) for task in tasks)}
-    if len(roads) > 1:
+def _find_store(request: Request, tasks: Sequence[Planned]) -> Store:
+    """Return the store of the Errand that has all of the jobs. Raises HomelessJobError."""
+    stores = {id(store): store for store in (_find_store_of(request, task.type) for task in tasks)}
+    if len(stores) > 1:
         raise HomelessJobError("the tasks of an endpoint are of two Errands; add those of one only, and `store` others")
-    return roads.popitem()[1]
+    return stores.popitem()[1]
 
 
-def _find_road_of(request: Request, job: Job[..., Any]) -> Road:
+def _find_store_of(request: Request, job: Job[..., Any]) -> Store:
     state = request.app.state
-    for road in (getattr(state, "errand_road", None), getattr(state, "road", None)):
-        if isinstance(road, Road) and (known := road.types.get(job.type)) and known.path == job.path:
-            return road
+    for store in (getattr(state, "errand_store", None), getattr(state, "store", None)):
+        if isinstance(store, Store) and (known := store.types.get(job.type)) and known.path == job.path:
+            return store
     try:
         home = find_home(job)
     except HomelessJobError:
-        road = getattr(state, "road", None)
-        if isinstance(road, Road):  # an application that was given its types
-            return road
+        store = getattr(state, "store", None)
+        if isinstance(store, Store):  # an application that was given its types
+            return store
         raise
-    found: Road = home.road
+    found: Store = home.live_store
     return found

@@ -19,7 +19,7 @@ from errand.redis.url import check_redis_url
 from errand.store.settings import LifetimeSettings, QueueSettings
 
 if TYPE_CHECKING:
-    from errand.api.state import Road
+    from errand.api.store import Store
     from errand.app.mount import MountedApp
     from errand.app.rq import WorkerConfig
     from errand.store.direct.sync import SyncEnqueuer
@@ -58,7 +58,7 @@ class Errand:
         self.builtin = tuple(builtin)
         self.own_redis_url = _check_url(redis_url, package) if redis_url else None
         self._connector = connector
-        self._road: Road | None = None
+        self._live_store: Store | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sync: SyncEnqueuer | None = None
         self._lock = threading.Lock()
@@ -117,11 +117,11 @@ class Errand:
         return wait_for_config(lambda: WorkerConfig(self.queue_names, self.redis_url, self.worker_class))
 
     @property
-    def road(self) -> "Road":
-        """The road to Redis of the running loop. Raises NotStartedError outside of `lifespan`."""
-        if self._road is None or self._loop is not asyncio.get_running_loop():
+    def live_store(self) -> "Store":
+        """What stores and reads over Redis, of the running loop. Raises NotStartedError outside of `lifespan`."""
+        if self._live_store is None or self._loop is not asyncio.get_running_loop():
             raise NotStartedError
-        return self._road
+        return self._live_store
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[None]:
@@ -132,22 +132,22 @@ class Errand:
         """
         from errand.app.running import run
 
-        async with run(self.connector, self.types, self.__dict__.get("app")) as road:
-            self._road, self._loop = road, asyncio.get_running_loop()
+        async with run(self.connector, self.types, self.__dict__.get("app")) as store:
+            self._live_store, self._loop = store, asyncio.get_running_loop()
             if app is not None:
-                app.state.errand, app.state.errand_road = self, road
+                app.state.errand, app.state.errand_store = self, store
             try:
                 yield
             finally:
-                self._road = self._loop = None
+                self._live_store = self._loop = None
 
     async def store(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store(…)`; return its id. Outside of `lifespan` a thread does it."""
-        if self._road is None or self._loop is not asyncio.get_running_loop():
+        if self._live_store is None or self._loop is not asyncio.get_running_loop():
             return await asyncio.to_thread(self.store_sync, job, payload, asked)
         from errand.app.running import store
 
-        return await store(self._road, job, payload, asked)
+        return await store(self._live_store, job, payload, asked)
 
     def store_sync(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store_sync(…)`; return its id."""

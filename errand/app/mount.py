@@ -13,7 +13,7 @@ from errand.api.console.home import lead_from_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.job import Job
 from errand.redis.connection import Connector
 from errand.redis.settings import read_settings
@@ -38,14 +38,14 @@ class MountedApp:
         else:
             await self._api(scope, receive, send)
 
-    def build(self, connector: Connector, types: dict[str, Job[..., Any]]) -> Road:
-        """Build it anew; return its road to Redis. Raises SettingsError."""
+    def build(self, connector: Connector, types: dict[str, Job[..., Any]]) -> Store:
+        """Build it anew; return its store. Raises SettingsError."""
         settings = read_settings(ApiSettings, "the API")
         self._api = build_api(settings, LifetimeSettings(), types, connector)
         dashboard.mount(self._api, settings, "", connector)
         lead_from_root(self._api)
-        road: Road = self._api.state.road
-        return road
+        store: Store = self._api.state.store
+        return store
 
     def drop(self) -> None:
         """Forget it: what it used is closed."""

@@ -67,9 +67,9 @@ class Job(Generic[P, R]):
         self.cron = self._read_cron(options.cron, options.timezone)
         self.rate = self._read_rate(options.rate)
         self._inject = self._build_injection()
-        module = inspect.getmodule(function)
+        file = inspect.getmodule(function)
         # Python 3.13 and later describe None as well.
-        self.__doc__ = (inspect.getdoc(module) if module else None) or function.__doc__
+        self.__doc__ = (inspect.getdoc(file) if file else None) or function.__doc__
 
     @property
     def retry(self) -> Backoff:

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from errand.contract.job import Job
 from errand.redis.clock import Clock
-from errand.redis.flights import Flights
+from errand.redis.group_commit import GroupCommit
 from errand.redis.memory import MemoryGuard
 from errand.store.answer import SCRIPTS, choose_script, read_answer
 from errand.store.fields import CallBuilder
@@ -28,7 +28,7 @@ class Enqueuer:
     ) -> None:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
-        self._flights = {script: Flights(redis, script) for script in SCRIPTS}
+        self._flights = {script: GroupCommit(redis, script) for script in SCRIPTS}
 
     async def store(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from errand.redis import keys
-from errand.redis.flights import Flights
+from errand.redis.group_commit import GroupCommit
 from errand.store.observe.bounded import TooLargeError, unzip
 
 PLAIN = ("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at")
@@ -87,7 +87,7 @@ class StatusReader:
     """Reads jobs over one asynchronous client, for those who watch them with `lines`."""
 
     def __init__(self, redis: Redis, with_lines: bool = False) -> None:
-        self._flights = Flights(redis, "store/watched" if with_lines else "store/status")
+        self._flights = GroupCommit(redis, "store/watched" if with_lines else "store/status")
 
     async def read(self, id: str) -> JobStatus | None:
         """Return the job, None where there is none. Raises RedisError and TimeoutError."""

@@ -9,7 +9,7 @@ from errand.store.fields import offline_queue
 from errand.store.settings import LifetimeSettings
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
-from errand.worker.maintenance.orphans import Strays
+from errand.worker.maintenance.orphans import Orphans
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
@@ -42,10 +42,10 @@ class Chores:
             self._due.move()
         self._schedules.run()
 
-    def settle_strays(self) -> None:
+    def settle_orphans(self) -> None:
         """Settle jobs that wait for others which RQ's own tools have ended."""
         if self._has(keys.DEFERRED):
-            Strays(self._records, self.queue_names).run()
+            Orphans(self._records, self.queue_names).run()
 
     def _has(self, registry: str) -> bool:
         return bool(self._records.redis.exists(*(registry + name for name in self.queue_names)))

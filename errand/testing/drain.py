@@ -75,7 +75,7 @@ class Drainer:
 
     def _start(self) -> None:
         """Call what is to run before the first job; settle what others have left behind, RQ's own tools."""
-        self.chores.settle_strays()
+        self.chores.settle_orphans()
         if self._set_by_hooks is None:
             self._set_by_hooks = copy_context()
             for hook in self._target.hooks.start:

@@ -139,7 +139,7 @@ class Records:
         """
         return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
 
-    def settle_strays(self, queue: str, first: int, most: int) -> tuple[int, int]:
+    def settle_orphans(self, queue: str, first: int, most: int) -> tuple[int, int]:
         """Settle deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
 
         Return how many were looked at, none where there is no more, and how many of them no longer wait. Fewer than

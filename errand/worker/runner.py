@@ -23,7 +23,7 @@ from errand.worker.execution import Task, Word
 from errand.worker.odd import Odd
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
-from errand.worker.processes.handles import Pulse
+from errand.worker.processes.handles import Heartbeat
 from errand.worker.processes.memory import MemoryWatch
 from errand.worker.processes.outage import Pause
 from errand.worker.records import Records, Turn
@@ -45,7 +45,7 @@ class Runner:
         self,
         plan: Plan,
         orders: Connection,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         records: Records,
         connection: Redis,
         job_class: type[AllowedJob],
@@ -56,7 +56,7 @@ class Runner:
         self._tell, self._plan = tell, plan
         self._orders, self._records = orders, records
         self._connection, self._job_class = connection, job_class
-        self._odd, self._pulse = odd, pulse
+        self._odd, self._heartbeat = odd, heartbeat
         self._memory = MemoryWatch(plan.most_mb)
         self._connector = PoolConnector(records.redis)
         self._channel = Channel(self._connector.connect(WORKER), keys.WORK)
@@ -88,7 +88,7 @@ class Runner:
         handle_stops(self._drain)
         self._surroundings.open(self._wake)
         while not self._is_over():
-            self._pulse.beat()
+            self._heartbeat.beat()
             self._wait()
             self._look_at_clock()
             if self._memory.look():

@@ -47,7 +47,7 @@ from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.lost import LostJobs
-from errand.worker.maintenance.orphans import Strays
+from errand.worker.maintenance.orphans import Orphans
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
@@ -60,7 +60,7 @@ from errand.worker.output.output import LoneOutput, Output
 from errand.worker.output.printed import choose_form
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
-from errand.worker.processes.handles import Pulse
+from errand.worker.processes.handles import Heartbeat
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records, format_time
@@ -76,7 +76,7 @@ JOBS = Limits(keys.WORKER_ANSWER_SECONDS, keys.WORKER_CONNECT_SECONDS, retries=5
 
 
 class ErrandWorker(Worker):
-    """Registered and seen as RQ's worker; takes, runs and records jobs by a road of its own.
+    """Registered and seen as RQ's worker; takes, runs and records jobs by a store of its own.
 
     It runs the jobs of `package`, and the `builtin` ones that are named.
     """
@@ -112,7 +112,7 @@ class ErrandWorker(Worker):
         self._serves_all = names == [queue.name for queue in list_queues(types)]
         self._due = DueJobs(self.connection, self.queues)
         records = self._build_records()
-        self._strays = Strays(records, self.queue_names())
+        self._orphans_chore = Orphans(records, self.queue_names())
         self._schedules = DueSchedules(self.connection, _read_settings(LifetimeSettings), types, self._clock)
         self._registries = Registries(self, self._clock)
         self._wrong = WrongKeys(self.connection, self.queue_names())
@@ -126,7 +126,7 @@ class ErrandWorker(Worker):
             Bodies(self.connection).run,
             Stats(self.connection).run,
             self._clean_registries,
-            self._strays.run,
+            self._orphans_chore.run,
             LostJobs(self.connection).run,
             self._wrong.run,
         )
@@ -223,7 +223,7 @@ class ErrandWorker(Worker):
     def reconnect(self) -> None:
         """Let what the chores use connect anew."""
         renew(self.connection)
-        self._strays.reconnect()
+        self._orphans_chore.reconnect()
 
     def run_chores(self) -> bool:
         """Settle dependents that are left, cancel what has expired, move due jobs, serve the schedules.
@@ -256,14 +256,14 @@ class ErrandWorker(Worker):
             self._services,
         )
 
-    def _run_runner(self, plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def _run_runner(self, plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         self._clock.silence()  # the supervisor tells
         connection = self._connector.connect(JOBS)
         records = self._build_records()
         surroundings = Surroundings(self._hooks, Streams(), Output(records.redis, choose_form()))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
-        runner = Runner(plan, orders, pulse, records, connection, self._job_class, Odd(self), surroundings, tell)
+        runner = Runner(plan, orders, heartbeat, records, connection, self._job_class, Odd(self), surroundings, tell)
         with owning(self._connector.close_inherited), owning(runner.close):
             runner.run()
 

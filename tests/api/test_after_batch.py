@@ -231,7 +231,7 @@ def test_strays_of_a_batch_are_settled_some_at_a_time(client: TestClient, redis:
     for id in ids:
         pipeline.hset(f"rq:job:{id}", "status", "failed")
     pipeline.execute()
-    assert records.settle_strays("default", 0, 200) == (5, 5)
-    assert records.settle_strays("default", 0, 200) == (2, 2)
-    assert records.settle_strays("default", 0, 200) == (0, 0)
+    assert records.settle_orphans("default", 0, 200) == (5, 5)
+    assert records.settle_orphans("default", 0, 200) == (2, 2)
+    assert records.settle_orphans("default", 0, 200) == (0, 0)
     assert {read_status(client, id) for id in children} == {"queued"}

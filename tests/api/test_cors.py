@@ -64,8 +64,8 @@ def test_a_page_can_read_every_problem(build: Build, redis: Redis, monkeypatch: 
             client.post("/v1/jobs/log", json={"text": 1}, headers=key),
             client.get("/nowhere", headers=key),
         ]
-        road: Any = client.app.state.road  # type: ignore[attr-defined]
-        monkeypatch.setattr(road.enqueuer.memory, "check", _break)
+        store: Any = client.app.state.store  # type: ignore[attr-defined]
+        monkeypatch.setattr(store.enqueuer.memory, "check", _break)
         found.append(client.post("/v1/jobs/log", json={"text": "x"}, headers=key))
     assert [answer.status_code for answer in found] == [401, 422, 404, 500]
     assert [answer.headers.get(ALLOW) for answer in found] == [ORIGIN] * 4

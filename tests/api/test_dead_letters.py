@@ -205,7 +205,7 @@ def test_a_full_redis_requeues_nothing_and_deletes_all_the_same(client: TestClie
     limit = redis.config_get("maxmemory")["maxmemory"]
     redis.config_set("maxmemory", int(used * 1.05))
     try:
-        client.app.state.road.enqueuer.memory._read_at = float("-inf")  # type: ignore[attr-defined]
+        client.app.state.store.enqueuer.memory._read_at = float("-inf")  # type: ignore[attr-defined]
         answer = client.post("/v1/dead-letters/requeue?all=true")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-full")
         assert "0 jobs were requeued" in answer.json()["detail"]

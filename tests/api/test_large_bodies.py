@@ -305,7 +305,7 @@ def test_a_body_that_comes_too_slowly_is_a_408(client: TestClient, monkeypatch: 
 def test_jobs_whose_bodies_went_meanwhile_are_a_503_that_says_that_nothing_was_stored(
     client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = client.app.state.road.bodies.put  # type: ignore[attr-defined]
+    put = client.app.state.store.bodies.put  # type: ignore[attr-defined]
 
     def lose(*args: Any) -> Any:
         holder = put(*args)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from errand.api.http.access_log import AccessLog, Lines
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.cli.main import app as cli
 from errand.store.settings import QueueSettings
 from tests.api.served import serve
@@ -55,7 +55,7 @@ def app() -> FastAPI:
 @pytest.fixture
 def fresh(app: FastAPI, queue_settings: QueueSettings) -> FastAPI:
     """The application over the test's empty server."""
-    app.state.road = build_road(build_connector(queue_settings.redis_url), queue_settings, app.state.road.types)
+    app.state.store = build_store(build_connector(queue_settings.redis_url), queue_settings, app.state.store.types)
     return app
 
 

@@ -219,7 +219,7 @@ def test_those_of_a_parent_that_expires_meanwhile_are_settled_all_the_same(
         by_cancel(client, records, id)
         redis.delete(f"rq:job:{id}", f"rq:job:{id}:dependents", f"errand:dependents:{id}")
     settle_all(records)
-    records.settle_strays("default", 0, 100)  # those that were looked at before it expired
+    records.settle_orphans("default", 0, 100)  # those that were looked at before it expired
     assert count(client, waiting, "canceled") == count(client, running, "queued") == MANY
 
 
@@ -231,7 +231,7 @@ def test_one_whose_deleted_parent_is_noted_does_not_run_when_its_other_finishes(
     by_delete(client, records, deleted)
     by_finish(client, records, other)
     assert count(client, children, "queued") == 0
-    records.settle_strays("default", 0, 100)
+    records.settle_orphans("default", 0, 100)
     assert count(client, children, "queued") == 0
     settle_all(records)
     assert count(client, children, "canceled") == MANY

@@ -218,7 +218,7 @@ def test_a_stray_whose_parents_are_gone_is_canceled_or_runs(client: TestClient, 
     children = {word: post(client, parent, on_failure=word) for word in WORDS}
     redis.delete(f"rq:job:{parent}")
     redis.zadd("rq:deferred:default", {"gone": 1})
-    assert records.settle_strays("default", 0, 100) == (4, 4)
+    assert records.settle_orphans("default", 0, 100) == (4, 4)
     assert {word: read_status(client, id) for word, id in children.items()} == {
         "cancel": "canceled",
         "run": "queued",
@@ -231,7 +231,7 @@ def test_what_still_waits_is_no_stray(client: TestClient, redis: Redis, records:
     children = [post(client, parent, on_failure=word) for word in WORDS]
     children += [post(client, failed, parent, on_failure=word) for word in ("run", "wait")]
     redis.hset(f"rq:job:{failed}", "status", "failed")
-    assert records.settle_strays("default", 0, 100) == (5, 0)
+    assert records.settle_orphans("default", 0, 100) == (5, 0)
     assert {read_status(client, id) for id in children} == {"deferred"}
 
 

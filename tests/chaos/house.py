@@ -1,4 +1,4 @@
-"""What runs: two Valkeys, the API, three workers, each with its own road to Redis; the keeper that restarts them."""
+"""What runs: two Valkeys, the API, three workers, each with its own way to Redis; the keeper that restarts them."""
 
 import os
 import subprocess
@@ -139,14 +139,14 @@ class House:
         for proxy in self.proxies:
             proxy.lead_to(url)
 
-    def _keep(self, name: str, command: list[str], road: Proxy) -> Kept:
+    def _keep(self, name: str, command: list[str], store: Proxy) -> Kept:
         clock = self.folder / f"{name}.clock"
         clock.write_text("+0\n")
         environment = {
             **fake_by(clock),
             "CHAOS_EPOCH": repr(time.time() - time.monotonic()),
             "PATH": os.environ["PATH"],
-            "REDIS_URL": road.url,
+            "REDIS_URL": store.url,
             "SMTP_URL": self._smtp_url,
             "MAIL_FROM": "Errand <errand@example.com>",
             "LOG_URL": f"file:{self.log_file}",

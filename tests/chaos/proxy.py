@@ -1,4 +1,4 @@
-"""A road to Redis that can be cut: everything that a process says to Redis goes through one of these."""
+"""A way to Redis that can be cut: everything that a process says to Redis goes through one of these."""
 
 import asyncio
 import threading

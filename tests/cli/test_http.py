@@ -1,4 +1,4 @@
-"""The road to a service: keys, prefixes, lost answers, and how each fault is told."""
+"""The store to a service: keys, prefixes, lost answers, and how each fault is told."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What the guarded script writes, beside what RQ's own road writes."""
+"""What the guarded script writes, beside what RQ's own store writes."""
 
 import asyncio
 import zlib

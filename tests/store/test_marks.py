@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobError, JobStatus, Progress
-from errand.store.watch.marks import Mark, list_news, mark_batch, mark_job, read_mark, read_place, write_place
+from errand.store.watch.event_id import EventId, list_news, mark_batch, mark_job, read_mark, read_place, write_place
 
 FRESH = JobStatus(
     id="5f0c7d1e-0000-4000-8000-000000000000",
@@ -75,7 +75,7 @@ def test_a_client_that_looks_now_and_then_misses_nothing_that_the_record_proves(
 ) -> None:
     states = live(steps)
     looks = [*sorted(data.draw(st.sets(st.integers(0, len(states) - 1)))), len(states) - 1]
-    seen: Mark | None = None
+    seen: EventId | None = None
     told = []
     for look in looks:
         for news in list_news(seen, states[look]):
@@ -132,7 +132,7 @@ def test_what_is_no_id_of_ours_is_no_mark() -> None:
     for id in (None, "", "x", "queued", "queued.x....", "queued.1...", "nosuch.1.....", "0" * 5000, "queued.1......"):
         assert read_mark(id) is None, id
     assert read_mark("queued.1.2..") is None
-    assert read_mark("queued.1.2...") == Mark("queued", 1, "2", "", "", "")
+    assert read_mark("queued.1.2...") == EventId("queued", 1, "2", "", "", "")
 
 
 def test_a_place_is_the_mark_alone_before_the_first_line_and_holds_both_after_it() -> None:
@@ -147,7 +147,7 @@ def test_an_id_that_is_none_of_ours_is_no_place(id: str | None) -> None:
     assert read_place(id) == (None, 0)
 
 
-def tell(seen: JobStatus, now: JobStatus) -> list[tuple[str, Mark, JobStatus]]:
+def tell(seen: JobStatus, now: JobStatus) -> list[tuple[str, EventId, JobStatus]]:
     return [(news.kind, news.mark, news.job) for news in list_news(mark_job(seen), now)]
 
 

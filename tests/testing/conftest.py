@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from errand.api.app import build_api
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.store.settings import QueueSettings
 from errand.testing.jobs import JobsUnderTest
 from tests.testing import house
@@ -27,7 +27,7 @@ def build() -> FastAPI:
 @pytest.fixture
 def api(errand_jobs: JobsUnderTest) -> Iterator[TestClient]:
     app = build()
-    app.state.road = build_road(errand_jobs.connector, errand_jobs.settings, errand_jobs.types)
+    app.state.store = build_store(errand_jobs.connector, errand_jobs.settings, errand_jobs.types)
     with TestClient(app, base_url="http://localhost") as client:
         yield client
 

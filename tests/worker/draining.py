@@ -15,7 +15,7 @@ from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Queues
 from errand.worker.odd import Odd
 from errand.worker.plan import Plan
-from errand.worker.processes.handles import Pulse
+from errand.worker.processes.handles import Heartbeat
 from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.scripts import build_records
@@ -57,7 +57,7 @@ def drain(
         Runner(
             built,
             theirs,
-            Pulse(),
+            Heartbeat(),
             build_records(redis),
             redis,
             build_class(types),

@@ -143,7 +143,7 @@ def test_what_has_lost_its_lease_otherwise_is_found_and_recovered(redis: Redis, 
     assert records.hold()[1].keys() == {held.member}
     two = build_records(redis, "two")
     assert two.recover() == []
-    two.settle_strays("default", 0, 10)
+    two.settle_orphans("default", 0, 10)
     assert two.recover() == [(lost.member, "queued")]
     assert redis.zrange("rq:wip:default", 0, -1) == [held.member.encode()]
 
@@ -154,8 +154,8 @@ def test_an_execution_of_somebody_elses_without_an_end_is_left_to_its_worker(red
     redis.hset("rq:execution:job:execution", "worker_name", "theirs")
     redis.hset("rq:worker:theirs", "state", "busy")
     redis.sadd("rq:worker:theirs:executions", "job:execution")
-    records.settle_strays("default", 0, 10)
+    records.settle_orphans("default", 0, 10)
     assert not redis.exists("errand:leases")
     redis.delete("rq:worker:theirs")
-    records.settle_strays("default", 0, 10)
+    records.settle_orphans("default", 0, 10)
     assert records.recover() == [("job:execution", "deleted")]

@@ -18,7 +18,7 @@ from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Queues, Word
 from errand.worker.odd import Odd
 from errand.worker.plan import Plan
-from errand.worker.processes.handles import Pulse
+from errand.worker.processes.handles import Heartbeat
 from errand.worker.records import Records, Turn
 from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
@@ -113,7 +113,7 @@ def run(
     supervisor = threading.Thread(target=play)
     supervisor.start()
     odd = odd or ScriptedOdd(Queue(connection=redis))
-    Runner(built, theirs, Pulse(), records, redis, Job, odd, surroundings or Surroundings()).run()
+    Runner(built, theirs, Heartbeat(), records, redis, Job, odd, surroundings or Surroundings()).run()
     supervisor.join()
     assert errors == []
     said = []

@@ -16,7 +16,7 @@ from errand.worker.channel import Channel
 from errand.worker.execution import Queues, Task
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
-from errand.worker.processes.handles import ChildProcess, Pulse
+from errand.worker.processes.handles import ChildProcess, Heartbeat
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
@@ -24,7 +24,7 @@ from errand.worker.settings import WorkerSettings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take
 
-Main = Callable[[Plan, Connection, Pulse], None]
+Main = Callable[[Plan, Connection, Heartbeat], None]
 QUEUES = Queues(["default"], in_turn=False)
 
 
@@ -81,7 +81,7 @@ def take_one(redis: Redis, plan: Plan) -> Task:
 def test_a_hand_back_that_fails_is_made_up_for(redis: Redis, queue: Queue) -> None:
     (id,) = enqueue(queue)
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         if redis.incr("runners") == 1:
             take_one(redis, plan)
             os._exit(1)
@@ -97,7 +97,7 @@ def test_a_hand_back_that_fails_is_made_up_for(redis: Redis, queue: Queue) -> No
 def test_a_runner_is_told_which_job_alone_has_ended(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         task = take_one(redis, plan)
         orders.send(("alone", task))
         if orders.poll(5) and orders.recv() == ("free", task.member):
@@ -112,7 +112,7 @@ def test_a_runner_is_told_which_job_alone_has_ended(redis: Redis, queue: Queue) 
 def test_what_a_runner_asked_for_before_it_died_runs_and_is_no_loss(redis: Redis, queue: Queue) -> None:
     (id,) = enqueue(queue)
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         orders.send(("alone", take_one(redis, plan)))
         os._exit(1)
 
@@ -133,7 +133,7 @@ def test_others_jobs_are_judged_after_a_whole_lease(redis: Redis, queue: Queue) 
     take(build_records(redis, "dead"))
     end_leases(redis)
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         time.sleep(1.2)
         redis.set("early", redis.hget(f"rq:job:{id}", "status"))
         wait_until(lambda: redis.hget(f"rq:job:{id}", "status") == b"queued", 5)
@@ -148,7 +148,7 @@ def test_others_jobs_are_judged_after_a_whole_lease(redis: Redis, queue: Queue) 
 def test_runners_that_die_young_are_started_ever_more_slowly(redis: Redis) -> None:
     begun_at = time.monotonic()
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         redis.incr("starts")
         os._exit(1)
 
@@ -199,7 +199,7 @@ def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runner
     (id,) = enqueue(queue, timeout=1, retry=Retry(3))
     waits: list[float] = []
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         if redis.incr("runners") == 1:
             task = take_one(redis, plan)
             while True:
@@ -233,7 +233,7 @@ def test_a_killed_childs_first_reason_counts(redis: Redis, queue: Queue) -> None
 def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
 
-    def main(plan: Plan, orders: Connection, pulse: Pulse) -> None:
+    def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         assert orders.recv() == ("drain", None)
         task = take_one(redis, plan)
         orders.send(("alone", task))

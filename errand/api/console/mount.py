@@ -89,7 +89,7 @@ def mount(app: FastAPI, settings: ApiSettings) -> None:
 
 
 def build_console(settings: ApiSettings, tries: Tries) -> Guard:
-    """Return the console, over the road of the application that it is mounted in."""
+    """Return the console, over the store of the application that it is mounted in."""
     console, sessions = Starlette(), Sessions(settings)
     mails = Mails(Path(settings.mail_folder)) if settings.mail_folder else None
     views, answers = [*VIEWS, *(mail.VIEWS if mails else ())], [*ANSWERS, *(mail.ANSWERS if mails else ())]

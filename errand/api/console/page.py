@@ -9,19 +9,19 @@ from typing import Any
 
 from errand.api.console.keep import Keeper
 from errand.api.console.mail.folder import Mails
-from errand.api.state import Road
+from errand.api.store import Store
 
 EVENTS_KEPT = 64  # of one state, by what was seen before
 
 
 @dataclass(frozen=True)
 class Look:
-    """A look at a page: the road to Redis, what the path and the query say, and whether who looks may change things.
+    """A look at a page: the store, what the path and the query say, and whether who looks may change things.
 
     `keep` has what is read less often than once a second, `mails` what the local mail server has kept, where it runs.
     """
 
-    road: Road
+    store: Store
     path: Mapping[str, str]
     query: Mapping[str, str]
     may_change: bool

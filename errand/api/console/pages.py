@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from errand.api.console.access.guard import FOREIGN, ROAD, ROLE
+from errand.api.console.access.guard import FOREIGN, ROLE, STORE
 from errand.api.console.access.login import refuse_foreign
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.form import read_form
@@ -24,7 +24,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.methods import allow_methods
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.redis import keys
 
 VALUE_LIMIT = 300  # characters of a parameter; the longest that has a meaning is a cursor
@@ -38,9 +38,9 @@ Answer = Callable[[Request, Look, Renderer], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Shared:
-    """What all who look have in common, over one road to Redis."""
+    """What all who look have in common, over one store."""
 
-    road: Road
+    store: Store
     broadcast: Broadcast
     keep: Keeper
 
@@ -141,13 +141,13 @@ class Pages:
     def _look(self, request: Request, known: tuple[str, ...]) -> Look:
         asked = {name: value for name in known if (value := request.query_params.get(name, "")[:VALUE_LIMIT])}
         shared = self._share(request)
-        return Look(shared.road, request.path_params, asked, bool(request.scope[ROLE]), shared.keep, self._mails)
+        return Look(shared.store, request.path_params, asked, bool(request.scope[ROLE]), shared.keep, self._mails)
 
     def _share(self, request: Request) -> Shared:
-        """Return what is in common; anew where the application has another road, as after it has been started again."""
-        road: Road = request.scope[ROAD]
-        if self._shared is None or self._shared.road is not road:
-            self._shared = Shared(road, Broadcast(road.watcher), Keeper())
+        """Return what is in common; anew where the application has another store, as after a restart."""
+        store: Store = request.scope[STORE]
+        if self._shared is None or self._shared.store is not store:
+            self._shared = Shared(store, Broadcast(store.watcher), Keeper())
         return self._shared
 
     async def _take(self, view: View, look: Look) -> Snapshot:

@@ -23,16 +23,16 @@ async def search(request: Request, look: Look, renderer: Renderer) -> Response:
 
 
 async def _find(text: str, look: Look, renderer: Renderer) -> str:
-    road, id = look.road, text.lower()
+    store, id = look.store, text.lower()
     if _UUID.fullmatch(id):
-        if await road.jobs.read(id):
+        if await store.jobs.read(id):
             return renderer.url_for("job", id=id)
-        if await road.batches.read(id):
+        if await store.batches.read(id):
             return renderer.url_for("batch", id=id)
         raise Problem(404, "no-such-job", f"There is no job and no batch {id}; it may have expired")
-    if text in road.types:
+    if text in store.types:
         return renderer.url_for("jobs", {"type": text})
-    if text in {queue.name for queue in await road.queues.read_all()}:
+    if text in {queue.name for queue in await store.queues.read_all()}:
         return renderer.url_for("jobs", {"queue": text})
     if re.fullmatch(WORD, text):
         return renderer.url_for("jobs", {"tag": text})

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import StringConstraints
 
 from errand.api.http.problems import refuse_input
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.contract.storing.asked import (
     FARTHEST_SECONDS,
     PARENT_LIMIT,
@@ -181,7 +181,7 @@ async def read_options(
         raise refuse("concurrency_key", "RQ has keys of its own that end so; end it otherwise")
     if webhook is not None:
         try:
-            get_road(request).webhooks.check(webhook)
+            get_store(request).webhooks.check(webhook)
         except ValueError as error:
             raise refuse("webhook", str(error)) from None
     limit = (concurrency_key, concurrency) if concurrency_key and concurrency else None

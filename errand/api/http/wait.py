@@ -10,7 +10,7 @@ from fastapi import Request
 from errand.api.http.conditional import find_header
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.api.views import BatchView, JobView
 from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobStatus
@@ -62,34 +62,34 @@ def _cap(digits: str) -> int:
     return min(LIMIT_SECONDS, int(digits or 0)) if len(digits) <= len(str(LIMIT_SECONDS)) else LIMIT_SECONDS
 
 
-async def wait_for_end(road: Road, job: JobStatus, seconds: float) -> JobStatus | None:
+async def wait_for_end(store: Store, job: JobStatus, seconds: float) -> JobStatus | None:
     """Return the job as soon as it has ended, or as it is after so many seconds; None where it is gone.
 
     Raises Problem 503.
     """
-    with road.watcher.watch_job(job) as watch:
-        if await _is_over(road, watch, lambda found: found.status in ENDED, seconds):
+    with store.watcher.watch_job(job) as watch:
+        if await _is_over(store, watch, lambda found: found.status in ENDED, seconds):
             return watch.state
     async with redis_deadline():
-        return await road.jobs.read(job.id)
+        return await store.jobs.read(job.id)
 
 
-async def wait_for_batch(road: Road, batch: BatchStatus, seconds: float) -> BatchStatus | None:
+async def wait_for_batch(store: Store, batch: BatchStatus, seconds: float) -> BatchStatus | None:
     """Return the batch as soon as all its jobs have ended, or as it is after so many seconds; None where it is gone.
 
     Raises Problem 503.
     """
-    with road.watcher.watch_batch(batch) as watch:
-        if await _is_over(road, watch, lambda found: found.has_ended, seconds):
+    with store.watcher.watch_batch(batch) as watch:
+        if await _is_over(store, watch, lambda found: found.has_ended, seconds):
             return watch.state
     async with redis_deadline():
-        return await road.batches.read(batch.id)
+        return await store.batches.read(batch.id)
 
 
-async def _is_over(road: Road, watch: Watch[T], has_ended: Callable[[T], bool], seconds: float) -> bool:
+async def _is_over(store: Store, watch: Watch[T], has_ended: Callable[[T], bool], seconds: float) -> bool:
     """Wait until what is watched has ended or is gone, at most so long; return whether it did."""
     deadline = time.monotonic() + seconds
-    while watch.state is not None and not has_ended(watch.state) and not road.watcher.is_stopping:
+    while watch.state is not None and not has_ended(watch.state) and not store.watcher.is_stopping:
         if not await watch.wait(deadline - time.monotonic()):
             break
     return watch.state is None or has_ended(watch.state)
@@ -100,24 +100,24 @@ def tell_applied(seconds: int) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds}"}
 
 
-async def wait_for_new(road: Road, id: str, seconds: float) -> JobStatus | None:
+async def wait_for_new(store: Store, id: str, seconds: float) -> JobStatus | None:
     """Wait as `wait_for_end` does, for a job that was just stored; return None where Redis does not answer.
 
     With 0 seconds as it is now.
     """
     try:
         async with redis_deadline():
-            job = await road.jobs.read(id)
-        return await wait_for_end(road, job, seconds) if job and seconds else job
+            job = await store.jobs.read(id)
+        return await wait_for_end(store, job, seconds) if job and seconds else job
     except Problem:
         return None
 
 
-async def wait_for_new_batch(road: Road, id: str, seconds: float) -> BatchStatus | None:
+async def wait_for_new_batch(store: Store, id: str, seconds: float) -> BatchStatus | None:
     """Return a batch that was just stored as `wait_for_batch` does; None where Redis does not tell: it is stored."""
     try:
         async with redis_deadline():
-            batch = await road.batches.read(id)
-        return await wait_for_batch(road, batch, seconds) if batch else None
+            batch = await store.batches.read(id)
+        return await wait_for_batch(store, batch, seconds) if batch else None
     except Problem:
         return None

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.store.status import JobError
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -46,7 +46,7 @@ async def read_attempts(request: Request, id: str, full: Full = False) -> JSONRe
     Of more than 50 the first and the last are kept. The error comes first in a traceback, then the job's own frames.
     """
     async with redis_deadline():
-        attempts = await get_road(request).observe.attempts.read(check_id(id, "job"), full)
+        attempts = await get_store(request).observe.attempts.read(check_id(id, "job"), full)
     if attempts is None:
         raise missing(id, "job")
     return JSONResponse({"items": [asdict(attempt) for attempt in attempts]})

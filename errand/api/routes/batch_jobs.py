@@ -10,7 +10,7 @@ from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.routes.listing import Cursor, Limit, Status, link_next, read_place, refuse
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.views import GoneJobView, JobView, show_gone
 from errand.store.batch_jobs import BatchPage, filter_batch
 from errand.store.index import ForeignCursorError
@@ -42,7 +42,7 @@ async def list_batch_jobs(
     place = read_place(wanted, cursor)
     try:
         async with redis_deadline():
-            page = await get_road(request).batch_jobs.read(wanted, limit, place)
+            page = await get_store(request).batch_jobs.read(wanted, limit, place)
     except ForeignCursorError as error:
         raise refuse("cursor", str(error)) from None
     if page is None:
@@ -53,5 +53,5 @@ async def list_batch_jobs(
 
 
 async def _show(request: Request, id: str, page: BatchPage, asked: list[str]) -> list[dict[str, Any]]:
-    shown = iter(await show_jobs(get_road(request), [one.job for one in page.jobs if one.job], asked))
+    shown = iter(await show_jobs(get_store(request), [one.job for one in page.jobs if one.job], asked))
     return [next(shown) if one.job else show_gone(one.id, page.type, one.status, id) for one in page.jobs]

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.routes.listing import Cursor, Limit, Type, link_next, read_place
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.api.views import BatchView, show_batch
 from errand.store.batch import filter_batches
 
@@ -27,6 +27,6 @@ async def list_batches(request: Request, type: Type = None, limit: Limit = 20, c
     wanted = filter_batches(type)
     place = read_place(wanted, cursor)
     async with redis_deadline():
-        page = await get_road(request).batches.list(wanted, limit, place)
+        page = await get_store(request).batches.list(wanted, limit, place)
     body = {"items": list(map(show_batch, page.batches)), "next": page.next and wanted.write_cursor(page.next)}
     return Response(to_json(body), headers=link_next(request, body), media_type="application/json")

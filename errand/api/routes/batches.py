@@ -19,7 +19,7 @@ from errand.api.http.query import PLAIN, Options, read_options
 from errand.api.http.route import DirectRoute
 from errand.api.posting import read_posted
 from errand.api.routes.jobs import unknown_type
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.storing import store_once
 from errand.api.views import BatchView, NewBatchView, batch_link, link_batch, show_batch, show_new_job
 from errand.contract.job import Job
@@ -86,12 +86,12 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
         def build(now: datetime) -> list[NewJob]:
             return _build_jobs(job, posted.payloads, batch, options.give(now))
 
-        road = get_road(request)
-        new, statuses, headers = await store_once(road, batch, build, posted.claim, job.type, posted.holder)
+        store = get_store(request)
+        new, statuses, headers = await store_once(store, batch, build, posted.claim, job.type, posted.holder)
         link = batch_link(id := str(new[0].batch))
         headers = {"Location": link, **headers}
         if (seconds := wait.read_wait(request)) is not None:
-            waited = await wait.wait_for_new_batch(road, id, seconds)
+            waited = await wait.wait_for_new_batch(store, id, seconds)
             headers |= wait.tell_applied(seconds) if waited else {}
             if waited and waited.has_ended:
                 return JSONResponse(show_batch(waited), 200, headers)
@@ -121,7 +121,7 @@ def _build_jobs(
 
 
 async def _refuse_type(request: Request, type: str) -> None:
-    raise unknown_type(type, get_road(request).types)
+    raise unknown_type(type, get_store(request).types)
 
 
 async def read_batch(request: Request, id: str) -> Response:
@@ -130,10 +130,10 @@ async def read_batch(request: Request, id: str) -> Response:
     With `Prefer: wait=N` as they are when all its jobs have ended, or after N seconds.
     """
     async with redis_deadline():
-        batch = await get_road(request).batches.read(check_id(id, "batch"))
+        batch = await get_store(request).batches.read(check_id(id, "batch"))
     headers = {}
     if batch is not None and (seconds := wait.read_wait(request)) is not None:
-        batch = await wait.wait_for_batch(get_road(request), batch, seconds)
+        batch = await wait.wait_for_batch(get_store(request), batch, seconds)
         headers = wait.tell_applied(seconds)
     if batch is None:
         raise missing(id, "batch")

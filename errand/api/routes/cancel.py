@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
-from errand.api.state import Road, check_id, get_road, missing
+from errand.api.store import Store, check_id, get_store, missing
 from errand.api.views import JobView, show_job
 from errand.redis import keys
 from errand.store.cancel import CancelRefusedError
@@ -33,23 +33,23 @@ async def cancel_job(request: Request, id: str) -> JSONResponse:
     The jobs that wait for it go as their own `on_failure` says; `dependents` tells. A job that has not stopped within
     two seconds is a 202: it ends at its next step of Python, or is killed where its type is isolated.
     """
-    road, token = get_road(request), str(uuid4())
-    word = await _cancel(road, check_id(id, "job"), token)
+    store, token = get_store(request), str(uuid4())
+    word = await _cancel(store, check_id(id, "job"), token)
     deadline = time.monotonic() + keys.API_SECONDS
     while word == "started" and time.monotonic() < deadline:
         await asyncio.sleep(LOOK_SECONDS)
-        word = await _cancel(road, id, token)
+        word = await _cancel(store, id, token)
     async with redis_deadline("Redis did not answer; the job may have been canceled"):
-        job = await road.jobs.read(id) if word else None
+        job = await store.jobs.read(id) if word else None
     if job is None:
         raise missing(id, "job")
     return JSONResponse(show_job(job), 202, {"Retry-After": "1"}) if word == "started" else JSONResponse(show_job(job))
 
 
-async def _cancel(road: Road, id: str, token: str) -> str | None:
+async def _cancel(store: Store, id: str, token: str) -> str | None:
     async with redis_deadline("Redis did not answer; the job may have been canceled"):
         try:
-            return await road.canceller.cancel(id, token)
+            return await store.canceller.cancel(id, token)
         except CancelRefusedError as error:
             raise Problem(409, "not-cancelable", f"Job {id!r} can't be canceled: {error}") from None
 
@@ -59,7 +59,7 @@ async def delete_job(request: Request, id: str) -> Response:
     """Delete a job with all that is kept of it; a 409 while it runs. One that waits is canceled first."""
     async with redis_deadline("Redis did not answer; the job may have been deleted"):
         try:
-            is_there = await get_road(request).deleter.delete(check_id(id, "job"))
+            is_there = await get_store(request).deleter.delete(check_id(id, "job"))
         except DeleteRefusedError as error:
             raise Problem(409, "not-deletable", f"Job {id!r} can't be deleted: {error}") from None
     if not is_there:

@@ -12,7 +12,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import Batch, Cursor, JobPage, Limit, QueueName, Type, answer_page, read_time, refuse
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.store.dead_letters import Action
 from errand.store.index import Filter
 
@@ -134,7 +134,7 @@ def _check(wanted: Filter, everything: bool, action: str) -> None:
 
 
 async def _run(request: Request, action: Action, wanted: Filter, done: str) -> Tally:
-    steps, tally = get_road(request).dead_letters.apply(action, wanted), Tally(0, [], [])
+    steps, tally = get_store(request).dead_letters.apply(action, wanted), Tally(0, [], [])
     while True:
         try:
             async with redis_deadline(f"Redis did not answer; more may have been {done}. Try again"):

@@ -15,12 +15,12 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.methods import is_head
 from errand.api.http.openapi import PROBLEMS
 from errand.api.routes.logs import show_line
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.views import show_batch, show_job
 from errand.store.batch import BatchStatus
 from errand.store.observe.logs import LogLine, LogReader
 from errand.store.status import ENDED, JobStatus
-from errand.store.watch.marks import News, list_news, mark_batch, mark_job, read_place, write_place
+from errand.store.watch.event_id import News, list_news, mark_batch, mark_job, read_place, write_place
 from errand.store.watch.watcher import Watch, Watcher
 
 T = TypeVar("T")
@@ -63,13 +63,13 @@ async def stream_job(request: Request, id: str) -> Response:
 
     And `log` with each line that it logs or prints, those that are there already first.
     """
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline():
-        job = await road.watcher.read_job(check_id(id, "job"))
+        job = await store.watcher.read_job(check_id(id, "job"))
     if job is None:
         raise missing(id, "job")
-    teller = JobTeller(id, request.headers.get("Last-Event-ID"), road.observe.logs)
-    return _answer(request, teller, job, road.watcher, road.watcher.watch_job)
+    teller = JobTeller(id, request.headers.get("Last-Event-ID"), store.observe.logs)
+    return _answer(request, teller, job, store.watcher, store.watcher.watch_job)
 
 
 @router.get(
@@ -81,13 +81,13 @@ async def stream_job(request: Request, id: str) -> Response:
 )
 async def stream_batch(request: Request, id: str) -> Response:
     """Send `progress` with the batch when its counts have changed, and at last `end` with the batch."""
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline():
-        batch = await road.batches.read(check_id(id, "batch"))
+        batch = await store.batches.read(check_id(id, "batch"))
     if batch is None:
         raise missing(id, "batch")
     teller = BatchTeller(id, request.headers.get("Last-Event-ID"))
-    return _answer(request, teller, batch, road.watcher, road.watcher.watch_batch)
+    return _answer(request, teller, batch, store.watcher, store.watcher.watch_batch)
 
 
 class Teller(Protocol[S]):

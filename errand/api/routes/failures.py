@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.routes.listing import Batch, QueueName, Type, refuse
-from errand.api.state import Road, get_road
+from errand.api.store import Store, get_store
 from errand.store.observe.failures import FailureGroup
 from errand.store.status import JobError
 
@@ -61,20 +61,20 @@ async def list_failure_groups(
     """
     if batch and (type or queue):
         raise refuse("batch", "its jobs are of one type; give it without type and queue")
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline():
         found = await (
-            road.observe.failures.read_batch(str(batch)) if batch else road.observe.failures.read(queue, type)
+            store.observe.failures.read_batch(str(batch)) if batch else store.observe.failures.read(queue, type)
         )
-        items = await asyncio.gather(*(_show(road, group) for group in found.groups[:limit]))
+        items = await asyncio.gather(*(_show(store, group) for group in found.groups[:limit]))
     counts = {"scanned": found.scanned, "total": found.total, "complete": found.scanned == found.total}
     return JSONResponse({"items": items, "groups": len(found.groups), **counts})
 
 
-async def _show(road: Road, group: FailureGroup) -> dict[str, Any]:
+async def _show(store: Store, group: FailureGroup) -> dict[str, Any]:
     error: JobError | None = JobError(group.error_type, group.message)
     if not group.error_type:  # RQ alone recorded it, and keeps no more than a traceback
-        job = await road.jobs.read(group.example)
+        job = await store.jobs.read(group.example)
         error = job.error if job else None
     return {
         "fingerprint": group.fingerprint,

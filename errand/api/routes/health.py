@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from errand.api.http.auth import is_known
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import Road, get_road
+from errand.api.store import Store, get_store
 from errand.api.views import read_age
 from errand.redis.memory import FullRedisError
 from errand.redis.server import Durability, EvictingServerError, check_server
@@ -35,32 +35,32 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     wait for more than their turn; `parts` tells which part of the service that is. Of the types in `held` the reason is
     told to callers with a key, and of `parts.keys` which keys have a value of a wrong type, and what to do.
     """
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline("Redis can't be reached"):
         try:
-            found = await check_server(road.redis, road.clock)
+            found = await check_server(store.redis, store.clock)
         except EvictingServerError as error:
             response.status_code = 503
             return {"status": "refused", "redis": {"detail": str(error)}}
         redis = {"survives_power_cut": found.survives_power_cut, "detail": found.reason}
         try:
-            await road.enqueuer.memory.check()
+            await store.enqueuer.memory.check()
         except FullRedisError as error:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
-        await road.probe.check()
-        health = await road.observe.health.read()
-    clock = {"offset_seconds": round(road.clock.offset_seconds, 1), "detail": road.clock.complaint}
-    parts = _list_parts(road, found, health) | {"keys": _tell_keys(health, is_known(request))}
+        await store.probe.check()
+        health = await store.observe.health.read()
+    clock = {"offset_seconds": round(store.clock.offset_seconds, 1), "detail": store.clock.complaint}
+    parts = _list_parts(store, found, health) | {"keys": _tell_keys(health, is_known(request))}
     is_degraded = any(part["status"] == "degraded" for part in parts.values())
     answer = {"status": "degraded" if is_degraded else "ok", "redis": redis, "parts": parts}
     held = [asdict(one) if is_known(request) else {**asdict(one), "reason": UNTOLD} for one in health.held]
-    return answer | ({"clock": clock} if road.clock.complaint else {}) | ({"held": held} if held else {})
+    return answer | ({"clock": clock} if store.clock.complaint else {}) | ({"held": held} if held else {})
 
 
-def _list_parts(road: Road, durability: Durability, health: Health) -> dict[str, dict[str, Any]]:
+def _list_parts(store: Store, durability: Durability, health: Health) -> dict[str, dict[str, Any]]:
     """Return each part with its status: ok; warning where no job waits for it; degraded where some do, or soon will."""
-    ratio, now = road.enqueuer.memory.ratio, road.clock.now()
+    ratio, now = store.enqueuer.memory.ratio, store.clock.now()
     without = bool(health.queues_without or health.types_without)
     oldest = health.oldest
     return {
@@ -74,8 +74,8 @@ def _list_parts(road: Road, durability: Durability, health: Health) -> dict[str,
             "survives_power_cut": durability.survives_power_cut,
         },
         "clock": {
-            "status": "warning" if road.clock.complaint else "ok",
-            "offset_seconds": round(road.clock.offset_seconds, 1),
+            "status": "warning" if store.clock.complaint else "ok",
+            "offset_seconds": round(store.clock.offset_seconds, 1),
         },
         "workers": {
             "status": _judge(bool(health.stuck), without),

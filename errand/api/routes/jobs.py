@@ -19,7 +19,7 @@ from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
 from errand.api.http.unique import ANSWERS, HEADER, read_unique
 from errand.api.posting import read_posted
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.storing import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job
 from errand.contract.job import Job
@@ -76,7 +76,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         seconds = wait.read_wait(request)
         if seconds is None and headers.get(HEADER, "stored") == "stored":
             return JSONResponse(show_new_job(new, status), 202, headers)
-        found = await wait.wait_for_new(get_road(request), new.id, seconds or 0)
+        found = await wait.wait_for_new(get_store(request), new.id, seconds or 0)
         if found is None:
             return JSONResponse(show_new_job(new, status), 202, headers)
         applied = {} if seconds is None else wait.tell_applied(seconds)
@@ -88,7 +88,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
 async def post_job(request: Request, job: Job[..., Any], options: Options) -> tuple[NewJob, str, dict[str, str]]:
     """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
     posted = await read_posted(request, job, job.payload.model, _take_one)
-    return await store_job(get_road(request), job, posted, options.give)
+    return await store_job(get_store(request), job, posted, options.give)
 
 
 def _take_one(body: BaseModel) -> list[BaseModel]:
@@ -96,7 +96,7 @@ def _take_one(body: BaseModel) -> list[BaseModel]:
 
 
 async def _refuse_type(request: Request, type: str) -> None:
-    raise unknown_type(type, get_road(request).types)
+    raise unknown_type(type, get_store(request).types)
 
 
 def unknown_type(type: str, types: dict[str, Any]) -> Problem:
@@ -111,15 +111,15 @@ async def read_job(request: Request, id: str, fields: Fields = None) -> Response
     """
     asked = read_fields(fields) if fields is not None else ()
     async with redis_deadline():
-        job = await get_road(request).jobs.read(check_id(id, "job"))
+        job = await get_store(request).jobs.read(check_id(id, "job"))
     applied = {}
     if job is not None and (seconds := wait.read_wait(request)) is not None:
-        job = await wait.wait_for_end(get_road(request), job, seconds)
+        job = await wait.wait_for_end(get_store(request), job, seconds)
         applied = wait.tell_applied(seconds)
     if job is None:
         raise missing(id, "job")
-    shown = (await show_jobs(get_road(request), [job], asked))[0] if asked else show_job(job)
-    return conditional.answer_with_tag(request, shown, _advise(job, get_road(request).clock.now()) | applied)
+    shown = (await show_jobs(get_store(request), [job], asked))[0] if asked else show_job(job)
+    return conditional.answer_with_tag(request, shown, _advise(job, get_store(request).clock.now()) | applied)
 
 
 def _advise(job: JobStatus, now: float) -> dict[str, str]:

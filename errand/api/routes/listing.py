@@ -15,7 +15,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.http.query import read_moment
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.api.views import JobView
 from errand.contract.storing.asked import WORD
 from errand.store.index import Filter, ForeignCursorError, Place
@@ -86,8 +86,8 @@ async def answer_page(request: Request, wanted: Filter, limit: int, cursor: str 
     """Return a page of jobs with the `Link` to the next one. Raises Problem 422 and 503."""
     asked, place = read_fields(fields), read_place(wanted, cursor)
     async with redis_deadline():
-        page = await get_road(request).index.read(wanted, limit, place)
-    items = await show_jobs(get_road(request), page.jobs, asked)
+        page = await get_store(request).index.read(wanted, limit, place)
+    items = await show_jobs(get_store(request), page.jobs, asked)
     body = {"items": items, "next": page.next and wanted.write_cursor(page.next)}
     # pydantic writes a hundred jobs in a third of the time
     return Response(to_json(body), headers=link_next(request, body), media_type="application/json")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.store.observe.logs import LogLine
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -30,7 +30,7 @@ async def read_logs(request: Request, id: str, after: After = 0) -> JSONResponse
     For a printed line, `level` is `print` and `logger` is `stdout` or `stderr`.
     """
     async with redis_deadline():
-        page = await get_road(request).observe.logs.read(check_id(id, "job"), after)
+        page = await get_store(request).observe.logs.read(check_id(id, "job"), after)
     if page is None:
         raise missing(id, "job")
     return JSONResponse({"items": [show_line(line) for line in page.items], "dropped": page.dropped})

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from errand.api.exposition import render
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import get_road
+from errand.api.store import get_store
 
 OPEN_METRICS = "application/openmetrics-text"
 router = APIRouter(tags=["health"], responses=PROBLEMS)
@@ -25,9 +25,9 @@ async def read_metrics(request: Request) -> Response:
 
     A key whose name is `metrics` opens this and nothing else.
     """
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline():
-        figures = await road.observe.metrics.read(road.queues)
+        figures = await store.observe.metrics.read(store.queues)
     # Some milliseconds for ten types, more where there are very many queues.
-    text, media_type = await asyncio.to_thread(render, figures, road.types, request.headers.get("Accept", ""))
+    text, media_type = await asyncio.to_thread(render, figures, store.types, request.headers.get("Accept", ""))
     return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

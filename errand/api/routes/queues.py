@@ -14,7 +14,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.api.views import read_age
 from errand.store.queues import QueueStatus, UnknownQueueError, WaitingJobs
 
@@ -76,7 +76,7 @@ class QueuesView(BaseModel):
 async def read_queues(request: Request) -> JSONResponse:
     """Return the queues that the job types name and those that Redis knows, with their jobs by status."""
     async with redis_deadline():
-        queues = await get_road(request).queues.read_all()
+        queues = await get_store(request).queues.read_all()
     return JSONResponse({"items": [_show(request, queue) for queue in queues]})
 
 
@@ -84,7 +84,7 @@ async def read_queues(request: Request) -> JSONResponse:
 async def read_queue(request: Request, name: str) -> JSONResponse:
     """Return a queue with its jobs by status."""
     async with _known(name):
-        queue = await get_road(request).queues.read(name)
+        queue = await get_store(request).queues.read(name)
     return JSONResponse(_show(request, queue))
 
 
@@ -92,7 +92,7 @@ async def read_queue(request: Request, name: str) -> JSONResponse:
 async def pause_queue(request: Request, name: str) -> JSONResponse:
     """Let Errand's workers take no more jobs from a queue; those that run end, and what is posted waits."""
     async with _known(name, "Redis did not answer; the queue may have been paused"):
-        queue = await get_road(request).queues.pause(name)
+        queue = await get_store(request).queues.pause(name)
     return JSONResponse(_show(request, queue))
 
 
@@ -100,14 +100,14 @@ async def pause_queue(request: Request, name: str) -> JSONResponse:
 async def resume_queue(request: Request, name: str) -> JSONResponse:
     """Let workers take the jobs of a paused queue again."""
     async with _known(name, "Redis did not answer; the queue may have been resumed"):
-        queue = await get_road(request).queues.resume(name)
+        queue = await get_store(request).queues.resume(name)
     return JSONResponse(_show(request, queue))
 
 
 async def check_queue(request: Request, name: str) -> None:
     """Raise Problem 404 for a queue that no job type names and that Redis does not know."""
     async with _known(name):
-        await get_road(request).queues.check(name)
+        await get_store(request).queues.check(name)
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ def _show(request: Request, queue: QueueStatus) -> dict[str, Any]:
         "paused": queue.paused,
         "state": queue.state,
         "oldest_at": queue.oldest_at,
-        "oldest_seconds": read_age(queue.oldest_at, get_road(request).clock.now()),
+        "oldest_seconds": read_age(queue.oldest_at, get_store(request).clock.now()),
         "jobs": {status: queue.jobs[status] for status in JobCounts.model_fields},
         "waiting": [_show_waiting(one) for one in queue.waiting],
         "why": queue.why and asdict(queue.why),

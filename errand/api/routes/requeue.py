@@ -7,7 +7,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
 from errand.api.routes.queues import check_queue
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.views import JobView, RequeuedView, show_job
 from errand.store.requeue import RequeueRefusedError
 
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/v1", responses=PROBLEMS)
 @router.post("/jobs/{id}/requeue", status_code=202, response_model=JobView, tags=["jobs"], summary="Requeue a job")
 async def requeue_job(request: Request, id: str) -> JSONResponse:
     """Queue a job again that failed, was stopped or canceled, with all its tries; else it is a 409."""
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline("Redis did not answer; the job may have been requeued"):
         try:
-            is_there = await road.requeuer.requeue(check_id(id, "job"))
+            is_there = await store.requeuer.requeue(check_id(id, "job"))
         except RequeueRefusedError as error:
             raise Problem(409, "not-requeueable", f"Job {id!r} can't be requeued: {error}") from None
-        job = await road.jobs.read(id) if is_there else None
+        job = await store.jobs.read(id) if is_there else None
     if job is None:
         raise missing(id, "job")
     return JSONResponse(show_job(job), 202)
@@ -38,9 +38,9 @@ async def requeue_job(request: Request, id: str) -> JSONResponse:
 )
 async def requeue_queue(request: Request, name: str) -> JSONResponse:
     """Queue all jobs of a queue again that failed, each with all its tries, in the order in which they failed."""
-    road = get_road(request)
+    store = get_store(request)
     await check_queue(request, name)
-    pages, requeued = road.requeuer.requeue_failed(name), 0
+    pages, requeued = store.requeuer.requeue_failed(name), 0
     page: int | None = 0
     while page is not None:
         requeued += page

@@ -13,7 +13,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.prefix import link
 from errand.api.scheduling import ScheduleBody
-from errand.api.state import Road, get_road
+from errand.api.store import Store, get_store
 from errand.api.views import JobView, job_link, show_new_job
 from errand.store.schedules.schedules import Run, StoredSchedule
 from errand.store.schedules.slots import CatchUp, Overlap
@@ -85,7 +85,7 @@ def build_router(bodies: Bodies) -> APIRouter:
 async def list_schedules(request: Request) -> JSONResponse:
     """Return all of them by name, the job files' own among them, without payloads, and of their runs the last alone."""
     async with redis_deadline():
-        found = await get_road(request).schedules.list()
+        found = await get_store(request).schedules.list()
     return JSONResponse({"items": [_summarize(one) for one in found]})
 
 
@@ -95,13 +95,13 @@ async def put_schedule(request: Request, name: str) -> JSONResponse:
     Sent again as it was it changes nothing. Another definition begins with its first time from now; a pause stays.
     """
     scheduling.check_name(name)
-    road = get_road(request)
+    store = get_store(request)
     body = await read_body(request, ScheduleBody)
     build = scheduling.build_schedule
-    schedule = await asyncio.to_thread(build, name, body, road.types)  # a payload may take long to validate
+    schedule = await asyncio.to_thread(build, name, body, store.types)  # a payload may take long to validate
     async with redis_deadline(_UNCERTAIN):
-        is_new = await scheduling.put(road, schedule)
-        shown = await _show(road, name)
+        is_new = await scheduling.put(store, schedule)
+        shown = await _show(store, name)
     return JSONResponse(shown, 201 if is_new else 200, {"Location": _link(name)})
 
 
@@ -110,42 +110,42 @@ async def read_schedule(request: Request, name: str) -> JSONResponse:
     `refused` gave no job.
     """
     async with redis_deadline():
-        return JSONResponse(await _show(get_road(request), name))
+        return JSONResponse(await _show(get_store(request), name))
 
 
 async def delete_schedule(request: Request, name: str) -> Response:
     """Forget it and its list of runs; jobs that it gave stay. A job file's own schedule is a 409: edit the file."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.delete(get_road(request), name)
+        await scheduling.delete(get_store(request), name)
     return Response(status_code=204)
 
 
 async def pause_schedule(request: Request, name: str) -> JSONResponse:
     """Let its times pass until it is resumed; they are not caught up."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.pause(get_road(request), name)
-        return JSONResponse(await _show(get_road(request), name))
+        await scheduling.pause(get_store(request), name)
+        return JSONResponse(await _show(get_store(request), name))
 
 
 async def resume_schedule(request: Request, name: str) -> JSONResponse:
     """Go on with the next time from now."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.resume(get_road(request), name)
-        return JSONResponse(await _show(get_road(request), name))
+        await scheduling.resume(get_store(request), name)
+        return JSONResponse(await _show(get_store(request), name))
 
 
 async def run_schedule(request: Request, name: str) -> JSONResponse:
     """Store a job of it at once, paused or not, beside whatever its times give."""
     async with redis_deadline("Redis did not answer; the job may have been stored. Look at the schedule's runs"):
-        job, status = await scheduling.run(get_road(request), name)
+        job, status = await scheduling.run(get_store(request), name)
     return JSONResponse(show_new_job(job, status), 202, {"Location": job_link(job.id)})
 
 
-async def _show(road: Road, name: str) -> dict[str, Any]:
+async def _show(store: Store, name: str) -> dict[str, Any]:
     """Return a schedule. Raises Problem 404 and 409."""
-    found = await scheduling.find(road, name)
+    found = await scheduling.find(store, name)
     runs = [vars(run) for run in found.runs]
-    payload = scheduling.show_payload(road, found)
+    payload = scheduling.show_payload(store, found)
     return {**_summarize(found), "payload": payload, "next_runs": found.next_runs, "runs": runs}
 
 

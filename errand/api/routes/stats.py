@@ -13,7 +13,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.query import read_moment
 from errand.api.routes.listing import Type, refuse
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.store.observe.counts import Counts, find_quantiles
 from errand.store.observe.stats import RETENTION_SECONDS, Span, Spans
 
@@ -97,8 +97,8 @@ async def read_stats(
     type: Type = None,
 ) -> Response:
     """Return what ended in each step of a time, by type. Steps begin at whole minutes, five minutes or hours, UTC."""
-    road = get_road(request)
-    now = road.clock.now()
+    store = get_store(request)
+    now = store.clock.now()
     end = min(now, now if to is None else read_moment(to, "to").timestamp())
     begin = end - DEFAULT_SECONDS if start is None else read_moment(start, "from").timestamp()
     if begin >= end:
@@ -108,7 +108,7 @@ async def read_stats(
     seconds = SECONDS[chosen]
     first, last = int(begin // seconds) * seconds, -int(-end // seconds) * seconds
     async with redis_deadline():
-        spans = await road.observe.stats.read(seconds, first, (last - first) // seconds)
+        spans = await store.observe.stats.read(seconds, first, (last - first) // seconds)
     return Response(await asyncio.to_thread(_render, spans, chosen, last, type), media_type="application/json")
 
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import check_id, get_road, missing
+from errand.api.store import check_id, get_store, missing
 from errand.api.views import job_link
 from errand.store.observe.rate import Expected
 from errand.store.observe.verdicts import LinkedBatch
@@ -88,12 +88,12 @@ class WhyView(BaseModel):
 @router.get("/{id}/why", response_model=WhyView, operation_id="read_why", summary="Why has a job not started?")
 async def read_why(request: Request, id: str) -> JSONResponse:
     """Return what the job waits for: the first cause that has to go before it can start. One that has says so."""
-    road = get_road(request)
+    store = get_store(request)
     async with redis_deadline():
-        why = await road.observe.why.read(check_id(id, "job"))
+        why = await store.observe.why.read(check_id(id, "job"))
     if why is None:
         raise missing(id, "job")
-    return JSONResponse(_show(why, road.clock.now()))
+    return JSONResponse(_show(why, store.clock.now()))
 
 
 def _show(why: Why, now: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.state import get_road
+from errand.api.store import get_store
 from errand.api.views import job_link, read_age
 from errand.store.workers import WorkerStatus
 
@@ -60,8 +60,8 @@ class WorkersView(BaseModel):
 async def read_workers(request: Request) -> JSONResponse:
     """Return the workers with what they hold; `heartbeat_seconds` tells how long ago each was last heard."""
     async with redis_deadline():
-        workers = await get_road(request).workers.read_all()
-    now = get_road(request).clock.now()
+        workers = await get_store(request).workers.read_all()
+    now = get_store(request).clock.now()
     return JSONResponse({"items": [_show(worker, now) for worker in workers]})
 
 

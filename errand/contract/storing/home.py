@@ -22,8 +22,8 @@ class Home(Protocol):
     builtin: tuple[str, ...]
 
     @property
-    def road(self) -> Any:
-        """Its road to Redis where the running loop has one (errand/api/state.py)."""
+    def live_store(self) -> Any:
+        """What stores and reads over Redis (errand/api/store.py)."""
 
     async def store(self, job: Any, payload: dict[str, Any], asked: Asked) -> str:
         """Store a job; return its id."""

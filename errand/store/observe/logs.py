@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from errand.redis import keys
-from errand.redis.flights import Flights
+from errand.redis.group_commit import GroupCommit
 
 NO_TIME = "1970-01-01T00:00:00.000Z"
 
@@ -38,7 +38,7 @@ class LogReader:
     """Reads lines over one asynchronous client; who asks at the same time shares a round trip."""
 
     def __init__(self, redis: Redis) -> None:
-        self._flights = Flights(redis, "observe/read_lines")
+        self._flights = GroupCommit(redis, "observe/read_lines")
 
     async def read(self, id: str, after: int = 0) -> LogPage | None:
         """Return the lines whose numbers are higher than `after`, None where there is no job and no line.

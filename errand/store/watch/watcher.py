@@ -13,7 +13,7 @@ from redis.asyncio.client import PubSub
 
 from errand.contract.errors import name_type
 from errand.redis import keys
-from errand.redis.flights import Flights
+from errand.redis.group_commit import GroupCommit
 from errand.store.batch import BatchReader, BatchStatus
 from errand.store.status import JobStatus, StatusReader
 from errand.store.watch.members import Members
@@ -73,7 +73,7 @@ class Watcher:
         self.is_stopping = False
         self._redis = redis
         self._jobs, self._batches = jobs, batches
-        self._versions = Flights(redis, "store/versions")
+        self._versions = GroupCommit(redis, "store/versions")
         self._watched: dict[str, Watched] = {}
         self._members = Members()
         self._changed: set[str] = set()

@@ -13,7 +13,7 @@ PAGE = 200
 PAGES = 10  # a script holds up everybody else
 
 
-class Strays:
+class Orphans:
     """Settles them, a part of each queue's waiting jobs a minute; any number of workers may."""
 
     def __init__(self, records: Records, queues: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ class Strays:
 
     def _sweep(self, queue: str) -> None:
         for _ in range(PAGES):
-            seen, gone = self._records.settle_strays(queue, self._first[queue], PAGE)
+            seen, gone = self._records.settle_orphans(queue, self._first[queue], PAGE)
             if seen == 0:
                 self._first[queue] = 0
                 return

@@ -17,7 +17,7 @@ from errand.worker.processes.fork import fork, kill_group
 _TIME = struct.Struct("d")
 
 
-class Pulse:
+class Heartbeat:
     """When a child's loop last went round, in memory that both processes see."""
 
     def __init__(self) -> None:
@@ -41,19 +41,19 @@ class RunnerProcess:
     `taken` is how many jobs one took that has too much memory to take more, None of any other.
     """
 
-    def __init__(self, prefix: str, main: Callable[[Connection, Pulse], None], end_seconds: float) -> None:
+    def __init__(self, prefix: str, main: Callable[[Connection, Heartbeat], None], end_seconds: float) -> None:
         self.prefix = prefix
         self.started_at = time.monotonic()
         self.retires_by: float | None = None
         self.why: str | None = None
         self.is_done = self.is_plans_end = False
         self.taken: int | None = None
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self.orders, theirs = Pipe()
 
         def run() -> None:
             self.orders.close()
-            main(theirs, self.pulse)
+            main(theirs, self.heartbeat)
 
         self.pid = fork("errand-runner", run, end_seconds)
         theirs.close()

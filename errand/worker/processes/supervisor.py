@@ -23,7 +23,7 @@ from errand.worker.plan import Plan
 from errand.worker.processes.duties import Duties
 from errand.worker.processes.first import reap_orphans
 from errand.worker.processes.fork import owning
-from errand.worker.processes.handles import ChildProcess, Pulse, RunnerProcess, reap
+from errand.worker.processes.handles import ChildProcess, Heartbeat, RunnerProcess, reap
 from errand.worker.processes.handover import Handover
 from errand.worker.processes.outage import Outage
 from errand.worker.processes.signals import Signals
@@ -51,7 +51,7 @@ class Supervisor:
         records: Records,
         commands: Channel,
         duties: Duties,
-        run_runner: Callable[[Plan, Connection, Pulse], None],
+        run_runner: Callable[[Plan, Connection, Heartbeat], None],
         run_child: Callable[[Task], None],
         signals: Signals,
     ) -> None:
@@ -242,7 +242,7 @@ class Supervisor:
             if runner.retires_by is not None:
                 if time.monotonic() > runner.retires_by:
                     runner.kill("interrupted")
-            elif runner.pulse.silent_seconds > SILENT_SECONDS and not any(map(runner.holds, self._held)):
+            elif runner.heartbeat.silent_seconds > SILENT_SECONDS and not any(map(runner.holds, self._held)):
                 logger.error("The runner does nothing and does not answer; it is replaced")
                 runner.kill("interrupted")
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
 from tests.connecting import build_connector, create_app
@@ -51,7 +51,7 @@ def build_guarded() -> Callable[[str], FastAPI]:
 def guarded(build_guarded: Callable[[str], FastAPI], queue_settings: QueueSettings) -> Iterator[TestClient]:
     """The console as in production: over https, with both passwords; each test has an address of its own."""
     app = build_guarded(queue_settings.redis_url)
-    app.state.road = build_road(build_connector(queue_settings.redis_url), queue_settings, app.state.road.types)
+    app.state.store = build_store(build_connector(queue_settings.redis_url), queue_settings, app.state.store.types)
     address = f"192.0.2.{next(NUMBERS)}"
     with TestClient(app, "https://errand.example.com", follow_redirects=False, client=(address, 1)) as client:
         yield client

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from errand.api.console.mail import folder as module
 from errand.api.console.mail.fields import decode
 from errand.api.settings import ApiSettings
-from errand.api.state import build_road
+from errand.api.store import build_store
 from errand.mail.compose import compose
 from errand.mail.format.addresses import Mailbox
 from errand.mail.message import Message
@@ -43,7 +43,7 @@ def app(folder: Path) -> FastAPI:
 def client(app: FastAPI, folder: Path, queue_settings: QueueSettings, redis: Redis) -> Iterator[TestClient]:
     for path in folder.iterdir():
         path.unlink()
-    app.state.road = build_road(build_connector(queue_settings.redis_url), queue_settings, app.state.road.types)
+    app.state.store = build_store(build_connector(queue_settings.redis_url), queue_settings, app.state.store.types)
     with TestClient(app, base_url="http://localhost") as client:
         yield client
 

@@ -24,13 +24,13 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 ROLE, SESSION, FOREIGN = "errand.console.may_change", "errand.console.session", "errand.console.is_foreign"
-ROAD = "errand.console.road"
+STORE = "errand.console.store"
 
 
 class Guard:
     """Notes in each request's scope what its sender may do: ROLE is None for who may not even look.
 
-    SESSION is there for who has signed in; FOREIGN where a page of another site sent a change. ROAD is the API's.
+    SESSION is there for who has signed in; FOREIGN where a page of another site sent a change. STORE is the API's.
     """
 
     def __init__(self, app: Starlette, sessions: Sessions, path: str) -> None:
@@ -46,7 +46,7 @@ class Guard:
         session = self._sessions.read(_read_cookie(headers))
         may_change = True if self._sessions.is_open else session and session.may_change
         is_foreign = scope["method"] not in ("GET", "HEAD") and is_same_site(headers) is not True
-        noted = {ROLE: may_change, SESSION: session, FOREIGN: is_foreign, ROAD: scope["app"].state.road}
+        noted = {ROLE: may_change, SESSION: session, FOREIGN: is_foreign, STORE: scope["app"].state.store}
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

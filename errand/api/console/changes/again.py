@@ -15,7 +15,7 @@ from errand.api.console.views.job import job
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import REPLAYED
 from errand.api.http.problems import Problem
-from errand.api.state import check_id, missing
+from errand.api.store import check_id, missing
 from errand.api.storing import store_job
 from errand.contract.bodies import list_bodies
 from errand.contract.job import Job
@@ -64,18 +64,18 @@ async def send_edited(change: Change) -> Done | Content:
 
 
 async def _read(change: Change) -> tuple[Record, bytes, Job[..., Any] | None]:
-    road, id = change.look.road, check_id(change.look.path["id"], "job")
+    store, id = change.look.store, check_id(change.look.path["id"], "job")
     async with redis_deadline():
-        record, (packed,) = await asyncio.gather(road.observe.records.read(id), road.observe.payloads.read([id]))
+        record, (packed,) = await asyncio.gather(store.observe.records.read(id), store.observe.payloads.read([id]))
     if record is None:
         raise missing(id, "job")
-    return record, packed, road.types.get(record.type)
+    return record, packed, store.types.get(record.type)
 
 
 async def _store_new(
     change: Change, record: Record, packed: bytes, type: Job[..., Any], text: str | None = None
 ) -> Done:
-    road, status = change.look.road, record.fields["status"]
+    store, status = change.look.store, record.fields["status"]
     if status not in ENDED:
         raise Problem(409, "not-ended", f"it has not ended, its status is {status}")
     try:
@@ -83,23 +83,23 @@ async def _store_new(
     except (ValueError, TypeError, KeyError):
         raise Problem(409, "damaged", "its record is damaged") from None
     shown = show_text(type, packed) if text is None else text
-    posted = await take_again(road, type, packed, text)
+    posted = await take_again(store, type, packed, text)
     claim = build_claim(change, record.id, shown)
     new, _, headers = await store_job(
-        road, type, posted._replace(claim=claim), lambda now: {**options, "created_at": now}
+        store, type, posted._replace(claim=claim), lambda now: {**options, "created_at": now}
     )
     goal, is_repeated = change.renderer.url_for("job", id=new.id), headers.items() >= REPLAYED.items()
     return Done(f"job {record.id} run again as {new.id}", goal, "job-sent-before" if is_repeated else "job-run-again")
 
 
 async def _requeue(change: Change, record: Record, packed: bytes, type: Job[..., Any], text: str) -> Done:
-    road = change.look.road
-    posted = await take_again(road, type, packed, text)
+    store = change.look.store
+    posted = await take_again(store, type, packed, text)
     payload = posted.payloads[0]
     edited = EditedPayload(pack_payload(type, payload), packed, list_bodies(payload), posted.holder)
     try:
         async with redis_deadline("Redis did not answer; the job may have been requeued"):
-            is_there = await road.requeuer.requeue(record.id, edited)
+            is_there = await store.requeuer.requeue(record.id, edited)
     except RequeueRefusedError as error:
         raise Problem(409, "not-requeueable", f"It can't be requeued: {error}") from None
     if not is_there:

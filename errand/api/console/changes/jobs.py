@@ -37,18 +37,18 @@ DONE: Mapping[Verb, str] = {"requeue": "requeued", "cancel": "canceled", "delete
 async def ask(change: Change) -> Content:
     """Return the page that says what would be done to how many jobs. Raises Problem 422 and RedisError."""
     given = _read_fields(change)
-    verb, road = read_verb(given["verb"]), change.look.road
+    verb, store = read_verb(given["verb"]), change.look.store
     chosen = {name: given[name] for name in FILTERS}
     back = {name: value for name, value in chosen.items() if value}
     if change.form.get("scope") == "all":
         asked = close(change.look, verb, chosen)
         if found := await count_many(change.look, read_filter(change.look, chosen)):
             return build_ask(asked, found, choose(found, verb))
-        return build_ask(asked, *await road.many.count(verb, asked.wanted))
+        return build_ask(asked, *await store.many.count(verb, asked.wanted))
     ids = _read_ids(change)
     if not ids:
         return build_nothing(f"No job is ticked. Tick those to {verb}, or choose all that match.", back)
-    return build_ask_chosen(verb, ids, await asyncio.gather(*(road.jobs.read(id) for id in ids)), back)
+    return build_ask_chosen(verb, ids, await asyncio.gather(*(store.jobs.read(id) for id in ids)), back)
 
 
 async def apply(change: Change) -> Done:
@@ -57,20 +57,20 @@ async def apply(change: Change) -> Done:
         return await _go_on(change)
     given, ids = _read_fields(change), _read_ids(change)
     verb = read_verb(given["verb"])
-    step = await change.look.road.many.apply(verb, ids)
+    step = await change.look.store.many.apply(verb, ids)
     named = ", ".join(ids[:LOGGED]) + (" …" if len(ids) > LOGGED else "")
     logged = f"{step.taken} of {len(ids)} jobs {DONE[verb]}: {named}"
     return _finish(change, verb, logged, read_back(given), step.taken, step.passed)
 
 
 async def _go_on(change: Change) -> Done:
-    given, road = _read_fields(change), change.look.road
+    given, store = _read_fields(change), change.look.store
     asked = read_asked(change.look, given)
     if not asked.filters["before"]:
         raise Problem(422, "invalid-parameter", "before: what comes in meanwhile is left alone; say until when")
     narrowed = narrow(asked.wanted, asked.verb)
     place: Place | None = read_place(narrowed, given["cursor"] or None)
-    step = await road.many.go_on(asked.verb, asked.wanted, place, WORK_SECONDS)
+    step = await store.many.go_on(asked.verb, asked.wanted, place, WORK_SECONDS)
     words = ", ".join(f"{name} {value!r}" for name, value in describe(asked.filters))
     logged = f"{step.taken} jobs {DONE[asked.verb]} and {step.passed} passed over of those with {words}"
     taken, passed = read_number(given["taken"]) + step.taken, read_number(given["passed"]) + step.passed

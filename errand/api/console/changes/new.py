@@ -33,7 +33,7 @@ async def send(change: Change) -> Done | Content:
         parted = filled.as_fields()
         return show_form(parted, key=key) if parted else show_form(filled, fault=HIDDEN, key=key)
     try:
-        new, headers = await post(change.look.road, filled, key)
+        new, headers = await post(change.look.store, filled, key)
     except Problem as problem:
         if problem.status not in UNREADABLE:
             raise

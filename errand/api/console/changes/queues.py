@@ -16,7 +16,7 @@ async def resume(change: Change) -> Done:
 
 
 async def _set(change: Change, word: str) -> Done:
-    name, queues = change.look.path["name"], change.look.road.queues
+    name, queues = change.look.path["name"], change.look.store.queues
     try:
         await (queues.pause(name) if word == "paused" else queues.resume(name))
     except UnknownQueueError:

@@ -16,7 +16,7 @@ from errand.api.console.views.schedule_form import (
 )
 from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem
-from errand.api.state import Road
+from errand.api.store import Store
 
 FORM_BYTES = 3 * BODY_LIMIT_BYTES + 8192  # a form writes a byte of JSON as up to three
 
@@ -31,24 +31,24 @@ async def resume(change: Change) -> Done:
     return await _change(change, scheduling.resume, "resumed")
 
 
-async def _change(change: Change, act: Callable[[Road, str], Awaitable[None]], word: str) -> Done:
+async def _change(change: Change, act: Callable[[Store, str], Awaitable[None]], word: str) -> Done:
     name = change.look.path["name"]
-    await act(change.look.road, name)
+    await act(change.look.store, name)
     return Done(f"schedule {name} {word}", _lead(change, name), f"schedule-{word}")
 
 
 async def run(change: Change) -> Done:
     """Store a job of it at once. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
-    job, _ = await scheduling.run(change.look.road, name)
+    job, _ = await scheduling.run(change.look.store, name)
     return Done(f"schedule {name} run as job {job.id}", _lead(change, name), "schedule-run")
 
 
 async def create(change: Change) -> Done | Content:
     """Store a new one, or show what is wrong, or its next times. Raises RedisError."""
-    road = change.look.road
-    draft = await read_draft(road, change.form, None)
-    if draft.schedule and await _is_there(road, draft.schedule.name):
+    store = change.look.store
+    draft = await read_draft(store, change.form, None)
+    if draft.schedule and await _is_there(store, draft.schedule.name):
         draft.faults["name"] = ["there is a schedule of this name; edit that one, or take another name"]
     return await _store(change, draft, None)
 
@@ -56,13 +56,13 @@ async def create(change: Change) -> Done | Content:
 async def edit(change: Change) -> Done | Content:
     """Store it anew, or show what is wrong, or its next times. Raises Problem 404 and 409, and RedisError."""
     name = (await find_editable(change.look)).schedule.name
-    return await _store(change, await read_draft(change.look.road, change.form, name), name)
+    return await _store(change, await read_draft(change.look.store, change.form, name), name)
 
 
 async def delete(change: Change) -> Done:
     """Forget it and its list of runs. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
-    await scheduling.delete(change.look.road, name)
+    await scheduling.delete(change.look.store, name)
     return Done(f"schedule {name} deleted", change.renderer.url_for("schedules"), "schedule-deleted")
 
 
@@ -71,16 +71,16 @@ async def _store(change: Change, draft: Draft, edited: str | None) -> Done | Con
     if draft.faults or not draft.schedule:
         return build_form(look, draft, edited, status=422)
     if change.form.get("do") == "preview":
-        return build_form(look, draft, edited, list_next(draft.schedule, look.road.clock.now()))
-    await scheduling.put(look.road, draft.schedule)
+        return build_form(look, draft, edited, list_next(draft.schedule, look.store.clock.now()))
+    await scheduling.put(look.store, draft.schedule)
     word = "changed" if edited else "stored"
     return Done(f"schedule {draft.schedule.name} {word}", _lead(change, draft.schedule.name), f"schedule-{word}")
 
 
-async def _is_there(road: Road, name: str) -> bool:
+async def _is_there(store: Store, name: str) -> bool:
     """Return whether there is one that can be read; a damaged one is stored anew."""
     try:
-        await scheduling.find(road, name)
+        await scheduling.find(store, name)
     except Problem:
         return False
     return True

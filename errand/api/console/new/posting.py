@@ -13,20 +13,20 @@ from errand.api.http.body import parse_beside
 from errand.api.http.idempotency import HEADER
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.routes.jobs import post_job
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.contract.errors import NotFiniteError
 from errand.store.new_job import NewJob
 
 KEY_PREFIX = "console-"  # of the forms' idempotency keys
 
 
-async def post(road: Road, filled: Filled, key: str) -> tuple[NewJob, dict[str, str]]:
+async def post(store: Store, filled: Filled, key: str) -> tuple[NewJob, dict[str, str]]:
     """Store the job that a form asks for; return it and the answer's headers.
 
     Raises Problem: 422 with all that is wrong with fields and options as `errors`, 413, 503.
     """
     text, errors = filled.write_body()
-    request = _build_request(road, filled, text.encode(), key)
+    request = _build_request(store, filled, text.encode(), key)
     told = {error["pointer"] for error in errors}
     errors += [error for error in await _check(request, filled, text.encode()) if error.get("pointer") not in told]
     if errors:
@@ -51,7 +51,7 @@ async def _check(request: Request, filled: Filled, body: bytes) -> list[Error]:
     return errors
 
 
-def _build_request(road: Road, filled: Filled, body: bytes, key: str) -> Request:
+def _build_request(store: Store, filled: Filled, body: bytes, key: str) -> Request:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -64,6 +64,6 @@ def _build_request(road: Road, filled: Filled, body: bytes, key: str) -> Request
         "query_string": urlencode(filled.pairs).encode(),
         "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
         # what its functions ask the application for: who has signed in here needs no key of the API
-        "app": SimpleNamespace(state=SimpleNamespace(road=road, settings=SimpleNamespace(hashes=()))),
+        "app": SimpleNamespace(state=SimpleNamespace(store=store, settings=SimpleNamespace(hashes=()))),
     }
     return Request(scope, receive)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.batches import build_line
 from errand.api.routes.listing import Status
-from errand.api.state import Road, check_id, missing
+from errand.api.store import Store, check_id, missing
 from errand.store.batch import BatchStatus
 from errand.store.batch_jobs import filter_batch
 from errand.store.new_job import derive_ids
@@ -28,16 +28,16 @@ class Parent:
 
 async def read_batch(look: Look) -> Content:
     """Return what the page shows. Raises Problem 404 and RedisError."""
-    road, id = look.road, check_id(look.path["id"], "batch")
+    store, id = look.store, check_id(look.path["id"], "batch")
     batch, failures, parents = await asyncio.gather(
-        road.batches.read(id),
-        look.keep.get(f"failures {id}", GROUPS_SECONDS, lambda: road.observe.failures.read_batch(id)),
-        _read_parents(road, id),
+        store.batches.read(id),
+        look.keep.get(f"failures {id}", GROUPS_SECONDS, lambda: store.observe.failures.read_batch(id)),
+        _read_parents(store, id),
     )
     if batch is None:
         raise missing(id, "batch")
     line, running = build_line(batch), bool(batch.counts.get("started"))
-    page = await road.batch_jobs.read(filter_batch(id, "started" if running else None), JOBS_SHOWN)
+    page = await store.batch_jobs.read(filter_batch(id, "started" if running else None), JOBS_SHOWN)
     sections: dict[str, dict[str, Any]] = {
         "head": {"line": line, "batch": batch, "parents": parents},
         "counts": {"batch": batch, "counts": _order(batch)},
@@ -52,19 +52,19 @@ def _order(batch: BatchStatus) -> list[tuple[str, int]]:
     return [(status, batch.counts[status]) for status in STATUSES if batch.counts.get(status)]
 
 
-async def _read_parents(road: Road, id: str) -> list[Parent]:
+async def _read_parents(store: Store, id: str) -> list[Parent]:
     """Return what its jobs wait for: all of them for the same, which the first one tells, while it is there."""
     (first,) = derive_ids(id, 1)
-    job = await road.jobs.read(first)
+    job = await store.jobs.read(first)
     ids = job.depends_on if job and job.batch == id else []
-    found = await asyncio.gather(*(_read_parent(road, one) for one in ids[:PARENTS_SHOWN]))
+    found = await asyncio.gather(*(_read_parent(store, one) for one in ids[:PARENTS_SHOWN]))
     return [*found, *(Parent(one, "job", None) for one in ids[PARENTS_SHOWN:])]
 
 
-async def _read_parent(road: Road, id: str) -> Parent:
-    if job := await road.jobs.read(id):
+async def _read_parent(store: Store, id: str) -> Parent:
+    if job := await store.jobs.read(id):
         return Parent(id, "job", job.status)
-    if batch := await road.batches.read(id):
+    if batch := await store.batches.read(id):
         return Parent(id, "batch", build_line(batch).state)
     return Parent(id, "job", None)
 

@@ -49,7 +49,7 @@ async def read_batches(look: Look) -> Content:
     wanted, fault = filter_batches(type), ""
     found, after = [], None
     try:
-        page = await look.road.batches.list(wanted, LIMIT, read_place(wanted, cursor))
+        page = await look.store.batches.list(wanted, LIMIT, read_place(wanted, cursor))
         found, after = page.batches, page.next
     except Problem as problem:
         fault = problem.extra["errors"][0]["detail"]
@@ -60,7 +60,7 @@ async def read_batches(look: Look) -> Content:
         "cursor": cursor,
         "type": type,
     }
-    types = sorted({*look.road.types, *([type] if type else [])})
+    types = sorted({*look.store.types, *([type] if type else [])})
     return Content("Batches", {"list": listed}, {"type": type, "types": types}, 422 if fault else 200)
 
 

@@ -43,17 +43,17 @@ async def _read(look: Look, wanted: Filter) -> Counts:
     if _is_told(wanted):
         by_status = await _count_queues(look, wanted.queue)
     else:
-        by_status = await look.road.index.count(replace(wanted, status=None))
+        by_status = await look.store.index.count(replace(wanted, status=None))
     if wanted.status is None:
         return Counts(by_status, by_status)
-    matching = await look.road.index.count(wanted)
+    matching = await look.store.index.count(wanted)
     if not matching.is_whole and by_status.is_whole:
         matching = Count({wanted.status: by_status.by_status.get(wanted.status, 0)}, True)
     return Counts(matching, by_status)
 
 
 async def _count_queues(look: Look, name: str | None) -> Count:
-    queues = await look.keep.get("queues", SECONDS, look.road.queues.read_all)
+    queues = await look.keep.get("queues", SECONDS, look.store.queues.read_all)
     counts: Counter[str] = Counter()
     for queue in queues:
         if name in (None, queue.name):

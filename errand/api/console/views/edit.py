@@ -10,7 +10,7 @@ from uuid import uuid4
 from errand.api.again import show_text
 from errand.api.console.page import Content, Look, View
 from errand.api.http.problems import Problem
-from errand.api.state import check_id, missing
+from errand.api.store import check_id, missing
 from errand.store.status import ENDED
 
 
@@ -23,11 +23,11 @@ async def build_edit(
     look: Look, text: str | None = None, fault: str = "", errors: Sequence[dict[str, str]] = ()
 ) -> Content:
     """Return the page with the payload as it is, or with `text` as it was sent, and what is wrong with it."""
-    road, id = look.road, check_id(look.path["id"], "job")
-    record, (packed,) = await asyncio.gather(road.observe.records.read(id), road.observe.payloads.read([id]))
+    store, id = look.store, check_id(look.path["id"], "job")
+    record, (packed,) = await asyncio.gather(store.observe.records.read(id), store.observe.payloads.read([id]))
     if record is None:
         raise missing(id, "job")
-    status, type = record.fields["status"], road.types.get(record.type)
+    status, type = record.fields["status"], store.types.get(record.type)
     shown = ""
     try:
         if type is not None:

@@ -17,7 +17,7 @@ from errand.api.console.views.linked import read_linked
 from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import EditStep, build_steps, list_changes
 from errand.api.http.problems import Problem
-from errand.api.state import Road, check_id, missing
+from errand.api.store import Store, check_id, missing
 from errand.redis import keys
 from errand.store.observe.attempts import Attempt
 from errand.store.observe.logs import LogPage
@@ -33,23 +33,23 @@ RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-
 
 async def read_job(look: Look) -> Content:
     """Return what the page shows. Raises Problem 404 and RedisError."""
-    road, id = look.road, check_id(look.path["id"], "job")
+    store, id = look.store, check_id(look.path["id"], "job")
     job, attempts, lines, why, packed, record = await asyncio.gather(
-        road.jobs.read(id),
-        road.observe.attempts.read(id, full=True),
-        road.observe.logs.read(id),
-        road.observe.why.read(id),
-        road.observe.payloads.read([id]),
-        road.observe.records.read(id),
+        store.jobs.read(id),
+        store.observe.attempts.read(id, full=True),
+        store.observe.logs.read(id),
+        store.observe.why.read(id),
+        store.observe.payloads.read([id]),
+        store.observe.records.read(id),
     )
     if job is None or record is None:
         raise missing(id, "job")
-    payload = _read_payload(road, job, packed[0])
-    linked = await read_linked(road, job, record, payload)
+    payload = _read_payload(store, job, packed[0])
+    linked = await read_linked(store, job, record, payload)
     sections: dict[str, dict[str, Any]] = {
         "head": {"job": job, "why": _choose_why(job, why)},
-        "actions": _choose_actions(road, job, record),
-        "steps": {"job": job, "steps": build_steps(job, attempts or [], _tell_edits(road, job, record, packed[0]))},
+        "actions": _choose_actions(store, job, record),
+        "steps": {"job": job, "steps": build_steps(job, attempts or [], _tell_edits(store, job, record, packed[0]))},
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
         "payload": {"job": job, "payload": _build(payload)},
         "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
@@ -59,8 +59,8 @@ async def read_job(look: Look) -> Content:
     return Content(f"{job.type or 'Job'} {job.id[:8]}", sections, {"job": job, "fault": "", "new_key": new_key})
 
 
-def _choose_actions(road: Road, job: JobStatus, record: Record) -> dict[str, Any]:
-    can_again = job.status in ENDED and job.type in road.types
+def _choose_actions(store: Store, job: JobStatus, record: Record) -> dict[str, Any]:
+    can_again = job.status in ENDED and job.type in store.types
     return {
         "job": job,
         "can_cancel": job.status in keys.UNSTARTED,
@@ -69,10 +69,10 @@ def _choose_actions(road: Road, job: JobStatus, record: Record) -> dict[str, Any
     }
 
 
-def _tell_edits(road: Road, job: JobStatus, record: Record, packed: bytes) -> list[EditStep]:
+def _tell_edits(store: Store, job: JobStatus, record: Record, packed: bytes) -> list[EditStep]:
     """Return the edits of the payload, each with the names of what it changed."""
     edits = record.read_edits()
-    shown = [_read_payload(road, job, one) for one in (*(edit.payload for edit in edits), packed)]
+    shown = [_read_payload(store, job, one) for one in (*(edit.payload for edit in edits), packed)]
     return [
         EditStep(edit.at, edit.attempts, number, list_changes(before, after))
         for number, (edit, before, after) in enumerate(zip(edits, shown, shown[1:], strict=False))
@@ -94,8 +94,8 @@ def _find_trace(job: JobStatus, attempts: Sequence[Attempt]) -> dict[str, str] |
     return {"folded": fold_trace(whole), "whole": whole}
 
 
-def _read_payload(road: Road, job: JobStatus, packed: bytes) -> Any:
-    type = road.types.get(job.type)
+def _read_payload(store: Store, job: JobStatus, packed: bytes) -> Any:
+    type = store.types.get(job.type)
     return show_payload(packed, type.payload.whole if type else None)
 
 
@@ -112,13 +112,13 @@ def _choose_lines(page: LogPage | None) -> dict[str, Any]:
 async def send_part(request: Request, look: Look, renderer: Renderer) -> Response:
     """Return a job's payload or result as JSON, whole. Raises Problem 404 and RedisError."""
     id, part = check_id(look.path["id"], "job"), look.path["part"]
-    job = await look.road.jobs.read(id)
+    job = await look.store.jobs.read(id)
     if job is None:
         raise missing(id, "job")
     if part == "payload":
-        value = _read_payload(look.road, job, (await look.road.observe.payloads.read([id]))[0])
+        value = _read_payload(look.store, job, (await look.store.observe.payloads.read([id]))[0])
     elif part.startswith("payload-"):
-        value = await _read_edited(look.road, job, part)
+        value = await _read_edited(look.store, job, part)
     elif part == "result":
         value = job.result
     else:
@@ -126,14 +126,14 @@ async def send_part(request: Request, look: Look, renderer: Renderer) -> Respons
     return Response(to_json(value, indent=2), headers=RAW_HEADERS, media_type="application/json")
 
 
-async def _read_edited(road: Road, job: JobStatus, part: str) -> Any:
+async def _read_edited(store: Store, job: JobStatus, part: str) -> Any:
     """Return a payload that the job had before, «payload-0» being the first that was edited. Raises Problem 404."""
-    record = await road.observe.records.read(job.id)
+    record = await store.observe.records.read(job.id)
     edits = record.read_edits() if record else []
     number = part.removeprefix("payload-")
     if not (number.isdecimal() and len(number) < 3 and int(number) < len(edits)):
         raise Problem(404, "not-found", "There is no such payload")
-    return _read_payload(road, job, edits[int(number)].payload)
+    return _read_payload(store, job, edits[int(number)].payload)
 
 
 job = View("job", "/jobs/{id}", read_job, "jobs")

@@ -29,7 +29,7 @@ async def read_jobs(look: Look) -> Content:
         place = read_place(wanted, look.query.get("cursor"))
     except Problem as problem:
         return _build(look, chosen, fault=name_fault(problem))
-    page, counts = await asyncio.gather(look.road.index.read(wanted, LIMIT, place), read_counts(look, wanted))
+    page, counts = await asyncio.gather(look.store.index.read(wanted, LIMIT, place), read_counts(look, wanted))
     return _build(look, chosen, jobs=page.jobs, next=page.next and wanted.write_cursor(page.next), counts=counts)
 
 
@@ -37,8 +37,8 @@ def _build(look: Look, chosen: Mapping[str, str], fault: str = "", **found: Any)
     listed = {"jobs": [], "next": None, **found, "chosen": chosen, "cursor": look.query.get("cursor"), "fault": fault}
     counts = found.get("counts")
     statuses = [*CHIPS, *({chosen["status"]} & set(STATUSES) - set(CHIPS))]
-    queues = sorted({job.queue.name for job in look.road.types.values()})
-    choices = {"types": sorted(look.road.types), "queues": queues, "spans": SINCE}
+    queues = sorted({job.queue.name for job in look.store.types.values()})
+    choices = {"types": sorted(look.store.types), "queues": queues, "spans": SINCE}
     sections = {
         "count": {"counts": counts},
         "matching": {"counts": counts},
@@ -59,7 +59,7 @@ def read_filter(look: Look, chosen: Mapping[str, str]) -> Filter:
     after = read_time(chosen["after"] or None, "after")
     if chosen["since"]:
         seconds = SINCE.get(chosen["since"], ("", 0))[1]
-        after = look.road.clock.moment().replace(second=0, microsecond=0) - timedelta(seconds=seconds)
+        after = look.store.clock.moment().replace(second=0, microsecond=0) - timedelta(seconds=seconds)
     return Filter(
         type=chosen["type"] or None,
         queue=chosen["queue"] or None,

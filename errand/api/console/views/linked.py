@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.store.observe.record import Record
 from errand.store.status import ENDED, JobStatus, LinkedJob
 from errand.webhook.webhooks import TYPE
@@ -23,11 +23,11 @@ class Delivery:
     job: JobStatus
 
 
-async def read_linked(road: Road, job: JobStatus, record: Record, payload: Any) -> dict[str, Any]:
+async def read_linked(store: Store, job: JobStatus, record: Record, payload: Any) -> dict[str, Any]:
     """Return what the page shows of it. Raises RedisError."""
     parent_ids = job.depends_on[:PARENTS_SHOWN]
     webhook_ids = record.list_webhook_ids() if job.status in ENDED and job.type != TYPE else []
-    found = await asyncio.gather(*(road.jobs.read(id) for id in (*parent_ids, *webhook_ids)))
+    found = await asyncio.gather(*(store.jobs.read(id) for id in (*parent_ids, *webhook_ids)))
     parents = [LinkedJob(id, one.status if one else None) for id, one in zip(parent_ids, found, strict=False)]
     return {
         "job": job,

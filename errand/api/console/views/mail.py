@@ -28,7 +28,7 @@ async def read_message(look: Look) -> Content:
     """Return what a mail's page shows. Raises Problem 404 and RedisError."""
     mail = await _find(look).read(look.path["name"])
     id = mail.head.job
-    job = await look.road.jobs.read(id) if id else None
+    job = await look.store.jobs.read(id) if id else None
     return Content(mail.head.subject or "Mail", {"job": {"id": id, "job": job}}, {"mail": mail})
 
 

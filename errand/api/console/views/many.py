@@ -67,7 +67,7 @@ async def _count_left(look: Look, asked: Asked, place: Place | None) -> Count:
     """Return how many are left; where they are many, with those that came in after it was asked."""
     listed = _read_filter(look, {name: asked.back.get(name, "") for name in FILTERS})
     found = await count_many(look, listed)
-    return choose(found, asked.verb) if found else await look.road.many.count_left(asked.verb, asked.wanted, place)
+    return choose(found, asked.verb) if found else await look.store.many.count_left(asked.verb, asked.wanted, place)
 
 
 def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
@@ -125,7 +125,7 @@ def read_asked(look: Look, given: Mapping[str, str]) -> Asked:
 
 def close(look: Look, verb: Verb, chosen: Mapping[str, str]) -> Asked:
     """Return what is asked for by the filters of the list, without what comes in from now on. Raises Problem 422."""
-    wanted, now = _read_filter(look, chosen), look.road.clock.moment()
+    wanted, now = _read_filter(look, chosen), look.store.clock.moment()
     before = min(wanted.created_before or now, now)
     after = wanted.created_after.isoformat() if wanted.created_after else ""
     filters = {**chosen, "since": "", "after": after, "before": before.isoformat()}

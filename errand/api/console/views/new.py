@@ -17,7 +17,7 @@ FOLDED = 3  # fields; fewer are not worth a fold
 
 async def read_types(look: Look) -> Content:
     """Return what the page of all types shows."""
-    types = [(type, job.queue.name, _describe(job)) for type, job in sorted(look.road.types.items())]
+    types = [(type, job.queue.name, _describe(job)) for type, job in sorted(look.store.types.items())]
     return Content("New job", {}, {"types": types})
 
 
@@ -28,7 +28,7 @@ async def read_new(look: Look) -> Content:
 
 def find_type(look: Look) -> Job[..., Any]:
     """Return the type that the path names. Raises Problem 404."""
-    type, types = look.path["type"], look.road.types
+    type, types = look.path["type"], look.store.types
     if type not in types:
         raise unknown_type(type, types)
     return types[type]

@@ -35,12 +35,12 @@ class Alert:
 
 async def read_overview(look: Look) -> Content:
     """Return what the page shows. Raises RedisError."""
-    road, asked = look.road, look.query.get("period", DEFAULT)
+    store, asked = look.store, look.query.get("period", DEFAULT)
     period = asked if asked in PERIODS else DEFAULT
     health, queues, workers, stats, groups, alert = await asyncio.gather(
-        road.observe.health.read(),
-        road.queues.read_all(),
-        road.workers.read_all(),
+        store.observe.health.read(),
+        store.queues.read_all(),
+        store.workers.read_all(),
         read_stats(look, period),
         look.keep.get("groups", GROUPS_SECONDS, lambda: _read_groups(look)),
         _check_memory(look),
@@ -64,7 +64,7 @@ async def read_overview(look: Look) -> Content:
 
 
 async def _check_memory(look: Look) -> Alert | None:
-    memory = look.road.enqueuer.memory
+    memory = look.store.enqueuer.memory
     try:
         await memory.check()
     except FullRedisError as error:
@@ -88,14 +88,14 @@ def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> I
             yield Alert("warning", f"{queue.name} is paused", "What is posted to it waits", None, queue.name)
     if health.late_seconds > LATE_SECONDS:
         yield Alert("down", "Schedules are late", "No worker has looked at them since a job was due")
-    if look.road.clock.complaint:
-        yield Alert("warning", "This host's clock is off", look.road.clock.complaint)
+    if look.store.clock.complaint:
+        yield Alert("warning", "This host's clock is off", look.store.clock.complaint)
 
 
 async def _read_groups(look: Look) -> list[FailureGroup]:
     """Return what failed within a day, or nobody knows when, those of the most jobs first. Raises RedisError."""
-    found = await look.road.observe.failures.read(most=GROUPS_MOST)
-    since = look.road.clock.moment() - timedelta(days=1)
+    found = await look.store.observe.failures.read(most=GROUPS_MOST)
+    since = look.store.clock.moment() - timedelta(days=1)
     return [group for group in found.groups if (read_moment(group.last_at) or since) >= since][:GROUPS_SHOWN]
 
 

@@ -14,14 +14,14 @@ from errand.store.schedules.schedules import Run
 
 async def read_schedule(look: Look) -> Content:
     """Return what the page shows. Raises Problem 404 and 409, and RedisError."""
-    road = look.road
-    found, health = await asyncio.gather(scheduling.find(road, look.path["name"]), road.observe.health.read())
+    store = look.store
+    found, health = await asyncio.gather(scheduling.find(store, look.path["name"]), store.observe.health.read())
     line = build_line(look, found, health)
     sections: dict[str, dict[str, Any]] = {
         "head": {"line": line},
         "next": {"line": line},
         "runs": {"found": found, "counts": _count(found.runs)},
-        "payload": {"payload": build_tree(scheduling.show_payload(road, found))},
+        "payload": {"payload": build_tree(scheduling.show_payload(store, found))},
     }
     return Content(f"Schedule {found.schedule.name}", sections, {"found": found})
 

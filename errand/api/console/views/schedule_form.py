@@ -16,7 +16,7 @@ from errand.api.console.rhythm import UNITS, describe_rhythm, split_every
 from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.scheduling import ScheduleBody
-from errand.api.state import Road
+from errand.api.store import Store
 from errand.store.schedules.schedule import FILE_PREFIX, Schedule, write_time
 from errand.store.schedules.schedules import NEXT_SHOWN, StoredSchedule
 from errand.store.schedules.slots import CatchUp, Overlap
@@ -38,7 +38,7 @@ class Draft:
 
 async def read_new(look: Look) -> Content:
     """Return the empty form, for a type and with its example where one is asked for."""
-    types = look.road.types
+    types = look.store.types
     job = types.get(look.query.get("type", "")) or (next(iter(types.values())) if len(types) == 1 else None)
     chosen = {"type": job.type, "payload": _write(job.example or {})} if job else {}
     return build_form(look, Draft({**EMPTY, **chosen}), None)
@@ -47,12 +47,12 @@ async def read_new(look: Look) -> Content:
 async def read_edit(look: Look) -> Content:
     """Return the form with what is stored. Raises Problem 404 and 409, and RedisError."""
     found = await find_editable(look)
-    return build_form(look, Draft(_list_fields(look.road, found)), look.path["name"])
+    return build_form(look, Draft(_list_fields(look.store, found)), look.path["name"])
 
 
 async def find_editable(look: Look) -> StoredSchedule:
     """Return the schedule whose form it is. Raises Problem 404, and 409 for a damaged one or a job file's."""
-    found = await scheduling.find(look.road, look.path["name"])
+    found = await scheduling.find(look.store, look.path["name"])
     if found.source == "file" or found.schedule.name.startswith(FILE_PREFIX):
         raise scheduling.held(found.schedule.name)
     return found
@@ -62,7 +62,7 @@ def build_form(
     look: Look, draft: Draft, edited: str | None, preview: list[str] | None = None, status: int = 200
 ) -> Content:
     """Return the form; `edited` is the name of the schedule that is there, `preview` its next times."""
-    examples = {job.type: _write(job.example or {}) for job in look.road.types.values()}
+    examples = {job.type: _write(job.example or {}) for job in look.store.types.values()}
     page: dict[str, Any] = {
         "fields": draft.fields,
         "faults": draft.faults,
@@ -77,7 +77,7 @@ def build_form(
     return Content(f"Edit {edited}" if edited else "New schedule", {}, page, status)
 
 
-async def read_draft(road: Road, form: Form, name: str | None) -> Draft:
+async def read_draft(store: Store, form: Form, name: str | None) -> Draft:
     """Return what was written, with all that is wrong with it, as the API would say it; `name` is an edited one's."""
     fields = {**{one: form.get(one).strip() for one in FIELDS}, **({"name": name} if name else {})}
     faults: Faults = {}
@@ -91,7 +91,7 @@ async def read_draft(road: Road, form: Form, name: str | None) -> Draft:
         _note(faults, problem, "name")
     try:
         asked = _validate({**body, "payload": payload})
-        schedule = await asyncio.to_thread(scheduling.build_schedule, fields["name"], asked, road.types)
+        schedule = await asyncio.to_thread(scheduling.build_schedule, fields["name"], asked, store.types)
     except Problem as problem:
         _note(faults, problem, "type")
     return Draft(fields, faults, None if faults else schedule)
@@ -147,7 +147,7 @@ def _note(faults: Faults, problem: Problem, field: str) -> None:
             faults.setdefault(place, []).append(f"{inner}: {error['detail']}" if inner else error["detail"])
 
 
-def _list_fields(road: Road, found: StoredSchedule) -> dict[str, str]:
+def _list_fields(store: Store, found: StoredSchedule) -> dict[str, str]:
     one = found.schedule
     count, unit = split_every(one.every_seconds) if one.every_seconds else ("", "minute")
     return {
@@ -157,7 +157,7 @@ def _list_fields(road: Road, found: StoredSchedule) -> dict[str, str]:
         "every": str(count),
         "unit": unit,
         "timezone": one.timezone,
-        "payload": _write(scheduling.show_payload(road, found)),
+        "payload": _write(scheduling.show_payload(store, found)),
         "catch_up": one.catch_up,
         "overlap": one.overlap,
     }

@@ -27,7 +27,7 @@ class ScheduleLine:
 
 async def read_schedules(look: Look) -> Content:
     """Return what the page shows. Raises RedisError."""
-    found, health = await asyncio.gather(look.road.schedules.list(), look.road.observe.health.read())
+    found, health = await asyncio.gather(look.store.schedules.list(), look.store.observe.health.read())
     lines = sorted((build_line(look, one, health) for one in found), key=lambda line: line.state in FINE)
     page = int(asked) if (asked := look.query.get("page", "")).isdecimal() and len(asked) < 6 else 1
     shown = {"lines": lines[(page - 1) * LIMIT : page * LIMIT], "page": page, "is_last": page * LIMIT >= len(lines)}
@@ -45,12 +45,12 @@ def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]
     type = found.schedule.type
     if found.paused:
         return "paused", ""
-    if type not in look.road.types:
+    if type not in look.store.types:
         return "stuck", f"there is no job type {type}"
     due = read_moment(found.next_runs[0]) if found.next_runs else None
     if due is None:
         return "over", "it has no time to come"
-    if look.road.clock.moment() - due > timedelta(seconds=LATE_SECONDS):
+    if look.store.clock.moment() - due > timedelta(seconds=LATE_SECONDS):
         if not health.workers:
             return "late", "no worker of Errand runs, and they give the jobs"
         return "late", "no worker has come to it since it was due"

@@ -61,8 +61,8 @@ async def send_stats(request: Request, look: Look, renderer: Renderer) -> Respon
 
 async def _read(look: Look, period: Period) -> Stats:
     step = period.step_seconds
-    last = int(look.road.clock.now() // step)
-    spans = await look.road.observe.stats.read(step, (last - period.steps + 1) * step, period.steps)
+    last = int(look.store.clock.now() // step)
+    spans = await look.store.observe.stats.read(step, (last - period.steps + 1) * step, period.steps)
     return await asyncio.to_thread(lambda: _sum_up(spans.build(), step))
 
 

@@ -43,8 +43,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
-class Road:
-    """The road to Redis: one client, what stores and reads over it, and what finds that it leads elsewhere.
+class Store:
+    """What stores and reads over one client of Redis, and what finds that the client leads elsewhere.
 
     `clock` tells Redis' time; `intake` lets large bodies in.
     """
@@ -75,8 +75,8 @@ class Road:
     intake: Intake
 
 
-def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, Job[..., Any]]) -> Road:
-    """Return the road to Redis; nothing is sent yet."""
+def build_store(connector: Connector, queue: LifetimeSettings, types: dict[str, Job[..., Any]]) -> Store:
+    """Return what stores and reads over `connector`; nothing is sent yet."""
     redis = connector.connect_async(API)
     clock = Clock(logger.warning)
     enqueuer = Enqueuer(redis, queue, types, clock)
@@ -89,7 +89,7 @@ def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, J
     observe = build_observe(redis, clock, types)
     bodies = BodyStore(connector.connect(BODIES), clock)
     failover.leaves += [partial(renew_async, redis), watcher.listen_anew, partial(renew, bodies.redis)]
-    return Road(
+    return Store(
         redis,
         clock,
         failover,
@@ -117,10 +117,10 @@ def build_road(connector: Connector, queue: LifetimeSettings, types: dict[str, J
     )
 
 
-def get_road(request: Request) -> Road:
-    """Return the application's road to Redis."""
-    road: Road = request.app.state.road
-    return road
+def get_store(request: Request) -> Store:
+    """Return what the application stores and reads with."""
+    store: Store = request.app.state.store
+    return store
 
 
 def check_id(id: str, kind: str) -> str:

@@ -25,7 +25,7 @@ class Call:
     weight: int
 
 
-class Flights:
+class GroupCommit:
     """Calls one script over one asynchronous client, many calls to a round trip, each with an answer of its own."""
 
     def __init__(self, redis: Redis, script: str) -> None:

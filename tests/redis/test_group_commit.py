@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError
 from errand.local.valkey import EmbeddedValkey
 from errand.redis import keys
 from errand.redis.connection import connect
-from errand.redis.flights import Flights
+from errand.redis.group_commit import GroupCommit
 from errand.store.enqueue import Enqueuer
 from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
@@ -119,9 +119,9 @@ def test_what_comes_at_once_leaves_together(redis: Redis, use: Use) -> None:
 def test_a_flight_takes_a_hundred_jobs_and_a_batch_that_is_larger_flies_alone(
     redis: Redis, queue_settings: QueueSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange, flights = Flights._exchange, []
+    exchange, flights = GroupCommit._exchange, []
 
-    def note(self: Flights, calls: Any) -> Any:
+    def note(self: GroupCommit, calls: Any) -> Any:
         flights.append(len(calls))
         return exchange(self, calls)
 
@@ -129,7 +129,7 @@ def test_a_flight_takes_a_hundred_jobs_and_a_batch_that_is_larger_flies_alone(
         async with connect(queue_settings.redis_url) as client:
             enqueuer = Enqueuer(client, queue_settings, TYPES)
             await enqueuer.store([new_job()])
-            monkeypatch.setattr(Flights, "_exchange", note)
+            monkeypatch.setattr(GroupCommit, "_exchange", note)
             storing = [enqueuer.store([new_job()]) for _ in range(150)]
             storing.append(enqueuer.store([new_job(batch=UNKNOWN) for _ in range(1000)], (UNKNOWN, "log")))
             await asyncio.gather(*storing, enqueuer.store([new_job()]))
