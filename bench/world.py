@@ -12,7 +12,7 @@ from bench.queued import PAYLOAD
 from errand.api.store import Store
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Execution, Queues, Report
 from errand.worker.records import Lifetimes, Records
 
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
@@ -54,13 +54,13 @@ class World:
         """Let queued jobs end so, whichever come first."""
         left = len(ids)
         while left > 0:
-            tasks = self.take()
-            self.records.turn([write(kind, task) for task in tasks])
-            left -= len(tasks)
+            executions = self.take()
+            self.records.exchange([write(kind, execution) for execution in executions])
+            left -= len(executions)
 
-    def take(self, count: int = THREADS) -> list[Task]:
+    def take(self, count: int = THREADS) -> list[Execution]:
         """Take jobs."""
-        return self.records.turn([], [uuid4().hex for _ in range(count)], Queues([QUEUE], False)).tasks
+        return self.records.exchange([], [uuid4().hex for _ in range(count)], Queues([QUEUE], False)).executions
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ class Scene:
     is_batch: bool = False
 
 
-def write(kind: str, task: Task) -> Word:
+def write(kind: str, execution: Execution) -> Report:
     """Return the word of an end."""
-    return Word(kind, task, "", '{"type": "ValueError", "message": "no"}', 0.0, time.time())
+    return Report(kind, execution, "", '{"type": "ValueError", "message": "no"}', 0.0, time.time())

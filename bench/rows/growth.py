@@ -32,7 +32,7 @@ from bench.server import Server
 from errand.redis.connection import connect
 from errand.store.new_job import NewJob
 from errand.store.status import StatusReader
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Execution, Queues, Report
 from errand.worker.records import Lifetimes, Records
 
 NAME = "growth"
@@ -138,17 +138,17 @@ class Level:
         for _ in range(TURNS):
             self._finish(self._take())
 
-    def _take(self) -> list[Task]:
+    def _take(self) -> list[Execution]:
         executions = [uuid4().hex for _ in range(THREADS)]
         began = time.perf_counter()
-        tasks = self._records.turn([], executions, Queues([EMAIL_JOB.queue.name], in_turn=False)).tasks
+        executions = self._records.exchange([], executions, Queues([EMAIL_JOB.queue.name], in_turn=False)).executions
         self._note(f"take {THREADS}", began)
-        assert len(tasks) == THREADS
-        return tasks
+        assert len(executions) == THREADS
+        return executions
 
-    def _finish(self, tasks: list[Task]) -> None:
+    def _finish(self, executions: list[Execution]) -> None:
         now = time.time()
-        self._records.turn([Word("finished", task, "bnVsbA==", ended=now) for task in tasks])
+        self._records.exchange([Report("finished", execution, "bnVsbA==", ended=now) for execution in executions])
 
     def _note(self, step: str, began: float) -> None:
         self.seconds.setdefault(step, []).append(time.perf_counter() - began)

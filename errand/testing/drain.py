@@ -13,7 +13,7 @@ from errand.store.settings import LifetimeSettings
 from errand.testing.server import Server
 from errand.testing.target import Target
 from errand.worker.attempt import JobStopped, LiveAttempt, perform
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Execution, Queues, Report
 from errand.worker.tell import has_failed, tell_end
 
 T = TypeVar("T")
@@ -50,20 +50,20 @@ class Drainer:
         __tracebackhide__ = True
         self._start()
         ran: list[Ran] = []
-        while (task := self._find()) is not None:
-            while task is not None:
+        while (execution := self._find()) is not None:
+            while execution is not None:
                 if len(ran) >= most:
-                    self._record(Word("interrupted", task, ended=task.now()), None, is_last=True)
+                    self._record(Report("interrupted", execution, ended=execution.now()), None, is_last=True)
                     raise EndlessError(f"drain() has run {most} jobs and there are more; drain(most={10 * most})?")
-                word, error = self._perform(task)
-                is_raised = error is not None and (_ends_test(error) or (raise_errors and has_failed(word)))
-                status, following = self._record(word, error, is_last=is_raised)
-                ran.append(Ran(task.id, task.description, status, task.attempt, error))
+                report, error = self._perform(execution)
+                is_raised = error is not None and (_ends_test(error) or (raise_errors and has_failed(report)))
+                status, following = self._record(report, error, is_last=is_raised)
+                ran.append(Ran(execution.job_id, execution.description, status, execution.attempt, error))
                 if is_raised:
                     assert error is not None
-                    error.add_note(f"raised by job {task.description} {task.id}, which is {status} now")
+                    error.add_note(f"raised by job {execution.description} {execution.job_id}, which is {status} now")
                     raise error
-                task = following
+                execution = following
         return ran
 
     def close(self) -> None:
@@ -91,12 +91,12 @@ class Drainer:
 
         _call_outside_loop(partial(self._set_by_hooks.run, call))
 
-    def _find(self) -> Task | None:
+    def _find(self) -> Execution | None:
         self.chores.run()
-        tasks = self._records.turn([], [token_hex(16)], self._queues).tasks
-        return tasks[0] if tasks else None
+        executions = self._records.exchange([], [token_hex(16)], self._queues).executions
+        return executions[0] if executions else None
 
-    def _perform(self, task: Task) -> tuple[Word, BaseException | None]:
+    def _perform(self, execution: Execution) -> tuple[Report, BaseException | None]:
         """Run one attempt, in a copy of the caller's context with what hooks have set."""
         context = copy_context()
         for variable in self._set_by_hooks or ():
@@ -105,21 +105,21 @@ class Drainer:
                 context.run(variable.set, self._set_by_hooks[variable])
 
         def report(text: str) -> None:
-            self._records.turn([Word("progress", task, text)])
+            self._records.exchange([Report("progress", execution, text)])
 
-        attempt = LiveAttempt(report, task.now, None, self._loop.run, task.expires_at)
-        run = partial(context.run, perform, task, self._target.job_class, self._records.redis, attempt)
+        attempt = LiveAttempt(report, execution.now, None, self._loop.run, execution.expires_at)
+        run = partial(context.run, perform, execution, self._target.job_class, self._records.redis, attempt)
         return _call_outside_loop(run)
 
-    def _record(self, word: Word, error: BaseException | None, is_last: bool) -> tuple[str, Task | None]:
+    def _record(self, report: Report, error: BaseException | None, is_last: bool) -> tuple[str, Execution | None]:
         """Record how an attempt ended; return its job's status and the next task."""
         if error is not None and _ends_test(error):
-            word = Word("interrupted", word.task, ended=word.ended)
-        turn = self._records.turn([word], [] if is_last else [token_hex(16)], self._queues)
-        tell_end(word, turn.answers[0], error, False)
-        self._queues.rotate(turn.tasks)
-        status = {"interrupted": "queued", "parked": "queued"}.get(turn.answers[0], turn.answers[0])
-        return status, turn.tasks[0] if turn.tasks else None
+            report = Report("interrupted", report.execution, ended=report.ended)
+        exchange = self._records.exchange([report], [] if is_last else [token_hex(16)], self._queues)
+        tell_end(report, exchange.answers[0], error, False)
+        self._queues.rotate(exchange.executions)
+        status = {"interrupted": "queued", "parked": "queued"}.get(exchange.answers[0], exchange.answers[0])
+        return status, exchange.executions[0] if exchange.executions else None
 
 
 def _call_outside_loop(function: Callable[[], T]) -> T:

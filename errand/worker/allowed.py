@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from errand.contract.errors import PermanentError
 from errand.contract.storing.home import list_homes
 from errand.store.observe.bounded import cut_record
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 
 _PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+([a-z][a-z0-9_]*)\.run\.perform")
 # A type of ours is stored under these two where it was no other package's yet: an application's jobs may have moved. Of
@@ -52,16 +52,18 @@ class AllowedJob(Job):
     damage = ""
 
     @classmethod
-    def build(cls, task: Task, connection: Redis) -> Self:
+    def build(cls, execution: Execution, connection: Redis) -> Self:
         """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
-        job = cls(task.id, connection=connection)
+        job = cls(execution.job_id, connection=connection)
         job.serializer = JSONSerializer  # given to RQ 3.0.0's constructor it is looked up anew for each job
-        job.data, job.damage = task.data, task.damage
-        job.origin, job.description, job.timeout = task.queue, task.description, task.timeout_seconds
-        job.result_ttl, job.failure_ttl = (int(ttl) if ttl else None for ttl in (task.result_ttl, task.failure_ttl))
-        job._success_callback_name = task.callback or None
+        job.data, job.damage = execution.data, execution.damage
+        job.origin, job.description, job.timeout = execution.queue, execution.description, execution.timeout_seconds
+        job.result_ttl, job.failure_ttl = (
+            int(ttl) if ttl else None for ttl in (execution.result_ttl, execution.failure_ttl)
+        )
+        job._success_callback_name = execution.callback or None
         with suppress(ValueError):  # it may be anything; else it is about now
-            job.created_at = datetime.fromisoformat(task.created_at)
+            job.created_at = datetime.fromisoformat(execution.created_at)
         return job
 
     def perform(self) -> Any:

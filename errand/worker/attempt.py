@@ -25,7 +25,7 @@ from errand.contract.errors import (
     write_json,
 )
 from errand.worker.allowed import AllowedJob, UnknownTypeError
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.trace import format_trace, pack_trace
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LiveAttempt(NoAttempt):
     `lines` are what it has logged and printed, from the first line on.
     """
 
-    task: Task | None = None
+    execution: Execution | None = None
     lines: "Lines | None" = None
 
     def __init__(
@@ -116,19 +116,19 @@ class LiveAttempt(NoAttempt):
 
 
 def perform(
-    task: Task, job_class: type[AllowedJob], connection: Redis, attempt: LiveAttempt
-) -> tuple[Word, BaseException | None]:
+    execution: Execution, job_class: type[AllowedJob], connection: Redis, attempt: LiveAttempt
+) -> tuple[Report, BaseException | None]:
     """Run a task as `attempt`; return its last word, and the error if it ended with one. Raises nothing."""
     try:
-        job = job_class.build(task, connection)
-        attempt.task = task
+        job = job_class.build(execution, connection)
+        attempt.execution = execution
         enter(attempt)
         result = job.perform()
-        return Word("finished", task, pack_result(result), ended=task.now()), None
+        return Report("finished", execution, pack_result(result), ended=execution.now()), None
     except BaseException as error:  # a job may raise anything, SystemExit too, and must not end what runs it
         attempt.keep_context()
         cause = unmask(error)
-        return describe_failure(task, cause), cause
+        return describe_failure(execution, cause), cause
 
 
 def pack_result(result: Any) -> str:
@@ -136,10 +136,10 @@ def pack_result(result: Any) -> str:
     return "" if result is None else b64encode(JSONSerializer.dumps(result)).decode()
 
 
-def describe_failure(task: Task, error: BaseException) -> Word:
+def describe_failure(execution: Execution, error: BaseException) -> Report:
     """Return the last word of a task that ended with `error`, whatever its own methods do."""
     trace, about = pack_trace(format_trace(error)), describe_error(error)
-    return Word(_name_end(error), task, trace, about, read_delay(error), task.now(), find_frame(error))
+    return Report(_name_end(error), execution, trace, about, read_delay(error), execution.now(), find_frame(error))
 
 
 def unmask(error: BaseException) -> BaseException:
@@ -171,7 +171,7 @@ def _name_end(error: BaseException) -> str:
     return "stopped" if holds(error, JobStopped) else "failed"
 
 
-def describe_timeout(task: Task, delay_seconds: float = 0.0) -> Word:
+def describe_timeout(execution: Execution, delay_seconds: float = 0.0) -> Report:
     """Return the last word for a task that does not end by itself."""
-    word = describe_failure(task, build_timeout(task.timeout_seconds)())
-    return word._replace(delay_seconds=delay_seconds)
+    report = describe_failure(execution, build_timeout(execution.timeout_seconds)())
+    return report._replace(delay_seconds=delay_seconds)

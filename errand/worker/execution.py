@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Task(NamedTuple):
+class Execution(NamedTuple):
     """One execution of a job; the lifetimes are RQ's, '' where it has none.
 
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
@@ -15,8 +15,8 @@ class Task(NamedTuple):
     `expires_at` is when it expires, as `started`, None where it does not.
     """
 
+    job_id: str
     id: str
-    execution: str
     queue: str
     data: bytes
     timeout_seconds: float
@@ -36,14 +36,14 @@ class Task(NamedTuple):
     @property
     def member(self) -> str:
         """How RQ's registries and our leases name it."""
-        return f"{self.id}:{self.execution}"
+        return f"{self.job_id}:{self.id}"
 
     def now(self) -> float:
         """Return the time in seconds since the epoch: when it started, and monotonic time since."""
         return self.started + time.monotonic() - self.taken_at
 
 
-class Word(NamedTuple):
+class Report(NamedTuple):
     """What an execution has to say: `kind` is progress, finished, failed, permanent, stopped, expired or interrupted.
 
     Or it is what this worker can't run and another may: refused, of a payload, or unknown:<type>. Or down: what the job
@@ -54,7 +54,7 @@ class Word(NamedTuple):
     """
 
     kind: str
-    task: Task
+    execution: Execution
     value: str = ""
     error: str = ""
     delay_seconds: float = 0.0
@@ -74,7 +74,7 @@ class Queues:
     first: int = 1
     rates: tuple[str | int, ...] = ()
 
-    def rotate(self, taken: list[Task]) -> None:
+    def rotate(self, taken: list[Execution]) -> None:
         """Let the one after the last that gave a job come first, if they are served in turn; an empty one gave none."""
         if self.in_turn and taken and taken[-1].queue in self.names:
             self.first = (self.names.index(taken[-1].queue) + 1) % len(self.names) + 1

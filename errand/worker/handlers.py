@@ -11,9 +11,9 @@ from rq.job import JobStatus
 
 from errand.contract.errors import read_frames
 from errand.worker.allowed import AllowedJob
-from errand.worker.execution import Word
+from errand.worker.execution import Report
 from errand.worker.logs import log_error
-from errand.worker.tell import AGAIN, describe_task, has_failed, tell_end
+from errand.worker.tell import AGAIN, describe_execution, has_failed, tell_end
 
 MOST_AT_ONCE = 4
 
@@ -32,17 +32,17 @@ class Handlers:
         self._connection = connection
         self._threads: ThreadPoolExecutor | None = None
 
-    def tell(self, word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
+    def tell(self, report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
         """Tell one answer of Redis to one word, as `tell_end`."""
-        tell_end(word, answer, error, resent)
+        tell_end(report, answer, error, resent)
         is_recorded = answer not in ("canceled", "deleted", "parked", "finished") and (answer != "late" or resent)
-        if self._handlers and error is not None and has_failed(word) and is_recorded:
+        if self._handlers and error is not None and has_failed(report) and is_recorded:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "errand-handler")
-            self._threads.submit(copy_context().run, self._call, word, answer, error)
+            self._threads.submit(copy_context().run, self._call, report, answer, error)
 
-    def _call(self, word: Word, answer: str, error: BaseException) -> None:
-        job = self._read(word, answer)
+    def _call(self, report: Report, answer: str, error: BaseException) -> None:
+        job = self._read(report, answer)
         for handler in self._handlers:
             try:
                 told = handler(job, type(error), error, read_frames(error))
@@ -50,12 +50,14 @@ class Handlers:
                     return
             except BaseException as fault:  # it must not keep the others from hearing
                 name = getattr(handler, "__qualname__", type(handler).__qualname__)
-                task, text = word.task, "%s %s: the exception handler %s raised"
-                log_error(fault, text, task.description, task.id, name, extra=describe_task(task))
+                execution, text = report.execution, "%s %s: the exception handler %s raised"
+                log_error(
+                    fault, text, execution.description, execution.job_id, name, extra=describe_execution(execution)
+                )
 
-    def _read(self, word: Word, answer: str) -> AllowedJob:
+    def _read(self, report: Report, answer: str) -> AllowedJob:
         """Return RQ's job as handlers see it: failed, and with the try that it now spends still counted."""
-        job = self._job_class.build(word.task, self._connection)
+        job = self._job_class.build(report.execution, self._connection)
         with suppress(Exception):  # without Redis, or where its record is gone or damaged, they see what was taken
             job.refresh()  # type: ignore[no-untyped-call]
         if answer in AGAIN:

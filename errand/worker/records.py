@@ -15,7 +15,7 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.store.observe.bounded import TooLargeError, unpack
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Execution, Queues, Report
 from errand.worker.tags import tag_end
 from errand.worker.trace import LOST_TRACE
 
@@ -25,14 +25,14 @@ Expired = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Exchange:
     """What a turn brought: an answer for each word, new tasks, jobs set aside; what expired, as queue, type, how many.
 
     `wait_seconds` tells when a job may start that its type's rate holds back now; None where there is none.
     """
 
     answers: list[str]
-    tasks: list[Task]
+    executions: list[Execution]
     aside: list[tuple[str, str]]
     wait_seconds: float | None
     expired: list[Expired] = field(default_factory=list)
@@ -82,41 +82,52 @@ class Records:
         self._hold = redis.register_script(read_script("worker/hold"))
         self._codes = codes
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
-        steps = ("worker/turn", "worker/recover", "worker/release", "worker/orphans", "worker/expire", "store/settle")
+        steps = (
+            "worker/exchange",
+            "worker/recover",
+            "worker/release",
+            "worker/orphans",
+            "worker/expire",
+            "store/settle",
+        )
         scripts = (redis.register_script(assemble(step, ending)) for step in steps)
-        self._turn, self._recover, self._release, self._orphans, self._expire, self._settle = scripts
+        self._exchange, self._recover, self._release, self._orphans, self._expire, self._settle = scripts
         self._let_go = redis.register_script(read_script("bodies/release"))
 
-    def turn(
-        self, words: Sequence[Word], executions: Sequence[str] = (), queues: Queues | None = None, again: int = 0
-    ) -> Turn:
+    def exchange(
+        self, reports: Sequence[Report], execution_ids: Sequence[str] = (), queues: Queues | None = None, again: int = 0
+    ) -> Exchange:
         """Record `words` and take a job for each of `executions`, their new ids, as far as there are jobs.
 
         `again` is 1 where the same was asked before and the reply did not come, 2 if then nothing new shall be taken.
         """
         head = self._head()
         now, asked_at = float(head[3]), time.monotonic()
-        args: list[Any] = [*head, self._known_types, len(words)]
-        for word in words:
-            args += _write_word(word, self._codes)
+        args: list[Any] = [*head, self._known_types, len(reports)]
+        for report in reports:
+            args += _write_report(report, self._codes)
         served = queues or Queues([], in_turn=False)
-        args += [len(executions), again, int(served.in_turn), served.first, len(served.names)]
-        args += [*served.names, *executions, *served.rates]
-        answers, tasks, aside, wait_ms, at_us, expired = self._turn(args=args)
+        args += [len(execution_ids), again, int(served.in_turn), served.first, len(served.names)]
+        args += [*served.names, *execution_ids, *served.rates]
+        answers, executions, aside, wait_ms, at_us, expired = self._exchange(args=args)
         self.clock.note(at_us, asked_at)
-        self._release_bodies(words, answers)
-        return Turn(
+        self._release_bodies(reports, answers)
+        return Exchange(
             [answer.decode() for answer in answers],
-            [_read_task(fields, now, asked_at) for fields in tasks],
+            [_read_execution(fields, now, asked_at) for fields in executions],
             _read_aside(aside),
             None if wait_ms < 0 else wait_ms / 1000,
             _read_expired(expired),
         )
 
-    def _release_bodies(self, words: Sequence[Word], answers: Sequence[bytes]) -> None:
+    def _release_bodies(self, reports: Sequence[Report], answers: Sequence[bytes]) -> None:
         """Let jobs that have finished go of what lies outside of them; where it can't be now, maintenance does it."""
-        ended = zip(words, answers, strict=True)
-        ids = [word.task.id for word, answer in ended if answer == b"finished" and MARK_BYTES in word.task.data]
+        ended = zip(reports, answers, strict=True)
+        ids = [
+            report.execution.job_id
+            for report, answer in ended
+            if answer == b"finished" and MARK_BYTES in report.execution.data
+        ]
         if ids:
             with suppress(RedisError):
                 self._let_go(args=ids)
@@ -160,7 +171,7 @@ class Records:
         more, left, expired, aside = self._expire(args=[*self._head(), first, most, most_searched])
         return Step(bool(more), left, _read_expired(expired), _read_aside(aside))
 
-    def find(self, member: str, timeout_seconds: float) -> Task:
+    def find(self, member: str, timeout_seconds: float) -> Execution:
         """Return a task that is held, without its payload."""
         id, _, execution = member.rpartition(":")
         found: list[Any] = self.redis.hmget(keys.JOB + id, "origin", "description")
@@ -169,7 +180,7 @@ class Records:
         started_at = float(started or now)
         taken_at = time.monotonic() - max(0.0, now - started_at)
         queue, name = as_text(found[0] or b""), _read_text(found[1] or b"")
-        return Task(id, execution, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
+        return Execution(id, execution, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
 
     def _head(self) -> list[Any]:
         self.clock.ask(self.redis)
@@ -195,23 +206,23 @@ def _write_codes(codes: Mapping[str, str], services: Mapping[str, str]) -> str:
     return "".join(f" {type}={code}{marks.get(type, '')}" for type, code in codes.items()) or " "
 
 
-def _write_word(word: Word, codes: Mapping[str, str] | None) -> list[Any]:
-    task = word.task
-    head = [word.kind, task.id, task.execution, task.queue]
-    times = [format_time(word.ended), repr(task.started), repr(word.ended)]
-    if word.kind == "progress":
-        return [*head, *times, word.value, "", 0]
-    tag, wait_us = tag_end(task, word.ended, codes)
-    if word.kind == "finished":
-        return [*head, *times, word.value, tag, wait_us]
-    return [*head, *times, word.value, f"{tag}\n{wait_us}\n{word.frame}\n{word.error}", word.delay_seconds]
+def _write_report(report: Report, codes: Mapping[str, str] | None) -> list[Any]:
+    execution = report.execution
+    head = [report.kind, execution.job_id, execution.id, execution.queue]
+    times = [format_time(report.ended), repr(execution.started), repr(report.ended)]
+    if report.kind == "progress":
+        return [*head, *times, report.value, "", 0]
+    tag, wait_us = tag_end(execution, report.ended, codes)
+    if report.kind == "finished":
+        return [*head, *times, report.value, tag, wait_us]
+    return [*head, *times, report.value, f"{tag}\n{wait_us}\n{report.frame}\n{report.error}", report.delay_seconds]
 
 
-def _read_task(fields: list[bytes], started: float, taken_at: float) -> Task:
+def _read_execution(fields: list[bytes], started: float, taken_at: float) -> Execution:
     id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
     created_at, enqueued_at, attempt, *more = fields[10:]
     payload, damage = _read_data(data)
-    return Task(
+    return Execution(
         id.decode(),
         execution.decode(),
         queue.decode(),

@@ -19,14 +19,14 @@ from errand.redis.failover import RoleWatch, renew
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import JobStopped, LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.channel import Channel
-from errand.worker.execution import Task, Word
-from errand.worker.odd import Odd
+from errand.worker.execution import Execution, Report
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Heartbeat
 from errand.worker.processes.memory import MemoryWatch
 from errand.worker.processes.outage import Pause
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
+from errand.worker.repeats import Repeats
 from errand.worker.shared.surroundings import Surroundings
 from errand.worker.tell import Tell, tell_aside, tell_end, tell_expired
 from errand.worker.threads import Running, Threads
@@ -49,28 +49,28 @@ class Runner:
         records: Records,
         connection: Redis,
         job_class: type[AllowedJob],
-        odd: Odd,
+        repeats: Repeats,
         surroundings: Surroundings,
         tell: Tell = tell_end,
     ) -> None:
         self._tell, self._plan = tell, plan
         self._orders, self._records = orders, records
         self._connection, self._job_class = connection, job_class
-        self._odd, self._heartbeat = odd, heartbeat
+        self._repeats, self._heartbeat = repeats, heartbeat
         self._memory = MemoryWatch(plan.most_mb)
         self._connector = PoolConnector(records.redis)
         self._channel = Channel(self._connector.connect(WORKER), keys.WORK)
-        self._role = RoleWatch(records.redis, self._channel.close, partial(renew, connection), odd.reconnect)
+        self._role = RoleWatch(records.redis, self._channel.close, partial(renew, connection), repeats.reconnect)
         self._surroundings = surroundings
-        self._threads = Threads(lambda task: surroundings.context.run(self._perform, task), self._take_end)
+        self._threads = Threads(lambda execution: surroundings.context.run(self._perform, execution), self._take_end)
         self._running: dict[str, tuple[Running, float]] = {}
         self._alone = set(plan.busy)
-        self._outbox: deque[Word] = deque()
-        self._ends: deque[tuple[Running, Word, BaseException | None]] = deque()
-        self._words: list[Word] = []
+        self._outbox: deque[Report] = deque()
+        self._ends: deque[tuple[Running, Report, BaseException | None]] = deque()
+        self._reports: list[Report] = []
         self._errors: dict[str, tuple[BaseException | None, Context]] = {}
         self._no_error = None, Context()
-        self._executions: list[str] = []
+        self._execution_ids: list[str] = []
         self._again = self._resent = self._dry = self._draining = False
         self._kept_at = self._clock_at = self._looked_at = 0.0
         self._pause = Pause()
@@ -93,7 +93,7 @@ class Runner:
             self._look_at_clock()
             if self._memory.look():
                 self._orders.send(("full", self._taken))
-            self._turn()
+            self._exchange()
             if self._is_called:  # only now: what woke us is no news any more, and a job waits for its start
                 self._channel.read()
                 self._is_called = False
@@ -111,9 +111,9 @@ class Runner:
     def _drain(self, *_: object) -> None:
         self._draining = True
 
-    def _perform(self, task: Task) -> tuple[Word, BaseException | None]:
-        def report(text: str) -> None:
-            self._outbox.append(Word("progress", task, text))
+    def _perform(self, execution: Execution) -> tuple[Report, BaseException | None]:
+        def send_progress(text: str) -> None:
+            self._outbox.append(Report("progress", execution, text))
             self._wake()
 
         running = self._threads.current
@@ -123,16 +123,16 @@ class Runner:
                 raise JobStopped
 
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
-        attempt = LiveAttempt(report, task.now, check_stop, run_coroutine, task.expires_at)
-        word, error = perform(task, self._job_class, self._connection, attempt)
+        attempt = LiveAttempt(send_progress, execution.now, check_stop, run_coroutine, execution.expires_at)
+        report, error = perform(execution, self._job_class, self._connection, attempt)
         running.context = attempt.context or running.context
         if issubclass(type(error), CancelledError) and running.error is not None:
             error = running.error()
-            word = describe_failure(task, error)
-        return word, error
+            report = describe_failure(execution, error)
+        return report, error
 
-    def _take_end(self, running: Running, word: Word, error: BaseException | None) -> None:
-        self._ends.append((running, word, error))
+    def _take_end(self, running: Running, report: Report, error: BaseException | None) -> None:
+        self._ends.append((running, report, error))
         self._wake()
 
     def _wake(self) -> None:
@@ -195,7 +195,7 @@ class Runner:
         self._clock_at = now
         for running, deadline in self._running.values():
             if now > deadline:
-                running.interrupt(build_timeout(running.task.timeout_seconds))
+                running.interrupt(build_timeout(running.execution.timeout_seconds))
         if now - self._kept_at > 1:
             self._kept_at = now
             try:
@@ -204,7 +204,7 @@ class Runner:
                 self._pause.prolong(error)
             self._channel.keep()
 
-    def _turn(self) -> None:
+    def _exchange(self) -> None:
         """Tell Redis what there is to tell, and take a job for each free thread; after a fault the same again."""
         self._collect()
         if time.monotonic() < self._pause.until:
@@ -216,56 +216,60 @@ class Runner:
             # Half of them a call at most, so that one half runs while the other one's ends are told.
             free = min(self._count_free(), -(-self._plan.threads // 2))
             tails = token_hex(12 * free)
-            self._executions = [self._plan.prefix + tails[24 * i : 24 * i + 24] for i in range(free)]
-        if not self._words and not self._executions:
+            self._execution_ids = [self._plan.prefix + tails[24 * i : 24 * i + 24] for i in range(free)]
+        if not self._reports and not self._execution_ids:
             return
         again = 0 if not self._again else 2 if self._draining or self._memory.is_over else 1
         try:
-            turn = self._records.turn(self._words, self._executions, self._plan.queues, again)
+            exchange = self._records.exchange(self._reports, self._execution_ids, self._plan.queues, again)
         except RedisError as error:
-            self._again = bool(self._executions)
+            self._again = bool(self._execution_ids)
             self._resent = True
             self._pause.prolong(error)
             return
         self._pause.end()
-        words, self._words = self._words, []
+        reports, self._reports = self._reports, []
         resent, self._resent, self._again = self._resent, False, False
-        self._dry = len(turn.tasks) < len(self._executions) and turn.wait_seconds != 0
-        self._rated_at = None if turn.wait_seconds is None else time.monotonic() + max(turn.wait_seconds, RATE_SECONDS)
-        self._plan.queues.rotate(turn.tasks)
-        tell_aside(turn.aside)
-        tell_expired(turn.expired)
-        for task in turn.tasks:
-            self._start(task)
-        for word, answer in zip(words, turn.answers, strict=True):
-            raised, context = self._errors.pop(word.task.member, self._no_error)
-            context.copy().run(self._tell, word, answer, raised, resent)
-        self._settle_odd(words, turn)
-        if turn.tasks or words:
+        self._dry = len(exchange.executions) < len(self._execution_ids) and exchange.wait_seconds != 0
+        self._rated_at = (
+            None if exchange.wait_seconds is None else time.monotonic() + max(exchange.wait_seconds, RATE_SECONDS)
+        )
+        self._plan.queues.rotate(exchange.executions)
+        tell_aside(exchange.aside)
+        tell_expired(exchange.expired)
+        for execution in exchange.executions:
+            self._start(execution)
+        for report, answer in zip(reports, exchange.answers, strict=True):
+            raised, context = self._errors.pop(report.execution.member, self._no_error)
+            context.copy().run(self._tell, report, answer, raised, resent)
+        self._settle_repeats(reports, exchange)
+        if exchange.executions or reports:
             self._idle_since = time.monotonic()
 
-    def _settle_odd(self, words: list[Word], turn: Turn) -> None:
+    def _settle_repeats(self, reports: list[Report], exchange: Exchange) -> None:
         try:
-            if self._odd.settle(words, turn):
+            if self._repeats.settle(reports, exchange):
                 self._dry = False
         except RedisError as error:
-            self._words = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
+            self._reports = [
+                report for report, answer in zip(reports, exchange.answers, strict=True) if answer == "repeats"
+            ]
             self._pause.prolong(error)
 
     def _collect(self) -> None:
         while self._ends:
-            running, word, error = self._ends.popleft()
-            self._running.pop(running.task.member, None)
+            running, report, error = self._ends.popleft()
+            self._running.pop(running.execution.member, None)
             self._threads.take_back(running)
-            if self._draining and word.kind == "failed" and not running.interrupted:
-                word = word._replace(kind="interrupted")  # what a stop does to a job is not its failure
+            if self._draining and report.kind == "failed" and not running.interrupted:
+                report = report._replace(kind="interrupted")  # what a stop does to a job is not its failure
             if error is not None:
-                self._errors[word.task.member] = error, running.context
-            self._outbox.append(word)
+                self._errors[report.execution.member] = error, running.context
+            self._outbox.append(report)
             if not self._ends:
                 self._surroundings.look(self._running)
         while self._outbox:
-            self._words.append(self._outbox.popleft())
+            self._reports.append(self._outbox.popleft())
 
     def _count_free(self) -> int:
         if self._draining or self._memory.is_over or not self._surroundings.is_open:
@@ -273,20 +277,23 @@ class Runner:
         free = max(0, self._plan.threads - len(self._running) - len(self._alone))
         return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self._taken)
 
-    def _start(self, task: Task) -> None:
+    def _start(self, execution: Execution) -> None:
         self._taken += 1
-        if task.losses or self._is_isolated(task):
-            self._alone.add(task.member)
-            self._orders.send(("alone", task))
+        if execution.losses or self._is_isolated(execution):
+            self._alone.add(execution.member)
+            self._orders.send(("alone", execution))
         else:
-            self._running[task.member] = (self._threads.start(task), time.monotonic() + task.timeout_seconds)
+            self._running[execution.member] = (
+                self._threads.start(execution),
+                time.monotonic() + execution.timeout_seconds,
+            )
 
-    def _is_isolated(self, task: Task) -> bool:
-        return bool(self._plan.isolated) and task.data.startswith(self._plan.isolated)
+    def _is_isolated(self, execution: Execution) -> bool:
+        return bool(self._plan.isolated) and execution.data.startswith(self._plan.isolated)
 
     def _is_over(self) -> bool:
         plan = self._plan
-        if self._ends or self._outbox or self._words or self._again or self._running.keys() - self._abandoned:
+        if self._ends or self._outbox or self._reports or self._again or self._running.keys() - self._abandoned:
             return False
         if self._draining or self._memory.is_over:
             return True

@@ -5,67 +5,72 @@ import logging
 import signal
 from collections.abc import Callable
 
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.logs import log_end, log_error
 from errand.worker.trace import unpack_trace
 
-Tell = Callable[[Word, str, BaseException | None, bool], None]
+Tell = Callable[[Report, str, BaseException | None, bool], None]
 logger = logging.getLogger("errand.worker")
 
 AGAIN = {"scheduled": "will be tried again", "queued": "will be tried again", "interrupted": "goes back to its queue"}
 FAILURES = ("failed", "permanent")
 
 
-def has_failed(word: Word) -> bool:
+def has_failed(report: Report) -> bool:
     """Return whether a word tells of a failure, where it was recorded as what it says and not parked."""
-    return word.kind in (*FAILURES, "refused", "down") or word.kind.startswith(("unknown:", "partial:"))
+    return report.kind in (*FAILURES, "refused", "down") or report.kind.startswith(("unknown:", "partial:"))
 
 
-def tell_end(word: Word, answer: str, error: BaseException | None, resent: bool) -> None:
+def tell_end(report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
     """Log one answer of Redis to one word; `resent` words may have been recorded the first time.
 
     A job that has failed is an error, once; an attempt that is followed by another one is a warning.
     """
     if answer in ("progress", "parked"):  # of those that are parked maintenance tells, all in one line
         return
-    name, about = f"{word.task.description} {word.task.id}", describe_task(word.task)
-    if answer == "late" and resent and word.kind in FAILURES and error is not None:
-        _log_failure(word, "failed, as far as could be told", error)
+    name, about = f"{report.execution.description} {report.execution.job_id}", describe_execution(report.execution)
+    if answer == "late" and resent and report.kind in FAILURES and error is not None:
+        _log_failure(report, "failed, as far as could be told", error)
     elif answer == "late":
         if not resent:
-            what = "progress" if word.kind == "progress" else "end"
+            what = "progress" if report.kind == "progress" else "end"
             logger.warning("%s: its lease was over and it went elsewhere; its %s is dropped", name, what, extra=about)
     elif answer in ("canceled", "deleted"):
-        logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, word.kind, extra=about)
-    elif word.kind == "interrupted":
+        logger.warning("%s: it was %s while it ran; its %s is dropped", name, answer, report.kind, extra=about)
+    elif report.kind == "interrupted":
         logger.warning("%s: interrupted; it goes back to the front of its queue", name, extra=about)
-    elif answer != "finished" and has_failed(word):
-        _log_failure(word, AGAIN.get(answer, "failed for good"), error)
-    elif word.kind == "stopped":
+    elif answer != "finished" and has_failed(report):
+        _log_failure(report, AGAIN.get(answer, "failed for good"), error)
+    elif report.kind == "stopped":
         logger.info("%s: stopped on request", name, extra=about)
     else:
-        log_end("%s: %s in %.3f s", name, answer, word.ended - word.task.started, extra=about)
+        log_end("%s: %s in %.3f s", name, answer, report.ended - report.execution.started, extra=about)
 
 
-def _log_failure(word: Word, fate: str, error: BaseException | None) -> None:
+def _log_failure(report: Report, fate: str, error: BaseException | None) -> None:
     """Log a failure as its error's type and place: its message may hold a payload, and its traceback is kept.
 
     The record has the error and its traceback as well, for those who take records elsewhere.
     """
-    task, kind = word.task, json.loads(word.error)["type"]
+    execution, kind = report.execution, json.loads(report.error)["type"]
     log_error(
         error,
         "%s %s: %s: %s%s",
-        *(task.description, task.id, fate, kind, f", {word.frame}" if word.frame else ""),
+        *(execution.description, execution.job_id, fate, kind, f", {report.frame}" if report.frame else ""),
         level=logging.WARNING if fate in AGAIN.values() else logging.ERROR,
-        trace=unpack_trace(word.value),
-        extra={**describe_task(task), "error_type": kind, "frame": word.frame},
+        trace=unpack_trace(report.value),
+        extra={**describe_execution(execution), "error_type": kind, "frame": report.frame},
     )
 
 
-def describe_task(task: Task) -> dict[str, object]:
+def describe_execution(execution: Execution) -> dict[str, object]:
     """Return what the log's records of a job have besides their text."""
-    return {"job_id": task.id, "job_type": task.description, "attempt": task.attempt, "queue": task.queue}
+    return {
+        "job_id": execution.job_id,
+        "job_type": execution.description,
+        "attempt": execution.attempt,
+        "queue": execution.queue,
+    }
 
 
 def tell_aside(aside: list[tuple[str, str]]) -> None:
@@ -95,11 +100,11 @@ def tell_fates(fates: list[tuple[str, str]]) -> None:
             )
 
 
-def tell_late_exit(task: Task, code: int) -> None:
+def tell_late_exit(execution: Execution, code: int) -> None:
     """Log that an isolated process had to be killed after its job's end: a thread or an `atexit` callback goes on."""
     if code == -signal.SIGALRM:
         text = "%s %s: its process did not end after its job, and was killed"
-        logger.warning(text, task.description, task.id, extra=describe_task(task))
+        logger.warning(text, execution.description, execution.job_id, extra=describe_execution(execution))
 
 
 def describe_end(code: int) -> str:

@@ -9,9 +9,9 @@ from contextvars import Context
 from queue import SimpleQueue
 
 from errand.worker.attempt import describe_failure
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 
-Run = Callable[[Task], tuple[Word, BaseException | None]]
+Run = Callable[[Execution], tuple[Report, BaseException | None]]
 
 
 class Running:
@@ -20,8 +20,8 @@ class Running:
     `context` is the one in which it failed.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
         self.interrupted = self.is_stopped = False
         self.error: type[BaseException] | None = None
         self.context = Context()
@@ -62,7 +62,7 @@ class Running:
 class Threads:
     """Runs tasks, each in a thread; `done` is called there with its end."""
 
-    def __init__(self, run: Run, done: Callable[[Running, Word, BaseException | None], None]) -> None:
+    def __init__(self, run: Run, done: Callable[[Running, Report, BaseException | None], None]) -> None:
         self._run = run
         self._done = done
         self._tasks: deque[Running] = deque()
@@ -71,9 +71,9 @@ class Threads:
         self._idle = 0
         self._here = threading.local()
 
-    def start(self, task: Task) -> Running:
+    def start(self, execution: Execution) -> Running:
         """Run a task, in a thread that has nothing to do or in a new one."""
-        running = Running(task)
+        running = Running(execution)
         if self._idle > 0:
             self._idle -= 1
         else:
@@ -114,21 +114,21 @@ class Threads:
             running = self._await()
             running.begin()
             self._here.running = running
-            word, error = self._perform(running)
+            report, error = self._perform(running)
             if running.interrupted:  # what was raised may still be on its way to this thread
                 with suppress(BaseException):
                     for _ in range(1000):
                         pass
-            self._done(running, word, error)
+            self._done(running, report, error)
             if running.interrupted:
                 return
 
-    def _perform(self, running: Running) -> tuple[Word, BaseException | None]:
+    def _perform(self, running: Running) -> tuple[Report, BaseException | None]:
         try:
             try:
-                return self._run(running.task)
+                return self._run(running.execution)
             finally:
                 running.end()
         except BaseException as error:  # an interruption that came just as the task had ended
             running.end()
-            return describe_failure(running.task, error), error
+            return describe_failure(running.execution, error), error

@@ -39,7 +39,7 @@ from errand.webhook.webhooks import Webhooks
 from errand.worker.allowed import AllowedJob, list_functions
 from errand.worker.channel import Channel
 from errand.worker.child import Child
-from errand.worker.execution import Queues, Task
+from errand.worker.execution import Execution, Queues
 from errand.worker.handlers import Handlers
 from errand.worker.logs import WORKER as WORKER_LOG
 from errand.worker.logs import form_log_of_rq, share_log_of_rq
@@ -55,7 +55,6 @@ from errand.worker.maintenance.settling import Settling
 from errand.worker.maintenance.stats import Stats
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.maintenance.wrong import WrongKeys
-from errand.worker.odd import Odd
 from errand.worker.output.output import LoneOutput, Output
 from errand.worker.output.printed import choose_form
 from errand.worker.plan import Plan
@@ -64,6 +63,7 @@ from errand.worker.processes.handles import Heartbeat
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records, format_time
+from errand.worker.repeats import Repeats
 from errand.worker.runner import Runner
 from errand.worker.settings import WorkerSettings
 from errand.worker.shared.streams import Streams
@@ -263,11 +263,13 @@ class ErrandWorker(Worker):
         surroundings = Surroundings(self._hooks, Streams(), Output(records.redis, choose_form()))
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
-        runner = Runner(plan, orders, heartbeat, records, connection, self._job_class, Odd(self), surroundings, tell)
+        runner = Runner(
+            plan, orders, heartbeat, records, connection, self._job_class, Repeats(self), surroundings, tell
+        )
         with owning(self._connector.close_inherited), owning(runner.close):
             runner.run()
 
-    def _run_child(self, task: Task) -> None:
+    def _run_child(self, execution: Execution) -> None:
         self._clock.silence()
         connection = self._connector.connect(JOBS)
         records = self._build_records()
@@ -275,7 +277,7 @@ class ErrandWorker(Worker):
         run_jobs_here()
         tell = Handlers(self._exc_handlers, self._job_class, connection).tell
         with owning(self._connector.close_inherited):
-            Child(task, records, connection, self._job_class, Odd(self), surroundings, tell).run()
+            Child(execution, records, connection, self._job_class, Repeats(self), surroundings, tell).run()
 
 
 def _check(jobs: Sequence[Job[..., Any]]) -> None:

@@ -36,9 +36,9 @@ def read_status(client: TestClient, id: str) -> str:
 
 def run(records: Records, *ids: str, kind: str = "finished") -> None:
     """Let queued jobs end in this way; the others of their queue stay."""
-    tasks = {task.id: task for task in take(records, 200)}
+    executions = {execution.job_id: execution for execution in take(records, 200)}
     for id in ids:
-        tell(records, kind, tasks[id])
+        tell(records, kind, executions[id])
     records.release("interrupted")
 
 

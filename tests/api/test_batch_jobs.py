@@ -122,8 +122,8 @@ def test_the_lists_take_a_batch_as_a_filter_with_the_others(client: TestClient, 
 def test_dead_letters_of_a_batch_are_found_requeued_and_deleted(client: TestClient, records: Records) -> None:
     other, _ = post_batch(client, 1)
     link, ids = post_batch(client, 4)
-    for task in take(records, 4):
-        tell(records, "permanent", task)
+    for execution in take(records, 4):
+        tell(records, "permanent", execution)
     batch = link.split("/")[3]
     pages = walk(client, f"/v1/dead-letters?batch={batch}&limit=2")
     assert ([len(page) for page in pages], {id for page in pages for id in page}) == ([2, 1], set(ids[:3]))

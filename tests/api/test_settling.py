@@ -81,8 +81,8 @@ def by_stop(client: TestClient, records: Records, id: str) -> None:
 
 def by_losses(client: TestClient, records: Records, id: str) -> None:
     for _ in range(keys.LOST_LIMIT):
-        (task,) = take(records)
-        assert task.id == id
+        (execution,) = take(records)
+        assert execution.job_id == id
         end_leases(records.redis)
         records.recover()
 

@@ -33,9 +33,9 @@ def records(redis: Redis) -> Records:
 
 def run_one(records: Records, id: str, kind: str) -> None:
     """Let the queued job of this id end in this way; the others of its queue stay."""
-    (task,) = [task for task in take(records, 20) if task.id == id] or [None]
-    assert task, f"{id} was not queued"
-    tell(records, kind, task)
+    (execution,) = [execution for execution in take(records, 20) if execution.job_id == id] or [None]
+    assert execution, f"{id} was not queued"
+    tell(records, kind, execution)
     records.release("interrupted")
 
 
@@ -269,9 +269,9 @@ def predict(nodes: list[Node], known: list[str], ends: list[str]) -> list[str]:
 
 def drain(records: Records, ends: dict[str, str], reverse: bool) -> None:
     """Run what is queued, and what comes of it, to the ends told."""
-    while tasks := take(records, 3):
-        for task in reversed(tasks) if reverse else tasks:
-            tell(records, "permanent" if ends[task.id] == "failed" else "finished", task)
+    while executions := take(records, 3):
+        for execution in reversed(executions) if reverse else executions:
+            tell(records, "permanent" if ends[execution.job_id] == "failed" else "finished", execution)
 
 
 @pytest.mark.valkey

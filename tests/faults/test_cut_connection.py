@@ -76,7 +76,7 @@ def assert_one_run(site: Site, job: str) -> None:
 
 def name_turn(site: Site) -> bytes:
     """Return what a request of a worker's turn holds: the name of its script."""
-    return str(site.redis.register_script(assemble("worker/turn", Webhooks(site.types).values)).sha).encode()
+    return str(site.redis.register_script(assemble("worker/exchange", Webhooks(site.types).values)).sha).encode()
 
 
 @pytest.mark.slow

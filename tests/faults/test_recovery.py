@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Queues, Word
+from errand.worker.execution import Queues, Report
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Lifetimes, Records
 from tests.faults.processes import kill_all
@@ -29,8 +29,10 @@ def take(site: Site, count: int) -> list[str]:
     """Let a worker that dies at once take jobs; return their ids in the order taken."""
     jobs = [site.post_noted() for _ in range(count)]
     queues = Queues(["default"], in_turn=False)
-    tasks = build_records(site, "dead").turn([], [f"dead{number}" for number in range(count)], queues).tasks
-    assert [task.id for task in tasks] == jobs
+    executions = (
+        build_records(site, "dead").exchange([], [f"dead{number}" for number in range(count)], queues).executions
+    )
+    assert [execution.job_id for execution in executions] == jobs
     return jobs
 
 
@@ -81,11 +83,15 @@ def test_each_job_is_handed_back_once(site: Site) -> None:
 def test_what_ends_while_it_is_recovered_is_either_ended_or_handed_back(site: Site) -> None:
     jobs = [site.post_noted() for _ in range(JOBS)]
     owner = build_records(site, "owner")
-    tasks = owner.turn([], [f"mine{number}" for number in range(JOBS)], Queues(["default"], in_turn=False)).tasks
+    executions = owner.exchange(
+        [], [f"mine{number}" for number in range(JOBS)], Queues(["default"], in_turn=False)
+    ).executions
     end_leases(site)
 
     def finish() -> list[str]:
-        return [owner.turn([Word("finished", task, ended=time.time())]).answers[0] for task in tasks]
+        return [
+            owner.exchange([Report("finished", execution, ended=time.time())]).answers[0] for execution in executions
+        ]
 
     recoverers = [build_records(site, f"w{number}") for number in range(TWENTY - 1)]
     run_at_once(finish, *(lambda records=records: recover_all(records) for records in recoverers))

@@ -13,15 +13,15 @@ from rq.job import Job as RQJob
 from errand import Job
 from errand.worker.allowed import AllowedJob
 from errand.worker.execution import Queues
-from errand.worker.odd import Odd
 from errand.worker.plan import Plan
 from errand.worker.processes.handles import Heartbeat
+from errand.worker.repeats import Repeats
 from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.scripts import build_records
 
 
-class NothingOdd(Odd):
+class NothingOdd(Repeats):
     """No job repeats."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Queues, Task, Word
-from errand.worker.records import Lifetimes, Records, Turn
+from errand.worker.execution import Execution, Queues, Report
+from errand.worker.records import Exchange, Lifetimes, Records
 
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=500, failure_seconds=1000, worker_seconds=60)
 ECHO = "jobs.echo.run.perform"
@@ -32,20 +32,20 @@ def ask(
     names: tuple[str, ...] = ("default",),
     in_turn: bool = False,
     first: int = 1,
-) -> Turn:
+) -> Exchange:
     """Ask for a job for each execution."""
-    return records.turn([], executions, Queues(list(names), in_turn, first), again)
+    return records.exchange([], executions, Queues(list(names), in_turn, first), again)
 
 
-def take(records: Records, count: int = 1, prefix: str = "e") -> list[Task]:
+def take(records: Records, count: int = 1, prefix: str = "e") -> list[Execution]:
     """Take so many jobs; their executions are the prefix and a number."""
-    return ask(records, [f"{prefix}{number}" for number in range(count)]).tasks
+    return ask(records, [f"{prefix}{number}" for number in range(count)]).executions
 
 
-def tell(records: Records, kind: str, task: Task, value: str = "", delay_seconds: float = 0.0) -> str:
+def tell(records: Records, kind: str, execution: Execution, value: str = "", delay_seconds: float = 0.0) -> str:
     """Tell one word of a task; return the answer."""
     error = json.dumps({"type": "ValueError", "message": "no"})
-    (answer,) = records.turn([Word(kind, task, value, error, delay_seconds, time.time())]).answers
+    (answer,) = records.exchange([Report(kind, execution, value, error, delay_seconds, time.time())]).answers
     return answer
 
 

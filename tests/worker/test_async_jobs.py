@@ -19,7 +19,7 @@ from tests.services import wait_until
 from tests.worker.draining import NothingOdd, build_class, drain, enqueue, keeping_handlers
 from tests.worker.scripts import build_records, read, take
 
-word: ContextVar[str] = ContextVar("word", default="none")
+report: ContextVar[str] = ContextVar("word", default="none")
 cleaned: list[str] = []
 begun: list[str] = []
 
@@ -27,8 +27,8 @@ begun: list[str] = []
 @job()
 async def run(then: str = "", name: str = "") -> list[Any]:
     """Return the loop and what the context holds; end in the way of `then`."""
-    found = [id(asyncio.get_running_loop()), word.get(), threading.current_thread().name]
-    word.set(name)
+    found = [id(asyncio.get_running_loop()), report.get(), threading.current_thread().name]
+    report.set(name)
     try:
         begun.append(name)
         if then == "wait":
@@ -99,10 +99,10 @@ def test_one_that_ends_the_interpreter_fails_alone(redis: Redis, queue: Queue, t
 
 def run_alone(redis: Redis, types: list[Job[..., Any]], surroundings: LoneSurroundings | None = None) -> None:
     records = build_records(redis)
-    (task,) = take(records)
+    (execution,) = take(records)
     with keeping_handlers(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("RQ_JOB_ID", "")
-        Child(task, records, redis, build_class(types), NothingOdd(), surroundings).run()
+        Child(execution, records, redis, build_class(types), NothingOdd(), surroundings).run()
 
 
 def test_one_in_a_process_of_its_own_runs_in_the_main_thread(redis: Redis, queue: Queue) -> None:

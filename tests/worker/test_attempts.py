@@ -9,7 +9,7 @@ from rq import Queue, Retry
 
 from errand.redis import keys
 from errand.worker.attempt import describe_failure
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.records import Records
 from tests.worker.scripts import end_leases, enqueue, read, take, tell
@@ -19,11 +19,11 @@ def list_attempts(redis: Redis, id: str) -> dict[int, dict[str, Any]]:
     return {int(number): json.loads(text) for number, text in redis.hgetall(keys.ATTEMPTS + id).items()}
 
 
-def fail(records: Records, task: Task, message: str = "no") -> str:
+def fail(records: Records, execution: Execution, message: str = "no") -> str:
     try:
         raise ValueError(message)
     except ValueError as error:
-        (answer,) = records.turn([describe_failure(task, error)._replace(frame="jobs/x.py:7 in run")]).answers
+        (answer,) = records.exchange([describe_failure(execution, error)._replace(frame="jobs/x.py:7 in run")]).answers
     return answer
 
 
@@ -77,8 +77,8 @@ def test_of_many_attempts_the_first_and_the_last_are_kept(redis: Redis, queue: Q
 
 def test_equal_tracebacks_are_stored_once(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2)
-    for task in take(records, 2):
-        fail(records, task)
+    for execution in take(records, 2):
+        fail(records, execution)
     (trace,) = redis.keys("errand:trace:*")
     assert {list_attempts(redis, id)[1]["trace"] for id in ids} == {trace.decode().removeprefix(keys.TRACE)}
     assert int(redis.hget(keys.NOTES_BYTES, "total") or 0) == len(trace) + redis.strlen(trace)
@@ -103,10 +103,10 @@ def test_tracebacks_have_a_tenth_of_the_memory_and_the_oldest_goes_first(
 
 def test_a_full_redis_takes_the_end_and_no_note(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.config_set("maxmemory", 1)
     try:
-        assert fail(records, task) == "failed"
+        assert fail(records, execution) == "failed"
     finally:
         redis.config_set("maxmemory", 0)
     assert list_attempts(redis, id) == {}

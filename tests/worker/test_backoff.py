@@ -54,8 +54,8 @@ def fail(redis: Redis, records: Records, id: str) -> tuple[str, float]:
     if redis.zrem("rq:scheduled:default", id):
         redis.hset(f"rq:job:{id}", "status", "queued")
         redis.rpush("rq:queue:default", id)
-    (task,) = take(records, prefix=f"e{time.monotonic_ns()}")
-    answer = tell(records, "failed", task)
+    (execution,) = take(records, prefix=f"e{time.monotonic_ns()}")
+    answer = tell(records, "failed", execution)
     due = redis.zscore("rq:scheduled:default", id)
     return answer, (due or 0) - time.time()
 
@@ -131,14 +131,14 @@ def test_a_start_that_is_lost_or_interrupted_is_the_first_as_well(
     redis: Redis, records: Records, post: Post, is_lost: bool
 ) -> None:
     id = post(Backoff(hours=1))
-    (task,) = take(records)
+    (execution,) = take(records)
     if is_lost:
         end_leases(redis)
         build_records(redis, "two").recover()
     else:
         records.release("interrupted")
     first = float(redis.hget(f"rq:job:{id}", "errand_first_start") or 0)
-    assert first == pytest.approx(task.started, abs=1e-5)
+    assert first == pytest.approx(execution.started, abs=1e-5)
     fail(redis, records, id)
     assert float(redis.hget(f"rq:job:{id}", "errand_first_start") or 0) == first
 

@@ -14,8 +14,8 @@ from rq import Queue, Retry
 
 from errand.worker.allowed import AllowedJob
 from errand.worker.child import Child
-from errand.worker.odd import Odd
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
+from errand.worker.repeats import Repeats
 from tests.worker.odd_errors import ERRORS
 from tests.worker.scripts import LIFETIMES, build_records, read, take
 
@@ -34,11 +34,11 @@ class Job(AllowedJob):
     functions = {"quick": lambda: 1, "stop": stop_myself, "overrun": stop_and_overrun}
 
 
-class NothingOdd(Odd):
+class NothingOdd(Repeats):
     def __init__(self) -> None:
         pass
 
-    def settle(self, words: Any, turn: Turn) -> bool:
+    def settle(self, reports: Any, exchange: Exchange) -> bool:
         return False
 
 
@@ -47,12 +47,12 @@ class LossyRecords(Records):
 
     lost = False
 
-    def turn(self, *args: Any) -> Turn:
-        turn = super().turn(*args)
+    def exchange(self, *args: Any) -> Exchange:
+        exchange = super().exchange(*args)
         if not self.lost:
             self.lost = True
             raise ConnectionError("the reply is lost")
-        return turn
+        return exchange
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +109,6 @@ def test_a_lost_reply_to_its_end_is_no_dropped_end(
 def test_a_payload_that_is_not_compressed_is_read_as_rq_reads_it(redis: Redis, queue: Queue) -> None:
     job = queue.enqueue_call("quick")
     records = build_records(redis)
-    task = take(records)[0]._replace(data=b'["quick", null, [], {}]')
-    Child(task, records, redis, Job, NothingOdd()).run()
+    execution = take(records)[0]._replace(data=b'["quick", null, [], {}]')
+    Child(execution, records, redis, Job, NothingOdd()).run()
     assert job.get_status(refresh=True) == "finished"

@@ -44,8 +44,8 @@ def list_statuses(redis: Redis, ids: list[str]) -> list[Any]:
 @pytest.mark.parametrize("kind", ["finished", "failed", "permanent", "stopped"])
 def test_an_end_lets_the_next_one_in(redis: Redis, queue: Queue, records: Records, kind: str) -> None:
     ids = enqueue(queue, 2)
-    (task,) = take(records, 4)
-    tell(records, kind, task)
+    (execution,) = take(records, 4)
+    tell(records, kind, execution)
     assert list_statuses(redis, ids[1:]) == [b"queued"]
     assert redis.zrange("rq:rl:k:allowed", 0, -1) == [ids[1].encode()]
 
@@ -58,16 +58,16 @@ def test_of_many_free_slots_some_are_filled_by_each_end_until_all_are(
     ids = enqueue(queue, 7)
     redis.hset("rq:rl:k", "concurrency", 100)
     for queued in (2, 3, 4):
-        (task,) = take(records, 1)
-        tell(records, "finished", task)
+        (execution,) = take(records, 1)
+        tell(records, "finished", execution)
         assert list_statuses(redis, ids).count(b"queued") == queued
     assert list_statuses(redis, ids).count(b"rate_limited") == 0
 
 
 def test_a_result_that_is_not_kept_lets_the_next_one_in(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2, result_ttl=0)
-    (task,) = take(records, 4)
-    assert tell(records, "finished", task) == "finished"
+    (execution,) = take(records, 4)
+    assert tell(records, "finished", execution) == "finished"
     assert list_statuses(redis, ids) == [None, b"queued"]
 
 
@@ -75,21 +75,21 @@ def test_a_retry_that_waits_gives_its_slot_away_and_asks_for_one_again(
     redis: Redis, queue: Queue, records: Records
 ) -> None:
     ids = enqueue(queue, 2, retry=Retry(1, 60))
-    (task,) = take(records, 4)
-    assert tell(records, "failed", task) == "scheduled"
+    (execution,) = take(records, 4)
+    assert tell(records, "failed", execution) == "scheduled"
     assert list_statuses(redis, ids) == [b"scheduled", b"queued"]
     redis.zadd("rq:scheduled:default", {ids[0]: 1})
     DueJobs(redis, [queue]).move()
     assert list_statuses(redis, ids) == [b"rate_limited", b"queued"]
-    (task,) = take(records, 4, "f")
-    tell(records, "finished", task)
+    (execution,) = take(records, 4, "f")
+    tell(records, "finished", execution)
     assert list_statuses(redis, ids) == [b"queued", b"finished"]
 
 
 def test_a_retry_at_once_keeps_its_slot(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2, retry=Retry(1))
-    (task,) = take(records, 4)
-    assert tell(records, "failed", task) == "queued"
+    (execution,) = take(records, 4)
+    assert tell(records, "failed", execution) == "queued"
     assert list_statuses(redis, ids) == [b"queued", b"rate_limited"]
 
 
@@ -107,28 +107,28 @@ def test_one_that_rqs_own_tools_canceled_while_it_ran_frees_its_slot_at_its_end(
     redis: Redis, queue: Queue, records: Records
 ) -> None:
     ids = enqueue(queue, 2)
-    (task,) = take(records, 4)
+    (execution,) = take(records, 4)
     job = queue.fetch_job(ids[0])
     assert job
     job.cancel()
     assert list_statuses(redis, ids) == [b"canceled", b"rate_limited"]
-    assert tell(records, "finished", task) == "canceled"
+    assert tell(records, "finished", execution) == "canceled"
     assert list_statuses(redis, ids) == [b"canceled", b"queued"]
 
 
 def test_a_damaged_one_frees_its_slot(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2)
     redis.hdel(f"rq:job:{ids[0]}", "data")
-    assert [task.id for task in take(records, 1)] == ids[1:]
+    assert [execution.job_id for execution in take(records, 1)] == ids[1:]
     assert list_statuses(redis, ids) == [b"failed", b"started"]
 
 
 def test_rqs_cleanup_finds_nothing_to_mend(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 3)
-    (task,) = take(records, 4)
+    (execution,) = take(records, 4)
     RateLimitRegistry("k", redis).cleanup()
     assert list_statuses(redis, ids) == [b"started", b"rate_limited", b"rate_limited"]
-    tell(records, "finished", task)
+    tell(records, "finished", execution)
     assert sorted(list_statuses(redis, ids)) == [b"finished", b"queued", b"rate_limited"]
 
 

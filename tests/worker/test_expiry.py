@@ -43,8 +43,8 @@ def test_it_ends_as_a_canceled_job_does_and_says_why(redis: Redis, queue_setting
 def test_one_whose_time_has_not_come_is_left(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=60)
     look(redis)
-    (task,) = take(build_records(redis))
-    assert (task.id, round((task.expires_at or 0) - time.time(), -1)) == (id, 60)
+    (execution,) = take(build_records(redis))
+    assert (execution.job_id, round((execution.expires_at or 0) - time.time(), -1)) == (id, 60)
 
 
 def in_queue(redis: Redis, settings: QueueSettings) -> str:
@@ -85,8 +85,8 @@ def waiting_for_a_worker_with_its_type(redis: Redis, settings: QueueSettings) ->
 def refused_by_a_worker(redis: Redis, settings: QueueSettings) -> str:
     id = in_queue(redis, settings)
     old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
-    (task,) = old.take()
-    assert old.tell("refused", task) == "parked"
+    (execution,) = old.take()
+    assert old.tell("refused", execution) == "parked"
     return id
 
 
@@ -120,7 +120,7 @@ def holds(redis: Redis, key: bytes, id: str) -> bool:
 def test_those_that_wait_for_it_go_as_they_say(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=60)
     kept = {"expires_in_seconds": None, "after": (id,)}
-    ids = [store_one(redis, queue_settings, on_failure=word, **kept) for word in ("cancel", "run", "wait")]
+    ids = [store_one(redis, queue_settings, on_failure=report, **kept) for report in ("cancel", "run", "wait")]
     let_expire(redis, id)
     look(redis)
     assert [read(redis, one, "status")[0] for one in ids] == [b"canceled", b"queued", b"deferred"]
@@ -131,7 +131,7 @@ def test_its_slot_goes_to_the_next(redis: Redis, queue_settings: QueueSettings) 
     first, second = store(redis, queue_settings, 2, expires=60, limit=("k", 1))
     let_expire(redis, first)
     look(redis)
-    assert [task.id for task in take(build_records(redis), 2)] == [second]
+    assert [execution.job_id for execution in take(build_records(redis), 2)] == [second]
 
 
 def test_its_batch_and_its_webhook_hear_of_it(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -146,9 +146,9 @@ def test_its_batch_and_its_webhook_hear_of_it(redis: Redis, queue_settings: Queu
 
 def test_a_take_does_not_start_it_where_the_chores_are_late(redis: Redis, queue_settings: QueueSettings) -> None:
     late, other = store_one(redis, queue_settings), store_one(redis, queue_settings, expires=60)
-    turn = ask(build_records(redis), ["e1", "e2"])
-    assert [task.id for task in turn.tasks] == [other]
-    assert turn.expired == [("default", "tally", 1)]
+    exchange = ask(build_records(redis), ["e1", "e2"])
+    assert [execution.job_id for execution in exchange.executions] == [other]
+    assert exchange.expired == [("default", "tally", 1)]
     assert read(redis, late, "status", "errand_attempts") == [b"canceled", None]
     assert redis.zrange(EXPIRES, 0, -1) == [other.encode()]
 
@@ -159,8 +159,8 @@ def test_a_take_passes_over_many_in_steps(redis: Redis, queue_settings: QueueSet
     records, turns = build_records(redis), []
     while not turns or turns[-1].wait_seconds == 0:
         turns.append(ask(records, [f"e{len(turns)}"]))
-    assert [sum(count for *_, count in turn.expired) for turn in turns] == [200, 200, 50]
-    assert [task.id for task in turns[-1].tasks] == [other]
+    assert [sum(count for *_, count in exchange.expired) for exchange in turns] == [200, 200, 50]
+    assert [execution.job_id for execution in turns[-1].executions] == [other]
 
 
 def test_a_job_that_is_taken_is_never_canceled_and_one_that_is_canceled_never_taken(
@@ -177,7 +177,7 @@ def test_a_job_that_is_taken_is_never_canceled_and_one_that_is_canceled_never_ta
     chores.start()
     records, taken = build_records(redis), list[str]()
     while redis.exists(QUEUE):
-        taken += [task.id for task in take(records, 2, f"e{len(taken)}-")]
+        taken += [execution.job_id for execution in take(records, 2, f"e{len(taken)}-")]
     stopped.append(True)
     chores.join()
     statuses = {id: read(redis, id, "status")[0] for id in ids}
@@ -187,8 +187,8 @@ def test_a_job_that_is_taken_is_never_canceled_and_one_that_is_canceled_never_ta
 def test_one_that_has_started_in_time_is_left_and_tried_again(redis: Redis, queue_settings: QueueSettings) -> None:
     running, retried = store(redis, queue_settings, 2, expires=60)
     records = build_records(redis)
-    _, task = take(records, 2)
-    assert tell(records, "failed", task) == "scheduled"
+    _, execution = take(records, 2)
+    assert tell(records, "failed", execution) == "scheduled"
     let_expire(redis, running, retried)
     look(redis)
     assert [read(redis, id, "status")[0] for id in (running, retried)] == [b"started", b"scheduled"]
@@ -200,7 +200,7 @@ def test_a_late_try_of_one_that_started_in_time_is_taken(redis: Redis, queue_set
     records = build_records(redis)
     assert tell(records, "interrupted", take(records)[0]) == "queued"
     let_expire(redis, id)
-    assert [task.id for task in take(records, prefix="f")] == [id]
+    assert [execution.job_id for execution in take(records, prefix="f")] == [id]
 
 
 def test_one_that_is_taken_again_after_a_lost_reply_still_knows_its_expiry(
@@ -208,9 +208,9 @@ def test_one_that_is_taken_again_after_a_lost_reply_still_knows_its_expiry(
 ) -> None:
     store(redis, queue_settings, expires=60)
     records = build_records(redis)
-    first = ask(records, ["e1"]).tasks
-    again = ask(records, ["e1"], again=1).tasks
-    assert [task.expires_at for task in first] == [task.expires_at for task in again] != [None]
+    first = ask(records, ["e1"]).executions
+    again = ask(records, ["e1"], again=1).executions
+    assert [execution.expires_at for execution in first] == [execution.expires_at for execution in again] != [None]
 
 
 def test_a_requeued_one_runs(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -218,8 +218,8 @@ def test_a_requeued_one_runs(redis: Redis, queue_settings: QueueSettings) -> Non
     look(redis)
     assert redis.register_script(read_script("store/requeue"))(args=build_args([id], ["canceled"])) == [b""]
     look(redis)
-    (task,) = take(build_records(redis))
-    assert (task.id, task.expires_at) == (id, None)
+    (execution,) = take(build_records(redis))
+    assert (execution.job_id, execution.expires_at) == (id, None)
 
 
 def test_a_damaged_one_holds_up_no_other(redis: Redis, queue_settings: QueueSettings) -> None:

@@ -17,7 +17,7 @@ from errand.contract.job import job
 from errand.store.settings import QueueSettings
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, perform
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.maintenance import expired
 from errand.worker.records import Records
 from tests.worker.draining import drain
@@ -32,9 +32,9 @@ def read_error(redis: Redis, id: str) -> Any:
     return json.loads(read(redis, id, "errand_error")[0] or b"null")
 
 
-def tell_partly(records: Records, task: Task) -> str:
+def tell_partly(records: Records, execution: Execution) -> str:
     error = json.dumps({"type": "UnfinishedError", "message": "bo@example.com waits"})
-    (answer,) = records.turn([Word(f"partial:{RESULT}", task, "", error, 0.0, time.time())]).answers
+    (answer,) = records.exchange([Report(f"partial:{RESULT}", execution, "", error, 0.0, time.time())]).answers
     return answer
 
 
@@ -56,14 +56,14 @@ def test_one_that_waits_for_its_next_try_is_canceled_with_its_last_error(
 def test_while_it_runs_it_is_left_and_holds_up_no_other(redis: Redis, queue_settings: QueueSettings) -> None:
     ids = store(redis, queue_settings, 4, expires=60, of=LETTER)
     records = build_records(redis)
-    tasks = take(records, 3)
+    executions = take(records, 3)
     let_expire(redis, *ids)
     first = records.expire(0, 2, 1000)
     assert (first.more, first.left, first.expired) == (True, 2, [])
     second = records.expire(2, 2, 1000)
     assert (second.left, second.expired) == (1, [("default", "letter", 1)])
-    assert tell(records, "finished", tasks[0]) == "finished"
-    assert tell(records, "interrupted", tasks[1]) == "queued"
+    assert tell(records, "finished", executions[0]) == "finished"
+    assert tell(records, "interrupted", executions[1]) == "queued"
     look(redis)
     assert [read(redis, id, "status")[0] for id in ids] == [b"finished", b"canceled", b"started", b"canceled"]
     assert redis.zrange(EXPIRES, 0, -1) == [ids[2].encode()]
@@ -151,41 +151,41 @@ def test_what_it_says_itself_cancels_it(redis: Redis, queue_settings: QueueSetti
     assert tell(records, "expired", take(records)[0]) == "expired"
     assert read(redis, id, "status", "retries_left") == [b"canceled", b"172800"]
     assert list_held(redis) == []
-    assert [task.id for task in take(records, prefix="f")] == [other]
+    assert [execution.job_id for execution in take(records, prefix="f")] == [other]
 
 
 def test_what_it_says_itself_finishes_it_where_a_part_is_done(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=60, of=LETTER)
     records = build_records(redis)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "errand_partial", RESULT)
-    assert tell(records, "expired", task) == "finished"
+    assert tell(records, "expired", execution) == "finished"
     assert read(redis, id, "status") == [b"finished"]
 
 
-def build_late(expires_at: float | None) -> tuple[Word, BaseException | None]:
+def build_late(expires_at: float | None) -> tuple[Report, BaseException | None]:
     """Run a job that asks before it does what can't be taken back."""
 
     class Asking(AllowedJob):
         def perform(self) -> Any:
             check_expiry()
 
-    task = Task(
+    execution = Execution(
         "job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic(), expires_at=expires_at
     )
-    attempt = LiveAttempt(lambda text: None, task.now, expires_at=expires_at)
-    return Context().run(perform, task, Asking, Redis(), attempt)
+    attempt = LiveAttempt(lambda text: None, execution.now, expires_at=expires_at)
+    return Context().run(perform, execution, Asking, Redis(), attempt)
 
 
 @pytest.mark.parametrize("in_seconds", [None, 60])
 def test_a_job_goes_on_as_long_as_it_has_time(in_seconds: int | None) -> None:
-    word, _ = build_late(in_seconds and time.time() + in_seconds)
-    assert word.kind == "finished"
+    report, _ = build_late(in_seconds and time.time() + in_seconds)
+    assert report.kind == "finished"
 
 
 def test_a_job_that_has_no_time_left_says_so() -> None:
-    word, _ = build_late(1_700_000_000.0)
-    assert (word.kind, json.loads(word.error)) == (
+    report, _ = build_late(1_700_000_000.0)
+    assert (report.kind, json.loads(report.error)) == (
         "expired",
         {"type": "Expired", "message": "it had not ended by 2023-11-14T22:13:20.000Z"},
     )

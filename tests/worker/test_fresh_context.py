@@ -13,14 +13,14 @@ from errand.worker.shared.context import BaseContext
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.draining import drain, enqueue
 
-word: ContextVar[str] = ContextVar("word", default="none")
+report: ContextVar[str] = ContextVar("word", default="none")
 
 
 @job()
 def run(wanted: str) -> list[object]:
     """Return what is found, and the thread; then set it."""
-    found = [word.get(), decimal.getcontext().prec, threading.get_ident()]
-    word.set(wanted)
+    found = [report.get(), decimal.getcontext().prec, threading.get_ident()]
+    report.set(wanted)
     decimal.getcontext().prec = 5
     return found
 
@@ -36,7 +36,7 @@ def test_each_has_what_was_set_before_the_runner_began(redis: Redis, queue: Queu
     jobs = [enqueue(queue, run, wanted="first"), enqueue(queue, run, wanted="second")]
 
     def begin() -> Surroundings:
-        word.set("at import")
+        report.set("at import")
         decimal.getcontext().prec = 40
         return Surroundings()
 
@@ -47,9 +47,9 @@ def test_each_has_what_was_set_before_the_runner_began(redis: Redis, queue: Queu
 
 def test_what_a_copy_sets_does_not_reach_the_base() -> None:
     base = Context().run(BaseContext)
-    base.context.run(word.set, "base")
-    base.run(word.set, "copy")
-    assert base.run(word.get) == base.context.run(word.get) == "base"
+    base.context.run(report.set, "base")
+    base.run(report.set, "copy")
+    assert base.run(report.get) == base.context.run(report.get) == "base"
 
 
 @pytest.mark.parametrize("prec", [28, 9])

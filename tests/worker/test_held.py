@@ -14,7 +14,7 @@ from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.store.requeue import build_args
 from errand.store.settings import QueueSettings
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.records import Records
 from tests.worker.draining import drain, enqueue
@@ -35,8 +35,8 @@ class Sender(Worker):
         super().__init__(redis, name, log=NEW, tally=NEW)
         self.records = Records(redis, name, LIFETIMES, codes=self.types.codes, services={"tally": service})
 
-    def find_down(self, task: Task, error: str = DOWN) -> str:
-        (answer,) = self.records.turn([Word("down", task, "", error, 0.0, time.time())]).answers
+    def find_down(self, execution: Execution, error: str = DOWN) -> str:
+        (answer,) = self.records.exchange([Report("down", execution, "", error, 0.0, time.time())]).answers
         return answer
 
 
@@ -47,9 +47,9 @@ def make_probe_due(redis: Redis) -> None:
 def test_no_try_is_spent_and_the_job_says_why_it_waits(redis: Redis, queue_settings: QueueSettings) -> None:
     (id,) = store(redis, queue_settings)
     one = Sender(redis)
-    (task,) = one.take()
+    (execution,) = one.take()
     tries = read(redis, id, "retries_left")
-    assert one.find_down(task) == "parked"
+    assert one.find_down(execution) == "parked"
     assert read(redis, id, "status", "errand_attempts", "errand_error") == [b"queued", b"0", DOWN.encode()]
     assert read(redis, id, "retries_left") == tries
     assert not list_held(redis)
@@ -65,17 +65,17 @@ def test_the_types_other_jobs_wait_as_well_and_other_types_go_on(redis: Redis, q
     ids = store(redis, queue_settings, 3)
     other = store_with_rq(redis, "jobs.log.run.perform", description="log")
     one = Sender(redis)
-    (task,) = one.take(1)
-    one.find_down(task)
-    assert [task.id for task in one.take()] == [other]
+    (execution,) = one.take(1)
+    one.find_down(execution)
+    assert [execution.job_id for execution in one.take()] == [other]
     assert redis.zrange(PARKED, 0, -1) == [id.encode() for id in ids]
 
 
 def test_one_job_at_a_time_probes_whatever_the_number_of_workers(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 3)
     one, two = Sender(redis), Sender(redis, "two")
-    (task,) = one.take(1)
-    one.find_down(task)
+    (execution,) = one.take(1)
+    one.find_down(execution)
     assert not one.take()
     assert not two.take()
     make_probe_due(redis)
@@ -86,8 +86,8 @@ def test_the_waits_between_probes_grow_to_a_minute(redis: Redis, queue_settings:
     store(redis, queue_settings, 2)
     one, waits = Sender(redis), []
     for _ in range(8):
-        (task,) = one.take(1)
-        one.find_down(task)
+        (execution,) = one.take(1)
+        one.find_down(execution)
         at_ms = int(redis.hget(HELD, "probe_at_ms") or 0)
         seconds, microseconds = redis.time()
         waits.append(round((at_ms - seconds * 1000 - microseconds / 1000) / 1000))
@@ -100,9 +100,9 @@ def test_a_probe_that_fails_goes_behind_the_others(redis: Redis, queue_settings:
     one = Sender(redis)
     probes = []
     for _ in range(4):
-        (task,) = one.take(1)
-        probes.append(task.id)
-        one.find_down(task)
+        (execution,) = one.take(1)
+        probes.append(execution.job_id)
+        one.find_down(execution)
         one.take()  # parks the other
         make_probe_due(redis)
     assert probes == [ids[0], *ids, ids[0]]
@@ -111,8 +111,8 @@ def test_a_probe_that_fails_goes_behind_the_others(redis: Redis, queue_settings:
 def test_those_that_started_before_make_no_probe_of_their_failure(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 3)
     one = Sender(redis)
-    for task in one.take(3):
-        one.find_down(task)
+    for execution in one.take(3):
+        one.find_down(execution)
     assert redis.hget(HELD, "wait_seconds") == b"1"
 
 
@@ -126,7 +126,7 @@ def test_the_first_that_comes_past_it_ends_the_hold(redis: Redis, queue_settings
     (probe,) = one.take(1)
     one.tell(kind, probe)
     assert not redis.exists("errand:held", HELD)
-    assert {task.id for task in one.take(4)} >= set(ids) - {probe.id}
+    assert {execution.job_id for execution in one.take(4)} >= set(ids) - {probe.job_id}
     assert not redis.exists("errand:parked", PARKED)
 
 
@@ -143,8 +143,8 @@ def test_what_says_nothing_of_the_service_ends_no_hold(redis: Redis, queue_setti
 def test_a_probe_whose_worker_died_is_made_by_another(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 3)
     one, two = Sender(redis), Sender(redis, "two")
-    (task,) = one.take(1)
-    one.find_down(task)
+    (execution,) = one.take(1)
+    one.find_down(execution)
     make_probe_due(redis)
     (probe,) = one.take(1)
     assert not two.take(1)
@@ -156,19 +156,19 @@ def test_a_probe_whose_worker_died_is_made_by_another(redis: Redis, queue_settin
 def test_a_worker_that_works_with_another_service_takes_what_waits(redis: Redis, queue_settings: QueueSettings) -> None:
     ids = store(redis, queue_settings, 3)
     stale, healthy = Sender(redis), Sender(redis, "two", OTHERS)
-    (task,) = stale.take(1)
-    stale.find_down(task)
+    (execution,) = stale.take(1)
+    stale.find_down(execution)
     assert not stale.take()
-    assert {task.id for task in healthy.take()} == set(ids)
+    assert {execution.job_id for execution in healthy.take()} == set(ids)
     assert redis.exists(HELD)
 
 
 def test_a_job_that_was_stopped_meanwhile_stays_stopped(redis: Redis, queue_settings: QueueSettings) -> None:
     (id,) = store(redis, queue_settings)
     one = Sender(redis)
-    (task,) = one.take()
-    redis.hset(f"rq:job:{id}", "errand_stop", task.execution)
-    assert one.find_down(task) == "stopped"
+    (execution,) = one.take()
+    redis.hset(f"rq:job:{id}", "errand_stop", execution.id)
+    assert one.find_down(execution) == "stopped"
 
 
 def test_only_its_hours_end_a_job(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -177,7 +177,7 @@ def test_only_its_hours_end_a_job(redis: Redis, queue_settings: QueueSettings) -
     for id, start in ((first, time.time() - 3700), (second, time.time() - 3500)):
         redis.hset(f"rq:job:{id}", mapping={"errand_backoff": policy, "errand_first_start": start})
     one = Sender(redis)
-    assert [one.find_down(task) for task in one.take(2)] == ["failed", "parked"]
+    assert [one.find_down(execution) for execution in one.take(2)] == ["failed", "parked"]
     assert read(redis, first, "status", "errand_error") == [b"failed", DOWN.encode()]
 
 
@@ -185,16 +185,16 @@ def test_its_hours_run_from_its_first_start(redis: Redis, queue_settings: QueueS
     (id,) = store(redis, queue_settings)
     redis.hset(f"rq:job:{id}", "errand_backoff", Backoff(hours=1).policy)
     one = Sender(redis)
-    (task,) = one.take()
-    one.find_down(task)
-    assert float(read(redis, id, "errand_first_start")[0] or 0) == pytest.approx(task.started, abs=1)
+    (execution,) = one.take()
+    one.find_down(execution)
+    assert float(read(redis, id, "errand_first_start")[0] or 0) == pytest.approx(execution.started, abs=1)
 
 
 def test_a_hold_that_nobody_probes_ends_by_itself(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 2)
     one = Sender(redis)
-    (task,) = one.take(1)
-    one.find_down(task)
+    (execution,) = one.take(1)
+    one.find_down(execution)
     assert 800 < redis.ttl(HELD) <= 900
     redis.delete(HELD)
     assert len(one.take()) == 2
@@ -208,8 +208,8 @@ def test_the_log_says_why_they_wait_and_since_when(
     monkeypatch.setattr(logging.getLogger("errand.worker"), "propagate", True)
     store(redis, queue_settings, 2)
     one = Sender(redis)
-    (task,) = one.take(1)
-    one.find_down(task)
+    (execution,) = one.take(1)
+    one.find_down(execution)
     one.take()
     ParkedJobs(redis).run()
     since = (redis.hget(HELD, "since") or b"").decode()
@@ -260,24 +260,24 @@ def test_what_was_done_counts_where_the_service_is_down_at_the_end(redis: Redis,
     (id,) = store(redis, queue_settings)
     redis.hset(f"rq:job:{id}", mapping={"errand_backoff": Backoff(hours=1).policy, "retries_left": 5})
     one = Sender(redis)
-    (task,) = one.take()
-    assert one.tell("partial:MQ==", task) == "scheduled"
+    (execution,) = one.take()
+    assert one.tell("partial:MQ==", execution) == "scheduled"
     redis.hset(f"rq:job:{id}", mapping={"status": "queued", "errand_first_start": time.time() - 4000})
     redis.rpush("rq:queue:default", id)
-    (task,) = one.take()
-    assert one.find_down(task) == "finished"
+    (execution,) = one.take()
+    assert one.find_down(execution) == "finished"
     assert read(redis, id, "status", "errand_error") == [b"finished", None]
 
 
 def test_what_failed_at_last_finishes_with_what_was_done_before(redis: Redis, queue_settings: QueueSettings) -> None:
     (id,) = store(redis, queue_settings)
     one = Sender(redis)
-    (task,) = one.take()
-    one.tell("partial:MQ==", task)
+    (execution,) = one.take()
+    one.tell("partial:MQ==", execution)
     redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
     redis.rpush("rq:queue:default", id)
-    (task,) = one.take()
-    assert one.tell("failed", task) == "finished"
+    (execution,) = one.take()
+    assert one.tell("failed", execution) == "finished"
     assert read(redis, id, "status", "errand_error") == [b"finished", None]
 
 

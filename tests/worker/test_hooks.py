@@ -24,7 +24,7 @@ from tests.worker.draining import drain, enqueue
 from tests.worker.scripts import read
 from tests.worker.test_async_jobs import run_alone
 
-word: ContextVar[str] = ContextVar("word", default="none")
+report: ContextVar[str] = ContextVar("word", default="none")
 said: list[str] = []
 
 
@@ -40,18 +40,18 @@ def _quick_and_heard(monkeypatch: pytest.MonkeyPatch) -> None:
 @job()
 async def run() -> list[Any]:
     said.append("job")
-    return [id(asyncio.get_running_loop()), word.get()]
+    return [id(asyncio.get_running_loop()), report.get()]
 
 
 def say(text: str, fail_first: int = 0, error: type[BaseException] = ValueError) -> Callable[[], None]:
     left = [error("not yet") for _ in range(fail_first)]
-    words = said
+    reports = said
 
     def hook() -> None:
-        words.append(text)
+        reports.append(text)
         if left:
             raise left.pop()
-        word.set(text)
+        report.set(text)
 
     return hook
 
@@ -59,7 +59,7 @@ def say(text: str, fail_first: int = 0, error: type[BaseException] = ValueError)
 async def open_on_loop() -> None:
     await asyncio.sleep(0)
     said.append(str(id(asyncio.get_running_loop())))
-    word.set("of the loop")
+    report.set("of the loop")
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["in a runner", "in a process of its own"])

@@ -32,8 +32,8 @@ def lose(client: TestClient, redis: Redis, status: str) -> str:
         redis.delete("rq:deferred:default")
     else:
         id = post(client)
-        (task,) = take(build_records(redis, "gone"))
-        assert task.id == id
+        (execution,) = take(build_records(redis, "gone"))
+        assert execution.job_id == id
         redis.delete("errand:leases", "rq:wip:default", "rq:worker:gone:executions")
     assert read(redis, id, "status") == [status.encode()]
     return id
@@ -68,8 +68,8 @@ def test_a_job_in_no_list_is_put_back(
 def test_a_job_that_was_started_runs_again_and_loses_no_try(client: TestClient, redis: Redis) -> None:
     id = lose(client, redis, "started")
     look(redis)
-    (task,) = take(build_records(redis, "two"), prefix="f")
-    assert (task.id, read(redis, id, "errand_interruptions")) == (id, [b"1"])
+    (execution,) = take(build_records(redis, "two"), prefix="f")
+    assert (execution.job_id, read(redis, id, "errand_interruptions")) == (id, [b"1"])
     assert redis.zcard(f"rq:executions:{id}") == 1
 
 
@@ -83,7 +83,7 @@ def test_one_whose_schedule_was_wrong_goes_to_its_time(client: TestClient, redis
 
 def test_what_is_where_it_belongs_stays_there(client: TestClient, redis: Redis, records: Records) -> None:
     running = post(client)
-    assert [task.id for task in take(records)] == [running]
+    assert [execution.job_id for execution in take(records)] == [running]
     front, first, parked = post(client, "?at_front=true"), post(client), post(client)
     redis.lrem("rq:queue:default", 0, parked)
     redis.zadd("errand:rated:default:tally", {parked: 1})

@@ -5,7 +5,7 @@ from redis import Redis
 from rq.rate_limit import RateLimit
 
 from errand.worker.execution import Queues
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, build_records, tell
 from tests.worker.test_rate import enqueue
@@ -22,21 +22,21 @@ def records(redis: Redis) -> Records:
     return build_records(redis)
 
 
-def turn(
+def exchange(
     records: Records,
     want: int = 1,
     rates: dict[str, tuple[int, int]] | None = None,
     names: tuple[str, ...] = ("default",),
     in_turn: bool = False,
     first: int = 1,
-) -> Turn:
+) -> Exchange:
     given = tuple(part for type, rate in (rates or {}).items() for part in (type, *rate))
-    return records.turn([], [f"s{next(numbers)}" for _ in range(want)], Queues(list(names), in_turn, first, given))
+    return records.exchange([], [f"s{next(numbers)}" for _ in range(want)], Queues(list(names), in_turn, first, given))
 
 
 def take(records: Records, want: int = 1, **options: object) -> list[str]:
     """Return the ids of the jobs that a turn takes."""
-    return [task.id for task in turn(records, want, **options).tasks]  # type: ignore[arg-type]
+    return [execution.job_id for execution in exchange(records, want, **options).executions]  # type: ignore[arg-type]
 
 
 def park(redis: Redis, records: Records, queue: str = "default", count: int = 4) -> list[str]:
@@ -82,8 +82,8 @@ def test_others_behind_many_of_a_rated_type_start_as_soon_as_a_worker_has_come_b
     rated = enqueue(redis, 1200, "a")
     others = enqueue(redis, 3, "plain")
     rates = {"a": (1, HOUR_US)}
-    turns = [turn(records, 4, rates) for _ in range(3)]
-    assert [task.id for one in turns for task in one.tasks] == [rated[0], *others]
+    turns = [exchange(records, 4, rates) for _ in range(3)]
+    assert [execution.job_id for one in turns for execution in one.executions] == [rated[0], *others]
     assert [one.wait_seconds for one in turns[:2]] == [0, 0]  # it goes on at once: others may be behind
     later = enqueue(redis, 2, "plain")
     assert take(records, 4, rates=rates) == later
@@ -97,7 +97,7 @@ def test_in_strict_order_a_queue_whose_jobs_wait_for_their_rate_holds_up_no_othe
     first = enqueue(redis, 3, "a", "one")
     others = enqueue(redis, 3, "plain", "two")
     assert take(records, 2, rates=rates, names=BOTH) == [first[0], others[0]]
-    wait_until(lambda: not turn(records, 0, rates, BOTH).tasks and _is_due(redis))
+    wait_until(lambda: not exchange(records, 0, rates, BOTH).executions and _is_due(redis))
     assert take(records, 2, rates=rates, names=BOTH) == [first[1], others[1]]
 
 
@@ -128,8 +128,8 @@ def test_new_ones_of_a_parked_type_do_not_pass_the_others(redis: Redis, records:
 def test_a_type_that_is_held_and_has_a_rate_holds_up_no_other(redis: Redis, records: Records) -> None:
     rates = {"a": (5, HOUR_US)}
     enqueue(redis, 1, "a")
-    (task,) = turn(records, 1, rates).tasks
-    tell(records, "down", task, "the provider is away")
+    (execution,) = exchange(records, 1, rates).executions
+    tell(records, "down", execution, "the provider is away")
     enqueue(redis, 20, "a")
     others = enqueue(redis, 3, "plain")
     assert take(records, 30, rates=rates) == others
@@ -151,7 +151,7 @@ def test_a_rated_job_that_holds_a_slot_lets_others_go_on_and_passes_the_slot_on_
     others = enqueue(redis, 2, "plain")
     rates = {"a": (1, HOUR_US)}
     assert take(records, 10, rates=rates)[1:] == others
-    (task,) = turn(records, 10).tasks  # its time has come
-    assert task.id == limited[0]
-    tell(records, "finished", task)
+    (execution,) = exchange(records, 10).executions  # its time has come
+    assert execution.job_id == limited[0]
+    tell(records, "finished", execution)
     assert take(records, 10) == [limited[1]]

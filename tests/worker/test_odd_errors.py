@@ -15,7 +15,7 @@ from rq.timeouts import JobTimeoutException
 from errand.contract.errors import PermanentError
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 from errand.worker.records import Records
 from errand.worker.tell import tell_end
 from errand.worker.trace import format_trace
@@ -24,8 +24,8 @@ from tests.worker.odd_errors import ERRORS
 from tests.worker.scripts import build_records, read, take
 
 
-def build_task() -> Task:
-    return Task("job", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
+def build_execution() -> Execution:
+    return Execution("job", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def _told() -> Iterator[None]:
 @pytest.mark.parametrize("which", ERRORS)
 def test_it_is_described_by_its_type_and_stays_permanent(which: str) -> None:
     error = ERRORS[which]()
-    word = describe_failure(build_task(), error)
-    told = json.loads(word.error)
-    assert word.kind == "permanent"
+    report = describe_failure(build_execution(), error)
+    told = json.loads(report.error)
+    assert report.kind == "permanent"
     assert told["type"] == type.__dict__["__name__"].__get__(type(error))
     assert isinstance(told["message"], str)
 
@@ -58,8 +58,8 @@ def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest
         def perform(self) -> Any:
             run_here()
 
-    word, raised = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
-    tell_end(word, "failed", raised, False)
+    report, raised = perform(build_execution(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
+    tell_end(report, "failed", raised, False)
     assert type.__dict__["__name__"].__get__(type(error)) in caplog.text
     assert "in run_here" in caplog.text
 
@@ -73,27 +73,27 @@ def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, recor
         functions = {"fail": fail}
 
     job = queue.enqueue_call("fail", retry=Retry(3))
-    word, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None, time.time))
-    assert build_records(redis).turn([word]).answers == ["failed"]
+    report, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None, time.time))
+    assert build_records(redis).exchange([report]).answers == ["failed"]
     assert read(redis, job.id, "status", "retries_left") == [b"failed", b"0"]
     assert json.loads(read(redis, job.id, "errand_error")[0] or b"")["type"] == name
 
 
 def test_a_text_that_can_not_be_had_says_why() -> None:
-    told = json.loads(describe_failure(build_task(), odd_errors.NothingError()).error)
+    told = json.loads(describe_failure(build_execution(), odd_errors.NothingError()).error)
     assert told["message"] == "(it has no text: its __str__() raised TypeError)"
 
 
 def test_one_permanent_error_in_a_group_ends_the_retries_and_an_ordinary_group_does_not() -> None:
     mixed = ExceptionGroup("two tasks", [ValueError("once more"), PermanentError("no use")])
-    assert describe_failure(build_task(), mixed).kind == "permanent"
-    assert describe_failure(build_task(), ExceptionGroup("two tasks", [ValueError("once more")])).kind == "failed"
+    assert describe_failure(build_execution(), mixed).kind == "permanent"
+    assert describe_failure(build_execution(), ExceptionGroup("two tasks", [ValueError("once more")])).kind == "failed"
 
 
 def test_a_cause_that_was_permanent_does_not_make_what_was_raised_from_it_permanent() -> None:
     error = ValueError("once more")
     error.__cause__ = PermanentError("no use")
-    assert describe_failure(build_task(), error).kind == "failed"
+    assert describe_failure(build_execution(), error).kind == "failed"
 
 
 def test_the_trace_of_a_long_chain_ends_with_the_error_itself() -> None:
@@ -112,6 +112,6 @@ def test_a_time_out_that_comes_while_a_lock_is_let_go_is_a_time_out() -> None:
             finally:
                 threading.Lock().release()
 
-    word, error = perform(build_task(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
-    assert json.loads(word.error)["type"] == "JobTimeoutException"
+    report, error = perform(build_execution(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
+    assert json.loads(report.error)["type"] == "JobTimeoutException"
     assert isinstance(error, JobTimeoutException)

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError
 
 from errand.contract.attempt import NoAttempt, enter
 from errand.worker.attempt import LiveAttempt
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 from errand.worker.output.capture import Capture
 from errand.worker.output.lines import Line, Lines
 from errand.worker.output.printed import FormatPrinted, format_printed, format_printed_json
@@ -28,8 +28,8 @@ Said = list[tuple[str, str, str]]
 logger = logging.getLogger("app.output")
 
 
-def build_task(id: str = "one") -> Task:
-    return Task(id, f"e-{id}", "default", b"", 60, "", "", "talk", 0, "", 1000.0, time.monotonic())
+def build_execution(id: str = "one") -> Execution:
+    return Execution(id, f"e-{id}", "default", b"", 60, "", "", "talk", 0, "", 1000.0, time.monotonic())
 
 
 class Job:
@@ -37,7 +37,7 @@ class Job:
 
     def __init__(self, id: str = "one") -> None:
         self.attempt = LiveAttempt(lambda text: None, time.time)
-        self.attempt.task = build_task(id)
+        self.attempt.execution = build_execution(id)
         self.context: Context = copy_context()
         self.context.run(enter, self.attempt)
 
@@ -247,7 +247,7 @@ def test_a_very_long_line_loses_its_middle() -> None:
 
 
 def test_only_the_last_lines_wait_and_the_numbers_tell_of_the_others() -> None:
-    lines = Lines(build_task(), lambda lines: None)
+    lines = Lines(build_execution(), lambda lines: None)
     for number in range(2500):
         lines.add("INFO", "app", f"line {number}")
     assert [line.number for line in lines.collect()] == list(range(1501, 2501))
@@ -256,7 +256,7 @@ def test_only_the_last_lines_wait_and_the_numbers_tell_of_the_others() -> None:
 
 
 def test_64_kib_wait_at_most() -> None:
-    lines = Lines(build_task(), lambda lines: None)
+    lines = Lines(build_execution(), lambda lines: None)
     for _ in range(100):
         lines.add("INFO", "app", "x" * 4096)
     assert len(lines.collect()) == 16
@@ -291,14 +291,14 @@ def test_nothing_is_sent_where_nothing_was_said(shipper: ScriptedShipper) -> Non
 
 
 def test_lines_wait_a_moment_and_go_at_once_when_their_attempt_has_ended(shipper: ScriptedShipper) -> None:
-    one, two = (Lines(build_task(id), shipper.arrive) for id in ("one", "two"))
+    one, two = (Lines(build_execution(id), shipper.arrive) for id in ("one", "two"))
     one.add("INFO", "app", "one")
     shipper.ship()
     one.add("INFO", "app", "more of one")
     two.add("INFO", "app", "two")
     shipper.ship()
     assert len(shipper.calls) == 1
-    shipper.look([two.task.member])
+    shipper.look([two.execution.member])
     shipper.ship()
     assert [call[:3] for call in shipper.calls] == [["one", "e-one", 1], ["one", "e-one", 1]]
     assert shipper.calls[1][5:8] == ["two", "e-two", 1]
@@ -308,7 +308,7 @@ def test_lines_wait_a_moment_and_go_at_once_when_their_attempt_has_ended(shipper
 
 
 def test_what_a_job_left_behind_says_after_its_end_are_sent(shipper: ScriptedShipper) -> None:
-    lines = Lines(build_task(), shipper.arrive)
+    lines = Lines(build_execution(), shipper.arrive)
     shipper.look(())
     shipper.ship()
     lines.add("INFO", "app", "late")
@@ -317,7 +317,7 @@ def test_what_a_job_left_behind_says_after_its_end_are_sent(shipper: ScriptedShi
 
 
 def test_what_redis_does_not_take_is_kept_while_it_is_away_and_else_dropped(shipper: ScriptedShipper) -> None:
-    lines = Lines(build_task(), shipper.arrive)
+    lines = Lines(build_execution(), shipper.arrive)
     lines.add("INFO", "app", "one")
     shipper.fault = ConnectionError("away")
     with pytest.raises(ConnectionError):

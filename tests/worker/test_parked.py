@@ -14,9 +14,9 @@ from errand.redis.lua.loader import read_script
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from errand.worker.execution import Queues, Task, Word
+from errand.worker.execution import Execution, Queues, Report
 from errand.worker.maintenance.parked import ParkedJobs
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
 from errand.worker.types import WorkerTypes
 from tests.job_types import TALLY
 from tests.worker.scripts import LIFETIMES, list_held, read
@@ -37,16 +37,16 @@ class Worker:
         self.types.tell()
         self.records = Records(redis, name, LIFETIMES, codes=codes)
 
-    def turn(self, want: int = 4, rates: Any = ()) -> Turn:
+    def exchange(self, want: int = 4, rates: Any = ()) -> Exchange:
         executions = [f"e{next(numbers)}" for _ in range(want)]
-        return self.records.turn([], executions, Queues(list(self._queues), in_turn=False, rates=rates))
+        return self.records.exchange([], executions, Queues(list(self._queues), in_turn=False, rates=rates))
 
-    def take(self, want: int = 4, rates: Any = ()) -> list[Task]:
-        return self.turn(want, rates).tasks
+    def take(self, want: int = 4, rates: Any = ()) -> list[Execution]:
+        return self.exchange(want, rates).executions
 
-    def tell(self, kind: str, task: Task) -> str:
+    def tell(self, kind: str, execution: Execution) -> str:
         error = json.dumps({"type": "InvalidPayloadError", "message": "number: Field required"})
-        (answer,) = self.records.turn([Word(kind, task, "", error, 0.0, time.time())]).answers
+        (answer,) = self.records.exchange([Report(kind, execution, "", error, 0.0, time.time())]).answers
         return answer
 
 
@@ -69,11 +69,11 @@ def store_with_rq(redis: Redis, function: str, **options: Any) -> str:
 def test_a_type_that_a_worker_lacks_waits_for_one_that_has_it(redis: Redis, queue_settings: QueueSettings) -> None:
     ids = store(redis, queue_settings, 6)
     old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", log=OLD, tally=NEW)
-    assert old.turn() == Turn([], [], [], None)
+    assert old.exchange() == Exchange([], [], [], None)
     assert redis.zrange(PARKED, 0, -1) == [id.encode() for id in ids]
     assert read(redis, ids[0], "status", "errand_attempts") == [b"queued", None]
     assert not list_held(redis)
-    assert [task.id for task in (*new.take(4), *new.take(4))] == ids
+    assert [execution.job_id for execution in (*new.take(4), *new.take(4))] == ids
     assert not redis.exists("errand:parked", PARKED)
     assert read(redis, ids[0], "status", "errand_attempts", "errand_parked") == [b"started", b"1", None]
 
@@ -81,34 +81,34 @@ def test_a_type_that_a_worker_lacks_waits_for_one_that_has_it(redis: Redis, queu
 def test_one_with_a_call_as_its_description_waits_as_well(redis: Redis) -> None:
     id = store_with_rq(redis, "jobs.tally.run.perform")
     assert not Worker(redis, "old", log=OLD).take()
-    assert [task.id for task in Worker(redis, "new", tally=NEW).take()] == [id]
+    assert [execution.job_id for execution in Worker(redis, "new", tally=NEW).take()] == [id]
 
 
 def test_what_is_no_job_types_is_taken_whatever_its_description(redis: Redis) -> None:
     described = {"os.system": None, "jobs.log.run.perform": "nightly", "jobs.tally.run.perform": "nightly"}
     ids = [store_with_rq(redis, function, description=text) for function, text in described.items()]
-    assert [task.id for task in Worker(redis, "old", log=OLD).take()] == ids
+    assert [execution.job_id for execution in Worker(redis, "old", log=OLD).take()] == ids
 
 
 def test_one_whose_type_is_seen_in_the_payload_alone_goes_on_to_a_worker_that_has_it(redis: Redis) -> None:
     id = store_with_rq(redis, "jobs.tally.run.perform", description="nightly")
     old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", tally=NEW)
-    (task,) = old.take()
-    assert old.tell("unknown:tally", task) == "parked"
+    (execution,) = old.take()
+    assert old.tell("unknown:tally", execution) == "parked"
     assert not old.take()
     assert not list_held(redis)
     assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
-    assert [task.id for task in new.take()] == [id]
+    assert [execution.job_id for execution in new.take()] == [id]
 
 
 def test_other_types_of_the_queue_do_not_wait(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 1200)
     other = store_with_rq(redis, "jobs.log.run.perform", description="log")
     old = Worker(redis, "old", log=OLD)
-    found = [task.id for _ in range(4) for task in old.take(16)]
+    found = [execution.job_id for _ in range(4) for execution in old.take(16)]
     assert found == [other]
     assert redis.zcard(PARKED) == 1200
-    assert old.turn(16).wait_seconds is None
+    assert old.exchange(16).wait_seconds is None
 
 
 def test_idle_workers_hear_of_what_is_parked_for_them(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -130,15 +130,15 @@ def test_those_for_the_front_come_first(redis: Redis, queue_settings: QueueSetti
     old.take()
     front = store(redis, queue_settings, 2, at_front=True)
     old.take()
-    assert [task.id for task in Worker(redis, "new", tally=NEW).take(5)] == [*front[::-1], *ids]
+    assert [execution.job_id for execution in Worker(redis, "new", tally=NEW).take(5)] == [*front[::-1], *ids]
 
 
 def test_a_rate_holds_for_what_was_parked(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 3)
     Worker(redis, "old", log=OLD).take()
     new = Worker(redis, "new", tally=NEW)
-    found = new.turn(3, rates=("tally", 1, 60_000_000))
-    assert len(found.tasks) == 1
+    found = new.exchange(3, rates=("tally", 1, 60_000_000))
+    assert len(found.executions) == 1
     assert found.wait_seconds is not None
     assert found.wait_seconds > 50
 
@@ -147,14 +147,14 @@ def test_a_worker_leaves_rated_jobs_whose_type_it_lacks(redis: Redis, queue_sett
     store(redis, queue_settings, 3)
     Worker(redis, "new", tally=NEW).take(3, rates=("tally", 1, 60_000_000))
     old = Worker(redis, "old", log=OLD)
-    assert old.turn() == Turn([], [], [], None)
+    assert old.exchange() == Exchange([], [], [], None)
     assert redis.zcard("errand:rated:default:tally") == 2
 
 
 def refuse(worker: Worker) -> str:
     """Take one job and refuse its payload; return the answer."""
-    (task,) = worker.take(1)
-    return worker.tell("refused", task)
+    (execution,) = worker.take(1)
+    return worker.tell("refused", execution)
 
 
 def test_a_refused_payload_waits_for_other_code_and_costs_nothing(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -165,8 +165,8 @@ def test_a_refused_payload_waits_for_other_code_and_costs_nothing(redis: Redis, 
     assert not old.take()
     assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
     assert read(redis, id, "retries_left") == before
-    (task,) = new.take()
-    assert new.tell("finished", task) == "finished"
+    (execution,) = new.take()
+    assert new.tell("finished", execution) == "finished"
     assert not redis.keys("errand:parked*")
 
 
@@ -204,7 +204,7 @@ def test_a_payload_of_a_newer_api_waits_for_a_worker_like_it(redis: Redis, queue
     assert refuse(old) == "parked"
     look(redis)
     assert not old.take()
-    assert [task.id for task in Worker(redis, "new", tally=NEW).take()] == [id]
+    assert [execution.job_id for execution in Worker(redis, "new", tally=NEW).take()] == [id]
 
 
 def tell_posted(redis: Redis, **codes: str) -> None:
@@ -229,9 +229,9 @@ def test_it_fails_when_the_last_worker_with_other_code_has_gone(redis: Redis, qu
     assert not old.take()
     new.types.withdraw()
     look(redis)
-    tasks = old.take()
-    assert [task.id for task in tasks] == ids
-    assert {old.tell("refused", task) for task in tasks} == {"failed"}
+    executions = old.take()
+    assert [execution.job_id for execution in executions] == ids
+    assert {old.tell("refused", execution) for execution in executions} == {"failed"}
 
 
 def look(redis: Redis) -> None:
@@ -245,15 +245,15 @@ def test_one_that_comes_back_from_its_taker_waits_for_it_again(redis: Redis, que
     new.take()
     new.records.release("interrupted")
     assert refuse(old) == "parked"
-    assert [task.id for task in new.take()] == [id]
+    assert [execution.job_id for execution in new.take()] == [id]
 
 
 def test_a_stop_that_was_asked_for_ends_one_that_is_refused(redis: Redis, queue_settings: QueueSettings) -> None:
     (id,) = store(redis, queue_settings)
     old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
-    (task,) = old.take()
-    redis.hset(f"rq:job:{id}", "errand_stop", task.execution)
-    assert old.tell("refused", task) == "stopped"
+    (execution,) = old.take()
+    redis.hset(f"rq:job:{id}", "errand_stop", execution.id)
+    assert old.tell("refused", execution) == "stopped"
 
 
 def test_the_log_tells_of_them_once_a_minute(

@@ -18,8 +18,8 @@ def fill(redis: Redis, *names: str) -> None:
 
 def list_queues(records: Records, *names: str, first: int = 1) -> list[str]:
     """Take four jobs of queues that are served in turn; return whose they are."""
-    turn = ask(records, ["e1", "e2", "e3", "e4"], names=names, in_turn=True, first=first)
-    return [task.queue for task in turn.tasks]
+    exchange = ask(records, ["e1", "e2", "e3", "e4"], names=names, in_turn=True, first=first)
+    return [execution.queue for execution in exchange.executions]
 
 
 def test_a_paused_queue_is_passed_over(redis: Redis, records: Records) -> None:

@@ -11,7 +11,7 @@ from redis import Redis
 from rq import Queue
 
 from errand.worker.execution import Queues
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
 from tests.services import Services, wait_until
 from tests.worker.scripts import build_records, take, tell
 
@@ -27,9 +27,9 @@ def enqueue(redis: Redis, count: int, type: str = "x", queue: str = "default", *
     return [target.enqueue_call("jobs.echo.run.perform", description=type, **options).id for _ in range(count)]
 
 
-def turn(records: Records, want: int = 4, names: tuple[str, ...] = ("default",), rates: Any = RATES) -> Turn:
+def exchange(records: Records, want: int = 4, names: tuple[str, ...] = ("default",), rates: Any = RATES) -> Exchange:
     executions = [f"e{next(numbers)}" for _ in range(want)]
-    return records.turn([], executions, Queues(list(names), in_turn=False, rates=rates))
+    return records.exchange([], executions, Queues(list(names), in_turn=False, rates=rates))
 
 
 def take_all(
@@ -41,9 +41,11 @@ def take_all(
     deadline = time.monotonic() + 20
     while len(ids) < count:
         assert time.monotonic() < deadline, f"{len(ids)} of {count}"
-        tasks = turn(random.choice(records), random.randint(1, 8), rates=rates).tasks
-        ids += [task.id for task in tasks]
-        starts += [int(start) for start in redis.lrange("errand:starts:x", 0, len(tasks) - 1)] if tasks else []
+        executions = exchange(random.choice(records), random.randint(1, 8), rates=rates).executions
+        ids += [execution.job_id for execution in executions]
+        starts += (
+            [int(start) for start in redis.lrange("errand:starts:x", 0, len(executions) - 1)] if executions else []
+        )
         time.sleep(random.uniform(0, pause_seconds))
     return ids, starts
 
@@ -69,59 +71,59 @@ def test_a_clock_that_was_set_back_stops_nothing(redis: Redis, records: Records)
     future_us = (time.time() + 3600) * 1e6
     redis.hset("errand:rates", "x", f"{future_us:.0f}")
     redis.lpush("errand:starts:x", *[f"{future_us:.0f}"] * MOST)
-    assert turn(records, 1).tasks
+    assert exchange(records, 1).executions
 
 
 def test_other_types_of_the_queue_do_not_wait(redis: Redis, records: Records) -> None:
     enqueue(redis, 1200)
     (other,) = enqueue(redis, 1, "other")
-    seen: list[Turn] = []
-    while not any(task.id == other for one in seen for task in one.tasks):
-        seen.append(turn(records, 16))
+    seen: list[Exchange] = []
+    while not any(execution.job_id == other for one in seen for execution in one.executions):
+        seen.append(exchange(records, 16))
         assert len(seen) < 10
-    assert all(one.wait_seconds == 0 for one in seen[:-1] if len(one.tasks) < 16)
+    assert all(one.wait_seconds == 0 for one in seen[:-1] if len(one.executions) < 16)
     assert redis.zcard(PARKED) > 1000
 
 
 def test_a_turn_tells_when_the_next_one_may_start(redis: Redis, records: Records) -> None:
     enqueue(redis, 20)
-    while (found := turn(records, 16)).tasks:
+    while (found := exchange(records, 16)).executions:
         pass
     assert found.wait_seconds is not None
     assert 0 < found.wait_seconds <= PERIOD_US / 1e6
     time.sleep(found.wait_seconds + 0.001)
-    assert turn(records, 16).tasks
-    assert turn(records, 16, ("log",)).wait_seconds is None
+    assert exchange(records, 16).executions
+    assert exchange(records, 16, ("log",)).wait_seconds is None
 
 
 def test_a_parked_job_is_queued_and_none_is_left_behind(redis: Redis, records: Records) -> None:
     ids = enqueue(redis, 3 * MOST)
-    turn(records, 3 * MOST)
+    exchange(records, 3 * MOST)
     assert redis.hget(f"rq:job:{ids[-1]}", "status") == b"queued"
     take_all(redis, [records], 3 * MOST - len(redis.smembers("rq:worker:one:executions")), 0.005)
-    wait_until(lambda: turn(records).wait_seconds is None)
+    wait_until(lambda: exchange(records).wait_seconds is None)
     assert not redis.exists("errand:rated", PARKED)
 
 
 def test_without_its_rate_a_parked_type_starts_at_once(redis: Redis, records: Records) -> None:
     enqueue(redis, 3 * MOST)
-    turn(records, 3 * MOST)
+    exchange(records, 3 * MOST)
     left = redis.zcard(PARKED)
     assert left > MOST
-    assert len(turn(records, 3 * MOST, rates=()).tasks) == left
+    assert len(exchange(records, 3 * MOST, rates=()).executions) == left
 
 
 def test_a_canceled_one_gives_its_start_to_the_next(redis: Redis, records: Records) -> None:
     ids = enqueue(redis, 2 * MOST)
-    first = [task.id for task in turn(records, 2 * MOST).tasks]
+    first = [execution.job_id for execution in exchange(records, 2 * MOST).executions]
     for id in ids[len(first) : -1]:
         redis.hset(f"rq:job:{id}", "status", "canceled")  # by RQ's own cancel, which does not see where it is parked
-    assert wait_until(lambda: turn(records).tasks)[0].id == ids[-1]
+    assert wait_until(lambda: exchange(records).executions)[0].job_id == ids[-1]
 
 
 def test_those_that_asked_for_the_front_come_first_in_their_order(redis: Redis, records: Records) -> None:
     ids = enqueue(redis, 2 * MOST)
-    taken = [task.id for task in turn(records, 2 * MOST).tasks]
+    taken = [execution.job_id for execution in exchange(records, 2 * MOST).executions]
     front = enqueue(redis, 3)
     for id in front:
         redis.hset(f"rq:job:{id}", "enqueue_at_front", 1)
@@ -133,17 +135,17 @@ def test_those_that_asked_for_the_front_come_first_in_their_order(redis: Redis, 
 
 def test_one_that_is_handed_back_is_among_the_first_again(redis: Redis, records: Records) -> None:
     enqueue(redis, 3 * MOST)
-    task = turn(records, 3 * MOST).tasks[0]
-    tell(records, "interrupted", task)
+    execution = exchange(records, 3 * MOST).executions[0]
+    tell(records, "interrupted", execution)
     taken, _ = take_all(redis, [records], MOST, 0.002)
-    assert task.id in taken
+    assert execution.job_id in taken
 
 
 def test_a_type_without_a_rate_costs_no_command_more(redis: Redis, records: Records) -> None:
     def count(rates: Any) -> int:
         enqueue(redis, 4, "other")
         before = redis.info("commandstats")
-        turn(records, 4, rates=rates)
+        exchange(records, 4, rates=rates)
         after = redis.info("commandstats")
         return sum(after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after)
 

@@ -16,13 +16,13 @@ from tests.worker.scripts import ask, enqueue, list_held, read, take, tell
 
 def test_a_taken_job_is_held_in_every_record(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue, timeout=60)
-    (task,) = take(records)
-    assert (task.id, task.execution, task.queue, task.timeout_seconds) == (id, "e0", "default", 60)
+    (execution,) = take(records)
+    assert (execution.job_id, execution.id, execution.queue, execution.timeout_seconds) == (id, "e0", "default", 60)
     assert read(redis, id, "status", "worker_name", "errand_attempts") == [b"started", b"one", b"1"]
     assert StartedJobRegistry("default", redis).get_job_and_execution_ids(cleanup=False) == [(id, "e0")]
-    assert redis.smembers("rq:worker:one:executions") == {task.member.encode()}
+    assert redis.smembers("rq:worker:one:executions") == {execution.member.encode()}
     assert redis.hget("rq:worker:one", "state") == b"busy"
-    assert 9000 < redis.zscore("errand:leases", task.member) - time.time() * 1000 < 11000
+    assert 9000 < redis.zscore("errand:leases", execution.member) - time.time() * 1000 < 11000
 
 
 @pytest.mark.parametrize("timeout", [60, -1])
@@ -30,10 +30,10 @@ def test_rqs_own_records_have_no_end_for_rq_fails_what_is_past_its_score(
     redis: Redis, queue: Queue, records: Records, timeout: int
 ) -> None:
     (id,) = enqueue(queue, timeout=timeout)
-    (task,) = take(records)
-    assert redis.zscore("rq:wip:default", task.member) == float("inf")
+    (execution,) = take(records)
+    assert redis.zscore("rq:wip:default", execution.member) == float("inf")
     assert redis.zscore(f"rq:executions:{id}", "e0") == float("inf")
-    assert redis.ttl(f"rq:execution:{task.member}") > 365 * 86400
+    assert redis.ttl(f"rq:execution:{execution.member}") > 365 * 86400
     assert redis.ttl(f"rq:executions:{id}") > 365 * 86400
 
 
@@ -42,7 +42,7 @@ def test_no_clock_however_wrong_takes_a_running_job(
     redis: Redis, queue: Queue, records: Records, monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
 ) -> None:
     (id,) = enqueue(queue, timeout=60, retry=Retry(3))
-    (task,) = take(records)
+    (execution,) = take(records)
     stamp = current_timestamp() + ahead_seconds
     for module in (registry, executions, rate_limit):
         monkeypatch.setattr(module, "current_timestamp", lambda: stamp)
@@ -50,15 +50,15 @@ def test_no_clock_however_wrong_takes_a_running_job(
     job = Job.fetch(id, redis, "json")
     assert [execution.id for execution in job.get_executions()] == ["e0"]
     assert queue.started_job_registry.get_job_ids() == [id]
-    assert tell(records, "finished", task) == "finished"
+    assert tell(records, "finished", execution) == "finished"
     assert list_held(redis) == []
 
 
 def test_a_job_without_end_has_no_time_out(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, timeout=-1)
-    (task,) = take(records)
-    assert task.timeout_seconds == float("inf")
-    assert records.hold()[1] == {task.member: float("inf")}
+    (execution,) = take(records)
+    assert execution.timeout_seconds == float("inf")
+    assert records.hold()[1] == {execution.member: float("inf")}
 
 
 def test_a_start_forgets_what_the_last_attempt_left(redis: Redis, queue: Queue, records: Records) -> None:
@@ -74,7 +74,7 @@ def test_a_start_forgets_what_the_last_attempt_left(redis: Redis, queue: Queue, 
 def test_only_a_queued_job_is_taken(redis: Redis, queue: Queue, records: Records, status: str) -> None:
     other, id = enqueue(queue, 2)
     redis.hset(f"rq:job:{other}", "status", status)
-    assert [task.id for task in take(records, 2)] == [id]
+    assert [execution.job_id for execution in take(records, 2)] == [id]
     assert read(redis, other, "status", "errand_attempts") == [status.encode(), None]
 
 
@@ -100,9 +100,9 @@ def test_a_damaged_job_is_set_aside_with_a_reason_and_the_next_one_taken(
     redis.hset(key, "errand_batch", "b")
     redis.hset("errand:batch:b", damaged, "queued")
     redis.hdel(key, field) if value is None else redis.hset(key, field, value)
-    turn = ask(records, ["e0", "e1"])
-    assert [task.id for task in turn.tasks] == [id]
-    ((told, reason),) = turn.aside
+    exchange = ask(records, ["e0", "e1"])
+    assert [execution.job_id for execution in exchange.executions] == [id]
+    ((told, reason),) = exchange.aside
     assert told == damaged
     assert reason.startswith("its record can't be read: ")
     error = json.loads(redis.hget(key, "errand_error"))
@@ -110,16 +110,16 @@ def test_a_damaged_job_is_set_aside_with_a_reason_and_the_next_one_taken(
     assert redis.hget(key, "status") == b"failed"
     assert 990 < redis.ttl(key) <= 1000
     assert redis.hget("errand:batch:b", damaged) == b"failed"
-    assert redis.zrange("errand:leases", 0, -1) == [turn.tasks[0].member.encode()]
-    assert redis.keys("rq:execution:*") == [f"rq:execution:{turn.tasks[0].member}".encode()]
-    assert redis.smembers("rq:worker:one:executions") == {turn.tasks[0].member.encode()}
+    assert redis.zrange("errand:leases", 0, -1) == [exchange.executions[0].member.encode()]
+    assert redis.keys("rq:execution:*") == [f"rq:execution:{exchange.executions[0].member}".encode()]
+    assert redis.smembers("rq:worker:one:executions") == {exchange.executions[0].member.encode()}
 
 
 def test_a_deleted_job_is_passed_over(redis: Redis, queue: Queue, records: Records) -> None:
     deleted, id = enqueue(queue, 2)
     redis.delete(f"rq:job:{deleted}")
-    turn = ask(records, ["e0"])
-    assert ([task.id for task in turn.tasks], turn.aside) == ([id], [])
+    exchange = ask(records, ["e0"])
+    assert ([execution.job_id for execution in exchange.executions], exchange.aside) == ([id], [])
 
 
 def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queue, records: Records) -> None:
@@ -127,11 +127,11 @@ def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queu
     executions = ["e0", "e1"]
     lost = ask(records, executions)
     again = ask(records, executions, again=1)
-    assert {task.execution: (task.id, task.queue, task.data) for task in again.tasks} == {
-        task.execution: (task.id, task.queue, task.data) for task in lost.tasks
+    assert {execution.id: (execution.job_id, execution.queue, execution.data) for execution in again.executions} == {
+        execution.id: (execution.job_id, execution.queue, execution.data) for execution in lost.executions
     }
-    assert {task.id for task in again.tasks} == {first, second}
-    assert ask(records, ["e2"]).tasks[0].id == third
+    assert {execution.job_id for execution in again.executions} == {first, second}
+    assert ask(records, ["e2"]).executions[0].job_id == third
 
 
 @pytest.mark.parametrize(("again", "taken"), [(1, 1), (2, 0)])
@@ -139,13 +139,13 @@ def test_a_take_that_never_arrived_is_made_up_for_unless_the_worker_stops(
     queue: Queue, records: Records, again: int, taken: int
 ) -> None:
     enqueue(queue)
-    assert len(ask(records, ["e0"], again=again).tasks) == taken
+    assert len(ask(records, ["e0"], again=again).executions) == taken
 
 
 def test_served_in_turn_one_call_empties_the_only_queue_that_has_jobs(queue: Queue, records: Records) -> None:
     enqueue(queue, 5)
     executions = [f"e{number}" for number in range(5)]
-    assert len(ask(records, executions, names=("log", "default", "email"), in_turn=True).tasks) == 5
+    assert len(ask(records, executions, names=("log", "default", "email"), in_turn=True).executions) == 5
 
 
 def test_a_suspended_worker_takes_nothing(redis: Redis, queue: Queue, records: Records) -> None:
@@ -156,10 +156,10 @@ def test_a_suspended_worker_takes_nothing(redis: Redis, queue: Queue, records: R
 
 def test_holding_renews_leases_and_the_workers_record(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, timeout=60)
-    (task,) = take(records)
-    redis.zadd("errand:leases", {task.member: time.time() * 1000 + 500})
-    assert records.hold() == (True, {task.member: 60})
-    assert redis.zscore("errand:leases", task.member) > time.time() * 1000 + 9000
+    (execution,) = take(records)
+    redis.zadd("errand:leases", {execution.member: time.time() * 1000 + 500})
+    assert records.hold() == (True, {execution.member: 60})
+    assert redis.zscore("errand:leases", execution.member) > time.time() * 1000 + 9000
     assert redis.ttl("rq:worker:one") in (59, 60)
     assert redis.ttl("rq:worker:one:executions") > 86400
 
@@ -178,16 +178,16 @@ def test_a_worker_whose_record_is_gone_is_told_so_and_gets_none_half_made(
 ) -> None:
     enqueue(queue)
     redis.delete("rq:worker:one")
-    (task,) = take(records)
+    (execution,) = take(records)
     assert records.hold()[0] is False
-    tell(records, "finished", task)
+    tell(records, "finished", execution)
     assert not redis.exists("rq:worker:one")
 
 
 def test_what_is_held_is_found_with_its_queue_and_its_start(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue)
-    (task,) = take(records)
-    redis.hset(f"rq:execution:{task.member}", "created_at", "12.5")
-    found = records.find(task.member, 60)
-    assert (found.id, found.execution, found.queue) == (task.id, "e0", "default")
+    (execution,) = take(records)
+    redis.hset(f"rq:execution:{execution.member}", "created_at", "12.5")
+    found = records.find(execution.member, 60)
+    assert (found.job_id, found.id, found.queue) == (execution.job_id, "e0", "default")
     assert (found.timeout_seconds, found.started) == (60, 12.5)

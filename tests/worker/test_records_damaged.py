@@ -10,7 +10,7 @@ from rq import Queue
 
 from errand.redis import keys
 from errand.worker.allowed import AllowedJob, DamagedJob
-from errand.worker.execution import Word
+from errand.worker.execution import Report
 from errand.worker.records import Records
 from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, take, tell
 
@@ -52,17 +52,17 @@ def test_hand_backs_go_on_behind_it(redis: Redis, queue: Queue, records: Records
 @pytest.mark.parametrize("damage", HELD)
 def test_an_end_lets_it_go(redis: Redis, queue: Queue, records: Records, damage: str) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     HELD[damage](redis, id)
-    records.turn([Word("finished", task, ended=time.time())])
+    records.exchange([Report("finished", execution, ended=time.time())])
     assert redis.zcard("errand:leases") == 0
 
 
 def test_its_time_out_is_not_believed(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "timeout", "long")
-    assert records.hold()[1].keys() == {task.member}
+    assert records.hold()[1].keys() == {execution.member}
 
 
 @pytest.mark.parametrize("losses", ["many", ""])
@@ -71,14 +71,14 @@ def test_its_losses_that_are_no_number_do_not_stop_a_take(
 ) -> None:
     damaged, id = enqueue(queue, 2)
     redis.hset(f"rq:job:{damaged}", "errand_losses", losses)
-    assert id in [task.id for task in ask(records, ["e0", "e1"]).tasks]
+    assert id in [execution.job_id for execution in ask(records, ["e0", "e1"]).executions]
 
 
 def test_an_id_that_is_no_text_does_not_stop_a_take(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
     redis.hset(b"rq:job:\xff", mapping=redis.hgetall(f"rq:job:{id}"))
     redis.lpush("rq:queue:default", b"\xff")
-    assert id in [task.id for task in ask(records, ["e0", "e1"]).tasks]
+    assert id in [execution.job_id for execution in ask(records, ["e0", "e1"]).executions]
 
 
 GONE: dict[str, Damage] = {
@@ -93,15 +93,15 @@ def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Re
     damaged, id = enqueue(queue, 2)
     ask(records, ["e0", "e1"])
     GONE[damage](redis, f"rq:job:{damaged}")
-    assert id in [task.id for task in ask(records, ["e0", "e1"], again=1).tasks]
+    assert id in [execution.job_id for execution in ask(records, ["e0", "e1"], again=1).executions]
 
 
 def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, queue: Queue, records: Records) -> None:
     large, id = enqueue(queue, 2)
     redis.hset(f"rq:job:{large}", "data", b"{" * (keys.DATA_BYTES + 1))
-    turn = ask(records, ["e0", "e1"])
-    assert [task.id for task in turn.tasks] == [id]
-    ((aside, reason),) = turn.aside
+    exchange = ask(records, ["e0", "e1"])
+    assert [execution.job_id for execution in exchange.executions] == [id]
+    ((aside, reason),) = exchange.aside
     assert aside == large
     assert reason == "its record can't be read: its payload has 16777217 bytes, more than 16777216"
 
@@ -109,9 +109,9 @@ def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, qu
 def test_a_payload_that_unpacks_to_too_much_comes_without_it(redis: Redis, queue: Queue, records: Records) -> None:
     large, id = enqueue(queue, 2)
     redis.hset(f"rq:job:{large}", "data", zlib.compress(b"{" * (keys.DATA_BYTES + 1)))
-    first, second = ask(records, ["e0", "e1"]).tasks
-    assert (first.id, first.data, first.damage) == (large, b"", "its payload is larger than 16,777,216 bytes")
-    assert (second.id, second.damage) == (id, "")
+    first, second = ask(records, ["e0", "e1"]).executions
+    assert (first.job_id, first.data, first.damage) == (large, b"", "its payload is larger than 16,777,216 bytes")
+    assert (second.job_id, second.damage) == (id, "")
     with pytest.raises(DamagedJob, match=r"^its record can't be read: its payload is larger than"):
         AllowedJob.build(first, redis).perform()
 

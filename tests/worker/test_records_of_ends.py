@@ -10,15 +10,15 @@ from rq.job import Dependency, Job
 from rq.registry import FailedJobRegistry
 
 from errand.worker.attempt import JobStopped, describe_failure
-from errand.worker.execution import Word
+from errand.worker.execution import Report
 from errand.worker.records import Records
 from tests.worker.scripts import ECHO, build_records, end_leases, enqueue, list_held, read, take, tell
 
 
 def test_an_end_leaves_no_hold(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, 3)
-    for kind, task in zip(("finished", "failed", "stopped"), take(records, 3), strict=True):
-        tell(records, kind, task)
+    for kind, execution in zip(("finished", "failed", "stopped"), take(records, 3), strict=True):
+        tell(records, kind, execution)
     assert list_held(redis) == []
     assert redis.hget("rq:worker:one", "state") == b"idle"
 
@@ -45,9 +45,14 @@ def test_a_worker_with_another_job_stays_busy(redis: Redis, queue: Queue, record
 
 def test_a_workers_counts_are_kept(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, 3)
-    tasks = take(records, 3)
+    executions = take(records, 3)
     kinds = ("finished", "failed", "finished")
-    records.turn([Word(kind, task, ended=task.started + 2) for kind, task in zip(kinds, tasks, strict=True)])
+    records.exchange(
+        [
+            Report(kind, execution, ended=execution.started + 2)
+            for kind, execution in zip(kinds, executions, strict=True)
+        ]
+    )
     found = redis.hmget("rq:worker:one", "successful_job_count", "failed_job_count")
     assert found == [b"2", b"1"]
     assert float(redis.hget("rq:worker:one", "total_working_time") or 0) == pytest.approx(6)
@@ -75,9 +80,9 @@ def test_a_job_canceled_while_it_ran_stays_so_and_is_let_go(
     redis: Redis, queue: Queue, records: Records, kind: str
 ) -> None:
     (id,) = enqueue(queue, retry=Retry(3))
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "status", "canceled")
-    assert tell(records, kind, task) == "canceled"
+    assert tell(records, kind, execution) == "canceled"
     assert read(redis, id, "status", "retries_left") == [b"canceled", b"3"]
     assert list_held(redis) == []
     assert redis.llen("rq:queue:default") == 0
@@ -86,22 +91,22 @@ def test_a_job_canceled_while_it_ran_stays_so_and_is_let_go(
 @pytest.mark.parametrize("kind", ["finished", "failed", "interrupted"])
 def test_a_job_deleted_while_it_ran_is_let_go(redis: Redis, queue: Queue, records: Records, kind: str) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.delete(f"rq:job:{id}")
-    assert tell(records, "progress", task) == "deleted"
+    assert tell(records, "progress", execution) == "deleted"
     assert list_held(redis) != []
-    assert tell(records, kind, task) == "deleted"
+    assert tell(records, kind, execution) == "deleted"
     assert list_held(redis) == []
     assert redis.keys("rq:job:*") == []
 
 
 def test_an_end_that_cannot_be_recorded_sets_its_job_aside_alone(redis: Redis, queue: Queue, records: Records) -> None:
     damaged, _ = enqueue(queue, 2)
-    tasks = take(records, 2)
+    executions = take(records, 2)
     redis.set(f"rq:results:{damaged}", "text")
-    turn = records.turn([Word("finished", task, ended=time.time()) for task in tasks])
-    assert turn.answers == ["broken", "finished"]
-    assert turn.aside[0][0] == damaged
+    exchange = records.exchange([Report("finished", execution, ended=time.time()) for execution in executions])
+    assert exchange.answers == ["broken", "finished"]
+    assert exchange.aside[0][0] == damaged
     assert read(redis, damaged, "status") == [b"failed"]
     assert list_held(redis) == []
 
@@ -166,9 +171,9 @@ def test_neither_a_permanent_error_nor_a_stop_is_tried_again(
 
 def test_a_retry_makes_its_queue_known_again(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, retry=Retry(1))
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.delete("rq:queues")
-    assert tell(records, "failed", task) == "queued"
+    assert tell(records, "failed", execution) == "queued"
     assert redis.smembers("rq:queues") == {b"rq:queue:default"}
 
 
@@ -183,8 +188,8 @@ def test_a_stop_cancels_dependents_even_those_that_allow_failure(redis: Redis, q
     for job in jobs:
         redis.hset(job.key, "errand_batch", "b")
         redis.hset("errand:batch:b", job.id, "deferred")
-    (task,) = take(records)
-    records.turn([describe_failure(task, JobStopped())])
+    (execution,) = take(records)
+    records.exchange([describe_failure(execution, JobStopped())])
     assert [job.get_status() for job in jobs] == ["canceled"] * 2
     assert set(redis.hvals("errand:batch:b")) == {b"canceled"}
     assert redis.zcard("rq:deferred:default") == 0
@@ -208,5 +213,5 @@ def test_one_that_allows_failure_waits_for_no_other_failed_parent(
     first, second = take(records, 2)
     queue.connection.hset(failed.key, "status", "failed")
     tell(records, "finished", second)
-    assert first.id == "failed"
+    assert first.job_id == "failed"
     assert job.get_status() == status

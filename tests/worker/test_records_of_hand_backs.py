@@ -43,9 +43,9 @@ def test_what_another_worker_has_recovered_is_not_handed_back_again(
     redis: Redis, queue: Queue, records: Records
 ) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
-    redis.zrem("errand:leases", task.member)
-    assert records.release("lost") == [(task.member, "late")]
+    (execution,) = take(records)
+    redis.zrem("errand:leases", execution.member)
+    assert records.release("lost") == [(execution.member, "late")]
     assert read(redis, id, "status", "errand_losses") == [b"started", None]
     assert redis.llen("rq:queue:default") == 0
 
@@ -56,8 +56,8 @@ def test_a_job_lost_three_times_fails_with_that_reason(redis: Redis, queue: Queu
     redis.hset("errand:batch:b", id, "queued")
     fates = []
     for number in range(3):
-        (task,) = take(records, 1, f"e{number}")
-        assert task.losses == number
+        (execution,) = take(records, 1, f"e{number}")
+        assert execution.losses == number
         fates += [fate for _, fate in records.release("lost")]
     assert fates == ["queued", "queued", "failed"]
     assert json.loads(redis.hget(f"rq:job:{id}", "errand_error"))["type"] == "Lost"
@@ -103,10 +103,10 @@ def test_a_job_that_has_another_status_is_let_go_but_not_queued(
     redis: Redis, queue: Queue, records: Records, status: str
 ) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "status", status)
     end_leases(redis)
-    assert build_records(redis, "two").recover() == [(task.member, status)]
+    assert build_records(redis, "two").recover() == [(execution.member, status)]
     assert redis.llen("rq:queue:default") == 0
     assert list_held(redis) == []
 
@@ -115,24 +115,24 @@ def test_what_a_worker_of_the_version_before_started_is_recovered_the_same(
     redis: Redis, queue: Queue, records: Records
 ) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     # Its registries had an end, an hour after the job's time-out.
-    redis.zadd("rq:wip:default", {task.member: time.time() + 3660})
+    redis.zadd("rq:wip:default", {execution.member: time.time() + 3660})
     redis.zadd(f"rq:executions:{id}", {"e0": time.time() + 3720})
-    redis.expire(f"rq:execution:{task.member}", 3660)
+    redis.expire(f"rq:execution:{execution.member}", 3660)
     redis.expire(f"rq:executions:{id}", 3720)
     assert build_records(redis, "two").recover() == []
     end_leases(redis)
-    assert build_records(redis, "two").recover() == [(task.member, "queued")]
+    assert build_records(redis, "two").recover() == [(execution.member, "queued")]
     assert list_held(redis) == []
 
 
 def test_a_deleted_job_leaves_no_member_in_rqs_registry(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
-    (task,) = take(records)
+    (execution,) = take(records)
     redis.delete(f"rq:job:{id}")
     end_leases(redis)
-    assert build_records(redis, "two").recover() == [(task.member, "deleted")]
+    assert build_records(redis, "two").recover() == [(execution.member, "deleted")]
     assert list_held(redis) == []
 
 

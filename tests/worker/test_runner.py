@@ -15,11 +15,11 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.allowed import AllowedJob
-from errand.worker.execution import Queues, Word
-from errand.worker.odd import Odd
+from errand.worker.execution import Queues, Report
 from errand.worker.plan import Plan
 from errand.worker.processes.handles import Heartbeat
-from errand.worker.records import Records, Turn
+from errand.worker.records import Exchange, Records
+from errand.worker.repeats import Repeats
 from errand.worker.runner import Runner
 from errand.worker.shared.surroundings import Surroundings
 from tests.services import wait_until
@@ -47,32 +47,32 @@ class Job(AllowedJob):
 class LossyRecords(Records):
     """Loses the reply to some turns."""
 
-    def __init__(self, redis: Redis, is_lost: Callable[[list[Word]], bool] = lambda words: False) -> None:
+    def __init__(self, redis: Redis, is_lost: Callable[[list[Report]], bool] = lambda reports: False) -> None:
         super().__init__(redis, "one", LIFETIMES)
         self._is_lost = is_lost
 
-    def turn(self, words: Any, *args: Any) -> Turn:
-        turn = super().turn(words, *args)
-        if self._is_lost(words):
+    def exchange(self, reports: Any, *args: Any) -> Exchange:
+        exchange = super().exchange(reports, *args)
+        if self._is_lost(reports):
             raise ConnectionError("the reply is lost")
-        return turn
+        return exchange
 
 
-class ScriptedOdd(Odd):
+class ScriptedOdd(Repeats):
     """Stands for RQ's code: lets a job wait for its turn, and can't reach Redis at first."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self.settled: list[str] = []
 
-    def settle(self, words: Any, turn: Turn) -> bool:
-        for word, answer in zip(words, turn.answers, strict=True):
-            if answer == "odd":
-                self.settled.append(word.task.id)
+    def settle(self, reports: Any, exchange: Exchange) -> bool:
+        for report, answer in zip(reports, exchange.answers, strict=True):
+            if answer == "repeats":
+                self.settled.append(report.execution.job_id)
                 if len(self.settled) == 1:
                     raise ConnectionError("away")
-                self._queue.connection.hdel(f"rq:job:{word.task.id}", "repeats_left")
-                self._queue.connection.zrem("errand:leases", word.task.member)
+                self._queue.connection.hdel(f"rq:job:{report.execution.job_id}", "repeats_left")
+                self._queue.connection.zrem("errand:leases", report.execution.member)
                 self._queue.enqueue_call(QUICK, job_id="next")
                 return True
         return False
@@ -91,7 +91,7 @@ def run(
     redis: Redis,
     supervise: Supervise = lambda orders: None,
     records: Records | None = None,
-    odd: Odd | None = None,
+    repeats: Repeats | None = None,
     surroundings: Surroundings | None = None,
     **plan: Any,
 ) -> list[Any]:
@@ -112,8 +112,8 @@ def run(
     )
     supervisor = threading.Thread(target=play)
     supervisor.start()
-    odd = odd or ScriptedOdd(Queue(connection=redis))
-    Runner(built, theirs, Heartbeat(), records, redis, Job, odd, surroundings or Surroundings()).run()
+    repeats = repeats or ScriptedOdd(Queue(connection=redis))
+    Runner(built, theirs, Heartbeat(), records, redis, Job, repeats, surroundings or Surroundings()).run()
     supervisor.join()
     assert errors == []
     said = []
@@ -148,8 +148,8 @@ def test_jobs_that_run_alone_take_a_place_until_they_have_ended(redis: Redis, qu
         orders.send(("free", heard[2][1].member))
 
     assert run(redis, supervise, isolated=(f'["{ALONE}"'.encode(),)) == [("done", True)]
-    assert [word for word, _ in heard] == ["alone"] * 3
-    assert [task.id for _, task in heard] == ids
+    assert [report for report, _ in heard] == ["alone"] * 3
+    assert [execution.job_id for _, execution in heard] == ids
 
 
 def test_what_other_processes_run_takes_a_place_too(redis: Redis, queue: Queue) -> None:
@@ -169,9 +169,9 @@ def test_a_job_lost_before_runs_alone(redis: Redis, queue: Queue) -> None:
     redis.hset(job.key, "errand_losses", 1)
 
     def supervise(orders: Connection) -> None:
-        word, task = hear(orders)
-        assert (word, task.id, task.losses) == ("alone", job.id, 1)
-        orders.send(("free", task.member))
+        report, execution = hear(orders)
+        assert (report, execution.job_id, execution.losses) == ("alone", job.id, 1)
+        orders.send(("free", execution.member))
 
     run(redis, supervise)
 
@@ -209,11 +209,11 @@ def test_a_lost_reply_costs_nothing_and_is_no_dropped_end(
     redis: Redis, queue: Queue, caplog: pytest.LogCaptureFixture, kinds: list[str]
 ) -> None:
     jobs = [queue.enqueue_call(QUICK) for _ in range(3)]
-    lost: list[list[Word]] = []
+    lost: list[list[Report]] = []
 
-    def is_lost(words: list[Word]) -> bool:
-        if not lost and [word.kind for word in words][:1] == kinds:
-            lost.append(words)
+    def is_lost(reports: list[Report]) -> bool:
+        if not lost and [report.kind for report in reports][:1] == kinds:
+            lost.append(reports)
             return True
         return False
 
@@ -229,7 +229,7 @@ def test_a_lost_reply_costs_nothing_and_is_no_dropped_end(
 def test_what_is_left_to_rq_is_tried_again_and_what_it_queues_is_taken(redis: Redis, queue: Queue) -> None:
     job = queue.enqueue_call(QUICK)
     redis.hset(job.key, "repeats_left", 1)
-    odd = ScriptedOdd(queue)
-    run(redis, odd=odd)
-    assert odd.settled == [job.id] * 2
+    repeats = ScriptedOdd(queue)
+    run(redis, repeats=repeats)
+    assert repeats.settled == [job.id] * 2
     assert read(redis, "next", "status") == [b"finished"]

@@ -28,8 +28,8 @@ def test_two_workers_at_once_settle_each_of_them_once(redis: Redis, queue: Queue
     (parent,) = enqueue(queue)
     children = enqueue(queue, 500, depends_on=parent)
     hook(redis, *children)
-    (task,) = take(told)
-    tell(told, "permanent", task)
+    (execution,) = take(told)
+    tell(told, "permanent", execution)
     assert redis.zcard(keys.SETTLING) == 1
     others = [Settling(build_told(Redis(connection_pool=redis.connection_pool))) for _ in range(2)]
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.channel import Channel
-from errand.worker.execution import Queues, Task
+from errand.worker.execution import Execution, Queues
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import ChildProcess, Heartbeat
@@ -62,7 +62,7 @@ def build(
     redis: Redis,
     signals: Signals,
     main: Main,
-    run_child: Callable[[Task], None] = lambda task: None,
+    run_child: Callable[[Execution], None] = lambda execution: None,
     duties: Duties | None = None,
     records: Records | None = None,
 ) -> Supervisor:
@@ -73,9 +73,9 @@ def build(
     return Supervisor(settings, plan, records, commands, duties or Duties(), main, run_child, signals)
 
 
-def take_one(redis: Redis, plan: Plan) -> Task:
-    (task,) = ask(build_records(redis), [plan.prefix + "1"]).tasks
-    return task
+def take_one(redis: Redis, plan: Plan) -> Execution:
+    (execution,) = ask(build_records(redis), [plan.prefix + "1"]).executions
+    return execution
 
 
 def test_a_hand_back_that_fails_is_made_up_for(redis: Redis, queue: Queue) -> None:
@@ -98,9 +98,9 @@ def test_a_runner_is_told_which_job_alone_has_ended(redis: Redis, queue: Queue) 
     enqueue(queue)
 
     def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
-        task = take_one(redis, plan)
-        orders.send(("alone", task))
-        if orders.poll(5) and orders.recv() == ("free", task.member):
+        execution = take_one(redis, plan)
+        orders.send(("alone", execution))
+        if orders.poll(5) and orders.recv() == ("free", execution.member):
             redis.set("told", 1)
         orders.send(("done", True))
 
@@ -117,7 +117,7 @@ def test_what_a_runner_asked_for_before_it_died_runs_and_is_no_loss(redis: Redis
         os._exit(1)
 
     with Signals() as signals:
-        supervisor = build(redis, signals, main, lambda task: time.sleep(30))
+        supervisor = build(redis, signals, main, lambda execution: time.sleep(30))
         supervisor._start_runner()
         os.waitid(os.P_PID, supervisor._runners[0].pid, os.WEXITED | os.WNOWAIT)
         supervisor._bury()
@@ -201,9 +201,9 @@ def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runner
 
     def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         if redis.incr("runners") == 1:
-            task = take_one(redis, plan)
+            execution = take_one(redis, plan)
             while True:
-                redis.rpush("orders", repr(orders.recv() == ("retire", [task.member])))
+                redis.rpush("orders", repr(orders.recv() == ("retire", [execution.member])))
         time.sleep(1)
         orders.send(("done", True))
 
@@ -222,8 +222,8 @@ def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runner
 
 def test_a_killed_childs_first_reason_counts(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
-    (task,) = take(build_records(redis))
-    child = ChildProcess(task, lambda task: time.sleep(30), 5.0)
+    (execution,) = take(build_records(redis))
+    child = ChildProcess(execution, lambda execution: time.sleep(30), 5.0)
     child.kill("timeout")
     child.kill("interrupted")
     os.waitpid(child.pid, 0)
@@ -235,12 +235,12 @@ def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> 
 
     def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         assert orders.recv() == ("drain", None)
-        task = take_one(redis, plan)
-        orders.send(("alone", task))
+        execution = take_one(redis, plan)
+        orders.send(("alone", execution))
         orders.recv()
         orders.send(("done", False))
 
-    def run_child(task: Task) -> None:
+    def run_child(execution: Execution) -> None:
         came: list[int] = []
         handle_stops(lambda number, _: came.append(number))
         with suppress(AssertionError):  # it has the grace, half a second, and no more

@@ -7,81 +7,81 @@ from collections.abc import Callable
 import pytest
 
 from errand.worker.attempt import JobStopped, build_timeout
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.threads import Running, Threads
 from tests.services import wait_until
 
-End = tuple[Running, Word, BaseException | None]
+End = tuple[Running, Report, BaseException | None]
 
 
-def build_task(number: int = 0) -> Task:
-    return Task(f"job{number}", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
+def build_execution(number: int = 0) -> Execution:
+    return Execution(f"job{number}", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
 
 
-def build_threads(work: Callable[[Task], None]) -> tuple[Threads, list[End]]:
+def build_threads(work: Callable[[Execution], None]) -> tuple[Threads, list[End]]:
     ends: list[End] = []
 
-    def run(task: Task) -> tuple[Word, BaseException | None]:
-        work(task)
-        return Word("finished", task), None
+    def run(execution: Execution) -> tuple[Report, BaseException | None]:
+        work(execution)
+        return Report("finished", execution), None
 
-    return Threads(run, lambda running, word, error: ends.append((running, word, error))), ends
+    return Threads(run, lambda running, report, error: ends.append((running, report, error))), ends
 
 
-def spin(task: Task) -> None:
+def spin(execution: Execution) -> None:
     while True:
         time.sleep(0.001)
 
 
 def test_an_interrupted_task_ends_with_the_error() -> None:
     threads, ends = build_threads(spin)
-    running = threads.start(build_task())
+    running = threads.start(build_execution())
     wait_until(lambda: running._thread)
     running.interrupt(JobStopped)
-    ((_, word, error),) = wait_until(lambda: ends)
-    assert (word.kind, type(error)) == ("stopped", JobStopped)
+    ((_, report, error),) = wait_until(lambda: ends)
+    assert (report.kind, type(error)) == ("stopped", JobStopped)
 
 
 def test_a_time_out_tells_its_seconds() -> None:
     threads, ends = build_threads(spin)
-    running = threads.start(build_task())
+    running = threads.start(build_execution())
     wait_until(lambda: running._thread)
     running.interrupt(build_timeout(2))
-    ((_, word, error),) = wait_until(lambda: ends)
-    assert (word.kind, str(error)) == ("failed", "Task exceeded maximum timeout value (2 seconds)")
-    assert '"JobTimeoutException"' in word.error
+    ((_, report, error),) = wait_until(lambda: ends)
+    assert (report.kind, str(error)) == ("failed", "Task exceeded maximum timeout value (2 seconds)")
+    assert '"JobTimeoutException"' in report.error
 
 
 def test_a_task_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
-    threads, ends = build_threads(lambda task: None)
-    first = threads.start(build_task(1))
+    threads, ends = build_threads(lambda execution: None)
+    first = threads.start(build_execution(1))
     wait_until(lambda: len(ends) == 1)
     threads.take_back(first)
     first.interrupt(JobStopped)
-    threads.start(build_task(2))
+    threads.start(build_execution(2))
     wait_until(lambda: len(ends) == 2)
     assert [error for _, _, error in ends] == [None, None]
 
 
 @pytest.mark.thorough
 def test_interruptions_at_any_moment_hit_their_own_task_alone() -> None:
-    threads, ends = build_threads(lambda task: time.sleep(0.0005))
+    threads, ends = build_threads(lambda execution: time.sleep(0.0005))
     for number in range(300):
-        running = threads.start(build_task(number))
+        running = threads.start(build_execution(number))
         time.sleep(0.0005)
         running.interrupt(JobStopped)
         wait_until(lambda number=number: len(ends) == number + 1)
         threads.take_back(running)
-    assert [running.task.id for running, _, _ in ends] == [f"job{number}" for number in range(300)]
+    assert [running.execution.job_id for running, _, _ in ends] == [f"job{number}" for number in range(300)]
     assert all((error is not None) <= running.interrupted for running, _, error in ends)
-    assert {word.kind for _, word, _ in ends} <= {"finished", "stopped"}
+    assert {report.kind for _, report, _ in ends} <= {"finished", "stopped"}
 
 
 def test_a_thread_is_used_again() -> None:
     used = []
-    threads, ends = build_threads(lambda task: used.append(threading.get_ident()))
+    threads, ends = build_threads(lambda execution: used.append(threading.get_ident()))
     for number in range(5):
-        threads.take_back(threads.start(build_task(number)))
+        threads.take_back(threads.start(build_execution(number)))
         wait_until(lambda number=number: len(ends) == number + 1)
     assert len(set(used)) == 1
 
@@ -89,16 +89,16 @@ def test_a_thread_is_used_again() -> None:
 def test_a_task_is_interrupted_once_so_that_it_can_clean_up() -> None:
     cleaned = []
 
-    def work(task: Task) -> None:
+    def work(execution: Execution) -> None:
         try:
-            spin(task)
+            spin(execution)
         finally:
             for _ in range(50):
                 time.sleep(0.001)
-            cleaned.append(task.id)
+            cleaned.append(execution.job_id)
 
     threads, ends = build_threads(work)
-    running = threads.start(build_task())
+    running = threads.start(build_execution())
     wait_until(lambda: running._thread)
     while not ends:
         running.interrupt(JobStopped)
@@ -108,7 +108,7 @@ def test_a_task_is_interrupted_once_so_that_it_can_clean_up() -> None:
 
 def test_the_thread_of_an_interrupted_task_ends() -> None:
     threads, ends = build_threads(spin)
-    running = threads.start(build_task())
+    running = threads.start(build_execution())
     wait_until(lambda: running._thread)
     running.interrupt(JobStopped)
     wait_until(lambda: running._thread not in {thread.ident for thread in threading.enumerate()})

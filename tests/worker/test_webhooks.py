@@ -11,7 +11,7 @@ from rq import Queue, Retry
 from rq.job import Job
 
 from errand.webhook.webhooks import Webhooks
-from errand.worker.execution import Queues, Word
+from errand.worker.execution import Queues, Report
 from errand.worker.records import Records
 from tests.job_types import TYPES, WEBHOOK
 from tests.receiver import SECRET
@@ -56,9 +56,9 @@ def add_batch(redis: Redis, ids: list[str], **fields: str) -> None:
 def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queue, told: Records) -> None:
     (id,) = enqueue(queue, result_ttl=77, failure_ttl=88)
     hook(redis, id)
-    (task,) = take(told)
+    (execution,) = take(told)
     before = time.time()
-    tell(told, "finished", task, "MQ==")
+    tell(told, "finished", execution, "MQ==")
     (sent,) = Queue("webhook", connection=redis, serializer="json").jobs
     assert (sent.func_name, sent.description, sent.get_status().value) == (
         "jobs.webhook.run.perform",
@@ -83,8 +83,8 @@ def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
 ) -> None:
     ids = enqueue(queue, 20)
     hook(redis, *ids)
-    for task in take(told, 20):
-        tell(told, "finished", task)
+    for execution in take(told, 20):
+        tell(told, "finished", execution)
     waits = [job.retry_intervals for job in Queue("webhook", connection=redis, serializer="json").jobs]
     assert len({tuple(one) for one in waits}) == 20
     ceilings = WEBHOOK.retry.ceilings_seconds
@@ -95,8 +95,8 @@ def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
 
 def test_a_word_told_twice_is_one_webhook(redis: Redis, queue: Queue, told: Records) -> None:
     hook(redis, *enqueue(queue))
-    (task,) = take(told)
-    assert [tell(told, "finished", task) for _ in range(2)] == ["finished", "late"]
+    (execution,) = take(told)
+    assert [tell(told, "finished", execution) for _ in range(2)] == ["finished", "late"]
     assert len(list_sent(redis)) == 1
 
 
@@ -104,8 +104,8 @@ def test_an_end_that_was_told_before_is_not_told_again(redis: Redis, queue: Queu
     (id,) = enqueue(queue)
     hook(redis, id)
     for prefix in ("e", "f"):
-        (task,) = take(told, prefix=prefix)
-        tell(told, "finished", task)
+        (execution,) = take(told, prefix=prefix)
+        tell(told, "finished", execution)
         redis.hset(f"rq:job:{id}", mapping={"status": "queued", "errand_attempts": 0})  # as if it had not run
         redis.rpush(queue.key, id)
     assert len(list_sent(redis)) == 1
@@ -113,11 +113,11 @@ def test_an_end_that_was_told_before_is_not_told_again(redis: Redis, queue: Queu
 
 def test_a_failure_that_is_tried_again_is_no_end(redis: Redis, queue: Queue, told: Records) -> None:
     hook(redis, *enqueue(queue, retry=Retry(1)))
-    (task,) = take(told)
-    tell(told, "failed", task)
+    (execution,) = take(told)
+    tell(told, "failed", execution)
     assert list_sent(redis) == []
-    (task,) = take(told, prefix="f")
-    tell(told, "failed", task)
+    (execution,) = take(told, prefix="f")
+    tell(told, "failed", execution)
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["attempts"]) == ("job.failed", 2)
     assert event["data"]["error"] == {"type": "ValueError", "message": "no"}
@@ -127,8 +127,8 @@ def test_a_failure_that_is_tried_again_is_no_end(redis: Redis, queue: Queue, tol
 def test_an_end_without_success_is_told(redis: Redis, queue: Queue, told: Records, kind: str, type: str) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
-    (task,) = take(told)
-    tell(told, kind, task)
+    (execution,) = take(told)
+    tell(told, kind, execution)
     (event,) = list_sent(redis)
     ended_at = redis.hget(f"rq:job:{id}", "ended_at")
     assert (event["type"], event["timestamp"]) == (type, ended_at and ended_at.decode())
@@ -155,16 +155,16 @@ def test_a_damaged_job_that_is_set_aside_is_told(redis: Redis, queue: Queue, tol
 
 def test_a_job_without_a_webhook_sends_none(redis: Redis, queue: Queue, told: Records) -> None:
     enqueue(queue)
-    (task,) = take(told)
-    tell(told, "finished", task)
+    (execution,) = take(told)
+    tell(told, "finished", execution)
     assert redis.keys("*webhook*") == []
 
 
 def test_without_the_job_file_nothing_is_sent(redis: Redis, queue: Queue) -> None:
     records = Records(redis, "one", LIFETIMES, Webhooks({}).values)
     hook(redis, *enqueue(queue))
-    (task,) = take(records)
-    assert tell(records, "finished", task) == "finished"
+    (execution,) = take(records)
+    assert tell(records, "finished", execution) == "finished"
     assert redis.keys("*webhook*") == []
 
 
@@ -172,20 +172,23 @@ def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redi
     records = build_told(redis, GLOBAL)
     ids = enqueue(queue, 2)
     hook(redis, ids[0])
-    for task in take(records, 2):
-        tell(records, "finished", task)
+    for execution in take(records, 2):
+        tell(records, "finished", execution)
     assert [event["url"] for event in list_sent(redis)] == [URL, GLOBAL]
     sent = Queue("webhook", connection=redis, serializer="json").job_ids
-    for task in records.turn([], ["w1", "w2"], Queues(["webhook"], in_turn=False)).tasks:
-        records.turn(
-            [Word("failed", task, "", "{}", 0, time.time()), Word("permanent", task, "", "{}", 0, time.time())]
+    for execution in records.exchange([], ["w1", "w2"], Queues(["webhook"], in_turn=False)).executions:
+        records.exchange(
+            [
+                Report("failed", execution, "", "{}", 0, time.time()),
+                Report("permanent", execution, "", "{}", 0, time.time()),
+            ]
         )
     assert {Job.fetch(id, connection=redis, serializer="json").get_status().value for id in sent} == {"scheduled"}
     for id in sent:
         redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
         redis.rpush("rq:queue:webhook", id)
-    for task in records.turn([], ["w3", "w4"], Queues(["webhook"], in_turn=False)).tasks:
-        tell(records, "failed", task)
+    for execution in records.exchange([], ["w3", "w4"], Queues(["webhook"], in_turn=False)).executions:
+        tell(records, "failed", execution)
     assert redis.zcard("errand:index:webhook:webhook") == 2
 
 
@@ -193,8 +196,8 @@ def test_a_webhook_queue_of_a_wrong_type_does_not_harm_the_end(redis: Redis, que
     (id,) = enqueue(queue)
     hook(redis, id)
     redis.set("rq:queue:webhook", "no list")
-    (task,) = take(told)
-    assert tell(told, "finished", task) == "finished"
+    (execution,) = take(told)
+    assert tell(told, "finished", execution) == "finished"
     assert redis.hget(f"rq:job:{id}", "status") == b"finished"
     assert redis.keys("errand:index:webhook:*") == []
 
@@ -202,22 +205,22 @@ def test_a_webhook_queue_of_a_wrong_type_does_not_harm_the_end(redis: Redis, que
 def test_a_batch_is_told_with_the_last_end_and_not_before(redis: Redis, queue: Queue, told: Records) -> None:
     ids = enqueue(queue, 5)
     add_batch(redis, ids, webhook=URL)
-    tasks = take(told, 5)
-    for number, task in enumerate([tasks[4], *tasks[:4]]):
+    executions = take(told, 5)
+    for number, execution in enumerate([executions[4], *executions[:4]]):
         assert list_sent(redis) == [], number
-        tell(told, "finished" if number < 3 else "permanent", task)
+        tell(told, "finished" if number < 3 else "permanent", execution)
     (event,) = list_sent(redis)
     assert (event["type"], event["url"], event["data"]["id"], event["data"]["type"]) == ("batch.ended", URL, "b", "x")
-    assert [event["data"][word] for word in ("total", "finished", "failed", "canceled")] == [5, 3, 2, 0]
+    assert [event["data"][report] for report in ("total", "finished", "failed", "canceled")] == [5, 3, 2, 0]
 
 
 def test_a_job_of_a_batch_that_others_ended_counts(redis: Redis, queue: Queue, told: Records) -> None:
     ids = enqueue(queue, 3)
     add_batch(redis, ids, webhook=URL)
-    tasks = take(told, 3)
-    tell(told, "finished", tasks[0])
+    executions = take(told, 3)
+    tell(told, "finished", executions[0])
     redis.hset(f"rq:job:{ids[2]}", "status", "finished")  # a plain worker notes no end in the batch
-    tell(told, "finished", tasks[1])
+    tell(told, "finished", executions[1])
     (event,) = list_sent(redis)
     assert event["data"]["finished"] == 3
 
@@ -225,10 +228,10 @@ def test_a_job_of_a_batch_that_others_ended_counts(redis: Redis, queue: Queue, t
 def test_few_ends_of_a_batch_look_at_all_of_it(redis: Redis, queue: Queue, told: Records) -> None:
     ids = enqueue(queue, 300)
     add_batch(redis, ids, webhook=URL)
-    tasks = [task for part in range(3) for task in take(told, 100, f"e{part}-")]
+    executions = [execution for part in range(3) for execution in take(told, 100, f"e{part}-")]
     redis.config_resetstat()
-    for task in tasks:
-        tell(told, "finished", task)
+    for execution in executions:
+        tell(told, "finished", execution)
     assert len(list_sent(redis)) == 1
     assert redis.info("commandstats")["cmdstat_hgetall"]["calls"] < 60
 
@@ -237,8 +240,8 @@ def test_the_url_of_all_is_told_of_batches_too(redis: Redis, queue: Queue) -> No
     records = build_told(redis, GLOBAL)
     ids = enqueue(queue, 2)
     add_batch(redis, ids)
-    for task in take(records, 2):
-        tell(records, "finished", task)
+    for execution in take(records, 2):
+        tell(records, "finished", execution)
     assert sorted(event["type"] for event in list_sent(redis)) == ["batch.ended", "job.finished", "job.finished"]
 
 
@@ -246,6 +249,6 @@ def test_a_schedules_runs_are_no_batch_whose_end_is_told(redis: Redis, queue: Qu
     told = build_told(redis, GLOBAL)
     ids = enqueue(queue)
     add_batch(redis, ids, webhook="")
-    (task,) = take(told)
-    tell(told, "finished", task)
+    (execution,) = take(told)
+    tell(told, "finished", execution)
     assert [event["type"] for event in list_sent(redis)] == ["job.finished"]

@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Queues, Task
-from errand.worker.records import Records, Turn
+from errand.worker.execution import Execution, Queues
+from errand.worker.records import Exchange, Records
 from tests.store.wrong import spoil
 from tests.worker.scripts import ECHO, build_records, read, tell
 
@@ -37,8 +37,10 @@ def store(redis: Redis, queue: str, count: int = 2, description: str = "x") -> l
     return [target.enqueue_call(ECHO, description=description).id for _ in range(count)]
 
 
-def turn(records: Records, executions: Sequence[str], in_turn: bool = False, rates: tuple[object, ...] = ()) -> Turn:
-    return records.turn([], executions, Queues([A, B], in_turn, rates=rates))
+def exchange(
+    records: Records, executions: Sequence[str], in_turn: bool = False, rates: tuple[object, ...] = ()
+) -> Exchange:
+    return records.exchange([], executions, Queues([A, B], in_turn, rates=rates))
 
 
 def list_ids(redis: Redis, queue: str) -> list[str]:
@@ -46,9 +48,9 @@ def list_ids(redis: Redis, queue: str) -> list[str]:
     return [id.decode() for id in redis.lrange(f"rq:queue:{queue}", 0, -1)] if is_list else []
 
 
-def assert_nothing_is_lost(redis: Redis, queue: str, ids: list[str], tasks: list[Task], wrong: str) -> None:
+def assert_nothing_is_lost(redis: Redis, queue: str, ids: list[str], executions: list[Execution], wrong: str) -> None:
     """Each job runs under a lease, or waits where it is found, at no attempt."""
-    started, waiting = {task.id: task for task in tasks}, list_ids(redis, queue)
+    started, waiting = {execution.job_id: execution for execution in executions}, list_ids(redis, queue)
     for id in ids:
         status, attempts = read(redis, id, "status", "errand_attempts")
         if id in started:
@@ -70,14 +72,14 @@ def test_jobs_of_other_queues_are_taken_and_none_is_lost(redis: Redis, key: str,
     order = list_ids(redis, A)
     spoil(redis, key)
     for round in range(2):
-        tasks = turn(records, [f"e{round}{number}" for number in range(4)], in_turn).tasks
-        taken = {task.id for task in tasks}
+        executions = exchange(records, [f"e{round}{number}" for number in range(4)], in_turn).executions
+        taken = {execution.job_id for execution in executions}
         if key in OF_ALL:
             assert not taken
         elif not round:
             assert taken == set(of_b) if key in OF_A else taken == {*of_a, *of_b}
         if round == 0:
-            first = tasks
+            first = executions
     assert_nothing_is_lost(redis, A, of_a, first, key)
     assert_nothing_is_lost(redis, B, of_b, first, key)
     if key in OF_ALL or key == "rq:wip:a":
@@ -89,18 +91,18 @@ def test_a_queue_that_can_not_be_taken_does_not_take_the_places_of_others(redis:
     store(redis, A, 5)
     of_b = store(redis, B, 1)
     spoil(redis, "rq:wip:a")
-    assert [task.id for task in turn(records, ["e0", "e1"]).tasks] == of_b
+    assert [execution.job_id for execution in exchange(records, ["e0", "e1"]).executions] == of_b
 
 
 def test_what_went_back_runs_once_the_key_is_moved_away(redis: Redis) -> None:
     records = build_records(redis)
     ids = store(redis, A)
     spoil(redis, "errand:leases")
-    assert not turn(records, ["e0", "e1"]).tasks
+    assert not exchange(records, ["e0", "e1"]).executions
     redis.rename("errand:leases", "wrong:errand:leases")
-    tasks = turn(records, ["f0", "f1"]).tasks
-    assert [task.id for task in tasks] == ids
-    assert_nothing_is_lost(redis, A, ids, tasks, "")
+    executions = exchange(records, ["f0", "f1"]).executions
+    assert [execution.job_id for execution in executions] == ids
+    assert_nothing_is_lost(redis, A, ids, executions, "")
 
 
 @pytest.mark.parametrize("key", ["errand:rates", "errand:starts:rated", "errand:rated", "errand:rated:a:rated"])
@@ -108,11 +110,13 @@ def test_rated_jobs_wait_for_their_rate_and_hold_up_no_other(redis: Redis, key: 
     records = build_records(redis)
     rated, other = store(redis, A, 600, "rated"), store(redis, A, 1)
     if key not in ("errand:rates", "errand:starts:rated"):
-        turn(records, ["e"], rates=RATE)  # the one that may start does
+        exchange(records, ["e"], rates=RATE)  # the one that may start does
         rated.pop(0)
     spoil(redis, key)
-    tasks = [task for number in range(3) for task in turn(records, [f"f{number}"], rates=RATE).tasks]
-    assert [task.id for task in tasks] == other
+    executions = [
+        execution for number in range(3) for execution in exchange(records, [f"f{number}"], rates=RATE).executions
+    ]
+    assert [execution.job_id for execution in executions] == other
     assert_nothing_is_lost(redis, A, rated, [], key)
 
 
@@ -124,16 +128,16 @@ def test_rated_jobs_wait_for_their_rate_and_hold_up_no_other(redis: Redis, key: 
 def test_ends_are_recorded(redis: Redis, key: str, kind: str, status: bytes) -> None:
     records = build_records(redis)
     store(redis, A, 1)
-    (task,) = turn(records, ["e"]).tasks
+    (execution,) = exchange(records, ["e"]).executions
     spoil(redis, key)
-    assert tell(records, kind, task) == status.decode()
-    found = read(redis, task.id, "status")[0]
+    assert tell(records, kind, execution) == status.decode()
+    found = read(redis, execution.job_id, "status")[0]
     if key == "rq:queue:a" and kind == "interrupted":
         assert found == b"scheduled"
-        assert redis.zscore("rq:scheduled:a", task.id) is not None
+        assert redis.zscore("rq:scheduled:a", execution.job_id) is not None
     else:
         assert found == status
-    assert not redis.exists(f"rq:execution:{task.member}")
+    assert not redis.exists(f"rq:execution:{execution.member}")
 
 
 @pytest.mark.parametrize("key", [*OF_A, *OF_NONE, "errand:leases"])
@@ -142,9 +146,9 @@ def test_a_failed_job_is_tried_again(redis: Redis, key: str, wait: int) -> None:
     records = build_records(redis)
     (id,) = store(redis, A, 1)
     redis.hset(f"rq:job:{id}", mapping={"retries_left": 2, "retry_intervals": f"[{wait}, {wait}]"})
-    (task,) = turn(records, ["e"]).tasks
+    (execution,) = exchange(records, ["e"]).executions
     spoil(redis, key)
-    assert tell(records, "failed", task) == ("scheduled" if wait else "queued")
+    assert tell(records, "failed", execution) == ("scheduled" if wait else "queued")
     status, due = read(redis, id, "status", "errand_due")
     if key == "rq:scheduled:a" and wait:
         assert status == b"scheduled"

@@ -11,7 +11,7 @@ from typing import Any
 
 from errand.contract.attempt import entered_attempt
 from errand.worker.attempt import LiveAttempt
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 from errand.worker.output.lines import Lines
 from errand.worker.output.printed import FormatPrinted, format_printed
 from errand.worker.shared.streams import NAMES
@@ -63,7 +63,7 @@ class Capture:
             if lines is None:
                 call_handlers(logger, record)
                 return
-            for field, value in _describe(lines.task):
+            for field, value in _describe(lines.execution):
                 record.__dict__.setdefault(field, value)
             if not record.name.startswith(OURS):
                 lines.add(record.levelname, record.name, write_record(record))
@@ -87,7 +87,7 @@ class Capture:
             if lines is None or self._writer == HANDLER or not isinstance(text, str):
                 return plain(text)
             if self._writer == LAST_RESORT:
-                put(lines.task, text.rstrip("\n").split("\n"))
+                put(lines.execution, text.rstrip("\n").split("\n"))
             else:
                 lines.write(name, text, put)
             return len(text)
@@ -101,17 +101,17 @@ class Capture:
 
     def _find(self) -> Lines | None:
         attempt = entered_attempt()
-        if type(attempt) is not LiveAttempt or attempt.task is None or os.getpid() != self._pid:
+        if type(attempt) is not LiveAttempt or attempt.execution is None or os.getpid() != self._pid:
             return None  # a process that a job has forked hands nothing over
-        return attempt.lines or self._begin(attempt, attempt.task)
+        return attempt.lines or self._begin(attempt, attempt.execution)
 
-    def _begin(self, attempt: LiveAttempt, task: Task) -> Lines:
+    def _begin(self, attempt: LiveAttempt, execution: Execution) -> Lines:
         """Return the attempt's lines, the same to all of its threads."""
-        lines: Lines = vars(attempt).setdefault("lines", Lines(task, self._arrive))
+        lines: Lines = vars(attempt).setdefault("lines", Lines(execution, self._arrive))
         return lines
 
-    def _put(self, name: str, plain: Callable[[str], int], task: Task, texts: list[str]) -> None:
-        plain("".join(f"{self._format(task.id, task.description, name, text)}\n" for text in texts))
+    def _put(self, name: str, plain: Callable[[str], int], execution: Execution, texts: list[str]) -> None:
+        plain("".join(f"{self._format(execution.job_id, execution.description, name, text)}\n" for text in texts))
 
 
 def write_record(record: logging.LogRecord) -> str:
@@ -126,9 +126,9 @@ def write_record(record: logging.LogRecord) -> str:
     return "\n".join(part.rstrip("\n") for part in (text, trace, record.stack_info) if part)
 
 
-def _describe(task: Task) -> tuple[tuple[str, str | int], ...]:
+def _describe(execution: Execution) -> tuple[tuple[str, str | int], ...]:
     """Return what a record is given of the job in which it was made, for the formats of handlers."""
-    return ("job_id", task.id), ("job_type", task.description), ("attempt", task.attempt)
+    return ("job_id", execution.job_id), ("job_type", execution.description), ("attempt", execution.attempt)
 
 
 def _let_infos_through() -> int:

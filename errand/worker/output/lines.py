@@ -7,10 +7,10 @@ from threading import get_ident
 from typing import NamedTuple
 
 from errand.redis import keys
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 
 HELD_CHARACTERS = 16 * 1024  # of a line that has no end yet; what comes then is another line
-Put = Callable[[Task, list[str]], object]
+Put = Callable[[Execution, list[str]], object]
 
 
 class Line(NamedTuple):
@@ -30,8 +30,8 @@ class Lines:
     there is something new and nobody is going to look.
     """
 
-    def __init__(self, task: Task, arrive: Callable[["Lines"], object]) -> None:
-        self.task = task
+    def __init__(self, execution: Execution, arrive: Callable[["Lines"], object]) -> None:
+        self.execution = execution
         self.is_over = False
         self._arrive = arrive
         self._numbers = itertools.count(1)
@@ -43,7 +43,7 @@ class Lines:
 
     def add(self, level: str, logger: str, text: str) -> None:
         """Add a line; a very long one without its middle."""
-        line = Line(next(self._numbers), self.task.now(), level, logger, shorten(text))
+        line = Line(next(self._numbers), self.execution.now(), level, logger, shorten(text))
         self._new.append(line)
         self._characters += len(line.text)
         while len(self._new) > keys.LOG_LINES or self._characters > keys.LOG_BYTES:
@@ -91,7 +91,7 @@ class Lines:
         self._unsent.clear()
 
     def _print(self, stream: str, texts: list[str], put: Put) -> None:
-        put(self.task, texts)
+        put(self.execution, texts)
         for text in texts:
             self.add("print", stream, text.rstrip("\r").rpartition("\r")[2])  # of a line that is written over, the last
 

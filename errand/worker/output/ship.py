@@ -42,7 +42,7 @@ class Shipper:
         with self._lock:
             self._welcome()
             for lines in self._open:
-                if not lines.is_over and lines.task.member not in running:
+                if not lines.is_over and lines.execution.member not in running:
                     lines.end()
                     self._has_ended = True
 
@@ -74,8 +74,8 @@ class Shipper:
     def _send(self, found: list[tuple[Lines, list[Line]]]) -> None:
         args: list[str | int] = []
         for lines, batch in found:
-            args += [lines.task.id, lines.task.execution, len(batch)]
-            attempt = lines.task.attempt
+            args += [lines.execution.job_id, lines.execution.id, len(batch)]
+            attempt = lines.execution.attempt
             for line in batch:
                 args += [line.number, _write(line, attempt)]
         try:

@@ -11,7 +11,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from errand.worker.execution import Task
+from errand.worker.execution import Execution
 from errand.worker.processes.fork import fork, kill_group
 
 _TIME = struct.Struct("d")
@@ -72,19 +72,19 @@ class RunnerProcess:
         with suppress(OSError):
             self.orders.send((order, content))
 
-    def hear(self) -> list[Task]:
+    def hear(self) -> list[Execution]:
         """Return the tasks that are to run alone; note that it is done where it says so."""
-        tasks = []
+        executions = []
         with suppress(EOFError, OSError):
             while self.orders.poll():
-                word, content = self.orders.recv()
-                if word == "done":
+                report, content = self.orders.recv()
+                if report == "done":
                     self.is_done, self.is_plans_end = True, content
-                elif word == "full":
+                elif report == "full":
                     self.taken = content
                 else:
-                    tasks.append(content)
-        return tasks
+                    executions.append(content)
+        return executions
 
     def kill(self, why: str) -> None:
         """End it and what its jobs started."""
@@ -95,10 +95,10 @@ class RunnerProcess:
 class ChildProcess:
     """A process that runs one task alone."""
 
-    def __init__(self, task: Task, main: Callable[[Task], None], end_seconds: float) -> None:
-        self.task = task
+    def __init__(self, execution: Execution, main: Callable[[Execution], None], end_seconds: float) -> None:
+        self.execution = execution
         self.why: str | None = None
-        self.pid = fork("errand-job", lambda: main(task), end_seconds)
+        self.pid = fork("errand-job", lambda: main(execution), end_seconds)
 
     def tell_to_drain(self) -> None:
         """Let what it raises from now on count as an interruption."""

@@ -22,7 +22,7 @@ class Handover:
 
     def plan(self, plan: Plan, runners: Sequence[RunnerProcess], children: Sequence[ChildProcess]) -> Plan:
         """Return what the runner that is now to start is to do, of all that the worker is to do."""
-        alone = {child.task.member for child in children}
+        alone = {child.execution.member for child in children}
         full = [runner for runner in runners if runner.taken is not None]
         for runner in full:
             self.note(runner)

@@ -18,7 +18,7 @@ from errand.redis.failover import AWAY, RoleWatch
 from errand.worker.attempt import JobStopped, describe_failure, describe_timeout
 from errand.worker.channel import Channel
 from errand.worker.command import Command, read_command
-from errand.worker.execution import Task, Word
+from errand.worker.execution import Execution, Report
 from errand.worker.plan import Plan
 from errand.worker.processes.duties import Duties
 from errand.worker.processes.first import reap_orphans
@@ -52,7 +52,7 @@ class Supervisor:
         commands: Channel,
         duties: Duties,
         run_runner: Callable[[Plan, Connection, Heartbeat], None],
-        run_child: Callable[[Task], None],
+        run_child: Callable[[Execution], None],
         signals: Signals,
     ) -> None:
         self._settings = settings
@@ -145,8 +145,8 @@ class Supervisor:
             self._start_alone(runner)
 
     def _start_alone(self, runner: RunnerProcess) -> None:
-        for task in runner.hear():
-            self._children.append(ChildProcess(task, self._run_child, self._settings.grace_seconds))
+        for execution in runner.hear():
+            self._children.append(ChildProcess(execution, self._run_child, self._settings.grace_seconds))
             if self._stop_by is not None:
                 self._children[-1].tell_to_drain()
 
@@ -156,10 +156,10 @@ class Supervisor:
             code = reap(child.pid)
             if code is not None:
                 self._children.remove(child)
-                tell_late_exit(child.task, code)
+                tell_late_exit(child.execution, code)
                 self._bereaved.append(partial(self._settle_child, child))
                 for runner in self._runners:
-                    runner.tell("free", child.task.member)
+                    runner.tell("free", child.execution.member)
         for runner in list(self._runners):
             code = reap(runner.pid)
             if code is not None:
@@ -190,17 +190,17 @@ class Supervisor:
 
     def _settle_child(self, child: ChildProcess) -> None:
         if child.why == "timeout":
-            self._record(describe_timeout(child.task))
+            self._record(describe_timeout(child.execution))
         elif child.why == "stopped":
-            self._record(describe_failure(child.task, JobStopped()))
+            self._record(describe_failure(child.execution, JobStopped()))
         else:
-            tell_fates(self._records.release(child.why or "lost", child.task.execution))
+            tell_fates(self._records.release(child.why or "lost", child.execution.id))
 
-    def _record(self, word: Word) -> None:
-        tell_end(word, self._records.turn([word]).answers[0], None, resent=True)
+    def _record(self, report: Report) -> None:
+        tell_end(report, self._records.exchange([report]).answers[0], None, resent=True)
 
     def _settle_runner(self, runner: RunnerProcess) -> None:
-        alone = [child.task.member for child in self._children]
+        alone = [child.execution.member for child in self._children]
         why = runner.why or ("interrupted" if runner.is_done else "lost")
         tell_fates(self._records.release(why, runner.prefix, alone))
 
@@ -249,17 +249,19 @@ class Supervisor:
     def _end_overdue(self, member: str, timeout_seconds: float) -> None:
         """Record a time-out that the job did not obey; what runs it goes."""
         for child in self._children:
-            if child.task.member == member:
-                logger.warning("%s %s is past its time; its process is killed", child.task.description, child.task.id)
+            if child.execution.member == member:
+                logger.warning(
+                    "%s %s is past its time; its process is killed", child.execution.description, child.execution.job_id
+                )
                 child.kill("timeout")
                 return
         for runner in self._runners:
             if runner.holds(member):
-                task = self._records.find(member, timeout_seconds)
-                logger.warning("Job %s is past its time and does not end; the runner is replaced", task.id)
+                execution = self._records.find(member, timeout_seconds)
+                logger.warning("Job %s is past its time and does not end; the runner is replaced", execution.job_id)
                 grace = self._settings.grace_seconds
                 # Its thread lives as long as the runner: the retry must not start before that has gone.
-                self._record(describe_timeout(task, delay_seconds=grace + OVERTIME_SECONDS))
+                self._record(describe_timeout(execution, delay_seconds=grace + OVERTIME_SECONDS))
                 runner.retires_by = runner.retires_by or time.monotonic() + grace
                 runner.tell("retire", [member])
 
@@ -273,7 +275,7 @@ class Supervisor:
 
     def _stop_job(self, member: str) -> None:
         for child in self._children:
-            if child.task.member == member:
+            if child.execution.member == member:
                 child.kill("stopped")
         for runner in self._runners:
             if runner.holds(member):

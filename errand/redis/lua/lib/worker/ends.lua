@@ -53,7 +53,7 @@ local function hear(word)
   else
     answer = rare.end_otherwise(word, hash, found)
   end
-  if answer ~= 'odd' then -- RQ's own code counts an odd one
+  if answer ~= 'repeats' then -- RQ's own code counts one that repeats
     local seconds = word.ended - word.started
     count_end(word, answer, seconds)
     counted.total_working_time = counted.total_working_time + seconds

@@ -43,7 +43,7 @@ end
 
 function finish(word, hash, found)
   local ttl = tonumber(found[2] or '') or tonumber(ARGV[5])
-  if (tonumber(found[4] or '') or 0) > 0 then return 'odd' end -- RQ's own code repeats it
+  if (tonumber(found[4] or '') or 0) > 0 then return 'repeats' end -- RQ's own code repeats it
   counted.successful_job_count = counted.successful_job_count + 1
   if ttl == 0 or not word.alone then
     rare.settle_dependents(word.id, 'finished')

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rq import Worker
-from rq.executions import Execution
+from rq.executions import Execution as RqExecution
 from rq.job import Job
 
 from errand.redis import keys
 from errand.redis.failover import renew
-from errand.worker.execution import Word
-from errand.worker.records import Turn
+from errand.worker.execution import Report
+from errand.worker.records import Exchange
 
 
-class Odd:
+class Repeats:
     """Does what a turn left over, as the RQ worker that it is given would."""
 
     def __init__(self, worker: Worker) -> None:
@@ -25,24 +25,24 @@ class Odd:
         """Let that worker's client connect anew."""
         renew(self._worker.connection)
 
-    def settle(self, words: Sequence[Word], turn: Turn) -> bool:
+    def settle(self, reports: Sequence[Report], exchange: Exchange) -> bool:
         """Finish repeating jobs; return whether there were any. Raises RedisError."""
-        odd = [word for word, answer in zip(words, turn.answers, strict=True) if answer == "odd"]
-        for word in odd:
-            self._finish(word)
-        return bool(odd)
+        repeats = [report for report, answer in zip(reports, exchange.answers, strict=True) if answer == "repeats"]
+        for report in repeats:
+            self._finish(report)
+        return bool(repeats)
 
-    def _finish(self, word: Word) -> None:
+    def _finish(self, report: Report) -> None:
         """Record an end that RQ repeats; its transaction does not look at the lease, which ends right after."""
-        job = self._fetch(word.task.id)
-        job.started_at = datetime.fromtimestamp(word.task.started, UTC)
-        job.ended_at = job.last_heartbeat = datetime.fromtimestamp(word.ended, UTC)
-        job._result = json.loads(b64decode(word.value)) if word.value else None
-        execution = Execution(word.task.execution, job.id, self._worker.connection, self._worker.name)
+        job = self._fetch(report.execution.job_id)
+        job.started_at = datetime.fromtimestamp(report.execution.started, UTC)
+        job.ended_at = job.last_heartbeat = datetime.fromtimestamp(report.ended, UTC)
+        job._result = json.loads(b64decode(report.value)) if report.value else None
+        execution = RqExecution(report.execution.id, job.id, self._worker.connection, self._worker.name)
         execution.created_at = job.started_at
         queue = self._worker.queue_class(job.origin, connection=self._worker.connection, serializer="json")
         self._worker.handle_job_success(job, queue, queue.started_job_registry, execution)
-        self._worker.connection.zrem(keys.LEASES, word.task.member)
+        self._worker.connection.zrem(keys.LEASES, report.execution.member)
 
     def _fetch(self, id: str) -> Job:
         return self._worker.job_class.fetch(id, connection=self._worker.connection, serializer="json")
