@@ -11,7 +11,7 @@ from errand.store.batch import filter_batches
 from errand.store.index import Filter
 from errand.store.schedules.schedule import Schedule
 from errand.worker.maintenance.bodies import Bodies
-from errand.worker.maintenance.stats import Stats
+from errand.worker.maintenance.stats import Folding
 from errand.worker.maintenance.sweep import Sweep
 
 
@@ -34,7 +34,7 @@ async def _fold(world: World) -> Act:
 
     async def act() -> None:
         for _ in range(30):
-            Stats(world.measured).run()
+            Folding(world.measured).run()
 
     return act
 

@@ -12,8 +12,10 @@ from bench.queued import PAYLOAD
 from errand.api.store import Store
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
-from errand.worker.execution import Execution, Queues, Report
+from errand.worker.execution import Execution
 from errand.worker.records import Lifetimes, Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
 THREADS = 64
@@ -60,7 +62,7 @@ class World:
 
     def take(self, count: int = THREADS) -> list[Execution]:
         """Take jobs."""
-        return self.records.exchange([], [uuid4().hex for _ in range(count)], Queues([QUEUE], False)).executions
+        return self.records.exchange([], [uuid4().hex for _ in range(count)], ServedQueues([QUEUE], False)).executions
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ from bench.server import Server
 from errand.redis.connection import connect
 from errand.store.new_job import NewJob
 from errand.store.status import StatusReader
-from errand.worker.execution import Execution, Queues, Report
+from errand.worker.execution import Execution
 from errand.worker.records import Lifetimes, Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 
 NAME = "growth"
 TITLE = "Growth"
@@ -139,9 +141,10 @@ class Level:
             self._finish(self._take())
 
     def _take(self) -> list[Execution]:
-        executions = [uuid4().hex for _ in range(THREADS)]
+        ids = [uuid4().hex for _ in range(THREADS)]
+        queues = ServedQueues([EMAIL_JOB.queue.name], in_turn=False)
         began = time.perf_counter()
-        executions = self._records.exchange([], executions, Queues([EMAIL_JOB.queue.name], in_turn=False)).executions
+        executions = self._records.exchange([], ids, queues).executions
         self._note(f"take {THREADS}", began)
         assert len(executions) == THREADS
         return executions

@@ -31,7 +31,7 @@ class Chores:
 
     def begin(self) -> None:
         """Forget the test before: the job files' schedules have to be stored anew."""
-        self._schedules.tell_files_again()
+        self._schedules.store_files_again()
 
     def run(self) -> None:
         """Settle dependents that are left, cancel what has expired, move what is due, serve the schedules."""

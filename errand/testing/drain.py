@@ -13,8 +13,10 @@ from errand.store.settings import LifetimeSettings
 from errand.testing.server import Server
 from errand.testing.target import Target
 from errand.worker.attempt import JobStopped, LiveAttempt, perform
-from errand.worker.execution import Execution, Queues, Report
-from errand.worker.tell import has_failed, tell_end
+from errand.worker.execution import Execution
+from errand.worker.job_log import has_failed, log_outcome
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ class Drainer:
         self._records = target.provide_records(server)
         self.chores = target.provide_chores(self._records, settings)
         self.chores.begin()
-        self._queues = Queues(self.chores.queue_names, in_turn=True)
+        self._queues = ServedQueues(self.chores.queue_names, in_turn=True)
         self._loop = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # async jobs of a worker share one
         self._set_by_hooks: Context | None = None
 
@@ -104,19 +106,19 @@ class Drainer:
                 assert self._set_by_hooks is not None
                 context.run(variable.set, self._set_by_hooks[variable])
 
-        def report(text: str) -> None:
+        def send_progress(text: str) -> None:
             self._records.exchange([Report("progress", execution, text)])
 
-        attempt = LiveAttempt(report, execution.now, None, self._loop.run, execution.expires_at)
-        run = partial(context.run, perform, execution, self._target.job_class, self._records.redis, attempt)
+        attempt = LiveAttempt(send_progress, execution.now, None, self._loop.run, execution.expires_at)
+        run = partial(context.run, perform, execution, attempt, self._target.job_class, self._records.redis)
         return _call_outside_loop(run)
 
     def _record(self, report: Report, error: BaseException | None, is_last: bool) -> tuple[str, Execution | None]:
-        """Record how an attempt ended; return its job's status and the next task."""
+        """Record how an attempt ended; return its job's status and the next execution."""
         if error is not None and _ends_test(error):
             report = Report("interrupted", report.execution, ended=report.ended)
         exchange = self._records.exchange([report], [] if is_last else [token_hex(16)], self._queues)
-        tell_end(report, exchange.answers[0], error, False)
+        log_outcome(report, exchange.answers[0], error, False)
         self._queues.rotate(exchange.executions)
         status = {"interrupted": "queued", "parked": "queued"}.get(exchange.answers[0], exchange.answers[0])
         return status, exchange.executions[0] if exchange.executions else None

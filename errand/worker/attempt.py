@@ -1,4 +1,4 @@
-"""One attempt of a job, in a thread or in a process of its own: from a task to its last word."""
+"""One attempt of a job, in a thread or in a process of its own: from its execution to the report of its end."""
 
 import asyncio
 import os
@@ -25,7 +25,8 @@ from errand.contract.errors import (
     write_json,
 )
 from errand.worker.allowed import AllowedJob, UnknownTypeError
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
+from errand.worker.report import Report
 from errand.worker.trace import format_trace, pack_trace
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def run_alone(coroutine: Coroutine[Any, Any, T], context: Context) -> T:
 class LiveAttempt(NoAttempt):
     """An attempt whose worker writes everything, with the rest of what it records.
 
-    `report` takes a report as JSON, `now` tells the time. `check_stop` is called before each report; what it raises is
-    raised in the job. `run_coroutine` runs what an async job does, in a context that it is given. `context` is the one
-    in which the attempt failed: there is what the job has told of itself to those who watch (Sentry's tags, say).
+    `send_progress` takes progress as JSON, `now` returns the time. `check_stop` is called before each report; what it
+    raises is raised in the job. `run_coroutine` runs what an async job does, in a context that it is given. `context`
+    is the one in which the attempt failed, with what the job has set there for those who watch (Sentry's tags, say).
     `lines` are what it has logged and printed, from the first line on.
     """
 
@@ -72,14 +73,14 @@ class LiveAttempt(NoAttempt):
 
     def __init__(
         self,
-        report: Callable[[str], None],
+        send_progress: Callable[[str], None],
         now: Callable[[], float],
         check_stop: Callable[[], None] | None = None,
         run_coroutine: Callable[..., Any] = run_alone,
         expires_at: float | None = None,
     ) -> None:
         self._pid = os.getpid()
-        self._report = report
+        self._send_progress = send_progress
         self._now = now
         self._check_stop = check_stop
         self._run_coroutine = run_coroutine
@@ -87,9 +88,9 @@ class LiveAttempt(NoAttempt):
         self.context: Context | None = None
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Hand a progress report to the worker; a process that the job forked has no way to it."""
+        """Hand progress to the worker; a process that the job forked has no way to it."""
         if os.getpid() == self._pid:
-            self._report(write_json(progress))
+            self._send_progress(write_json(progress))
 
     def now(self) -> float:
         """Return the time in seconds since 1970, by Redis' clock."""
@@ -115,10 +116,13 @@ class LiveAttempt(NoAttempt):
         self.context = self.context or copy_context()
 
 
+Perform = Callable[[Execution, LiveAttempt], tuple[Report, BaseException | None]]
+
+
 def perform(
-    execution: Execution, job_class: type[AllowedJob], connection: Redis, attempt: LiveAttempt
+    execution: Execution, attempt: LiveAttempt, job_class: type[AllowedJob], connection: Redis
 ) -> tuple[Report, BaseException | None]:
-    """Run a task as `attempt`; return its last word, and the error if it ended with one. Raises nothing."""
+    """Run an execution as `attempt`; return the report of its end, and the error if there was one. Raises nothing."""
     try:
         job = job_class.build(execution, connection)
         attempt.execution = execution
@@ -137,7 +141,7 @@ def pack_result(result: Any) -> str:
 
 
 def describe_failure(execution: Execution, error: BaseException) -> Report:
-    """Return the last word of a task that ended with `error`, whatever its own methods do."""
+    """Return the report of an execution that ended with `error`, whatever that error's own methods do."""
     trace, about = pack_trace(format_trace(error)), describe_error(error)
     return Report(_name_end(error), execution, trace, about, read_delay(error), execution.now(), find_frame(error))
 
@@ -172,6 +176,6 @@ def _name_end(error: BaseException) -> str:
 
 
 def describe_timeout(execution: Execution, delay_seconds: float = 0.0) -> Report:
-    """Return the last word for a task that does not end by itself."""
+    """Return the report for an execution that does not end by itself."""
     report = describe_failure(execution, build_timeout(execution.timeout_seconds)())
     return report._replace(delay_seconds=delay_seconds)

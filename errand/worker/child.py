@@ -8,46 +8,42 @@ import time
 from contextlib import suppress
 from contextvars import Context
 
-from redis import Redis, RedisError
+from redis import RedisError
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from errand.worker.allowed import AllowedJob
-from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
-from errand.worker.execution import Execution, Report
+from errand.worker.attempt import LiveAttempt, Perform, build_timeout, describe_failure
+from errand.worker.execution import Execution
+from errand.worker.job_log import LogOutcome, log_outcome
 from errand.worker.processes.fork import handle_stops, owning
 from errand.worker.records import Records
 from errand.worker.repeats import Repeats
+from errand.worker.report import Report
 from errand.worker.shared.surroundings import LoneSurroundings
-from errand.worker.tell import Tell, tell_end
 
-RETRY_SECONDS = 0.5
-HAND_BACK_SECONDS = 5.0
+RETRY_SECONDS = 0.5  # between two tries to record the end
+HAND_BACK_SECONDS = 5.0  # what can't begin here would be taken again at once, and again
 logger = logging.getLogger("errand.worker")
 
 
 class Child:
-    """Runs one task to its recorded end."""
+    """Runs one execution to its recorded end, as `Runner` does many."""
 
     def __init__(
         self,
         execution: Execution,
         records: Records,
-        connection: Redis,
-        job_class: type[AllowedJob],
         repeats: Repeats,
+        perform: Perform,
         surroundings: LoneSurroundings | None = None,
-        tell: Tell = tell_end,
+        log: LogOutcome = log_outcome,
     ) -> None:
-        self._tell = tell
         self._execution = execution
-        self._records = records
-        self._connection = connection
-        self._job_class = job_class
-        self._repeats = repeats
+        self._records, self._repeats = records, repeats
+        self._run, self._log = perform, log
         self._draining = False
         self._surroundings = surroundings or LoneSurroundings()
         run_coroutine = self._surroundings.loop.run
-        self._attempt = LiveAttempt(self._report, execution.now, None, run_coroutine, execution.expires_at)
+        self._attempt = LiveAttempt(self._send_progress, execution.now, None, run_coroutine, execution.expires_at)
 
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
@@ -66,19 +62,19 @@ class Child:
     def _perform(self) -> tuple[Report, BaseException | None]:
         seconds, run = self._execution.timeout_seconds, self._surroundings.context.run
         if math.isinf(seconds):
-            return run(perform, self._execution, self._job_class, self._connection, self._attempt)
+            return run(self._run, self._execution, self._attempt)
         try:
             with owning(_forget_alarm), UnixSignalDeathPenalty(max(1, math.ceil(seconds)), build_timeout(seconds)):
-                return run(perform, self._execution, self._job_class, self._connection, self._attempt)
+                return run(self._run, self._execution, self._attempt)
         except JobTimeoutException as error:  # it came just as the job had ended
             return describe_failure(self._execution, error), error
 
     def _hand_back(self) -> tuple[Report, None]:
-        """Return the word of a job that can't begin here, after a while: it is taken again at once."""
+        """Return the report of a job that can't begin here, after a while."""
         time.sleep(min(HAND_BACK_SECONDS, self._execution.timeout_seconds / 2))
         return Report("interrupted", self._execution, ended=self._execution.now()), None
 
-    def _report(self, text: str) -> None:
+    def _send_progress(self, text: str) -> None:
         with suppress(RedisError):  # the work matters more
             self._records.exchange([Report("progress", self._execution, text)])
 
@@ -89,7 +85,7 @@ class Child:
                 self._surroundings.ship()  # first: who sees the end finds all that was logged
                 exchange = self._records.exchange([report])
                 context = self._attempt.context or Context()
-                context.run(self._tell, report, exchange.answers[0], error, resent)
+                context.run(self._log, report, exchange.answers[0], error, resent)
                 self._repeats.settle([report], exchange)
                 return
             except RedisError:

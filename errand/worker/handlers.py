@@ -11,15 +11,15 @@ from rq.job import JobStatus
 
 from errand.contract.errors import read_frames
 from errand.worker.allowed import AllowedJob
-from errand.worker.execution import Report
+from errand.worker.job_log import AGAIN, describe_execution, has_failed, log_outcome
 from errand.worker.logs import log_error
-from errand.worker.tell import AGAIN, describe_execution, has_failed, tell_end
+from errand.worker.report import Report
 
 MOST_AT_ONCE = 4
 
 
 class Handlers:
-    """Tells the log and then the handlers how an attempt ended, once that is recorded.
+    """Logs how an attempt ended, once that is recorded, and calls the handlers for one that failed.
 
     Each handler gets what RQ 3.0.0 gives it (`call_exception_handlers`): job, type, error, traceback; each time that an
     attempt fails, with retries left or not. The first that returns something false, and not None, is the last. They
@@ -32,9 +32,9 @@ class Handlers:
         self._connection = connection
         self._threads: ThreadPoolExecutor | None = None
 
-    def tell(self, report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
-        """Tell one answer of Redis to one word, as `tell_end`."""
-        tell_end(report, answer, error, resent)
+    def take(self, report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
+        """Take Redis' answer to a report, as `log_outcome`."""
+        log_outcome(report, answer, error, resent)
         is_recorded = answer not in ("canceled", "deleted", "parked", "finished") and (answer != "late" or resent)
         if self._handlers and error is not None and has_failed(report) and is_recorded:
             if self._threads is None:
@@ -45,10 +45,10 @@ class Handlers:
         job = self._read(report, answer)
         for handler in self._handlers:
             try:
-                told = handler(job, type(error), error, read_frames(error))
-                if told is not None and not told:
+                goes_on = handler(job, type(error), error, read_frames(error))
+                if goes_on is not None and not goes_on:
                     return
-            except BaseException as fault:  # it must not keep the others from hearing
+            except BaseException as fault:  # the others are called all the same
                 name = getattr(handler, "__qualname__", type(handler).__qualname__)
                 execution, text = report.execution, "%s %s: the exception handler %s raised"
                 log_error(

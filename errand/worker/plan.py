@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from errand.worker.execution import Queues
+from errand.worker.served import ServedQueues
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Plan:
 
     prefix: str
     threads: int
-    queues: Queues
+    queues: ServedQueues
     isolated: tuple[bytes, ...]
     busy: tuple[str, ...] = ()
     burst: bool = False

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, NamedTuple
 
 from redis import Redis, RedisError
@@ -15,36 +16,47 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.store.observe.bounded import TooLargeError, unpack
-from errand.worker.execution import Execution, Queues, Report
+from errand.worker.execution import Execution
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 from errand.worker.tags import tag_end
 from errand.worker.trace import LOST_TRACE
 
-MOST_AT_ONCE = 100
-HELD_SECONDS = 7 * 86400
+MOST_AT_ONCE = 100  # what a recovery hands back in one call; the server does nothing else meanwhile
+HELD_SECONDS = 7 * 86400  # an outage of Redis shorter than this doesn't end the list of what a worker holds
 Expired = tuple[str, str, int]
+
+
+class Asking(Enum):
+    """What an exchange asks for, after the reply to the one before it."""
+
+    FIRST = 0  # the reply came: jobs
+    AGAIN = 1  # it did not: the same jobs, as far as they were taken, and others for the rest
+    WHAT_WAS_TAKEN = 2  # it did not, and the worker stops: those that were taken, and no others
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a turn brought: an answer for each word, new tasks, jobs set aside; what expired, as queue, type, how many.
+    """What an exchange brought: an answer to each report, and executions of the jobs that it took.
 
-    `wait_seconds` tells when a job may start that its type's rate holds back now; None where there is none.
+    `quarantined` are the ids of jobs whose records are damaged, and the reasons; `expired` are queue, type, how many.
+    `wait_seconds` says when a job may start that its type's rate holds back now; None where there is none.
     """
 
     answers: list[str]
     executions: list[Execution]
-    aside: list[tuple[str, str]]
+    quarantined: list[tuple[str, str]]
     wait_seconds: float | None
     expired: list[Expired] = field(default_factory=list)
 
 
-class Step(NamedTuple):
-    """What one step of canceling what has expired brought: whether there may be more, how many stay, as they run."""
+class Expiry(NamedTuple):
+    """What one step of canceling expired jobs brought: whether there may be more, and how many stay, as they run."""
 
     more: bool
     left: int
     expired: list[Expired]
-    aside: list[tuple[str, str]]
+    quarantined: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +70,11 @@ class Lifetimes:
 
 
 class Records:
-    """The scripts, as one process of the worker `name` calls them; `ending` are the values of those that end jobs.
+    """The scripts, as one process of the worker `name` calls them; `ending` are values that those which end jobs take.
 
     `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `services` are
-    hashes of what those types work with that say so. `clock` is the process', which hears the time from here. Every
-    method may raise RedisError.
+    hashes of what those types work with that name it. `clock` is the process' own, which is set from here. Every method
+    may raise RedisError.
     """
 
     def __init__(
@@ -95,27 +107,28 @@ class Records:
         self._let_go = redis.register_script(read_script("bodies/release"))
 
     def exchange(
-        self, reports: Sequence[Report], execution_ids: Sequence[str] = (), queues: Queues | None = None, again: int = 0
+        self,
+        reports: Sequence[Report],
+        execution_ids: Sequence[str] = (),
+        queues: ServedQueues | None = None,
+        asking: Asking = Asking.FIRST,
     ) -> Exchange:
-        """Record `words` and take a job for each of `executions`, their new ids, as far as there are jobs.
-
-        `again` is 1 where the same was asked before and the reply did not come, 2 if then nothing new shall be taken.
-        """
+        """Record `reports` and take a job for each of `execution_ids`, which are new, as far as there are jobs."""
         head = self._head()
         now, asked_at = float(head[3]), time.monotonic()
         args: list[Any] = [*head, self._known_types, len(reports)]
         for report in reports:
             args += _write_report(report, self._codes)
-        served = queues or Queues([], in_turn=False)
-        args += [len(execution_ids), again, int(served.in_turn), served.first, len(served.names)]
+        served = queues or ServedQueues([], in_turn=False)
+        args += [len(execution_ids), asking.value, int(served.in_turn), served.first, len(served.names)]
         args += [*served.names, *execution_ids, *served.rates]
-        answers, executions, aside, wait_ms, at_us, expired = self._exchange(args=args)
+        answers, taken, quarantined, wait_ms, at_us, expired = self._exchange(args=args)
         self.clock.note(at_us, asked_at)
         self._release_bodies(reports, answers)
         return Exchange(
             [answer.decode() for answer in answers],
-            [_read_execution(fields, now, asked_at) for fields in executions],
-            _read_aside(aside),
+            [_read_execution(fields, now, asked_at) for fields in taken],
+            _read_quarantined(quarantined),
             None if wait_ms < 0 else wait_ms / 1000,
             _read_expired(expired),
         )
@@ -151,7 +164,7 @@ class Records:
         return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
 
     def settle_orphans(self, queue: str, first: int, most: int) -> tuple[int, int]:
-        """Settle deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
+        """Settle orphans, deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
 
         Return how many were looked at, none where there is no more, and how many of them no longer wait. Fewer than
         `most` are looked at where they wait for very many others.
@@ -160,19 +173,19 @@ class Records:
         return seen, gone
 
     def settle(self) -> bool:
-        """Settle some of the dependents that ends of jobs have left to the chores; return whether there are more."""
+        """Settle some of the dependents that ends of jobs have left to maintenance; return whether there are more."""
         return bool(self._settle(args=[self._lifetimes.failure_seconds]))
 
-    def expire(self, first: int, most: int, most_searched: int) -> Step:
+    def expire(self, first: int, most: int, most_searched: int) -> Expiry:
         """Cancel jobs that have expired, `most` of them from the one at `first` on.
 
         `most_searched` places of queues' lists are looked at for them, about.
         """
-        more, left, expired, aside = self._expire(args=[*self._head(), first, most, most_searched])
-        return Step(bool(more), left, _read_expired(expired), _read_aside(aside))
+        more, left, expired, quarantined = self._expire(args=[*self._head(), first, most, most_searched])
+        return Expiry(bool(more), left, _read_expired(expired), _read_quarantined(quarantined))
 
     def find(self, member: str, timeout_seconds: float) -> Execution:
-        """Return a task that is held, without its payload."""
+        """Return an execution that is held, without its payload."""
         id, _, execution = member.rpartition(":")
         found: list[Any] = self.redis.hmget(keys.JOB + id, "origin", "description")
         started = self.redis.hget(keys.EXECUTION + member, "created_at")
@@ -263,16 +276,16 @@ def _read_timeout(stored: bytes) -> float:
     return seconds if seconds >= 0 else float("inf")
 
 
-def _read_pairs(told: list[bytes]) -> list[tuple[str, str]]:
-    return [(_read_text(told[i]), _read_text(told[i + 1])) for i in range(0, len(told), 2)]
+def _read_pairs(found: list[bytes]) -> list[tuple[str, str]]:
+    return [(_read_text(found[i]), _read_text(found[i + 1])) for i in range(0, len(found), 2)]
 
 
-def _read_aside(told: list[list[bytes]]) -> list[tuple[str, str]]:
-    return _read_pairs([text for pair in told for text in pair])
+def _read_quarantined(found: list[list[bytes]]) -> list[tuple[str, str]]:
+    return _read_pairs([text for pair in found for text in pair])
 
 
-def _read_expired(told: list[Any]) -> list[Expired]:
-    return [(_read_text(queue), _read_text(type), count) for queue, type, count in told]
+def _read_expired(found: list[Any]) -> list[Expired]:
+    return [(_read_text(queue), _read_text(type), count) for queue, type, count in found]
 
 
 def _read_text(stored: bytes) -> str:

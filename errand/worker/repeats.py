@@ -1,4 +1,4 @@
-"""The odd case goes through RQ's own code: repeats, which only jobs of other producers have."""
+"""Jobs that RQ repeats, which only other producers store: RQ's own code records their ends."""
 
 import json
 from base64 import b64decode
@@ -11,12 +11,12 @@ from rq.job import Job
 
 from errand.redis import keys
 from errand.redis.failover import renew
-from errand.worker.execution import Report
 from errand.worker.records import Exchange
+from errand.worker.report import Report
 
 
 class Repeats:
-    """Does what a turn left over, as the RQ worker that it is given would."""
+    """Records the ends that an exchange leaves to RQ, as the RQ worker that it is given would."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -26,14 +26,14 @@ class Repeats:
         renew(self._worker.connection)
 
     def settle(self, reports: Sequence[Report], exchange: Exchange) -> bool:
-        """Finish repeating jobs; return whether there were any. Raises RedisError."""
+        """Finish the jobs that repeat; return whether there were any. Raises RedisError."""
         repeats = [report for report, answer in zip(reports, exchange.answers, strict=True) if answer == "repeats"]
         for report in repeats:
             self._finish(report)
         return bool(repeats)
 
     def _finish(self, report: Report) -> None:
-        """Record an end that RQ repeats; its transaction does not look at the lease, which ends right after."""
+        """Record an end and queue the next run; RQ's transaction does not look at the lease, which ends right after."""
         job = self._fetch(report.execution.job_id)
         job.started_at = datetime.fromtimestamp(report.execution.started, UTC)
         job.ended_at = job.last_heartbeat = datetime.fromtimestamp(report.ended, UTC)

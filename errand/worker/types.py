@@ -1,4 +1,4 @@
-"""The job types that a worker has, as it tells them to the others: what it lacks waits for a worker that has it."""
+"""The job types that a worker has, where the others see them: what it lacks waits for a worker that has it."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from errand.redis import keys
 class WorkerTypes:
     """The types of the worker `name`, each with the hash of its code; they are forgotten with the worker's record.
 
-    Beside them it tells how many jobs it runs at once, its `threads`.
+    Beside them is how many jobs it runs at once, its `threads`.
     """
 
     def __init__(
@@ -22,8 +22,8 @@ class WorkerTypes:
         self._lifetime_seconds = lifetime_seconds
         self._threads = threads
 
-    def tell(self) -> None:
-        """Tell them. Raises RedisError."""
+    def publish(self) -> None:
+        """Write them down. Raises RedisError."""
         with self._redis.pipeline() as pipe:
             pipe.delete(self._key)
             for type, code in self.codes.items():

@@ -10,9 +10,10 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Queues, Report
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Lifetimes, Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 from tests.faults.processes import kill_all
 from tests.faults.site import Site
 
@@ -28,7 +29,7 @@ def build_records(site: Site, name: str) -> Records:
 def take(site: Site, count: int) -> list[str]:
     """Let a worker that dies at once take jobs; return their ids in the order taken."""
     jobs = [site.post_noted() for _ in range(count)]
-    queues = Queues(["default"], in_turn=False)
+    queues = ServedQueues(["default"], in_turn=False)
     executions = (
         build_records(site, "dead").exchange([], [f"dead{number}" for number in range(count)], queues).executions
     )
@@ -84,7 +85,7 @@ def test_what_ends_while_it_is_recovered_is_either_ended_or_handed_back(site: Si
     jobs = [site.post_noted() for _ in range(JOBS)]
     owner = build_records(site, "owner")
     executions = owner.exchange(
-        [], [f"mine{number}" for number in range(JOBS)], Queues(["default"], in_turn=False)
+        [], [f"mine{number}" for number in range(JOBS)], ServedQueues(["default"], in_turn=False)
     ).executions
     end_leases(site)
 

@@ -3,7 +3,9 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import Any
 
 from redis import Redis
@@ -12,16 +14,20 @@ from rq.job import Job as RQJob
 
 from errand import Job
 from errand.worker.allowed import AllowedJob
-from errand.worker.execution import Queues
+from errand.worker.attempt import perform
 from errand.worker.plan import Plan
 from errand.worker.processes.handles import Heartbeat
+from errand.worker.records import Records
 from errand.worker.repeats import Repeats
-from errand.worker.runner import Runner
+from errand.worker.runner.exchanger import Exchanger
+from errand.worker.runner.notices import Notices
+from errand.worker.runner.runner import Runner
+from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.scripts import build_records
 
 
-class NothingOdd(Repeats):
+class NoRepeats(Repeats):
     """No job repeats."""
 
     def __init__(self) -> None:
@@ -51,19 +57,25 @@ def drain(
 ) -> None:
     """Run what is queued; `orders` is given the supervisor's end of the runner's pipe first."""
     ours, theirs = Pipe()
-    built = Plan("p", threads, Queues(["default"], False), (), **{"burst": True} | plan)
+    built = Plan("p", threads, ServedQueues(["default"], False), (), **{"burst": True} | plan)
     orders(ours)
     with keeping_handlers():
-        Runner(
-            built,
-            theirs,
-            Heartbeat(),
-            build_records(redis),
-            redis,
-            build_class(types),
-            NothingOdd(),
-            surroundings or Surroundings(),
-        ).run()
+        build_runner(built, theirs, build_records(redis), NoRepeats(), build_class(types), surroundings).run()
+
+
+def build_runner(
+    plan: Plan,
+    orders: Connection,
+    records: Records,
+    repeats: Repeats,
+    job_class: type[AllowedJob],
+    surroundings: Surroundings | None = None,
+) -> Runner:
+    """Return a runner whose jobs use the client of `records`."""
+    run = partial(perform, job_class=job_class, connection=records.redis)
+    exchanger = Exchanger(records, repeats, plan.queues, plan.prefix)
+    notices = Notices(records.redis)
+    return Runner(plan, (orders, Heartbeat()), exchanger, notices, run, surroundings or Surroundings())
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from typing import Any
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Execution, Queues, Report
-from errand.worker.records import Exchange, Lifetimes, Records
+from errand.worker.execution import Execution
+from errand.worker.records import Asking, Exchange, Lifetimes, Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=500, failure_seconds=1000, worker_seconds=60)
 ECHO = "jobs.echo.run.perform"
@@ -28,13 +30,13 @@ def enqueue(queue: Queue, count: int = 1, **options: Any) -> list[str]:
 def ask(
     records: Records,
     executions: list[str],
-    again: int = 0,
+    asking: Asking = Asking.FIRST,
     names: tuple[str, ...] = ("default",),
     in_turn: bool = False,
     first: int = 1,
 ) -> Exchange:
     """Ask for a job for each execution."""
-    return records.exchange([], executions, Queues(list(names), in_turn, first), again)
+    return records.exchange([], executions, ServedQueues(list(names), in_turn, first), asking)
 
 
 def take(records: Records, count: int = 1, prefix: str = "e") -> list[Execution]:

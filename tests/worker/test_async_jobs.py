@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from rq import Queue
 from errand import Job, job
 from errand.contract.hooks import Hooks
 from errand.local.valkey import EmbeddedValkey
+from errand.worker.attempt import perform
 from errand.worker.child import Child
 from errand.worker.shared.surroundings import LoneSurroundings, Surroundings
 from tests.services import wait_until
-from tests.worker.draining import NothingOdd, build_class, drain, enqueue, keeping_handlers
+from tests.worker.draining import NoRepeats, build_class, drain, enqueue, keeping_handlers
 from tests.worker.scripts import build_records, read, take
 
 report: ContextVar[str] = ContextVar("word", default="none")
@@ -102,7 +104,8 @@ def run_alone(redis: Redis, types: list[Job[..., Any]], surroundings: LoneSurrou
     (execution,) = take(records)
     with keeping_handlers(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("RQ_JOB_ID", "")
-        Child(execution, records, redis, build_class(types), NothingOdd(), surroundings).run()
+        run = partial(perform, job_class=build_class(types), connection=redis)
+        Child(execution, records, NoRepeats(), run, surroundings).run()
 
 
 def test_one_in_a_process_of_its_own_runs_in_the_main_thread(redis: Redis, queue: Queue) -> None:

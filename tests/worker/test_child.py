@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.allowed import AllowedJob
+from errand.worker.attempt import perform
 from errand.worker.child import Child
+from errand.worker.execution import Execution
 from errand.worker.records import Exchange, Records
 from errand.worker.repeats import Repeats
 from tests.worker.odd_errors import ERRORS
@@ -34,7 +37,7 @@ class Job(AllowedJob):
     functions = {"quick": lambda: 1, "stop": stop_myself, "overrun": stop_and_overrun}
 
 
-class NothingOdd(Repeats):
+class NoRepeats(Repeats):
     def __init__(self) -> None:
         pass
 
@@ -53,6 +56,11 @@ class LossyRecords(Records):
             self.lost = True
             raise ConnectionError("the reply is lost")
         return exchange
+
+
+def build_child(execution: Execution, records: Records, job_class: type[AllowedJob]) -> Child:
+    run = partial(perform, job_class=job_class, connection=records.redis)
+    return Child(execution, records, NoRepeats(), run)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +83,7 @@ def test_what_comes_of_it_when_it_ends_badly_while_draining(
 ) -> None:
     job = queue.enqueue_call(function, timeout=1, retry=Retry(3, 60))
     records = build_records(redis)
-    Child(take(records)[0], records, redis, Job, NothingOdd()).run()
+    build_child(take(records)[0], records, Job).run()
     assert read(redis, job.id, "status", "errand_interruptions", "retries_left") == found
 
 
@@ -91,7 +99,7 @@ def test_an_error_whose_own_methods_raise_ends_the_job_and_not_the_process(
 
     job = queue.enqueue_call("fail", retry=Retry(3))
     records = build_records(redis)
-    Child(take(records)[0], records, redis, Failing, NothingOdd()).run()
+    build_child(take(records)[0], records, Failing).run()
     assert read(redis, job.id, "status", "errand_losses") == [b"failed", None]
 
 
@@ -100,7 +108,7 @@ def test_a_lost_reply_to_its_end_is_no_dropped_end(
 ) -> None:
     job = queue.enqueue_call("quick")
     records = LossyRecords(redis, "one", LIFETIMES)
-    Child(take(build_records(redis))[0], records, redis, Job, NothingOdd()).run()
+    build_child(take(build_records(redis))[0], records, Job).run()
     assert records.lost
     assert redis.xlen(f"rq:results:{job.id}") == 1
     assert "dropped" not in caplog.text
@@ -110,5 +118,5 @@ def test_a_payload_that_is_not_compressed_is_read_as_rq_reads_it(redis: Redis, q
     job = queue.enqueue_call("quick")
     records = build_records(redis)
     execution = take(records)[0]._replace(data=b'["quick", null, [], {}]')
-    Child(execution, records, redis, Job, NothingOdd()).run()
+    build_child(execution, records, Job).run()
     assert job.get_status(refresh=True) == "finished"

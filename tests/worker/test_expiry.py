@@ -16,7 +16,7 @@ from errand.store.requeue import build_args
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance import expired
 from errand.worker.maintenance.sweep import Sweep
-from errand.worker.records import Records
+from errand.worker.records import Asking, Records
 from tests.worker.expiring import EXPIRES, let_expire, look, store, store_one
 from tests.worker.scripts import ask, build_records, list_held, read, take, tell
 from tests.worker.test_parked import NEW, OLD, Worker
@@ -209,7 +209,7 @@ def test_one_that_is_taken_again_after_a_lost_reply_still_knows_its_expiry(
     store(redis, queue_settings, expires=60)
     records = build_records(redis)
     first = ask(records, ["e1"]).executions
-    again = ask(records, ["e1"], again=1).executions
+    again = ask(records, ["e1"], asking=Asking.AGAIN).executions
     assert [execution.expires_at for execution in first] == [execution.expires_at for execution in again] != [None]
 
 

@@ -17,9 +17,10 @@ from errand.contract.job import job
 from errand.store.settings import QueueSettings
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, perform
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
 from errand.worker.maintenance import expired
 from errand.worker.records import Records
+from errand.worker.report import Report
 from tests.worker.draining import drain
 from tests.worker.expiring import EXPIRES, LETTER, let_expire, look, store, store_one
 from tests.worker.scripts import build_records, list_held, read, take, tell

@@ -16,7 +16,7 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 ORPHANS = """
 import os, time
-from errand.worker.processes.first import reap_orphans
+from errand.worker.processes.first import reap_adopted
 
 assert os.getpid() == 1
 child = os.fork()
@@ -26,11 +26,11 @@ if child == 0:
     os._exit(3)
 while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT):
     pass
-reap_orphans({child})
+reap_adopted({child})
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3, "our own child was reaped as an orphan"
 deadline = time.monotonic() + 20
 while time.monotonic() < deadline:
-    reap_orphans(())
+    reap_adopted(())
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

@@ -14,9 +14,10 @@ from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.store.requeue import build_args
 from errand.store.settings import QueueSettings
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.records import Records
+from errand.worker.report import Report
 from tests.worker.draining import drain, enqueue
 from tests.worker.scripts import LIFETIMES, list_held, read
 from tests.worker.test_async_jobs import run_alone

@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 from rq.rate_limit import RateLimit
 
-from errand.worker.execution import Queues
 from errand.worker.records import Exchange, Records
+from errand.worker.served import ServedQueues
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, build_records, tell
 from tests.worker.test_rate import enqueue
@@ -31,7 +31,9 @@ def exchange(
     first: int = 1,
 ) -> Exchange:
     given = tuple(part for type, rate in (rates or {}).items() for part in (type, *rate))
-    return records.exchange([], [f"s{next(numbers)}" for _ in range(want)], Queues(list(names), in_turn, first, given))
+    return records.exchange(
+        [], [f"s{next(numbers)}" for _ in range(want)], ServedQueues(list(names), in_turn, first, given)
+    )
 
 
 def take(records: Records, want: int = 1, **options: object) -> list[str]:

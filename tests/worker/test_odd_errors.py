@@ -16,8 +16,8 @@ from errand.contract.errors import PermanentError
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.execution import Execution
+from errand.worker.job_log import log_outcome
 from errand.worker.records import Records
-from errand.worker.tell import tell_end
 from errand.worker.trace import format_trace
 from tests.worker import odd_errors
 from tests.worker.odd_errors import ERRORS
@@ -58,8 +58,8 @@ def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest
         def perform(self) -> Any:
             run_here()
 
-    report, raised = perform(build_execution(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
-    tell_end(report, "failed", raised, False)
+    report, raised = perform(build_execution(), LiveAttempt(lambda text: None, time.time), Job, Redis())
+    log_outcome(report, "failed", raised, False)
     assert type.__dict__["__name__"].__get__(type(error)) in caplog.text
     assert "in run_here" in caplog.text
 
@@ -73,7 +73,7 @@ def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, recor
         functions = {"fail": fail}
 
     job = queue.enqueue_call("fail", retry=Retry(3))
-    report, _ = perform(take(records)[0], Job, redis, LiveAttempt(lambda text: None, time.time))
+    report, _ = perform(take(records)[0], LiveAttempt(lambda text: None, time.time), Job, redis)
     assert build_records(redis).exchange([report]).answers == ["failed"]
     assert read(redis, job.id, "status", "retries_left") == [b"failed", b"0"]
     assert json.loads(read(redis, job.id, "errand_error")[0] or b"")["type"] == name
@@ -112,6 +112,6 @@ def test_a_time_out_that_comes_while_a_lock_is_let_go_is_a_time_out() -> None:
             finally:
                 threading.Lock().release()
 
-    report, error = perform(build_execution(), Job, Redis(), LiveAttempt(lambda text: None, time.time))
+    report, error = perform(build_execution(), LiveAttempt(lambda text: None, time.time), Job, Redis())
     assert json.loads(report.error)["type"] == "JobTimeoutException"
     assert isinstance(error, JobTimeoutException)

@@ -14,9 +14,11 @@ from errand.redis.lua.loader import read_script
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from errand.worker.execution import Execution, Queues, Report
+from errand.worker.execution import Execution
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.records import Exchange, Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 from errand.worker.types import WorkerTypes
 from tests.job_types import TALLY
 from tests.worker.scripts import LIFETIMES, list_held, read
@@ -39,7 +41,7 @@ class Worker:
 
     def exchange(self, want: int = 4, rates: Any = ()) -> Exchange:
         executions = [f"e{next(numbers)}" for _ in range(want)]
-        return self.records.exchange([], executions, Queues(list(self._queues), in_turn=False, rates=rates))
+        return self.records.exchange([], executions, ServedQueues(list(self._queues), in_turn=False, rates=rates))
 
     def take(self, want: int = 4, rates: Any = ()) -> list[Execution]:
         return self.exchange(want, rates).executions

@@ -5,7 +5,8 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from errand.worker.execution import Execution, Queues
+from errand.worker.execution import Execution
+from errand.worker.served import ServedQueues
 from tests.services import Services
 
 NAMES = ("default", "email", "log", "video")
@@ -36,7 +37,7 @@ def test_without_names_each_queue_has_its_turn(services: Services, redis: Redis)
 
 
 def test_an_empty_queue_gives_the_one_after_it_no_second_turn() -> None:
-    queues = Queues(["a", "b", "c", "d"], in_turn=True)
+    queues = ServedQueues(["a", "b", "c", "d"], in_turn=True)
     for taken, first in (["b"], 3), ([], 3), (["d"], 1), (["a", "b", "d", "a"], 2), (["elsewhere"], 2):
         queues.rotate([Execution("id", "execution", name, b"", 1.0, "", "", "", 0, "", 0.0) for name in taken])
         assert queues.first == first

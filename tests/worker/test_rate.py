@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Queues
 from errand.worker.records import Exchange, Records
+from errand.worker.served import ServedQueues
 from tests.services import Services, wait_until
 from tests.worker.scripts import build_records, take, tell
 
@@ -29,7 +29,7 @@ def enqueue(redis: Redis, count: int, type: str = "x", queue: str = "default", *
 
 def exchange(records: Records, want: int = 4, names: tuple[str, ...] = ("default",), rates: Any = RATES) -> Exchange:
     executions = [f"e{next(numbers)}" for _ in range(want)]
-    return records.exchange([], executions, Queues(list(names), in_turn=False, rates=rates))
+    return records.exchange([], executions, ServedQueues(list(names), in_turn=False, rates=rates))
 
 
 def take_all(

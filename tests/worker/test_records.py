@@ -10,7 +10,7 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.utils import current_timestamp
 
-from errand.worker.records import Records
+from errand.worker.records import Asking, Records
 from tests.worker.scripts import ask, enqueue, list_held, read, take, tell
 
 
@@ -102,7 +102,7 @@ def test_a_damaged_job_is_set_aside_with_a_reason_and_the_next_one_taken(
     redis.hdel(key, field) if value is None else redis.hset(key, field, value)
     exchange = ask(records, ["e0", "e1"])
     assert [execution.job_id for execution in exchange.executions] == [id]
-    ((told, reason),) = exchange.aside
+    ((told, reason),) = exchange.quarantined
     assert told == damaged
     assert reason.startswith("its record can't be read: ")
     error = json.loads(redis.hget(key, "errand_error"))
@@ -119,14 +119,14 @@ def test_a_deleted_job_is_passed_over(redis: Redis, queue: Queue, records: Recor
     deleted, id = enqueue(queue, 2)
     redis.delete(f"rq:job:{deleted}")
     exchange = ask(records, ["e0"])
-    assert ([execution.job_id for execution in exchange.executions], exchange.aside) == ([id], [])
+    assert ([execution.job_id for execution in exchange.executions], exchange.quarantined) == ([id], [])
 
 
 def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queue, records: Records) -> None:
     first, second, third = enqueue(queue, 3)
     executions = ["e0", "e1"]
     lost = ask(records, executions)
-    again = ask(records, executions, again=1)
+    again = ask(records, executions, asking=Asking.AGAIN)
     assert {execution.id: (execution.job_id, execution.queue, execution.data) for execution in again.executions} == {
         execution.id: (execution.job_id, execution.queue, execution.data) for execution in lost.executions
     }
@@ -134,12 +134,12 @@ def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queu
     assert ask(records, ["e2"]).executions[0].job_id == third
 
 
-@pytest.mark.parametrize(("again", "taken"), [(1, 1), (2, 0)])
+@pytest.mark.parametrize(("asking", "taken"), [(Asking.AGAIN, 1), (Asking.WHAT_WAS_TAKEN, 0)])
 def test_a_take_that_never_arrived_is_made_up_for_unless_the_worker_stops(
-    queue: Queue, records: Records, again: int, taken: int
+    queue: Queue, records: Records, asking: Asking, taken: int
 ) -> None:
     enqueue(queue)
-    assert len(ask(records, ["e0"], again=again).executions) == taken
+    assert len(ask(records, ["e0"], asking=asking).executions) == taken
 
 
 def test_served_in_turn_one_call_empties_the_only_queue_that_has_jobs(queue: Queue, records: Records) -> None:

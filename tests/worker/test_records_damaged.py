@@ -10,8 +10,8 @@ from rq import Queue
 
 from errand.redis import keys
 from errand.worker.allowed import AllowedJob, DamagedJob
-from errand.worker.execution import Report
-from errand.worker.records import Records
+from errand.worker.records import Asking, Records
+from errand.worker.report import Report
 from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, take, tell
 
 Damage = Callable[[Redis, str], object]
@@ -93,7 +93,7 @@ def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Re
     damaged, id = enqueue(queue, 2)
     ask(records, ["e0", "e1"])
     GONE[damage](redis, f"rq:job:{damaged}")
-    assert id in [execution.job_id for execution in ask(records, ["e0", "e1"], again=1).executions]
+    assert id in [execution.job_id for execution in ask(records, ["e0", "e1"], asking=Asking.AGAIN).executions]
 
 
 def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, queue: Queue, records: Records) -> None:
@@ -101,7 +101,7 @@ def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, qu
     redis.hset(f"rq:job:{large}", "data", b"{" * (keys.DATA_BYTES + 1))
     exchange = ask(records, ["e0", "e1"])
     assert [execution.job_id for execution in exchange.executions] == [id]
-    ((aside, reason),) = exchange.aside
+    ((aside, reason),) = exchange.quarantined
     assert aside == large
     assert reason == "its record can't be read: its payload has 16777217 bytes, more than 16777216"
 

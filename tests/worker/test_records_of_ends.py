@@ -10,8 +10,8 @@ from rq.job import Dependency, Job
 from rq.registry import FailedJobRegistry
 
 from errand.worker.attempt import JobStopped, describe_failure
-from errand.worker.execution import Report
 from errand.worker.records import Records
+from errand.worker.report import Report
 from tests.worker.scripts import ECHO, build_records, end_leases, enqueue, list_held, read, take, tell
 
 
@@ -106,7 +106,7 @@ def test_an_end_that_cannot_be_recorded_sets_its_job_aside_alone(redis: Redis, q
     redis.set(f"rq:results:{damaged}", "text")
     exchange = records.exchange([Report("finished", execution, ended=time.time()) for execution in executions])
     assert exchange.answers == ["broken", "finished"]
-    assert exchange.aside[0][0] == damaged
+    assert exchange.quarantined[0][0] == damaged
     assert read(redis, damaged, "status") == [b"failed"]
     assert list_held(redis) == []
 

@@ -15,14 +15,14 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.allowed import AllowedJob
-from errand.worker.execution import Queues, Report
 from errand.worker.plan import Plan
-from errand.worker.processes.handles import Heartbeat
 from errand.worker.records import Exchange, Records
 from errand.worker.repeats import Repeats
-from errand.worker.runner import Runner
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
 from tests.services import wait_until
+from tests.worker.draining import build_runner
 from tests.worker.scripts import LIFETIMES, read
 
 ALONE = "jobs.alone.run.perform"
@@ -58,7 +58,7 @@ class LossyRecords(Records):
         return exchange
 
 
-class ScriptedOdd(Repeats):
+class ScriptedRepeats(Repeats):
     """Stands for RQ's code: lets a job wait for its turn, and can't reach Redis at first."""
 
     def __init__(self, queue: Queue) -> None:
@@ -107,13 +107,12 @@ def run(
             ours.send(("drain", None))
 
     records = records or LossyRecords(redis)
-    built = Plan(
-        **{"prefix": "p", "threads": 2, "queues": Queues(["default"], False), "isolated": (), "burst": True} | plan
-    )
+    queues = ServedQueues(["default"], in_turn=False)
+    built = Plan(**{"prefix": "p", "threads": 2, "queues": queues, "isolated": (), "burst": True} | plan)
     supervisor = threading.Thread(target=play)
     supervisor.start()
-    repeats = repeats or ScriptedOdd(Queue(connection=redis))
-    Runner(built, theirs, Heartbeat(), records, redis, Job, repeats, surroundings or Surroundings()).run()
+    repeats = repeats or ScriptedRepeats(Queue(connection=redis))
+    build_runner(built, theirs, records, repeats, Job, surroundings).run()
     supervisor.join()
     assert errors == []
     said = []
@@ -148,7 +147,7 @@ def test_jobs_that_run_alone_take_a_place_until_they_have_ended(redis: Redis, qu
         orders.send(("free", heard[2][1].member))
 
     assert run(redis, supervise, isolated=(f'["{ALONE}"'.encode(),)) == [("done", True)]
-    assert [report for report, _ in heard] == ["alone"] * 3
+    assert [kind for kind, _ in heard] == ["alone"] * 3
     assert [execution.job_id for _, execution in heard] == ids
 
 
@@ -169,8 +168,8 @@ def test_a_job_lost_before_runs_alone(redis: Redis, queue: Queue) -> None:
     redis.hset(job.key, "errand_losses", 1)
 
     def supervise(orders: Connection) -> None:
-        report, execution = hear(orders)
-        assert (report, execution.job_id, execution.losses) == ("alone", job.id, 1)
+        kind, execution = hear(orders)
+        assert (kind, execution.job_id, execution.losses) == ("alone", job.id, 1)
         orders.send(("free", execution.member))
 
     run(redis, supervise)
@@ -229,7 +228,7 @@ def test_a_lost_reply_costs_nothing_and_is_no_dropped_end(
 def test_what_is_left_to_rq_is_tried_again_and_what_it_queues_is_taken(redis: Redis, queue: Queue) -> None:
     job = queue.enqueue_call(QUICK)
     redis.hset(job.key, "repeats_left", 1)
-    repeats = ScriptedOdd(queue)
+    repeats = ScriptedRepeats(queue)
     run(redis, repeats=repeats)
     assert repeats.settled == [job.id] * 2
     assert read(redis, "next", "status") == [b"finished"]

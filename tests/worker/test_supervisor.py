@@ -13,19 +13,21 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.channel import Channel
-from errand.worker.execution import Execution, Queues
+from errand.worker.execution import Execution
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import ChildProcess, Heartbeat
+from errand.worker.processes.processes import Mains, Processes
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
+from errand.worker.served import ServedQueues
 from errand.worker.settings import WorkerSettings
 from tests.services import wait_until
 from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take
 
 Main = Callable[[Plan, Connection, Heartbeat], None]
-QUEUES = Queues(["default"], in_turn=False)
+QUEUES = ServedQueues(["default"], in_turn=False)
 
 
 class ShakyRecords(Records):
@@ -70,7 +72,8 @@ def build(
     commands = Channel(redis, "rq:pubsub:one")
     plan = Plan("", 2, QUEUES, ())
     records = records or build_records(redis)
-    return Supervisor(settings, plan, records, commands, duties or Duties(), main, run_child, signals)
+    processes = Processes(plan, Mains(main, run_child), records, settings.grace_seconds)
+    return Supervisor(settings, processes, records, duties or Duties(), commands, signals)
 
 
 def take_one(redis: Redis, plan: Plan) -> Execution:
@@ -118,11 +121,11 @@ def test_what_a_runner_asked_for_before_it_died_runs_and_is_no_loss(redis: Redis
 
     with Signals() as signals:
         supervisor = build(redis, signals, main, lambda execution: time.sleep(30))
-        supervisor._start_runner()
-        os.waitid(os.P_PID, supervisor._runners[0].pid, os.WEXITED | os.WNOWAIT)
-        supervisor._bury()
-        supervisor._settle()
-        (child,) = supervisor._children
+        supervisor._processes.start_runner()
+        os.waitid(os.P_PID, supervisor._processes.runners[0].pid, os.WEXITED | os.WNOWAIT)
+        supervisor._processes.reap()
+        supervisor._processes.settle()
+        (child,) = supervisor._processes.children
         assert read(redis, id, "status", "errand_losses") == [b"started", None]
         child.kill("interrupted")
         os.waitpid(child.pid, 0)
@@ -249,7 +252,7 @@ def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> 
 
     with Signals() as signals:
         supervisor = build(redis, signals, main, run_child)
-        supervisor._start_runner()
+        supervisor._processes.start_runner()
         os.kill(os.getpid(), signal.SIGTERM)
         supervisor.run()
     assert redis.get("came") == b"1"

@@ -9,8 +9,9 @@ from rq import Queue, Retry
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
 from errand.worker.records import Records
+from errand.worker.report import Report
 from errand.worker.tags import tag_end
 from tests.worker.scripts import LIFETIMES, end_leases, enqueue, take, tell
 

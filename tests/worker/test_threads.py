@@ -1,4 +1,4 @@
-"""Threads that run tasks, and stopping one of them."""
+"""Threads that run executions, and stopping one of them."""
 
 import threading
 import time
@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from errand.worker.attempt import JobStopped, build_timeout
-from errand.worker.execution import Execution, Report
-from errand.worker.threads import Running, Threads
+from errand.worker.execution import Execution
+from errand.worker.report import Report
+from errand.worker.runner.threads import RunningExecution, Threads
 from tests.services import wait_until
 
-End = tuple[Running, Report, BaseException | None]
+End = tuple[RunningExecution, Report, BaseException | None]
 
 
 def build_execution(number: int = 0) -> Execution:
@@ -21,9 +22,9 @@ def build_execution(number: int = 0) -> Execution:
 def build_threads(work: Callable[[Execution], None]) -> tuple[Threads, list[End]]:
     ends: list[End] = []
 
-    def run(execution: Execution) -> tuple[Report, BaseException | None]:
-        work(execution)
-        return Report("finished", execution), None
+    def run(running: RunningExecution) -> tuple[Report, BaseException | None]:
+        work(running.execution)
+        return Report("finished", running.execution), None
 
     return Threads(run, lambda running, report, error: ends.append((running, report, error))), ends
 
@@ -33,7 +34,7 @@ def spin(execution: Execution) -> None:
         time.sleep(0.001)
 
 
-def test_an_interrupted_task_ends_with_the_error() -> None:
+def test_an_interrupted_execution_ends_with_the_error() -> None:
     threads, ends = build_threads(spin)
     running = threads.start(build_execution())
     wait_until(lambda: running._thread)
@@ -52,7 +53,7 @@ def test_a_time_out_tells_its_seconds() -> None:
     assert '"JobTimeoutException"' in report.error
 
 
-def test_a_task_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
+def test_a_execution_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
     threads, ends = build_threads(lambda execution: None)
     first = threads.start(build_execution(1))
     wait_until(lambda: len(ends) == 1)
@@ -64,7 +65,7 @@ def test_a_task_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread
 
 
 @pytest.mark.thorough
-def test_interruptions_at_any_moment_hit_their_own_task_alone() -> None:
+def test_interruptions_at_any_moment_hit_their_own_execution_alone() -> None:
     threads, ends = build_threads(lambda execution: time.sleep(0.0005))
     for number in range(300):
         running = threads.start(build_execution(number))
@@ -86,7 +87,7 @@ def test_a_thread_is_used_again() -> None:
     assert len(set(used)) == 1
 
 
-def test_a_task_is_interrupted_once_so_that_it_can_clean_up() -> None:
+def test_a_execution_is_interrupted_once_so_that_it_can_clean_up() -> None:
     cleaned = []
 
     def work(execution: Execution) -> None:
@@ -106,7 +107,7 @@ def test_a_task_is_interrupted_once_so_that_it_can_clean_up() -> None:
     assert cleaned == ["job0"]
 
 
-def test_the_thread_of_an_interrupted_task_ends() -> None:
+def test_the_thread_of_an_interrupted_execution_ends() -> None:
     threads, ends = build_threads(spin)
     running = threads.start(build_execution())
     wait_until(lambda: running._thread)

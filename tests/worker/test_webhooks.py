@@ -11,8 +11,9 @@ from rq import Queue, Retry
 from rq.job import Job
 
 from errand.webhook.webhooks import Webhooks
-from errand.worker.execution import Queues, Report
 from errand.worker.records import Records
+from errand.worker.report import Report
+from errand.worker.served import ServedQueues
 from tests.job_types import TYPES, WEBHOOK
 from tests.receiver import SECRET
 from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
@@ -176,7 +177,7 @@ def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redi
         tell(records, "finished", execution)
     assert [event["url"] for event in list_sent(redis)] == [URL, GLOBAL]
     sent = Queue("webhook", connection=redis, serializer="json").job_ids
-    for execution in records.exchange([], ["w1", "w2"], Queues(["webhook"], in_turn=False)).executions:
+    for execution in records.exchange([], ["w1", "w2"], ServedQueues(["webhook"], in_turn=False)).executions:
         records.exchange(
             [
                 Report("failed", execution, "", "{}", 0, time.time()),
@@ -187,7 +188,7 @@ def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redi
     for id in sent:
         redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
         redis.rpush("rq:queue:webhook", id)
-    for execution in records.exchange([], ["w3", "w4"], Queues(["webhook"], in_turn=False)).executions:
+    for execution in records.exchange([], ["w3", "w4"], ServedQueues(["webhook"], in_turn=False)).executions:
         tell(records, "failed", execution)
     assert redis.zcard("errand:index:webhook:webhook") == 2
 

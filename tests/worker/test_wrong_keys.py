@@ -7,8 +7,9 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.worker.execution import Execution, Queues
+from errand.worker.execution import Execution
 from errand.worker.records import Exchange, Records
+from errand.worker.served import ServedQueues
 from tests.store.wrong import spoil
 from tests.worker.scripts import ECHO, build_records, read, tell
 
@@ -40,7 +41,7 @@ def store(redis: Redis, queue: str, count: int = 2, description: str = "x") -> l
 def exchange(
     records: Records, executions: Sequence[str], in_turn: bool = False, rates: tuple[object, ...] = ()
 ) -> Exchange:
-    return records.exchange([], executions, Queues([A, B], in_turn, rates=rates))
+    return records.exchange([], executions, ServedQueues([A, B], in_turn, rates=rates))
 
 
 def list_ids(redis: Redis, queue: str) -> list[str]:

@@ -6,7 +6,7 @@ names are all that others see of it: the rest of the file stands between `do` an
 whoever loads the script may give, false where it is not given. `keys.NAME` is what that name stands for in
 errand/redis/keys.py.
 
-Lua makes the functions of a script anew in every call; those of all parts would cost a turn as much as half a job. So
+Lua makes the functions of a script anew in every call; all of them would cost an exchange as much as half a job. So
 what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, and all of them are
 made when the first one is asked for. A line `-- paste store/undo` inside a function stands for that part; what it
 includes is included above, and its functions are made only where the call comes that far.
@@ -160,7 +160,7 @@ def _declare(names: Sequence[str], bodies: Sequence[str]) -> Iterator[str]:
     """Yield what declares the names that parts give, those last that are used most.
 
     Whenever Lua makes a function it looks for each name that the function uses, from the last one on (luaF_findupval,
-    Lua 5.1). In the order of the parts the functions of a turn take a ninth more instructions.
+    Lua 5.1). In the order of the parts the functions of an exchange take a ninth more instructions.
     """
     uses = Counter(re.findall(r"\b[a-z_]+\b", "\n".join(bodies)))
     if names:

@@ -3,8 +3,8 @@
 import time
 
 from errand.redis import keys
+from errand.worker.job_log import log_expired, log_quarantined
 from errand.worker.records import Records
-from errand.worker.tell import tell_aside, tell_expired
 
 MOST_AT_ONCE = 200  # a script holds up everybody else
 MOST_SEARCHED = keys.SEARCHED_AT_ONCE
@@ -18,15 +18,15 @@ class ExpiredJobs:
         self._records = records
 
     def run(self) -> None:
-        """Cancel them, for a quarter of a second at most; the rest has its turn later. Raises RedisError."""
+        """Cancel them, for a quarter of a second at most; the rest comes later. Raises RedisError."""
         deadline, first, more = time.monotonic() + ROUND_SECONDS, 0, True
         counts: dict[tuple[str, str], int] = {}
         try:
             while more and time.monotonic() < deadline:
-                more, left, expired, aside = self._records.expire(first, MOST_AT_ONCE, MOST_SEARCHED)
+                more, left, expired, quarantined = self._records.expire(first, MOST_AT_ONCE, MOST_SEARCHED)
                 first += left
-                tell_aside(aside)
+                log_quarantined(quarantined)
                 for queue, type, count in expired:
                     counts[queue, type] = counts.get((queue, type), 0) + count
         finally:
-            tell_expired([(*names, count) for names, count in counts.items()])
+            log_expired([(*names, count) for names, count in counts.items()])

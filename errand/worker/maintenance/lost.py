@@ -32,6 +32,6 @@ class LostJobs:
         _, *back = self._script(args=[AT_ONCE, pace_ms, pass_ms, between_looks_seconds])
         counts = {status.decode(): count for status, count in zip(back[::2], back[1::2], strict=True)}
         if counts:
-            told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-            logger.warning("Jobs that were in no list are back where they belong: %s", told)
+            found = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+            logger.warning("Jobs that were in no list are back where they belong: %s", found)
         return sum(counts.values())

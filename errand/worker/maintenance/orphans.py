@@ -1,10 +1,9 @@
-"""Jobs that wait for others that have ended without a word to them: under a plain worker, or by RQ's own tools."""
+"""Orphans: jobs that wait for others which ended without releasing them, under a plain worker or by RQ's own tools."""
 
 import time
 from collections.abc import Sequence
 from functools import partial
 
-from errand.redis.failover import renew
 from errand.redis.wrong import do_each
 from errand.worker.records import Records
 
@@ -20,10 +19,6 @@ class Orphans:
         self._records = records
         self._first = dict.fromkeys(queues, 0)
         self._swept_at = float("-inf")
-
-    def reconnect(self) -> None:
-        """Let its client connect anew."""
-        renew(self._records.redis)
 
     def run(self) -> None:
         """Do what is due. Raises RedisError."""

@@ -50,7 +50,7 @@ class Due:
 
 
 class DueSchedules:
-    """Gives the jobs of the slots that are due, and tells Redis the job files' own schedules."""
+    """Gives the jobs of the slots that are due, and stores the job files' own schedules."""
 
     def __init__(
         self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]], clock: Clock | None = None
@@ -60,21 +60,21 @@ class DueSchedules:
         steps = ("due", "put", "look", "serve")
         scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
         self._find, self._put, self._look, self._serve = scripts
-        self._are_files_told = False
-        self._told_at: dict[str, float] = {}  # by the name of a schedule that waits
+        self._are_files_stored = False
+        self._logged_at: dict[str, float] = {}  # by the name of a schedule that waits
         self._passed_over = 0  # how many of those that are due longest a round has left where they are
 
-    def tell_files_again(self) -> None:
+    def store_files_again(self) -> None:
         """Let the next round begin with the job files' schedules: Redis may have lost them."""
-        self._are_files_told = False
+        self._are_files_stored = False
 
     def run(self) -> bool:
         """Serve what is due, for a quarter of a second at most; return whether there is more to be served at once.
 
         Raises RedisError.
         """
-        if not self._are_files_told:
-            self._tell_files()
+        if not self._are_files_stored:
+            self._store_files()
         deadline = time.monotonic() + ROUND_SECONDS
         since: dict[str, int] = {}
         has_moved = False
@@ -94,14 +94,14 @@ class DueSchedules:
         has_passed_over, self._passed_over = self._passed_over > 0, 0
         return has_moved and has_passed_over
 
-    def _tell_files(self) -> None:
+    def _store_files(self) -> None:
         """Store the schedules of the job files; those whose line has gone go, too, but for types of other workers."""
         now = int(self._redis.time()[0])
         own = [schedule.describe(now) for job in self._types.values() if (schedule := schedule_file(job))]
         request = {"source": "file", "token": str(uuid4()), "now": write_time(now), "only": True, "schedules": own}
         request["types"] = list(self._types)
         self._put(args=[json.dumps(request)])
-        self._are_files_told = True
+        self._are_files_stored = True
 
     def _has_room(self) -> bool:
         """Return whether jobs may be stored; what is due waits where Redis is nearly full."""
@@ -176,13 +176,13 @@ class DueSchedules:
         if now - due.slot < TELL_SECONDS:
             return
         if self._say(due.schedule.name, f"waits for a worker that knows its type, {due.schedule.type}"):
-            self._are_files_told = False  # it may be a file's whose last worker has gone
+            self._are_files_stored = False  # it may be a file's whose last worker has gone
 
     def _say(self, name: str, what: str) -> bool:
         """Say of a schedule, once a minute, why it waits; return whether it was said now."""
-        if time.monotonic() - self._told_at.get(name, float("-inf")) < TELL_SECONDS:
+        if time.monotonic() - self._logged_at.get(name, float("-inf")) < TELL_SECONDS:
             return False
-        self._told_at[name] = time.monotonic()
+        self._logged_at[name] = time.monotonic()
         logger.warning("Schedule %s %s", name, what)
         return True
 

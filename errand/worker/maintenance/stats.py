@@ -9,7 +9,7 @@ from errand.store.observe.fold import Fold
 INTERVAL_SECONDS = 10.0
 
 
-class Stats:
+class Folding:
     """Those of all types; any number of workers may look after them."""
 
     def __init__(self, redis: Redis) -> None:

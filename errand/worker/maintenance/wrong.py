@@ -1,4 +1,4 @@
-"""Keys that have values of a wrong type: told in the log with what to do, while all that is not in them goes on."""
+"""Keys that have values of a wrong type: the log says what to do, and all that is not in them goes on."""
 
 import logging
 import time
@@ -10,9 +10,9 @@ from redis.exceptions import ResponseError
 from errand.redis.lua.loader import read_script
 from errand.redis.wrong import UNNAMED, WrongKey, is_wrong_type, read_wrong, read_wrong_keys
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 10.0  # a wrong key stays until a person has mended it: sooner helps nobody
 AGAIN_SECONDS = 1.0  # where chores meet one that they can't name, twice a second each
-TELL_SECONDS = 60.0  # each process says so of each key once in this time
+LOG_SECONDS = 60.0  # each process says so of each key once in this time
 logger = logging.getLogger("errand.worker")
 
 
@@ -24,7 +24,7 @@ class WrongKeys:
         self._queues = queues
         self._looked_at = self._met_at = float("-inf")
         self._found: Sequence[WrongKey] = ()
-        self._told_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def attempt(self, chore: Callable[[], object]) -> object:
         """Do a chore and return its answer, None where a key of a wrong type ended it. Raises RedisError else."""
@@ -37,15 +37,15 @@ class WrongKeys:
             return None
 
     def note(self, error: Exception) -> None:
-        """Tell of the key that an error names, or else of those that are found. Raises RedisError."""
+        """Log the key that an error names, or else those that are found. Raises RedisError."""
         if (named := read_wrong(error)) is not None:
-            self._tell(named.key, named.describe())
+            self._log(named.key, named.describe())
             return
         if time.monotonic() - self._met_at >= AGAIN_SECONDS:
             self._met_at = time.monotonic()
             self._look()
         if not self._found:
-            self._tell("", f"{UNNAMED} ({error})")
+            self._log("", f"{UNNAMED} ({error})")
 
     def run(self) -> None:
         """Look for them, every few seconds. Raises RedisError."""
@@ -56,10 +56,10 @@ class WrongKeys:
         self._looked_at = time.monotonic()
         self._found = read_wrong_keys(self._script(args=self._queues))
         for one in self._found:
-            self._tell(one.key, one.describe())
+            self._log(one.key, one.describe())
 
-    def _tell(self, key: str, said: str) -> None:
+    def _log(self, key: str, text: str) -> None:
         now = time.monotonic()
-        if now - self._told_at.get(key, float("-inf")) >= TELL_SECONDS:
-            self._told_at[key] = now
-            logger.error("%s. Only what is in it stands still", said)
+        if now - self._logged_at.get(key, float("-inf")) >= LOG_SECONDS:
+            self._logged_at[key] = now
+            logger.error("%s. Only what is in it stands still", text)

@@ -1,6 +1,6 @@
 """What process 1 has to do, as a worker is one in a container that has no init.
 
-The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps from it each signal
+The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps each signal from it
 for which it has no handler (pid_namespaces(7)).
 """
 
@@ -20,8 +20,8 @@ def hear_stops() -> None:
         signal.signal(signal.SIGTERM, _leave)
 
 
-def reap_orphans(children: Collection[int]) -> None:
-    """Reap, where this is process 1, what has ended of others; of `children` it does who waits for them."""
+def reap_adopted(children: Collection[int]) -> None:
+    """Reap, where this is process 1, what others have left and has ended; whoever started `children` reaps those."""
     if os.getpid() != FIRST:
         return
     with suppress(ChildProcessError):

@@ -18,27 +18,27 @@ _TIME = struct.Struct("d")
 
 
 class Heartbeat:
-    """When a child's loop last went round, in memory that both processes see."""
+    """When a runner's loop last went round, in memory that both processes see."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _TIME.size)
         self.beat()
 
     def beat(self) -> None:
-        """Note that it goes round."""
+        """Note that it goes round now."""
         _TIME.pack_into(self._memory, 0, time.monotonic())
 
     @property
     def silent_seconds(self) -> float:
-        """How long it has not."""
+        """How long ago that was."""
         beat_at: float = _TIME.unpack_from(self._memory)[0]
         return time.monotonic() - beat_at
 
 
 class RunnerProcess:
-    """A runner; `why` says why the supervisor ended it, `is_done` that it did itself, `is_plans_end` by its plan.
+    """A runner; `why` says why the supervisor ended it, `is_done` that it ended itself, `is_plans_end` by its plan.
 
-    `taken` is how many jobs one took that has too much memory to take more, None of any other.
+    `taken` is how many jobs one has taken that has too much memory to take more, None of any other.
     """
 
     def __init__(self, prefix: str, main: Callable[[Connection, Heartbeat], None], end_seconds: float) -> None:
@@ -67,20 +67,20 @@ class RunnerProcess:
         """Whether it may take more, as far as is known: it neither retires nor has too much memory."""
         return self.retires_by is None and self.taken is None
 
-    def tell(self, order: str, content: Any = None) -> None:
-        """Send an order; one that has ended hears nothing."""
+    def send(self, order: str, content: Any = None) -> None:
+        """Send an order; to one that has ended nothing."""
         with suppress(OSError):
             self.orders.send((order, content))
 
-    def hear(self) -> list[Execution]:
-        """Return the tasks that are to run alone; note that it is done where it says so."""
+    def receive(self) -> list[Execution]:
+        """Return the executions that are to run alone; note what it says of itself."""
         executions = []
         with suppress(EOFError, OSError):
             while self.orders.poll():
-                report, content = self.orders.recv()
-                if report == "done":
+                kind, content = self.orders.recv()
+                if kind == "done":
                     self.is_done, self.is_plans_end = True, content
-                elif report == "full":
+                elif kind == "full":
                     self.taken = content
                 else:
                     executions.append(content)
@@ -93,15 +93,15 @@ class RunnerProcess:
 
 
 class ChildProcess:
-    """A process that runs one task alone."""
+    """A process that runs one execution alone; `why` says why the supervisor ended it."""
 
     def __init__(self, execution: Execution, main: Callable[[Execution], None], end_seconds: float) -> None:
         self.execution = execution
         self.why: str | None = None
         self.pid = fork("errand-job", lambda: main(execution), end_seconds)
 
-    def tell_to_drain(self) -> None:
-        """Let what it raises from now on count as an interruption."""
+    def drain(self) -> None:
+        """Let what its job raises from now on count as an interruption."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
 

@@ -21,7 +21,7 @@ class Handover:
         self._taken: dict[str, int] = {}
 
     def plan(self, plan: Plan, runners: Sequence[RunnerProcess], children: Sequence[ChildProcess]) -> Plan:
-        """Return what the runner that is now to start is to do, of all that the worker is to do."""
+        """Return what the next runner is to do, of all that the worker is to do."""
         alone = {child.execution.member for child in children}
         full = [runner for runner in runners if runner.taken is not None]
         for runner in full:
@@ -34,14 +34,14 @@ class Handover:
         return replace(plan, prefix=token_hex(4), busy=(*alone, *self._left), most_jobs=most_jobs)
 
     def note(self, runner: RunnerProcess) -> None:
-        """Count what a runner has taken that takes no more."""
+        """Count what a runner that takes no more has taken."""
         if runner.taken is not None:
             self._taken[runner.prefix] = runner.taken
 
     def look(self, held: Collection[str], runners: Sequence[RunnerProcess]) -> None:
-        """Tell the runners which of those jobs have ended."""
+        """Free the places of those jobs that have ended."""
         ended = self._left.difference(held)
         self._left -= ended
         for runner in runners:
             for member in ended:
-                runner.tell("free", member)
+                runner.send("free", member)

@@ -4,7 +4,7 @@
 -- rare
 -- gives find_expiry, is_over, expire, fit_wait
 -- include base, clock, events, jobs, slots, webhook, batch, faults, dependents, job_keys
--- include worker/head, worker/special, worker/result, worker/aside, worker/failure
+-- include worker/head, worker/special, worker/result, worker/quarantine, worker/failure
 
 local UNSTARTED, ENDED = keys.UNSTARTED, keys.ENDED
 local LAST_TRY_SECONDS = 10 -- before its expiry a job that must end by then begins its last try
@@ -79,10 +79,10 @@ end
 
 -- Cancel a job whose time is over, as a person would; one that is done in part finishes with that. Returns 'canceled',
 -- 'runs' for one that must end by then and is under way, 'past' for one that has started in time, has ended or is gone;
--- or 'broken' and {id, reason} for one that is set aside, so that it holds up no other.
+-- or 'broken' and {id, reason} for one that is quarantined, so that it holds up no other.
 function rare.expire(id)
   local ok, fate = pcall(cancel_expired, id)
-  local broken = not ok and rare.set_aside(id, rare.describe_fault(fate)) or nil
+  local broken = not ok and rare.quarantine(id, rare.describe_fault(fate)) or nil
   if broken then fate = 'broken' end
   if fate ~= 'runs' then redis.pcall('ZREM', keys.EXPIRES, id) end
   if fate == 'canceled' then expired_count = expired_count + 1 end

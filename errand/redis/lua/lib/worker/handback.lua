@@ -1,7 +1,7 @@
 -- Handing back what is held and will not end.
 -- rare
 -- gives hand_back
--- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/aside, worker/failure, faults
+-- include base, clock, events, jobs, dependents, worker/head, worker/release, worker/quarantine, worker/failure, faults
 -- include worker/types, observe/tally, observe/attempts
 
 local LOST = '{"type": "Lost", "message": "the process that ran it died"}'
@@ -49,7 +49,7 @@ local function give_back(id, execution, is_loss, trace)
   return 'queued'
 end
 
--- Hand back a job whose execution ended without a word of its own; a damaged one must not hold up the others. Returns
+-- Hand back a job whose execution ended without a report of its own; a damaged one must not hold up the others. Returns
 -- what became of it.
 function rare.hand_back(member, is_loss, trace)
   local lease = redis.pcall('ZSCORE', keys.LEASES, member)
@@ -59,6 +59,6 @@ function rare.hand_back(member, is_loss, trace)
   touch(id)
   local ok, fate = pcall(give_back, id, execution, is_loss, trace)
   if ok then return fate end
-  rare.set_aside(id, rare.describe_fault(fate))
-  return 'set aside'
+  rare.quarantine(id, rare.describe_fault(fate))
+  return 'quarantined'
 end

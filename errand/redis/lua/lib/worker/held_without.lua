@@ -2,9 +2,9 @@
 -- ARGV  as lib/worker/head.lua
 -- gives find_held
 
--- Whether the execution of each word is this worker's, by RQ's own record of it, which goes with the lease.
-function find_held(words)
+-- Whether the execution of each report is this worker's, by RQ's own record of it, which goes with the lease.
+function find_held(reports)
   local held = {}
-  for i, word in ipairs(words) do held[i] = redis.pcall('HGET', keys.EXECUTION .. word.member, 'worker_name') == ARGV[1] end
+  for i, report in ipairs(reports) do held[i] = redis.pcall('HGET', keys.EXECUTION .. report.member, 'worker_name') == ARGV[1] end
   return held
 end

@@ -1,6 +1,6 @@
 -- Parking jobs that may not start, and taking them from there: see lib/parked.lua.
 -- rare
--- gives park, read_parked, pop_parked, tell_wait, wake_takers, note_taker
+-- gives park, read_parked, pop_parked, find_rated_wait, wake_takers, note_taker
 -- include base, clock, events, parked, worker/special, worker/rates, worker/types, worker/holds
 
 local front_scores, reasons = {}, {}
@@ -72,7 +72,7 @@ function rare.pop_parked(queue)
 end
 
 -- In how many milliseconds this worker may start one of the parked; -1 where there are none.
-function rare.tell_wait(queues)
+function rare.find_rated_wait(queues)
   if is_full() then return 0 end -- there may be others behind them
   local soonest
   for _, queue in ipairs(queues) do

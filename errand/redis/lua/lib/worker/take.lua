@@ -1,8 +1,8 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults, push
--- include parked, worker/head, worker/release, worker/aside, worker/rates, worker/types, worker/holds, worker/park
--- include worker/ends, worker/expiry
+-- include parked, worker/head, worker/release, worker/quarantine, worker/rates, worker/types, worker/holds, worker/park
+-- include worker/reports, worker/expiry
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -69,13 +69,13 @@ end
 local function take_one(id, queue, execution, place)
   local found = pcall_redis('HMGET', keys.JOB .. id, unpack(FIELDS))
   if found.err then
-    aside[#aside + 1] = rare.set_aside(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
+    quarantined[#quarantined + 1] = rare.quarantine(id, 'it is a ' .. call('TYPE', keys.JOB .. id).ok .. ', no hash')
   -- An id may be in the list twice, pushed by a client whose reply was lost: only a queued job is run.
   elseif not NOT_QUEUED[found[2]] and (found[1] or call('EXISTS', keys.JOB .. id) == 1) then
     local expires_ms = may_expire and rare.find_expiry(id) or nil
     if expires_ms and rare.is_over(expires_ms) then
       local fate, broken = rare.expire(id)
-      if broken then aside[#aside + 1] = broken end
+      if broken then quarantined[#quarantined + 1] = broken end
       if fate ~= 'past' then return end
     end
     local fault = not id:match('^[%w_-]+$') and "its id has other characters than letters, digits, - and _"
@@ -95,7 +95,7 @@ local function take_one(id, queue, execution, place)
       if held_type then rare.note_probe(held_type, job.member) end
       return describe(id, execution, queue, found, job.attempt, expires_ms)
     end
-    aside[#aside + 1] = rare.set_aside(id, fault)
+    quarantined[#quarantined + 1] = rare.quarantine(id, fault)
   end
 end
 

@@ -1,6 +1,6 @@
 -- A job that was taken off its queue and could not be started.
 -- gives settle_untaken
--- include faults, worker/release, worker/aside
+-- include faults, worker/release, worker/quarantine
 
 -- One that failed as it started is damaged itself. Whatever came before that failed at a key that it shares with others:
 -- it waits for a minute, at no attempt.
@@ -8,7 +8,7 @@ function settle_untaken(id, queue, execution, broken)
   local hash = keys.JOB .. id
   if redis.pcall('HGET', hash, 'status') ~= 'queued' then
     pcall(rare.release, id, execution, queue)
-    aside[#aside + 1] = rare.set_aside(id, rare.describe_fault(broken))
+    quarantined[#quarantined + 1] = rare.quarantine(id, rare.describe_fault(broken))
   else
     -- paste store/put_off
     put_off(id, queue)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- One turn of a runner: records what its jobs have to say and takes new ones, with all of RQ's start records.
--- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many words
+-- One exchange of a runner: records what its executions report and takes new jobs, with all of RQ's start records.
+-- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many reports
 --       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and ended
 --       in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many microseconds
 --       it waited; of others but progress four lines, these two, where in the job's code it failed and the error (JSON),
@@ -9,11 +9,11 @@
 --       the queues are served in turn, which comes first, how many, their names; then an execution id for each job that
 --       may be taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
--- Returns what became of each word, the jobs taken, those set aside with the reason, in how many milliseconds there is
+-- Returns what became of each report, the jobs taken, those quarantined with the reason, in how many milliseconds there is
 -- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
 -- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
 -- minute.
--- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/ends, worker/take
+-- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/reports, worker/take
 -- include dependents, worker/expiry, store/step
 
 local at = 6
@@ -47,20 +47,20 @@ known_types = read()
 local has_special = call('EXISTS', keys.SUSPENDED, keys.PAUSED, keys.RATED, keys.PARKED, keys.HELD_TYPES,
   keys.EXPIRES) > 0
 are_held = has_special and call('EXISTS', keys.HELD_TYPES) == 1
-local words = {}
+local reports = {}
 for i = 1, tonumber(read()) do
   local id, execution = ARGV[at + 2], ARGV[at + 3]
-  local word = {kind = ARGV[at + 1], id = id, execution = execution, member = id .. ':' .. execution,
+  local report = {kind = ARGV[at + 1], id = id, execution = execution, member = id .. ':' .. execution,
     queue = ARGV[at + 4], ended_text = ARGV[at + 5], started = ARGV[at + 6], ended = ARGV[at + 7], value = ARGV[at + 8],
     tag = ARGV[at + 9], wait_us = ARGV[at + 10]}
-  if word.kind ~= 'finished' and word.kind ~= 'progress' then
-    word.delay = word.wait_us
-    word.tag, word.wait_us, word.frame, word.error = word.tag:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+  if report.kind ~= 'finished' and report.kind ~= 'progress' then
+    report.delay = report.wait_us
+    report.tag, report.wait_us, report.frame, report.error = report.tag:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
   end
-  words[i] = word
+  reports[i] = report
   at = at + 10
 end
-local answers = hear_all(words)
+local answers = record_reports(reports)
 
 local want, sent_before, in_turn, first = tonumber(read()), read(), read() == '1', tonumber(read())
 local queues = read_many(tonumber(read()))
@@ -85,7 +85,7 @@ if want > 0 then
   taken = take(want, queues, first, in_turn, executions)
   if next(paces) then rare.keep_starts() end
   if has_expired_many() then wait_ms = 0
-  elseif is_full() or next(parked) then wait_ms = rare.tell_wait(served) end
+  elseif is_full() or next(parked) then wait_ms = rare.find_rated_wait(served) end
 end
 
 if call('EXISTS', worker_key) == 1 then
@@ -98,4 +98,4 @@ end
 if next(takers) then rare.wake_takers() end
 count_ends_of_worker()
 finish_step(clock[1])
-return {answers, taken, aside, wait_ms, clock_us, expired}
+return {answers, taken, quarantined, wait_ms, clock_us, expired}

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Looks after the jobs that wait for a worker that can run them. Those whose payload fits no live worker's code any
 -- more go back to the front of their queue: who takes one of them fails it.
--- ARGV  how many of a kind may go back at most, for how many seconds the log needs no other word of those that wait
+-- ARGV  how many of a kind may go back at most, for how many seconds the log needs no other line about those that wait
 -- Returns for each kind that waits {queue, type, how many, why}; nothing where the log has been told.
 -- include base, parked, push
 

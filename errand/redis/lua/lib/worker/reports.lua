@@ -1,82 +1,82 @@
--- What becomes of the jobs whose executions have something to say: their ends, and their reports of progress.
+-- Recording what executions report: progress, and how they ended.
 -- ARGV  as lib/worker/head.lua
--- gives aside, hear_all, count_ends_of_worker
--- include base, events, jobs, faults, observe/tally, worker/head, worker/special, worker/release, worker/aside
+-- gives quarantined, record_reports, count_ends_of_worker
+-- include base, events, jobs, faults, observe/tally, worker/head, worker/special, worker/release, worker/quarantine
 -- include worker/finish, worker/unfinished
 
-aside = {} -- jobs set aside: {id, reason}
+quarantined = {} -- damaged jobs: {id, reason}
 local gone = {}
 local ends, waited_us, ran_seconds = {}, {}, {} -- by how it ended and by tag, by tag
 
 -- What an end counts as; of one that is handed back that is counted there.
 local FATES = {finished = 'finished', failed = 'failed', stopped = 'stopped', queued = 'retried', scheduled = 'retried'}
 
--- Count the end of an attempt, and how long it waited and ran: in sums by tag, to be told once a call.
-local function count_end(word, answer, seconds)
-  local fate = word.kind ~= 'interrupted' and FATES[answer]
+-- Count the end of an attempt, and how long it waited and ran: in sums by tag, which one call writes down.
+local function count_end(report, answer, seconds)
+  local fate = report.kind ~= 'interrupted' and FATES[answer]
   if not fate then return end
-  local tags, tag = ends[fate], word.tag
+  local tags, tag = ends[fate], report.tag
   if not tags then
     tags = {}
     ends[fate] = tags
   end
   tags[tag] = (tags[tag] or 0) + 1
-  waited_us[tag] = (waited_us[tag] or 0) + word.wait_us
+  waited_us[tag] = (waited_us[tag] or 0) + report.wait_us
   ran_seconds[tag] = (ran_seconds[tag] or 0) + seconds
 end
 
 local ENDS = {'status', 'result_ttl', 'rate_limit_key', 'repeats_left', 'errand_batch', 'errand_webhook'}
 
-local function hear(word)
-  local hash, is_end = keys.JOB .. word.id, word.kind ~= 'progress'
-  if not word.lease or gone[word.member] then return 'late' end
-  gone[word.member] = is_end or nil
-  touch(word.id)
+local function record_report(report)
+  local hash, is_end = keys.JOB .. report.id, report.kind ~= 'progress'
+  if not report.lease or gone[report.member] then return 'late' end
+  gone[report.member] = is_end or nil
+  touch(report.id)
   local found = pcall_redis('HMGET', hash, unpack(ENDS))
   if found.err or (not found[1] and not rare.is_hash(hash)) then
-    if is_end then rare.release(word.id, word.execution, word.queue) end
+    if is_end then rare.release(report.id, report.execution, report.queue) end
     return 'deleted'
   end
   -- A person may have canceled it meanwhile, with RQ's own tools.
   if is_end and found[1] ~= 'started' then
-    rare.release(word.id, word.execution, word.queue)
-    rare.free_late_slot(word.id, found[1], found[3])
+    rare.release(report.id, report.execution, report.queue)
+    rare.free_late_slot(report.id, found[1], found[3])
     return 'canceled'
   end
-  if are_held and is_end then rare.look_at_service(word, hash) end
+  if are_held and is_end then rare.look_at_service(report, hash) end
   local answer
   if not is_end then
-    call('HSET', hash, 'errand_progress', word.value)
+    call('HSET', hash, 'errand_progress', report.value)
     return 'progress'
-  elseif word.kind == 'finished' then
-    answer = finish(word, hash, found)
+  elseif report.kind == 'finished' then
+    answer = finish(report, hash, found)
   else
-    answer = rare.end_otherwise(word, hash, found)
+    answer = rare.end_otherwise(report, hash, found)
   end
   if answer ~= 'repeats' then -- RQ's own code counts one that repeats
-    local seconds = word.ended - word.started
-    count_end(word, answer, seconds)
+    local seconds = report.ended - report.started
+    count_end(report, answer, seconds)
     counted.total_working_time = counted.total_working_time + seconds
   end
   return answer
 end
 
--- Record words; return an answer for each.
-function hear_all(words)
+-- Record reports; return an answer for each.
+function record_reports(reports)
   local answers, members = {}, {}
-  for i, word in ipairs(words) do members[i] = word.member end
-  local leases = #words > 0 and redis.pcall('ZMSCORE', keys.LEASES, unpack(members))
+  for i, report in ipairs(reports) do members[i] = report.member end
+  local leases = #reports > 0 and redis.pcall('ZMSCORE', keys.LEASES, unpack(members))
   if leases and leases.err then
     -- paste worker/held_without
-    leases = find_held(words)
+    leases = find_held(reports)
   end
-  local alone = stand_alone(words)
-  for i, word in ipairs(words) do
-    word.lease, word.alone = leases[i], alone
-    local ok, answer = pcall(hear, word)
+  local alone = stand_alone(reports)
+  for i, report in ipairs(reports) do
+    report.lease, report.alone = leases[i], alone
+    local ok, answer = pcall(record_report, report)
     if not ok then -- a key of another type, say: one broken job must not hold up the others
-      pcall(rare.release, word.id, word.execution, word.queue)
-      aside[#aside + 1] = rare.set_aside(word.id, 'its end could not be recorded: ' .. rare.describe_fault(answer))
+      pcall(rare.release, report.id, report.execution, report.queue)
+      quarantined[#quarantined + 1] = rare.quarantine(report.id, 'its end could not be recorded: ' .. rare.describe_fault(answer))
     end
     answers[i] = ok and answer or 'broken'
   end

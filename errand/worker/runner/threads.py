@@ -9,15 +9,14 @@ from contextvars import Context
 from queue import SimpleQueue
 
 from errand.worker.attempt import describe_failure
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
+from errand.worker.report import Report
 
-Run = Callable[[Execution], tuple[Report, BaseException | None]]
 
+class RunningExecution:
+    """An execution in its thread; `end` and `interrupt` exclude each other, so no other one is hit.
 
-class Running:
-    """A task in its thread; `end` and `interrupt` exclude each other, so no other task is hit.
-
-    `context` is the one in which it failed.
+    `error` is what it was interrupted with; `context` is the one in which it failed.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -35,19 +34,19 @@ class Running:
         self._thread = threading.get_ident()
 
     def take_cancel(self, cancel: Callable[[], object] | None) -> None:
-        """Note what cancels the task while its thread waits for a coroutine, None when it doesn't any more."""
+        """Note what cancels it while its thread waits for a coroutine, None when it doesn't any more."""
         with self._lock:
             self._cancel = cancel
 
     def end(self) -> None:
-        """Note that nothing of the task runs any more."""
+        """Note that nothing of it runs any more."""
         with self._lock:
             self._ended = True
 
     def interrupt(self, error: type[BaseException]) -> None:
-        """Raise `error` in the task, at its next step of Python: a call into C code is not left before it returns.
+        """Raise `error` in it, at its next step of Python: a call into C code is not left before it returns.
 
-        A coroutine is canceled instead. What is raised in the thread of its loop could hit another one.
+        A coroutine is canceled instead: what is raised in the thread of its loop could hit another one.
         """
         with self._lock:
             if not self._ended and not self.interrupted and self._thread is not None:
@@ -59,51 +58,47 @@ class Running:
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
 
 
-class Threads:
-    """Runs tasks, each in a thread; `done` is called there with its end."""
+Run = Callable[[RunningExecution], tuple[Report, BaseException | None]]
 
-    def __init__(self, run: Run, done: Callable[[Running, Report, BaseException | None], None]) -> None:
+
+class Threads:
+    """Runs executions, each in a thread; `done` is called there with its end."""
+
+    def __init__(self, run: Run, done: Callable[[RunningExecution, Report, BaseException | None], None]) -> None:
         self._run = run
         self._done = done
-        self._tasks: deque[Running] = deque()
+        self._waiting: deque[RunningExecution] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._ringing = False
         self._idle = 0
-        self._here = threading.local()
 
-    def start(self, execution: Execution) -> Running:
-        """Run a task, in a thread that has nothing to do or in a new one."""
-        running = Running(execution)
+    def start(self, execution: Execution) -> RunningExecution:
+        """Run an execution, in a thread that has nothing to do or in a new one."""
+        running = RunningExecution(execution)
         if self._idle > 0:
             self._idle -= 1
         else:
             threading.Thread(target=self._work, daemon=True).start()
-        self._tasks.append(running)
+        self._waiting.append(running)
         self._ring()
         return running
 
-    @property
-    def current(self) -> Running:
-        """The task of the thread that asks."""
-        running: Running = self._here.running
-        return running
-
-    def take_back(self, running: Running) -> None:
-        """Count the thread of a task that has ended as idle; for the thread that calls `start`."""
+    def take_back(self, running: RunningExecution) -> None:
+        """Count the thread of an execution that has ended as idle; for the thread that calls `start`."""
         if not running.interrupted:
             self._idle += 1
 
     def _ring(self) -> None:
-        """Wake one thread; it wakes the next if there is more to do, so that short tasks need no more than one."""
+        """Wake one thread; it wakes the next if there is more to do, so that short jobs need no more than one."""
         if not self._ringing:
             self._ringing = True
             self._bell.put(None)
 
-    def _await(self) -> Running:
+    def _await(self) -> RunningExecution:
         while True:
             with suppress(IndexError):
-                running = self._tasks.popleft()
-                if self._tasks:
+                running = self._waiting.popleft()
+                if self._waiting:
                     self._ring()
                 return running
             self._bell.get()
@@ -113,7 +108,6 @@ class Threads:
         while True:
             running = self._await()
             running.begin()
-            self._here.running = running
             report, error = self._perform(running)
             if running.interrupted:  # what was raised may still be on its way to this thread
                 with suppress(BaseException):
@@ -123,12 +117,12 @@ class Threads:
             if running.interrupted:
                 return
 
-    def _perform(self, running: Running) -> tuple[Report, BaseException | None]:
+    def _perform(self, running: RunningExecution) -> tuple[Report, BaseException | None]:
         try:
             try:
-                return self._run(running.execution)
+                return self._run(running)
             finally:
                 running.end()
-        except BaseException as error:  # an interruption that came just as the task had ended
+        except BaseException as error:  # an interruption that came just as the job had ended
             running.end()
             return describe_failure(running.execution, error), error

@@ -1,15 +1,16 @@
-"""What the worker's log says of a job's end."""
+"""What the worker's log says about jobs."""
 
 import json
 import logging
 import signal
 from collections.abc import Callable
 
-from errand.worker.execution import Execution, Report
+from errand.worker.execution import Execution
 from errand.worker.logs import log_end, log_error
+from errand.worker.report import Report
 from errand.worker.trace import unpack_trace
 
-Tell = Callable[[Report, str, BaseException | None, bool], None]
+LogOutcome = Callable[[Report, str, BaseException | None, bool], None]
 logger = logging.getLogger("errand.worker")
 
 AGAIN = {"scheduled": "will be tried again", "queued": "will be tried again", "interrupted": "goes back to its queue"}
@@ -17,20 +18,20 @@ FAILURES = ("failed", "permanent")
 
 
 def has_failed(report: Report) -> bool:
-    """Return whether a word tells of a failure, where it was recorded as what it says and not parked."""
+    """Return whether a report is a failure, if it was recorded as that and its job not parked."""
     return report.kind in (*FAILURES, "refused", "down") or report.kind.startswith(("unknown:", "partial:"))
 
 
-def tell_end(report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
-    """Log one answer of Redis to one word; `resent` words may have been recorded the first time.
+def log_outcome(report: Report, answer: str, error: BaseException | None, resent: bool) -> None:
+    """Log what came of a report, by Redis' answer; one that was `resent` may have been recorded the first time.
 
     A job that has failed is an error, once; an attempt that is followed by another one is a warning.
     """
-    if answer in ("progress", "parked"):  # of those that are parked maintenance tells, all in one line
+    if answer in ("progress", "parked"):  # maintenance logs those that are parked, all in one line
         return
     name, about = f"{report.execution.description} {report.execution.job_id}", describe_execution(report.execution)
     if answer == "late" and resent and report.kind in FAILURES and error is not None:
-        _log_failure(report, "failed, as far as could be told", error)
+        _log_failure(report, "failed, as far as is known", error)
     elif answer == "late":
         if not resent:
             what = "progress" if report.kind == "progress" else "end"
@@ -73,19 +74,19 @@ def describe_execution(execution: Execution) -> dict[str, object]:
     }
 
 
-def tell_aside(aside: list[tuple[str, str]]) -> None:
-    """Log which jobs were set aside, and why."""
-    for id, reason in aside:
-        logger.error("Job %s is set aside: %s", id, reason, extra={"job_id": id})
+def log_quarantined(quarantined: list[tuple[str, str]]) -> None:
+    """Log which jobs are quarantined, and why."""
+    for id, reason in quarantined:
+        logger.error("Job %s is quarantined: %s", id, reason, extra={"job_id": id})
 
 
-def tell_expired(expired: list[tuple[str, str, int]]) -> None:
+def log_expired(expired: list[tuple[str, str, int]]) -> None:
     """Log how many jobs of which queue and type were canceled because they had expired."""
     for queue, type, count in expired:
         logger.warning("Queue %s: %d of %s expired and are canceled", queue, count, type)
 
 
-def tell_fates(fates: list[tuple[str, str]]) -> None:
+def log_fates(fates: list[tuple[str, str]]) -> None:
     """Log what became of jobs whose process is gone: members and fates."""
     for member, fate in fates:
         id = member.rpartition(":")[0]
@@ -94,13 +95,12 @@ def tell_fates(fates: list[tuple[str, str]]) -> None:
             logger.warning("Job %s was left by its process; it goes back to the front of its queue", id, extra=about)
         elif fate == "failed":
             logger.error("Job %s was left by its process too often; it has failed", id, extra=about)
-        elif fate == "set aside":
-            logger.error(
-                "Job %s was left by its process; its record can't be read, and it is set aside", id, extra=about
-            )
+        elif fate == "quarantined":
+            text = "Job %s was left by its process; its record can't be read, and it is quarantined"
+            logger.error(text, id, extra=about)
 
 
-def tell_late_exit(execution: Execution, code: int) -> None:
+def log_late_exit(execution: Execution, code: int) -> None:
     """Log that an isolated process had to be killed after its job's end: a thread or an `atexit` callback goes on."""
     if code == -signal.SIGALRM:
         text = "%s %s: its process did not end after its job, and was killed"

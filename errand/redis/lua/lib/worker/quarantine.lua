@@ -1,10 +1,10 @@
--- Setting a damaged job aside.
+-- Quarantine for a damaged job.
 -- rare
--- gives set_aside
+-- gives quarantine
 -- include base, clock, events, jobs, slots, webhook, batch
 
--- Leave a damaged job where it is: failed, with the reason.
-function rare.set_aside(id, reason)
+-- Let a damaged job stay where it is: failed, with the reason. Returns {id, reason}.
+function rare.quarantine(id, reason)
   local hash = keys.JOB .. id
   reason = "its record can't be read: " .. reason
   touch(id)

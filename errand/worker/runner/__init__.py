@@ -1,0 +1,1 @@
+"""A runner: the process whose threads run jobs."""
