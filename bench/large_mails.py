@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from errand.local.valkey import EmbeddedValkey, find_free_port
-from tests.services import Services, find_fast_folder, wait_until
+from tests.support.servers import find_fast_folder
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 LIMIT_MB = 250
 ROOT = Path(__file__).parent.parent

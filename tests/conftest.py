@@ -20,14 +20,14 @@ from errand.api.store import build_store
 from errand.local.valkey import EmbeddedValkey
 from errand.redis.connection import WORKER
 from errand.store.settings import QueueSettings
-from tests.connecting import FAKE, FAKE_URL, build_connector, create_app
-from tests.job_types import TYPES
-from tests.limited import LimitedValkey
-from tests.project import IGNORED, ROOT, copy_project
-from tests.services import Services, find_fast_folder, pass_coverage
-from tests.sink import ScriptedSink
+from tests.support.connectors import FAKE, FAKE_URL, build_connector, create_app
+from tests.support.job_types import TYPES
+from tests.support.project import IGNORED, ROOT, copy_project
+from tests.support.servers import LimitedValkey, find_fast_folder
+from tests.support.services import Services, pass_coverage
+from tests.support.sinks import ScriptedSink
 
-pytest_plugins = ["tests.performing", "tests.selection", "tests.surroundings"]
+pytest_plugins = ["tests.support.job_fixtures", "tests.support.selection", "tests.support.surroundings"]
 settings.register_profile("errand", deadline=None)  # no test asserts a speed: machines are busy
 settings.load_profile("errand")
 SETTINGS = (

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from errand.worker.settings import WorkerSettings
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

@@ -17,8 +17,9 @@ from errand.api.http.auth import make_key
 from errand.local.valkey import find_free_port
 from errand.store.observe.metrics import Figures
 from errand.store.queues import QueueStatus
-from tests.project import ROOT
-from tests.services import Services, wait_until
+from tests.support.project import ROOT
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 OPS = ROOT / "ops"
 NOTHING = Figures(0.0, {}, [QueueStatus("log", False, None, {"queued": 0}, [])], {}, 0, {}, {}, {}, 0.0, 0.5)

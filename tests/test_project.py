@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import project
-from tests.performing import FIXTURES
-from tests.project import ROOT, copy_project
-from tests.services import Services, wait_until
+from tests.support import project
+from tests.support.job_fixtures import FIXTURES
+from tests.support.project import ROOT, copy_project
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 ADDED = FIXTURES / "added"
 ASK_FOR_ALL = {  # the tests of what is found in jobs/

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.curl import provide_curl
-from tests.project import OWN, ROOT
-from tests.services import Services
+from tests.support.curl import provide_curl
+from tests.support.project import OWN, ROOT
+from tests.support.services import Services
 
 README = (ROOT / "README.md").read_text()
 FILES = re.findall(r"```python\n# ((?:jobs|tests)/\S+)\n(.*?)```", README, re.DOTALL)

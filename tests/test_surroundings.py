@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from tests.project import ROOT
-from tests.surroundings import SIGNALS
+from tests.support.project import ROOT
+from tests.support.surroundings import SIGNALS
 
-SETTLE = "from tests.surroundings import pytest_configure; pytest_configure()"
+SETTLE = "from tests.support.surroundings import pytest_configure; pytest_configure()"
 # A shell that ignores a signal, and tests in it that start a program of their own.
 IGNORING = f"""
 import os, signal, subprocess, sys

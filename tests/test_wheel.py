@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from errand.cli.new.write import read_files
-from tests.project import IGNORED, ROOT
+from tests.support.project import IGNORED, ROOT
 
 
 @pytest.fixture(scope="module")

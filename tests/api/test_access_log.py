@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from errand.api.http.access_log import AccessLog, Lines, hide_values
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
 
 Build = Callable[[bool], TestClient]
 

@@ -6,7 +6,7 @@ from rq.job import Job as RQJob
 from starlette.testclient import TestClient
 
 from errand.worker.records import Records
-from tests.services import Services
+from tests.support.services import Services
 from tests.worker.scripts import build_records, take, tell
 
 WORDS = ("cancel", "run", "wait")

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from errand.api.routes.attempts import AttemptList
 from errand.worker.trace import pack_trace
-from tests.performing import Perform
-from tests.services import Services
+from tests.support.job_fixtures import Perform
+from tests.support.services import Services
 
 START = 1_790_000_000.25  # 2026-09-21T14:13:20.250000Z
 TRACE = (

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from errand.api.routes.batch_list import BatchList
 from errand.redis import keys
 from errand.store import batch as store
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 def post(client: TestClient, type: str = "log", count: int = 1) -> str:

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 def test_a_batch_names_its_jobs_in_order(client: TestClient, redis: Redis) -> None:

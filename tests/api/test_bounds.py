@@ -14,8 +14,8 @@ import uvicorn
 
 from errand.api import bounded, connections
 from errand.api.bounds import H11Protocol, Protocol
-from tests.api.served import serve
-from tests.services import wait_until
+from tests.support.api_server import serve
+from tests.support.waiting import wait_until
 
 Address = tuple[str, int]
 KIB = 1024

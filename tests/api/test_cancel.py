@@ -14,7 +14,8 @@ from rq.job import Job
 from starlette.testclient import TestClient
 
 from errand.api.views import JobView
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 ON_REQUEST = {"type": "Canceled", "message": "it was canceled on request"}

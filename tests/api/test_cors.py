@@ -11,8 +11,8 @@ from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.redis.settings import SettingsError, read_settings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 ORIGIN, OTHER = "https://app.example.com", "https://evil.example.com"
 SECRET, ENTRY = make_key("ops")

@@ -15,8 +15,8 @@ from errand.api.dashboard.patches import build_dashboard
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 KEYS = "ci:" + hashlib.sha256(b"secret").hexdigest()
 PASSWORD = "grün & secret:1"

@@ -10,7 +10,7 @@ from rq.registry import StartedJobRegistry
 from starlette.testclient import TestClient
 
 from tests.api.stored import REGISTRIES, Stored
-from tests.services import Services
+from tests.support.services import Services
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from errand.api.settings import ApiSettings
 from errand.local.valkey import find_free_port
 from errand.store.settings import QueueSettings
 from tests.api.stored import REGISTRIES, Stored
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 NAMES = {"started": "wip"}  # of registries, in their keys
 

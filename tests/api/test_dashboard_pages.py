@@ -16,8 +16,8 @@ from errand.contract.load import list_queues
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from tests.api.stored import REGISTRIES, Stored
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 SCRIPT = "<script>window.pwned = 1</script>"
 PAGES = (

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from errand.api.routes.dead_letters import DeletedLettersView, RequeuedLettersView
 from errand.api.routes.listing import JobPage
 from errand.store import dead_letters, index
-from tests.services import Services
+from tests.support.services import Services
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 

@@ -11,9 +11,10 @@ from starlette.testclient import TestClient
 
 from errand.store.delete import Deleter
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.services import Services, wait_until
 from tests.store.test_lost_reply import Proxy
+from tests.support.connectors import connect
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 

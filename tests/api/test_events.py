@@ -20,10 +20,11 @@ from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
 from tests.api.sse import Event, Stream
 from tests.conftest import build_environment
-from tests.connecting import connect
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
 from tests.store.test_marks import FRESH
+from tests.support.connectors import connect
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 def watch(services: Services, id: str, last_id: str | None = None) -> list[Event]:

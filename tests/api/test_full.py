@@ -11,9 +11,9 @@ from errand.local.valkey import EmbeddedValkey
 from errand.store.requeue import Requeuer
 from errand.store.settings import QueueSettings
 from tests.api.test_requeue import post_failed
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
-from tests.services import wait_until
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
+from tests.support.waiting import wait_until
 
 STORING = [
     ("/v1/jobs/log", {"text": "x"}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from starlette.testclient import TestClient
 
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 COUNT = 10_000
 QUICK_COUNT = 200

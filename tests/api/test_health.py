@@ -12,9 +12,9 @@ from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from tests.api.test_why import add_worker, park, post
-from tests.connecting import create_app
-from tests.job_types import TYPES
 from tests.store.wrong import spoil
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 SECRET, ENTRY = make_key("ops")
 

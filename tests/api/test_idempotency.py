@@ -19,10 +19,10 @@ from errand import job
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
-from tests.services import wait_until
 from tests.store.test_lost_reply import Proxy
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
+from tests.support.waiting import wait_until
 
 URL = "/v1/jobs/log"
 BODY = {"text": "x"}

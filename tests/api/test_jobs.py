@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 @pytest.mark.parametrize("type", TYPES)

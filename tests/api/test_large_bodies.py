@@ -17,8 +17,8 @@ from errand.api.settings import ApiSettings
 from errand.api.tasks import Tasks
 from errand.redis import keys
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 MIB = 1024 * 1024
 

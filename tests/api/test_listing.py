@@ -11,7 +11,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.routes.listing import JobPage
-from tests.services import Services
+from tests.support.services import Services
 
 
 def post(client: TestClient, query: str = "", type: str = "log") -> str:

@@ -14,9 +14,9 @@ from errand.api.settings import ApiSettings
 from errand.redis import keys
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
-from tests.connecting import create_app
-from tests.job_types import TYPES
 from tests.store.tallied import find_minute, write_end
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 NAMES = {

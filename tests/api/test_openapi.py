@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from errand import Backoff, job
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 BODY = {"text": "x"}
 

@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
-from tests.services import find_fast_folder
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
+from tests.support.servers import find_fast_folder
 
 REQUESTS = [
     ("POST", "/v1/jobs/log", {"text": "x"}),

@@ -11,7 +11,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.http.problems import Problem
-from tests.services import Services
+from tests.support.services import Services
 
 MIB = 1024 * 1024
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from errand.api.routes.queues import QueueView
 from tests.api.stored import Stored
 from tests.api.test_why import add_worker, park
-from tests.services import Services
+from tests.support.services import Services
 
 ALL = {
     "queued",

@@ -8,7 +8,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.views import JobView
-from tests.services import Services
+from tests.support.services import Services
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 

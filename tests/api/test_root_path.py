@@ -19,12 +19,12 @@ from errand.api.settings import ApiSettings
 from errand.api.store import build_store
 from errand.cli.main import app as cli
 from errand.store.settings import QueueSettings
-from tests.api.served import serve
 from tests.api.stored import Stored
 from tests.api.test_dead_letters import fail
 from tests.api.under import mount_at, serve_behind, set_root_path
-from tests.connecting import build_connector, create_app
-from tests.job_types import WITH_TUTORIAL
+from tests.support.api_server import serve
+from tests.support.connectors import build_connector, create_app
+from tests.support.job_types import WITH_TUTORIAL
 
 Wrap = Callable[[FastAPI], ASGIApp]
 WAYS: dict[str, tuple[str, Wrap]] = {

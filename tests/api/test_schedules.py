@@ -16,8 +16,8 @@ from errand.api.routes.schedules import ScheduleList, ScheduleView
 from errand.api.settings import ApiSettings
 from errand.api.views import JobView
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 DAILY = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * *", "timezone": "Europe/Paris"}
 EVERY = {"type": "log", "payload": {"text": "x"}, "every_seconds": 3600}

@@ -14,9 +14,9 @@ from schemathesis import checks
 from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
-from tests.services import wait_until
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
+from tests.support.waiting import wait_until
 
 CHECKS = [
     checks.not_a_server_error,

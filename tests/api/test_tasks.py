@@ -13,8 +13,8 @@ from errand.api.settings import ApiSettings
 from errand.api.tasks import DurableTasks, Tasks
 from errand.store.settings import QueueSettings
 from jobs import log
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 
 @pytest.fixture

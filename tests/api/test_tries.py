@@ -13,8 +13,8 @@ from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.api.tries import ADDRESSES, FREE, WAIT_SECONDS, Tries
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 _, ENTRY = make_key("ops")
 FULL, READ = "a password that may change", "a password that may read"

@@ -8,10 +8,11 @@ from starlette.testclient import TestClient
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from errand.store.status import ENDED
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 KEY = "errand:unique:log:cart-7"
 LARGE = {

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from redis import Redis
 
-from tests.api.served import serve
+from tests.support.api_server import serve
 
 MIB = 1024 * 1024
 BIG = b'{"text": "' + b"x" * (10 * MIB) + b'"}'

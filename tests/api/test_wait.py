@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from errand.api.http.wait import read_wait
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def wait(seconds: int) -> dict[str, str]:

@@ -9,10 +9,11 @@ from starlette.testclient import TestClient
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import TYPES
-from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Received, Receiver, list_valid
-from tests.services import Services, wait_until
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
+from tests.support.receivers import CERTIFICATE, OTHER_SECRET, SECRET, Received, Receiver, list_valid
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 TEXT = {"text": "x"}
 FAILING = {"ledger": "/dev/null", "permanent": True, "succeed_at": -1}

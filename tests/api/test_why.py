@@ -18,8 +18,9 @@ from errand.redis.clock import Clock
 from errand.redis.connection import connect
 from errand.store.observe.why import WhyReader
 from tests.api.stored import Stored
-from tests.job_types import TYPES
-from tests.services import Services, wait_until
+from tests.support.job_types import TYPES
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from errand.api.routes.workers import WorkerView
 from tests.api.stored import Stored
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def test_there_are_none_at_first(client: TestClient) -> None:

@@ -9,7 +9,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.worker.records import Records
-from tests.services import Services
+from tests.support.services import Services
 from tests.worker.scripts import build_records, take, tell
 
 WORDS = ("cancel", "run", "wait")

@@ -12,7 +12,7 @@ from errand.fastapi import Tasks
 from tests.app import moving
 from tests.app.moving import RunTests
 from tests.app.shop.jobs import reminder, welcome
-from tests.connecting import build_connector
+from tests.support.connectors import build_connector
 
 PACKAGE = "tests.app.shop.jobs"
 

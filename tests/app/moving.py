@@ -16,8 +16,8 @@ import pytest
 from errand.testing.jobs import provide_jobs
 from errand.testing.server import Server
 from errand.testing.target import find_target
-from tests.project import ROOT
-from tests.services import pass_coverage
+from tests.support.project import ROOT
+from tests.support.services import pass_coverage
 
 _FILE = re.compile(r"^ *```python\n *# (\S+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _PACKAGE = "shop"

@@ -19,7 +19,7 @@ from errand.redis.connection import WORKER
 from errand.testing.redis import FakeConnector
 from tests.app.blog.jobs import welcome as blog_welcome
 from tests.app.shop.jobs import reminder, welcome
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 
 def build_host(*errands: Errand) -> FastAPI:

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from errand.local.valkey import EmbeddedValkey
-from tests.project import ROOT
-from tests.services import pass_coverage
+from tests.support.project import ROOT
+from tests.support.services import pass_coverage
 
 PROGRAM = """
 import sys

@@ -16,7 +16,7 @@ from errand.redis.settings import SettingsError
 from errand.store.direct import sync
 from errand.store.new_job import UnknownParentError
 from tests.app.shop.jobs import reminder, welcome
-from tests.job_types import TALLY
+from tests.support.job_types import TALLY
 
 OTHER = "bcdefa92-2fcf-4655-b44f-7846d446f290"
 

@@ -13,8 +13,8 @@ from errand.builtin import log
 from errand.local.valkey import EmbeddedValkey
 from errand.redis.connection import UrlConnector
 from tests.app.shop.jobs import reminder, welcome
-from tests.project import ROOT
-from tests.services import pass_coverage
+from tests.support.project import ROOT
+from tests.support.services import pass_coverage
 
 MODULE = """
 from errand import Errand

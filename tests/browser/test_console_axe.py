@@ -10,12 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.api.served import serve
 from tests.browser.conftest import collect_complaints
-from tests.connecting import create_app
-from tests.console_pages import list_pages
-from tests.job_types import TYPES
-from tests.services import Services
+from tests.support.api_server import serve
+from tests.support.connectors import create_app
+from tests.support.console_pages import list_pages
+from tests.support.job_types import TYPES
+from tests.support.services import Services
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import collect_complaints
-from tests.services import Services
+from tests.support.services import Services
 
 pytestmark = pytest.mark.browser
 

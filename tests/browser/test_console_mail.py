@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.api.served import serve
 from tests.browser.conftest import collect_complaints
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.api_server import serve
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 pytestmark = pytest.mark.browser
 

@@ -10,11 +10,11 @@ from errand.api.console.live import stream
 from errand.api.console.render import Renderer
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.api.served import serve
 from tests.browser.conftest import collect_complaints
-from tests.connecting import create_app
-from tests.job_types import TYPES
-from tests.services import wait_until
+from tests.support.api_server import serve
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from playwright.sync_api import CDPSession, Page, Route
 from redis import Redis
 
 from tests.api.stored import Stored
-from tests.services import Services
+from tests.support.services import Services
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.services import Services
+from tests.support.services import Services
 
 pytestmark = pytest.mark.browser
 

@@ -9,12 +9,12 @@ from redis import Redis
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.api.served import serve
 from tests.api.stored import Stored
 from tests.api.under import mount_at
 from tests.browser.conftest import collect_complaints
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
+from tests.support.api_server import serve
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
 
 pytestmark = pytest.mark.browser
 

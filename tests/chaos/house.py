@@ -15,7 +15,7 @@ from tests.chaos.processes import RUNNER, Lives, find_named, read_tree, send
 from tests.chaos.proxy import Background, Proxy
 from tests.chaos.releases import NEW, OLD, write_releases
 from tests.chaos.servers import Servers
-from tests.faketime import fake_by
+from tests.support.faketime import fake_by
 
 WORKERS = 3
 GRACE_SECONDS = 5

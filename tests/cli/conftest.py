@@ -14,7 +14,7 @@ from errand.cli.client import follow, http
 from errand.cli.main import app
 from tests.cli.scripted import ScriptedService
 from tests.conftest import ROOT
-from tests.services import Services, pass_coverage
+from tests.support.services import Services, pass_coverage
 
 KEY = "errand_" + "k" * 43
 

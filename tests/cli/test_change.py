@@ -6,7 +6,8 @@ import pytest
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 OTHER = ID.replace("b", "a")
 

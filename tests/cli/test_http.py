@@ -12,6 +12,7 @@ from errand.local.valkey import find_free_port
 from tests.cli.conftest import KEY, Quick, run_errand
 from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
 from tests.conftest import ROOT
+from tests.support.receivers import CERTIFICATE
 
 GONE = Reply(status=None)
 
@@ -197,7 +198,7 @@ def test_a_proxy_is_not_asked_for_this_machine(scripted: ScriptedService) -> Non
 
 
 def test_a_certificate_that_can_not_be_verified_is_refused(quick: Quick, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", TLS_SERVER, str(ROOT / "tests/localhost.pem")]
+    command = [sys.executable, "-c", TLS_SERVER, str(CERTIFICATE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         url = f"https://localhost:{server.stdout.readline().strip()}"

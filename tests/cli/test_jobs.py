@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import ID, Reply, ScriptedService, make_job
-from tests.services import Services
+from tests.support.services import Services
 
 
 def make_ids(count: int) -> list[str]:

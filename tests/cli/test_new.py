@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from errand.cli.main import app
 from errand.cli.new.write import read_files
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 FILES = read_files({"name": "shop", "range": ">=1.2,<2"})
 README_JOB = re.search(r"```python\n# jobs/greet.py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

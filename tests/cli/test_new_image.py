@@ -1,7 +1,7 @@
 """The image of a service that `errand new` writes is built as ours is."""
 
 from errand.cli.new.write import read_files
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 FILES = read_files({"name": "shop", "range": ""})
 # What each has for itself, as the lines that the other lacks.

@@ -4,7 +4,7 @@ import json
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import Reply, ScriptedService
-from tests.services import Services
+from tests.support.services import Services
 
 
 def make_queue(name: str, **more: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import ID, Reply, ScriptedService, make_problem
-from tests.services import Services
+from tests.support.services import Services
 
 
 @pytest.mark.parametrize("words", [[], ["--cron", "@daily", "--every", "5m"]])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
-from tests.services import Services
+from tests.support.services import Services
 
 OTHER = ID.replace("b", "a")
 

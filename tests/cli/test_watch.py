@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Errand, Quick
 from tests.cli.scripted import ID, Reply, ScriptedService, make_event, make_job, make_problem
-from tests.services import Services
+from tests.support.services import Services
 
 PATH = f"/v1/jobs/{ID}"
 HALF = {"done": 1, "total": 2, "percent": 50, "message": "half", "updated_at": None}

@@ -9,7 +9,7 @@ from redis import Redis, RedisError
 
 from errand import job, job_id
 from errand.contract.attempt import PlainAttempt
-from tests.performing import Perform
+from tests.support.job_fixtures import Perform
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_a_change_of_what_it_does_or_takes_is_another_hash(load: Load) -> None:
 
 
 def test_an_adopted_job_has_another_hash_where_its_function_changes(load: Load) -> None:
-    hashes = [hash_code(load(body).adopt("tests.job_types")) for body in ("pass", "print(to)")]
+    hashes = [hash_code(load(body).adopt("tests.support.job_types")) for body in ("pass", "print(to)")]
     assert len(set(hashes)) == 2
 
 

@@ -10,7 +10,7 @@ from rq.job import Job as RqJob
 
 from errand import Backoff
 from jobs import log
-from tests.performing import Perform
+from tests.support.job_fixtures import Perform
 
 
 def fetch(id: str, redis: Redis) -> RqJob:

@@ -10,7 +10,7 @@ from rq import Queue, Retry, SimpleWorker
 from rq.job import Job
 
 from errand.contract.expiry import check_expiry, write_expiry
-from tests.performing import FIXTURES, Add
+from tests.support.job_fixtures import FIXTURES, Add
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from errand import ContractError, on_worker_start, on_worker_stop
 from errand.contract.hooks import find_hooks
-from tests.performing import Add
+from tests.support.job_fixtures import Add
 
 HELPER = """
 from errand import on_worker_start, on_worker_stop

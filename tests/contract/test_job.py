@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from errand import Backoff, Depends, InvalidPayloadError, Job, PermanentError, Progress, job, job_id, recording
 from errand.contract.errors import ContractError
-from tests.performing import FIXTURES, Add
+from tests.support.job_fixtures import FIXTURES, Add
 
 calls: list[str] = []
 

@@ -1,6 +1,6 @@
 """The id of the running job, where there is one."""
 
-from tests.performing import Perform
+from tests.support.job_fixtures import Perform
 
 COPIED = ("here", "in a task", "to_thread", "copied", "copied by hand")
 NOT_COPIED = ("run_in_executor", "a pool", "a thread")

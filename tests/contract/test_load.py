@@ -8,9 +8,10 @@ import pytest
 from rq.utils import import_attribute
 
 from errand import ContractError, Job, Queue, list_queues, load_jobs
-from tests.performing import FIXTURES, Add
-from tests.project import OWN, ROOT
-from tests.services import Services, wait_until
+from tests.support.job_fixtures import FIXTURES, Add
+from tests.support.project import OWN, ROOT
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 JOBS = {name: job for name, job in load_jobs().items() if name in OWN}
 

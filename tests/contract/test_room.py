@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from errand.contract.room import Room
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 def enter(room: Room, size_bytes: int, inside: list[int], leave: threading.Event) -> threading.Thread:

@@ -14,8 +14,8 @@ from redis import Redis
 from errand.local.valkey import EmbeddedValkey
 from tests.conftest import build_environment
 from tests.examples.release import Release
-from tests.project import IGNORED, ROOT
-from tests.sink import ScriptedSink
+from tests.support.project import IGNORED, ROOT
+from tests.support.sinks import ScriptedSink
 
 SHOP = ROOT / "examples/shop"
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from errand.local.valkey import find_free_port
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 RQ_WORKER = "rq worker -c shop.worker -w shop.worker.Worker"
 STOPPED = (0, -signal.SIGTERM)  # uvicorn ends by the signal that it was sent

@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 
 from errand.local.valkey import EmbeddedValkey
-from tests.project import ROOT
-from tests.services import pass_coverage
+from tests.support.project import ROOT
+from tests.support.services import pass_coverage
 
 JOB = """
 from errand import job

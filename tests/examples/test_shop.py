@@ -12,8 +12,8 @@ from redis import Redis
 
 from tests.examples.conftest import SHOP
 from tests.examples.release import Customers, Release
-from tests.services import wait_until
-from tests.sink import ScriptedSink
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 def run_own_tests(folder: Path, python: str | Path, *options: str, **environment: str) -> str:

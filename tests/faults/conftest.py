@@ -14,13 +14,11 @@ from redis import Redis
 import jobs
 from errand import Job, load_jobs
 from tests.conftest import build_environment
-from tests.faults.ledger import Ledger
-from tests.faults.proxy import Proxy
-from tests.faults.server import Server
-from tests.faults.site import Site
-from tests.limited import LimitedValkey
-from tests.services import find_fast_folder
-from tests.sink import ScriptedSink
+from tests.support.ledgers import Ledger
+from tests.support.proxies import Proxy
+from tests.support.servers import LimitedValkey, Server, find_fast_folder
+from tests.support.sinks import ScriptedSink
+from tests.support.site import Site
 
 
 @pytest.fixture(scope="session")

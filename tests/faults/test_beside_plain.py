@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.faults.processes import kill_all
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import kill_all
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 PAGES = ["/dashboard/", "/dashboard/0/view/queues", "/dashboard/0/view/jobs", "/dashboard/0/view/workers"]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.faketime import fake, fake_by
-from tests.faults.site import Site
-from tests.services import Services, wait_until
+from tests.support.faketime import fake, fake_by
+from tests.support.services import Services
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 NEAR_SECONDS = 30
 

@@ -13,10 +13,10 @@ from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
 from errand.webhook.webhooks import Webhooks
-from tests.faults.proxy import Cut, Proxy
-from tests.faults.server import Server
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.proxies import Cut, Proxy
+from tests.support.servers import Server
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 WHOLE = 1 << 30
 AT_ONCE = 8

@@ -6,9 +6,9 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from tests.faults.processes import kill_all
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import kill_all
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 SOON = {"WORKER_LEASE_SECONDS": "2"}
 DAMAGE: dict[str, Callable[[Redis, str], object]] = {

@@ -5,11 +5,10 @@ import time
 
 import pytest
 
-from tests.faults.ledger import Ledger
-from tests.faults.processes import is_alive, signal_all
-from tests.faults.site import Site
-from tests.local.running import find_descendants
-from tests.services import wait_until
+from tests.support.ledgers import Ledger
+from tests.support.processes import find_descendants, is_alive, signal_all
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 BRIEF = {"WORKER_GRACE_SECONDS": "1"}
 INTERRUPTED = {"attempts": 1, "interruptions": 1, "losses": 0, "retries_left": 2}

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import pytest
 
-from tests.faults.processes import find_runner, kill_all
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import find_runner, kill_all
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 LATE_SECONDS = 2.0
 SOON = {"WORKER_LEASE_SECONDS": "2"}

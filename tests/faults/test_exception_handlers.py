@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.processes import find_runner
-from tests.faults.site import Site, Worker
+from tests.support.processes import find_runner
+from tests.support.site import Site, Worker
 
 HANDLERS = """
 import json, os, time

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from errand.local.valkey import find_free_port
 from tests.conftest import build_environment
-from tests.faults.ledger import Ledger
-from tests.faults.proxy import Proxy
-from tests.faults.server import Server
-from tests.local.running import list_processes
-from tests.services import Services, find_free_port, wait_until
-from tests.sink import ScriptedSink
+from tests.support.ledgers import Ledger
+from tests.support.processes import list_processes
+from tests.support.proxies import Proxy
+from tests.support.servers import Server
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 FAILOVER_SECONDS = 5
 FailOver = Callable[[], None]

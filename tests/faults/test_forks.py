@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.processes import CHILD, RUNNER, find_by_name, find_runner, is_alive
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import CHILD, RUNNER, find_by_name, find_runner, is_alive
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 TYPES = ["forker", "forker_alone"]
 STARTED = {

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.faults.processes import freeze, thaw
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import freeze, thaw
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 SOON = {"WORKER_LEASE_SECONDS": "2"}
 SECONDS = 4.0

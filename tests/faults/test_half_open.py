@@ -10,8 +10,8 @@ from errand import Job
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
-from tests.faults.proxy import Proxy
-from tests.faults.site import Site
+from tests.support.proxies import Proxy
+from tests.support.site import Site
 
 DEAF_SECONDS = 15
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.ledger import Ledger
-from tests.faults.processes import CHILD, RUNNER, find_runner, is_alive, read_name
-from tests.faults.site import Site
-from tests.local.running import list_processes
-from tests.services import wait_until
+from tests.support.ledgers import Ledger
+from tests.support.processes import CHILD, RUNNER, find_runner, is_alive, list_processes, read_name
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 LOST_ONCE = {"attempts": 2, "interruptions": 0, "losses": 1, "retries_left": 2}
 UNTOUCHED = {"attempts": 1, "interruptions": 0, "losses": 0, "retries_left": 2}

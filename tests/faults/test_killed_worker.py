@@ -5,11 +5,10 @@ import signal
 
 import pytest
 
-from tests.faults.ledger import Ledger
-from tests.faults.processes import CHILD, freeze, is_alive, kill_all, read_name, signal_all
-from tests.faults.site import Site
-from tests.local.running import find_descendants
-from tests.services import wait_until
+from tests.support.ledgers import Ledger
+from tests.support.processes import CHILD, find_descendants, freeze, is_alive, kill_all, read_name, signal_all
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 SOON = {"WORKER_LEASE_SECONDS": "2"}
 

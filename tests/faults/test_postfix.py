@@ -25,10 +25,10 @@ from errand.mail.smtp_transport import SmtpTransport
 from errand.mail.transport import DeliveryError, Envelope, Outcome, RefusedError
 from jobs import email
 from tests.mail.test_email_utf8 import Nowhere
-from tests.services import wait_until
+from tests.support.receivers import CERTIFICATE
+from tests.support.waiting import wait_until
 
 DAEMONS = Path("/usr/lib/postfix/sbin")
-CERTIFICATE = Path(__file__).parent.parent / "localhost.pem"
 OK, TEMP, GONE, OTHER = "ok@example.com", "temp@example.com", "gone@example.com", "someone@example.org"
 BOXES = ("ok", "temp", "n1", "n2", "n3", "n4", "n5", "jürgen")
 MASTER = """

@@ -14,8 +14,8 @@ from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Lifetimes, Records
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
-from tests.faults.processes import kill_all
-from tests.faults.site import Site
+from tests.support.processes import kill_all
+from tests.support.site import Site
 
 TWENTY = 20
 JOBS = 200

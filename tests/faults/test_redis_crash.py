@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.faults.server import Server
-from tests.faults.site import Site
+from tests.support.servers import Server
+from tests.support.site import Site
 
 
 @pytest.fixture

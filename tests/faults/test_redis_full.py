@@ -5,9 +5,9 @@ from redis import Redis, ResponseError
 from rq import Queue
 from rq.repeat import Repeat
 
-from tests.faults.server import Server
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.servers import Server
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 
 def fill(redis: Redis) -> None:

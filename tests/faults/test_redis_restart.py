@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from tests.faults.processes import freeze, thaw
-from tests.faults.server import Server
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import freeze, thaw
+from tests.support.servers import Server
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(

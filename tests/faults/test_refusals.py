@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 import pytest
 from redis import Redis, RedisError
 
-from tests.faults.server import Server
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.servers import Server
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 State = Callable[[Server], AbstractContextManager[None]]
 

@@ -13,9 +13,10 @@ import pytest
 from redis import Redis
 
 from tests.conftest import build_environment
-from tests.limited import LimitedValkey
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.servers import LimitedValkey
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 FILE = '"""A job."""\n\nfrom errand import job\n\n\n@job(queue="default")\ndef run({}) -> int:\n    return number\n'
 OLD = {"steady": "number: int", "changed": "number: int", "retired": "number: int"}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.ledger import Ledger
-from tests.faults.site import Site, Worker
-from tests.receiver import Receiver
-from tests.services import wait_until
+from tests.support.ledgers import Ledger
+from tests.support.receivers import Receiver
+from tests.support.site import Site, Worker
+from tests.support.waiting import wait_until
 
 CONFIG = """
 import os

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def test_jobs_wait_without_a_try_spent_and_all_who_ask_are_told(services: Services, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.faults.processes import find_runner, is_alive
-from tests.faults.site import Site
-from tests.services import wait_until
+from tests.support.processes import find_runner, is_alive
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 2  # of brief and brief_alone
 LATE_SECONDS = 5

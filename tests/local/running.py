@@ -9,41 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from errand.local.valkey import find_free_port
-from tests.services import Services, pass_coverage, wait_until
-
-
-def list_processes() -> dict[int, tuple[int, int]]:
-    """Return every process's parent and session, by id; zombies are left out."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent, _, session = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
-            if state != "Z":
-                found[int(stat.parent.name)] = (int(parent), int(session))
-    return found
-
-
-def find_descendants(root: int) -> set[int]:
-    """Return the ids of a process's children, theirs, and what lives on in the sessions of those."""
-    processes = list_processes()
-    family = {root}
-    while more := {pid for pid, (parent, session) in processes.items() if {parent, session} & family} - family:
-        family |= more
-    return family - {root}
-
-
-def read_command(pid: int) -> str:
-    """Return a process's command line; "" for one that has ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return ""
-
-
-def read_name(pid: int) -> str:
-    """Return what a process is called in `ps`; "" for one that has ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""
+from tests.support.processes import find_descendants, list_processes, read_command
+from tests.support.services import Services, pass_coverage
+from tests.support.waiting import wait_until
 
 
 class Running:

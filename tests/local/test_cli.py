@@ -15,9 +15,10 @@ from typer.testing import CliRunner, Result
 from errand.cli.main import app
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from tests.conftest import ROOT
-from tests.local.running import find_descendants, list_processes
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.processes import find_descendants, list_processes
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 MAIL = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "Errand <errand@example.com>"}
 KEY = {"API_KEYS": "ada:" + hashlib.sha256(b"secret").hexdigest()}

@@ -23,9 +23,10 @@ from errand.local.request import call
 from errand.local.settings import UpOptions
 from errand.local.valkey import find_free_port
 from tests.conftest import ROOT
-from tests.curl import provide_curl
-from tests.local.running import find_descendants, list_processes, read_place
-from tests.services import wait_until
+from tests.local.running import read_place
+from tests.support.curl import provide_curl
+from tests.support.processes import find_descendants, list_processes
+from tests.support.waiting import wait_until
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SMALL = "from errand.local import posts; posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"

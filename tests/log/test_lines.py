@@ -10,7 +10,7 @@ from errand import ServiceDownError
 from errand.builtin.log import Line
 from jobs import log
 from tests.log.conftest import Open
-from tests.performing import Perform
+from tests.support.job_fixtures import Perform
 
 
 def read_lines(path: Any) -> list[dict[str, Any]]:

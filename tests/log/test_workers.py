@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 LINES = {"lines": [{"text": "one"}, {"text": "two", "level": "warn"}]}
 

@@ -16,9 +16,10 @@ from errand.api.http.auth import hash_secret
 from errand.local.valkey import EmbeddedValkey
 from tests.cli.conftest import run_errand
 from tests.conftest import build_environment
-from tests.faults.processes import signal_all
-from tests.services import Answer, Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.processes import signal_all
+from tests.support.services import Answer, Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 PLANTED = "plantedword"  # in every payload, address, message, query and secret of the session
 ADDRESS = f"{PLANTED}@example.com"

@@ -9,7 +9,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from errand.mail.ledger import Delivery
-from tests.sink import ScriptedSink
+from tests.support.sinks import ScriptedSink
 
 ADA, BO = "ada@example.com", "bo@example.com"
 MAIL = {"message": {"to": [ADA, BO], "subject": "Hello", "text": "It works."}}

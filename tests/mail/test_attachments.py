@@ -14,8 +14,8 @@ from errand.builtin.fetching import fetch_attachments
 from errand.webhook.fetch import UnreadError
 from jobs import email
 from tests.mail.reading import build, outline, read_back
-from tests.performing import Perform
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.sinks import ScriptedSink
 
 PDF = bytes(range(256)) * 40
 FILE = {"filename": "report.pdf", "content": b64encode(PDF).decode()}

@@ -10,8 +10,8 @@ import pytest
 from errand import Progress
 from errand.builtin.email import Message
 from jobs import email
-from tests.performing import Perform
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.sinks import ScriptedSink
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from rq import Queue
 from errand import job_id
 from errand.mail.ledger import Delivery
 from tests.mail.rerun import BO, MAIL, die_once, error_of, hand_back, key_of, message_ids, notes, requeue, run_beside
-from tests.performing import Perform
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.sinks import ScriptedSink
 
 Spoil = Callable[[str], str]
 Halt = Callable[[str, Callable[[str], object]], None]

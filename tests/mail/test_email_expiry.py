@@ -10,7 +10,7 @@ from errand.contract.errors import ExpiredError
 from errand.worker.attempt import LiveAttempt
 from jobs import email
 from tests.mail.rerun import MAIL
-from tests.sink import ScriptedSink
+from tests.support.sinks import ScriptedSink
 
 
 @pytest.fixture(autouse=True)

@@ -26,9 +26,10 @@ from tests.mail.rerun import (
     requeue,
     run_beside,
 )
-from tests.performing import Perform
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,10 @@ from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 from tests.mail.raw_smtp import RawServer
 from tests.mail.rerun import ADA, BO, MAIL, notes
-from tests.performing import Perform
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

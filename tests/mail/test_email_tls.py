@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from errand.local.valkey import find_free_port
 from errand.mail import pool as _mail_pool
 from errand.mail.settings import MailSettings
 from jobs import email
+from tests.support.receivers import CERTIFICATE
 
-CERTIFICATE = Path(__file__).parent.parent / "localhost.pem"
 USER, PASSWORD = "ada@example.com", "p/a:s@s %"
 QUOTED = "ada%40example.com:p%2Fa%3As%40s%20%25"
 

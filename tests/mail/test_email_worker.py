@@ -5,8 +5,9 @@ import time
 import pytest
 from redis import Redis
 
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 MAIL = {"to": ["ada@example.com", "bo@example.com"], "subject": "Hello", "text": "It works."}
 

@@ -10,7 +10,7 @@ from errand.mail.message import Message
 from errand.mail.settings import MailSettings
 from jobs import email
 from tests.mail.reading import build, outline, read_back, read_text
-from tests.sink import ScriptedSink
+from tests.support.sinks import ScriptedSink
 
 
 def refuse(**fields: Any) -> list[tuple[Any, str]]:

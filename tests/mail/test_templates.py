@@ -15,8 +15,8 @@ from errand.redis.settings import SettingsError, read_settings
 from jobs import email
 from tests.cli.conftest import run_errand
 from tests.mail.reading import read_back, read_text
-from tests.performing import Perform
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.sinks import ScriptedSink
 
 FILES = {
     "order/subject.txt": "Order {{ number }} for {{ name }}\n",

@@ -6,7 +6,7 @@ import pytest
 
 from errand.redis import clock as module
 from errand.redis.clock import Clock
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 START = 1_800_000_000.0
 

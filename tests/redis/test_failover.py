@@ -12,8 +12,8 @@ from errand.local.valkey import EmbeddedValkey
 from errand.redis import failover
 from errand.redis.connection import LOOK, WORKER, UrlConnector, wait_for_redis
 from errand.redis.failover import Failover, ReplicaError, RoleWatch, renew, renew_async
-from tests.connecting import FAKE
-from tests.services import wait_until
+from tests.support.connectors import FAKE
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
-from tests.job_types import TYPES
 from tests.store.test_lost_reply import Proxy
+from tests.support.job_types import TYPES
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 

@@ -19,10 +19,11 @@ from errand.redis.connection import WORKER, HonestRetry, UrlConnector, wait_for_
 from errand.redis.refusals import REFUSALS, find_refusal
 from errand.redis.settings import SettingsError
 from errand.store.settings import QueueSettings
-from tests.connecting import create_app
-from tests.job_types import WITH_TUTORIAL
 from tests.redis.test_server import Serve, serve
-from tests.services import Services, wait_until
+from tests.support.connectors import create_app
+from tests.support.job_types import WITH_TUTORIAL
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 __all__ = ["serve"]
 AOF = ("appendonly yes", "appendfsync always")

@@ -12,7 +12,8 @@ from redis import Redis, RedisError
 from errand.local.valkey import find_free_port, find_program
 from errand.redis.connection import connect
 from errand.redis.server import Durability, EvictingServerError, check_server
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 AOF = "appendonly yes"
 Serve = Callable[..., str]

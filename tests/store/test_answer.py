@@ -10,7 +10,7 @@ from errand.store.answer import AFTER, LARGE, PLAIN, UNIQUE, UniqueJobError, cho
 from errand.store.bodies import BodiesGoneError
 from errand.store.idempotency import Stored, StoredBeforeError, read_record
 from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError
-from tests.job_types import LOG
+from tests.support.job_types import LOG
 
 ID, OTHER = "5f0c7d1e-0000-4000-8000-000000000000", "bcdefa92-2fcf-4655-b44f-7846d446f290"
 

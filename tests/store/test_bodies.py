@@ -17,8 +17,8 @@ from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.requeue import Requeuer
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.bodies import Bodies
-from tests.connecting import build_connector, connect
-from tests.job_types import TYPES
+from tests.support.connectors import build_connector, connect
+from tests.support.job_types import TYPES
 
 LONG, OTHER = "x" * 70_000, "y" * 80_000
 NOBODY = "5f0c7d1e-0000-4000-8000-000000000000"

@@ -18,7 +18,7 @@ from errand.store.direct.planned import plan
 from errand.store.direct.sync import SyncEnqueuer
 from errand.store.posted import LIFETIME_SECONDS, PostedCodes
 from errand.store.settings import LifetimeSettings
-from tests.job_types import TALLY, TYPES
+from tests.support.job_types import TALLY, TYPES
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PLANNED = plan(TALLY, {"number": 7}, Asked())

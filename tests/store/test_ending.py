@@ -20,8 +20,8 @@ from errand.store.many.settle import Settler
 from errand.store.new_job import NewJob
 from errand.store.requeue import EditedPayload, Requeuer, build_args
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import LOG, TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import LOG, TYPES
 
 NOBODY = "5f0c7d1e-0000-4000-8000-000000000000"
 

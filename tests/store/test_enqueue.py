@@ -16,8 +16,8 @@ from errand import Job
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import TYPES
 
 EMAIL = {"message": {"to": ["ada@example.com"], "subject": "Hello", "text": "It works."}}
 TIMES = ("created_at", "enqueued_at")

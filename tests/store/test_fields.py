@@ -14,7 +14,7 @@ from errand.store.fields import CallBuilder
 from errand.store.idempotency import Claim
 from errand.store.new_job import NewJob
 from errand.store.settings import LifetimeSettings
-from tests.job_types import TALLY, TYPES
+from tests.support.job_types import TALLY, TYPES
 
 NOW = datetime(2030, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
 SECONDS = 1893456000

@@ -14,9 +14,9 @@ from errand.store.enqueue import Enqueuer
 from errand.store.idempotency import Claim, Stored, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import LOG, TYPES
 from tests.store.test_lost_reply import Proxy
+from tests.support.connectors import connect
+from tests.support.job_types import LOG, TYPES
 
 CLAIM = Claim("ops", "order-7", "f" * 64)
 BATCH = "5f0c7d1e-0000-4000-8000-000000000000"

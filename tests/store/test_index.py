@@ -20,8 +20,8 @@ from errand.store.index import Filter, ForeignCursorError, JobIndex, Page
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.sweep import Sweep
-from tests import job_types
-from tests.connecting import connect
+from tests.support import job_types
+from tests.support.connectors import connect
 
 Use = Callable[[Callable[[JobIndex], Coroutine[Any, Any, Any]]], Any]
 START = datetime(2026, 5, 1, tzinfo=UTC)

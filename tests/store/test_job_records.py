@@ -16,7 +16,7 @@ from errand.store.observe.attempts import Attempt, AttemptReader
 from errand.store.observe.payloads import show_payload
 from errand.store.observe.record import FIELDS, Edit, Record, RecordReader
 from errand.store.status import JobError
-from tests.job_types import TALLY
+from tests.support.job_types import TALLY
 
 ID = "5f0c7d1e-0000-4000-8000-000000000000"
 TIME = "2030-01-01T00:00:00.500000Z"

@@ -9,8 +9,8 @@ from redis import Redis
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import LOG, TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import LOG, TYPES
 
 
 class Proxy:

@@ -18,8 +18,8 @@ from errand.store.schedules.slots import LATE_SECONDS
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance import schedules as served
 from errand.worker.maintenance.schedules import DueSchedules
-from tests.connecting import connect
-from tests.job_types import TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import TYPES
 
 TICK = Schedule("tick", "log", {"text": "tick"}, every_seconds=3600, catch_up="none")
 LOOKED = "errand:schedules-looked:log"

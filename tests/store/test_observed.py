@@ -18,7 +18,7 @@ from errand.store.observe.health import Health, HealthReader, Oldest
 from errand.store.observe.logs import NO_TIME, LogLine, LogPage, LogReader
 from errand.store.observe.metrics import MetricsReader
 from errand.store.observe.stats import StatsReader
-from tests.job_types import LOG, TALLY
+from tests.support.job_types import LOG, TALLY
 
 NOW = 1893456000
 TIME = [str(NOW).encode(), b"7"]

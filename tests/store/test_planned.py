@@ -7,7 +7,7 @@ import pytest
 
 from errand.contract.storing.asked import FARTHEST_SECONDS, Asked
 from errand.store.direct.planned import plan
-from tests.job_types import TALLY
+from tests.support.job_types import TALLY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

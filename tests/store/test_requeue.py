@@ -15,9 +15,9 @@ from rq.utils import now
 from errand.redis.memory import MemoryGuard
 from errand.store.requeue import Requeuer, RequeueRefusedError
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
 from tests.store.test_enqueue import snapshot
 from tests.store.test_lost_reply import Proxy
+from tests.support.connectors import connect
 
 Use = Callable[..., Any]
 

@@ -34,7 +34,7 @@ from errand.store.schedules.schedules import (
 )
 from errand.store.schedules.slots import Every
 from errand.store.settings import LifetimeSettings
-from tests.job_types import TALLY, TYPES
+from tests.support.job_types import TALLY, TYPES
 
 NOW = datetime(2030, 1, 1, 0, 0, 5, tzinfo=UTC)
 SECONDS = 1893456005

@@ -21,8 +21,8 @@ from errand.store.schedules.schedule import RUNS_KEPT, Schedule, ServedSlot, bui
 from errand.store.schedules.schedules import HeldByFileError, Schedules, StillBusyError, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
-from tests.connecting import connect
-from tests.job_types import TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import TYPES
 
 TICK = Schedule("tick", "log", {"text": "tick"}, every_seconds=3600)
 

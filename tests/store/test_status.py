@@ -12,7 +12,7 @@ from rq.results import Result
 
 from errand.store.settings import QueueSettings
 from errand.store.status import JobStatus, StatusReader
-from tests.connecting import connect
+from tests.support.connectors import connect
 
 
 @pytest.fixture

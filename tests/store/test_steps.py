@@ -17,8 +17,8 @@ from errand.store.schedules import schedules
 from errand.store.schedules.schedule import Schedule
 from errand.store.schedules.schedules import Schedules
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import TALLY, TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import TALLY, TYPES
 
 
 def use(settings: QueueSettings, act: Callable[[AsyncRedis, Enqueuer], Awaitable[Any]]) -> Any:

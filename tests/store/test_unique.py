@@ -10,8 +10,8 @@ from errand.store.answer import UniqueJobError
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from tests.connecting import connect
-from tests.job_types import TYPES
+from tests.support.connectors import connect
+from tests.support.job_types import TYPES
 
 
 def store(settings: QueueSettings, *jobs: NewJob) -> list[Any]:

@@ -19,9 +19,9 @@ from errand.store.status import JobStatus, StatusReader
 from errand.store.watch import watcher as watch
 from errand.store.watch.members import Members
 from errand.store.watch.watcher import Watcher
-from tests.connecting import connect
-from tests.job_types import LOG, TYPES
-from tests.services import Services
+from tests.support.connectors import connect
+from tests.support.job_types import LOG, TYPES
+from tests.support.services import Services
 
 BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
 Test = Callable[[Watcher, StatusReader, Enqueuer], Awaitable[None]]

@@ -13,8 +13,8 @@ from errand.redis.clock import Clock
 from errand.store.observe.verdicts import Verdict, Workers
 from errand.store.observe.why import Why, WhyReader
 from errand.store.status import JobError
-from tests.job_types import TALLY
 from tests.store.test_verdicts import ERROR, FOUND, FREE, NOW, SINCE
+from tests.support.job_types import TALLY
 
 
 def read(found: dict[str, Any] | None = None, types: Any = None, clock: Any = None, **job: str) -> Why | None:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from errand import Backoff, Errand, Job, PermanentError, Progress, job, job_id
-from tests import job_types
+from tests.support import job_types
 
 PACKAGE = "tests.testing.house"
 

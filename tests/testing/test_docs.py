@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, copy_project
+from tests.support.project import ROOT, copy_project
 
 PAGE = (ROOT / "docs/testing.md").read_text()
 FILES = {name: content for _, name, content in re.findall(r"```(python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)}

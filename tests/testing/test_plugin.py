@@ -97,9 +97,10 @@ def test_a_wrong_server_is_told() -> None:
 
 def test_what_is_no_errand_is_told() -> None:
     with pytest.raises(
-        TargetError, match=r"errand = tests.job_types:EMAIL: tests.job_types has no Errand named 'EMAIL'"
+        TargetError,
+        match=r"errand = tests.support.job_types:EMAIL: tests.support.job_types has no Errand named 'EMAIL'",
     ):
-        find_target("tests.job_types:EMAIL")
+        find_target("tests.support.job_types:EMAIL")
 
 
 def test_of_several_errands_the_one_to_test_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from errand.redis.connection import API, WORKER
 from errand.redis.server import check_server
 from errand.store.settings import QueueSettings
 from errand.testing.redis import FakeConnector
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 SCRIPT = "#!lua flags=allow-oom\nreturn redis.call('GET', KEYS[1])"
 

@@ -12,8 +12,8 @@ from redis import Redis
 
 import jobs
 from tests.conftest import EmbeddedValkey, build_environment
-from tests.faults.site import Site
-from tests.sink import ScriptedSink
+from tests.support.sinks import ScriptedSink
+from tests.support.site import Site
 from tests.upgrade.fill import HOOKS, JOBS, copy_project
 from tests.upgrade.stored import read, restore
 

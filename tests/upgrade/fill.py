@@ -17,10 +17,11 @@ from redis import Redis
 from rq.job import Job as RQJob
 from rq.registry import ReadyJobRegistry
 
-from tests.faults.processes import find_runner, kill_all
-from tests.receiver import SECRET
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.processes import find_runner, kill_all
+from tests.support.receivers import SECRET
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 JOBS = Path(__file__).parent / "jobs"

@@ -17,8 +17,8 @@ from typing import Any
 from redis import Redis
 
 from tests.conftest import EmbeddedValkey, build_environment
-from tests.services import Services
-from tests.sink import ScriptedSink
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
 from tests.upgrade.fill import Fill, copy_project
 from tests.upgrade.stored import export, list_fields, trim, write
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.faults.processes import find_runner
-from tests.project import IGNORED, ROOT
-from tests.project import copy_project as copy_application
-from tests.receiver import SECRET, Receiver
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.processes import find_runner
+from tests.support.project import IGNORED, ROOT
+from tests.support.project import copy_project as copy_application
+from tests.support.receivers import SECRET, Receiver
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 from tests.upgrade.stored import list_fields, trim
 
 BEFORE = "45aff20"  # the version before this one; a release moves it to the commit of the one that went out

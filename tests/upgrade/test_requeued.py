@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 from tests.upgrade.conftest import Before
 
 VALUES = {"failed": None, "ended 2": None, "stopped": 3, "canceled": 4}

@@ -13,10 +13,11 @@ import pytest
 from redis import Redis
 
 from tests.conftest import EmbeddedValkey, build_environment
-from tests.faults.site import Site
-from tests.receiver import SECRET, Receiver, list_valid
-from tests.services import find_fast_folder, wait_until
-from tests.sink import ScriptedSink
+from tests.support.receivers import SECRET, Receiver, list_valid
+from tests.support.servers import find_fast_folder
+from tests.support.sinks import ScriptedSink
+from tests.support.site import Site
+from tests.support.waiting import wait_until
 from tests.upgrade.conftest import Before
 from tests.upgrade.stored import restore, trim
 

@@ -12,10 +12,10 @@ import pytest
 from redis import Redis
 
 from tests.conftest import EmbeddedValkey, build_environment
-from tests.faults.processes import kill_all
 from tests.faults.test_rolling_deploy import Load, stop_worker
-from tests.services import wait_until
-from tests.sink import ScriptedSink
+from tests.support.processes import kill_all
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 from tests.upgrade.releases import BEFORE, MAIL, OLDEST, Pair, Release, build_pair
 
 OLD = ("left", "email", "webhook")

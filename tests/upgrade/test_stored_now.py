@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 
 from tests.conftest import EmbeddedValkey, build_environment
-from tests.services import Services
-from tests.sink import ScriptedSink
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
 from tests.upgrade.fill import Fill
 from tests.upgrade.shape import Shaper
 from tests.upgrade.stored import export

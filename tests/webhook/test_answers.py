@@ -14,7 +14,7 @@ from errand.builtin.webhook import Event
 from errand.webhook.request import UndeliveredError
 from errand.webhook.response import HEAD_BYTES, INFORMATIONAL_LIMIT
 from errand.webhook.retry_after import MOST_SECONDS, read_retry_after
-from tests.receiver import SECRET
+from tests.support.receivers import SECRET
 
 Answer = Callable[[bytes], str]
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"

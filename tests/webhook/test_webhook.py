@@ -24,8 +24,8 @@ from errand.webhook import request as _webhook_request
 from errand.webhook.address import RefusedAddressError, check_url, find_targets, is_public
 from errand.webhook.request import UndeliveredError
 from errand.webhook.settings import WebhookSettings
-from tests.receiver import CERTIFICATE, OTHER_SECRET, SECRET, Receiver, list_valid
-from tests.services import wait_until
+from tests.support.receivers import CERTIFICATE, OTHER_SECRET, SECRET, Receiver, list_valid
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Receiver]
 Resolve = Callable[..., list[str]]

@@ -14,7 +14,7 @@ from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.records import Records
-from tests.job_types import TALLY
+from tests.support.job_types import TALLY
 from tests.worker.scripts import build_records
 
 EXPIRES = "errand:expires"

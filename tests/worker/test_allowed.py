@@ -13,8 +13,8 @@ from rq.webhook import Webhook
 from errand import Errand
 from errand.contract.storing import home
 from errand.worker.allowed import list_functions
-from tests.job_types import TALLY
-from tests.services import Services
+from tests.support.job_types import TALLY
+from tests.support.services import Services
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from errand.local.valkey import EmbeddedValkey
 from errand.worker.attempt import perform
 from errand.worker.child import Child
 from errand.worker.shared.surroundings import LoneSurroundings, Surroundings
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 from tests.worker.draining import NoRepeats, build_class, drain, enqueue, keeping_handlers
 from tests.worker.scripts import build_records, read, take
 
-report: ContextVar[str] = ContextVar("word", default="none")
+word: ContextVar[str] = ContextVar("word", default="none")
 cleaned: list[str] = []
 begun: list[str] = []
 
@@ -29,8 +29,8 @@ begun: list[str] = []
 @job()
 async def run(then: str = "", name: str = "") -> list[Any]:
     """Return the loop and what the context holds; end in the way of `then`."""
-    found = [id(asyncio.get_running_loop()), report.get(), threading.current_thread().name]
-    report.set(name)
+    found = [id(asyncio.get_running_loop()), word.get(), threading.current_thread().name]
+    word.set(name)
     try:
         begun.append(name)
         if then == "wait":

@@ -19,8 +19,8 @@ from errand.store.requeue import build_args
 from errand.store.settings import QueueSettings
 from errand.webhook.webhooks import Webhooks
 from errand.worker.records import Records
-from tests.connecting import create_app
-from tests.job_types import LOG, WEBHOOK
+from tests.support.connectors import create_app
+from tests.support.job_types import LOG, WEBHOOK
 from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, read, take, tell
 
 Post = Callable[..., str]

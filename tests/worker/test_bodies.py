@@ -15,9 +15,10 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.store.bodies import BodyStore
 from errand.worker.maintenance.bodies import Bodies
-from tests.performing import Perform
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.job_fixtures import Perform
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 from tests.worker.draining import drain, enqueue
 
 LONG = "é" * 50_000

@@ -7,7 +7,7 @@ from redis import Redis
 
 from errand.worker import channel as module
 from errand.worker.channel import Channel
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 class Clock:

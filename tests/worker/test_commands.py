@@ -14,7 +14,8 @@ from rq.registry import StartedJobRegistry
 from rq.suspension import resume, suspend
 from rq.worker import Worker
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def start_long_job(services: Services, type: str, ledger: Path) -> str:

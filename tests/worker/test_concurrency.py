@@ -16,7 +16,8 @@ from rq.rate_limit import RateLimit, RateLimitRegistry
 from errand.redis import keys
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Records
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.scripts import ECHO, build_records, end_leases, read, take, tell
 
 # Those that are queued or running, or are said to be, as one moment has it.

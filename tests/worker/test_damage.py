@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from tests.services import Services
+from tests.support.services import Services
 
 DAMAGE: dict[str, Callable[[Redis, str], object]] = {
     "no data": lambda redis, key: redis.hdel(key, "data"),

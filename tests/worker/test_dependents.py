@@ -9,7 +9,8 @@ from rq import Queue
 from rq.job import Dependency, Job
 from rq.rate_limit import RateLimit
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rq import Queue
 from rq.scheduler import RQScheduler
 
 from errand.worker.maintenance.due import DueJobs
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rq.group import Group
 from rq.job import Dependency
 from rq.rate_limit import RateLimit
 
-from tests.services import Services
+from tests.support.services import Services
 
 Enqueue = Callable[[Queue, str], Any]
 FAIL, ECHO = "jobs.fail.run.perform", "jobs.echo.run.perform"

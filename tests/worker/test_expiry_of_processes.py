@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def wait_for_expiry(services: Services, id: str) -> None:

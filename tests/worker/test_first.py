@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from errand.local.valkey import find_free_port
-from tests.project import ROOT
-from tests.services import wait_until
+from tests.support.project import ROOT
+from tests.support.waiting import wait_until
 
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 

@@ -18,8 +18,9 @@ from errand import job
 from errand.contract.hooks import Hooks
 from errand.worker.shared import hooks as module
 from errand.worker.shared.surroundings import LoneSurroundings, Surroundings
-from tests.faults.processes import signal_all
-from tests.services import Services, wait_until
+from tests.support.processes import signal_all
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.draining import drain, enqueue
 from tests.worker.scripts import read
 from tests.worker.test_async_jobs import run_alone

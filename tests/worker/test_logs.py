@@ -10,7 +10,8 @@ from rq.logutils import setup_loghandlers
 
 from errand.logs.reader import UP
 from errand.worker.logs import form_log_of_rq, share_log_of_rq
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 NAMES = ("", "errand", "errand.worker", "errand.jobs", "rq.worker")
 

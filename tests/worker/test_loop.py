@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from errand.worker.shared.loop import LoopThread, OwnLoop
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 Loop = LoopThread | OwnLoop
 word: ContextVar[str] = ContextVar("word", default="none")

@@ -8,7 +8,8 @@ from redis import Redis
 
 from errand.worker.processes import memory
 from errand.worker.processes.memory import MemoryWatch, measure_mb
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 MANY = 16
 

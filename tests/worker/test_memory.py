@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from errand.redis import keys
-from tests.services import Process, Services
+from tests.support.services import Process, Services
 
 MB = 2**20
 LARGE = 200 * MB

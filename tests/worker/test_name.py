@@ -7,7 +7,8 @@ from pathlib import Path
 from redis import Redis
 
 from errand.local.child import kill_session
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 OPTIONS = ("--name", "a")
 SOON = {"WORKER_LEASE_SECONDS": "2"}

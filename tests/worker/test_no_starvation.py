@@ -6,7 +6,7 @@ from rq.rate_limit import RateLimit
 
 from errand.worker.records import Exchange, Records
 from errand.worker.served import ServedQueues
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 from tests.worker.scripts import LIFETIMES, build_records, tell
 from tests.worker.test_rate import enqueue
 

@@ -6,7 +6,8 @@ import pytest
 from redis import Redis
 
 from tests.api.sse import Stream
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def read_lines(services: Services, id: str) -> list[dict[str, Any]]:

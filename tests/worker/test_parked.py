@@ -20,7 +20,7 @@ from errand.worker.records import Exchange, Records
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 from errand.worker.types import WorkerTypes
-from tests.job_types import TALLY
+from tests.support.job_types import TALLY
 from tests.worker.scripts import LIFETIMES, list_held, read
 
 OLD, NEW, THIRD = "0" * 12, "1" * 12, "2" * 12

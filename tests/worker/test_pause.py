@@ -7,7 +7,8 @@ from redis import Redis
 from rq import Queue
 
 from errand.worker.records import Records
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.scripts import ask, enqueue
 
 

@@ -8,8 +8,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from tests.limited import LimitedValkey
-from tests.services import Services, wait_until
+from tests.support.servers import LimitedValkey
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 PAGES = (
     *("/readyz", "/metrics", "/v1/stats", "/v1/jobs?fields=payload", "/v1/jobs?tag=a", "/v1/queues", "/v1/workers"),

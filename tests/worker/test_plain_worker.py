@@ -4,8 +4,9 @@ import pytest
 from redis import Redis
 from rq.job import Job
 
-from tests.services import Services, wait_until
-from tests.sink import ScriptedSink
+from tests.support.services import Services
+from tests.support.sinks import ScriptedSink
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.quick

@@ -7,7 +7,7 @@ from rq.job import Job
 
 from errand.worker.execution import Execution
 from errand.worker.served import ServedQueues
-from tests.services import Services
+from tests.support.services import Services
 
 NAMES = ("default", "email", "log", "video")
 

@@ -12,7 +12,8 @@ from rq import Queue
 
 from errand.worker.records import Exchange, Records
 from errand.worker.served import ServedQueues
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.scripts import build_records, take, tell
 
 MOST, PERIOD_US = 14, 200_000

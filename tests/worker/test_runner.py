@@ -21,7 +21,7 @@ from errand.worker.repeats import Repeats
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 from tests.worker.draining import build_runner
 from tests.worker.scripts import LIFETIMES, read
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 RUNS = "/v1/schedules/tick"
 

@@ -11,8 +11,9 @@ from rq import Queue
 from errand.redis import keys
 from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
-from tests.faults.processes import kill_all
-from tests.services import Services, wait_until
+from tests.support.processes import kill_all
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.scripts import enqueue, take, tell
 from tests.worker.test_webhooks import build_told, hook, list_sent
 

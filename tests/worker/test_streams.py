@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from errand.worker.shared.streams import Streams
-from tests.services import Services
+from tests.support.services import Services
 
 
 @contextlib.contextmanager

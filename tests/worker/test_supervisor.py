@@ -23,7 +23,7 @@ from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
 from errand.worker.served import ServedQueues
 from errand.worker.settings import WorkerSettings
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take
 
 Main = Callable[[Plan, Connection, Heartbeat], None]

@@ -7,7 +7,8 @@ from redis import Redis
 
 from errand.worker.maintenance import sweep
 from errand.worker.maintenance.sweep import Sweep
-from tests.services import Services, wait_until
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 
 
 def index(redis: Redis, name: str, there: int, gone: int = 0) -> list[bytes]:

@@ -10,7 +10,7 @@ from errand.worker.attempt import JobStopped, build_timeout
 from errand.worker.execution import Execution
 from errand.worker.report import Report
 from errand.worker.runner.threads import RunningExecution, Threads
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 End = tuple[RunningExecution, Report, BaseException | None]
 

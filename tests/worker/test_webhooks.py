@@ -14,8 +14,8 @@ from errand.webhook.webhooks import Webhooks
 from errand.worker.records import Records
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
-from tests.job_types import TYPES, WEBHOOK
-from tests.receiver import SECRET
+from tests.support.job_types import TYPES, WEBHOOK
+from tests.support.receivers import SECRET
 from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
 
 URL, GLOBAL = "https://example.com/hooks?token=t", "https://example.org/all"

@@ -13,8 +13,9 @@ from errand.redis.lua.loader import read_script
 from errand.redis.wrong import WrongKey, do_each, read_wrong_keys
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.wrong import WrongKeys
-from tests.services import Services, wait_until
 from tests.store.wrong import spoil
+from tests.support.services import Services
+from tests.support.waiting import wait_until
 from tests.worker.test_due import schedule
 
 SHARED = {

@@ -14,8 +14,8 @@ from errand.api.settings import ApiSettings
 from errand.api.store import build_store
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
-from tests.connecting import build_connector, create_app
-from tests.job_types import TYPES
+from tests.support.connectors import build_connector, create_app
+from tests.support.job_types import TYPES
 
 _, ENTRY = make_key("ops")
 FULL, READ = "a password that may change", "a password that may read"

@@ -9,8 +9,8 @@ from errand.api.tries import FREE, WAIT_SECONDS
 from errand.redis.settings import SettingsError
 from errand.store.settings import QueueSettings
 from tests.api.console.conftest import ENTRY, FULL, OURS, READ, sign_in
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 COOKIE = "errand_console"
 JOB = "5f0c7d1e-0000-4000-8000-000000000000"

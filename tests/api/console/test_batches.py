@@ -12,7 +12,7 @@ from errand.redis import keys
 from tests.api.console.conftest import OURS, READ, sign_in
 from tests.api.console.test_pages import SCRIPT, read
 from tests.api.test_dead_letters import fail
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 def post(client: TestClient, count: int = 1, type: str = "log", query: str = "") -> tuple[str, list[str]]:

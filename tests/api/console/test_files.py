@@ -7,7 +7,7 @@ import sys
 import pytest
 from starlette.testclient import TestClient
 
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 FIRST_PAGE_BYTES = 120_000
 

@@ -15,9 +15,9 @@ from errand.store.settings import QueueSettings
 from tests.api.console.conftest import OURS
 from tests.api.console.hostile import mark, store_everything, write_mail
 from tests.api.stored import Stored
-from tests.connecting import create_app
-from tests.console_pages import list_pages
-from tests.job_types import TYPES
+from tests.support.connectors import create_app
+from tests.support.console_pages import list_pages
+from tests.support.job_types import TYPES
 
 ADDRESSES = {"href", "src", "action", "formaction", "data", "poster", "cite", "srcdoc", "data-from", "data-copy-from"}
 # Texts that a page must show, so that the test sees them where they would do harm.

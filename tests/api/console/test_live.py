@@ -19,10 +19,10 @@ from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from errand.store.watch.watcher import Watch
-from tests.api.served import serve
 from tests.api.sse import Stream
-from tests.connecting import create_app
-from tests.job_types import TYPES
+from tests.support.api_server import serve
+from tests.support.connectors import create_app
+from tests.support.job_types import TYPES
 
 
 class Source:

@@ -20,8 +20,8 @@ from errand.mail.compose import compose
 from errand.mail.format.addresses import Mailbox
 from errand.mail.message import Message
 from errand.store.settings import QueueSettings
-from tests.connecting import build_connector, create_app
-from tests.job_types import TYPES
+from tests.support.connectors import build_connector, create_app
+from tests.support.job_types import TYPES
 
 NAMES = count(1_790_000_000_000_000_000, 1_000_000_000)
 PIXEL = b"\x89PNG\r\n\x1a\n"

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from errand.api.console.new.fields import list_fields
 from tests.api.console.conftest import FULL, OURS, READ, sign_in
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 def send(client: TestClient, type: str, do: str = "send", **fields: str) -> Any:

@@ -8,7 +8,7 @@ from errand.redis import keys
 from tests.api.console.test_pages import read
 from tests.api.stored import Stored
 from tests.api.test_failures import let_retry
-from tests.job_types import TYPES
+from tests.support.job_types import TYPES
 
 
 def post(client: TestClient, query: str = "") -> str:

@@ -10,7 +10,7 @@ from lupa import lua51
 
 from errand.redis import keys
 from errand.redis.lua.loader import ScriptError, Value, assemble, read_script, write_value
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 BASE = "-- gives add\nfunction add(a, b) return a + b end\n"
 

@@ -1,26 +1,51 @@
-"""A worker's processes: finding, killing, freezing them."""
+"""This machine's processes, and a worker's among them: finding, killing, freezing them (Linux, /proc)."""
 
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
 
-from tests.local.running import find_descendants, list_processes
-
 RUNNER = "errand-runner"
 CHILD = "errand-job"
+
+
+def list_processes() -> dict[int, tuple[int, int]]:
+    """Return every process's parent and session, by id; zombies are left out."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, _, session = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
+            if state != "Z":
+                found[int(stat.parent.name)] = (int(parent), int(session))
+    return found
+
+
+def find_descendants(root: int) -> set[int]:
+    """Return the ids of a process's children, theirs, and what lives on in the sessions of those."""
+    processes = list_processes()
+    family = {root}
+    while more := {pid for pid, (parent, session) in processes.items() if {parent, session} & family} - family:
+        family |= more
+    return family - {root}
+
+
+def read_command(pid: int) -> str:
+    """Return a process's command line; "" for one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def read_name(pid: int) -> str:
+    """Return what a process is called in `ps`; "" for one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def is_alive(pid: int) -> bool:
     """Return whether a process lives; one that only waits to be reaped does not."""
     return pid in list_processes()
-
-
-def read_name(pid: int) -> str:
-    """Return a process's name; "" for one that has ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""
 
 
 def find_by_name(worker: int, name: str) -> list[int]:

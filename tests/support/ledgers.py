@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from errand import Job
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
-from tests.faults.ledger import Ledger
-from tests.faults.processes import find_runner, kill_all, signal_all
-from tests.services import Answer, Services, wait_until
+from tests.support.ledgers import Ledger
+from tests.support.processes import find_runner, kill_all, signal_all
+from tests.support.services import Answer, Services
+from tests.support.waiting import wait_until
 
 Worker = subprocess.Popen[bytes]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from tests.services import wait_until
+from tests.support.waiting import wait_until
 
 
 @contextmanager

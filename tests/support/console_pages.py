@@ -30,5 +30,5 @@ def _fill(path: str, known: Known) -> list[str]:
     begin = path[: found.end()]
     values = known.get(path, known.get(begin))
     if values is None:
-        raise KeyError(f"tests/console_pages.py: a test of all pages has no value for {begin}; give it one")
+        raise KeyError(f"tests/support/console_pages.py: a test of all pages has no value for {begin}; give it one")
     return [path[: found.start()] + quote(value, safe="") + path[found.end() :] for value in values]

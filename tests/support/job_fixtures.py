@@ -13,8 +13,9 @@ from rq import Queue, Retry, SimpleWorker
 from rq.job import Job
 
 import jobs
+from tests.support.project import ROOT
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = ROOT / "tests/fixtures"
 Add = Callable[[Path], None]
 Perform = Callable[..., Job]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from errand.local.valkey import find_free_port
-from tests.limited import PASSWORD, USER
+from tests.support.servers import PASSWORD, USER
 
 BLOCK_BYTES = 1 << 20  # a message of a test fits into one
 

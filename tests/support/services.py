@@ -2,45 +2,23 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from errand.local.child import kill_session
 from errand.local.valkey import find_free_port
-from tests.forked import Forked, ForkServer
+from tests.support.fork_server import Forked, ForkServer
+from tests.support.waiting import wait_until
 
-T = TypeVar("T")
 Process = subprocess.Popen[bytes] | Forked
 FORKS = ForkServer()
-
-
-def wait_until(condition: Callable[[], T], timeout_seconds: float = 20.0) -> T:
-    """Ask `condition` until it answers something true, and return that."""
-    deadline = time.monotonic() + timeout_seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"still {found!r} after {timeout_seconds} s"
-        time.sleep(0.05)
-    return found
-
-
-def find_fast_folder() -> str | None:
-    """Return a folder in memory for the data of tests' servers, None where there is none with room.
-
-    They sync each write, and a disk that takes two seconds for it, while others use it, is rightly answered with a 503.
-    """
-    memory = Path("/dev/shm")
-    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30
-    return str(memory) if has_room else None
 
 
 def pass_coverage() -> dict[str, str]:

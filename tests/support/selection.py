@@ -5,14 +5,14 @@ these stand in `make test` for the others of their kind. A test that tries very 
 The tests of store and API run on a fake server in `make test`, and in `make test-valkey` again on the real one.
 """
 
-from pathlib import Path
-
 import pytest
+
+from tests.support.project import ROOT
 
 FAKED = {"store", "api", "app"}  # folders whose tests run on a fake server
 REAL = {"valkey", "own_valkey", "services"}  # fixtures that start a server
 PROCESSES = {"services", "start", "shared_up", "site", "own_site", "killed_up"}  # fixtures that start processes
-TESTS = Path(__file__).parent
+TESTS = ROOT / "tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

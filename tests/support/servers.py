@@ -1,18 +1,63 @@
-"""A Valkey of a test's own, which it may stop, kill and cut the power of."""
+"""Valkeys for tests: each has, beside the user who may do all, the one of docs/operations.md for what is under test."""
 
 import ctypes
 import os
+import re
+import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from redis import Redis
+from redis import Redis, RedisError
 
-from errand.local.valkey import find_free_port
-from tests.limited import LimitedValkey
-from tests.services import wait_until
+from errand.local.valkey import EmbeddedValkey, find_free_port
+from tests.support.project import ROOT
+from tests.support.waiting import wait_until
 
+USER, PASSWORD = "errand", "limited"
+ASKED_IN_VAIN = "config|get"  # how often the file is synced: where that is denied, it is unknown
 _CACHESTAT = 451  # cachestat(2), Linux 6.5
+
+
+def find_fast_folder() -> str | None:
+    """Return a folder in memory for the data of tests' servers, None where there is none with room.
+
+    They sync each write, and a disk that takes two seconds for it, while others use it, is rightly answered with a 503.
+    """
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30
+    return str(memory) if has_room else None
+
+
+def read_rules() -> str:
+    """Return what the line in docs/operations.md lets a user of its own do."""
+    text = (ROOT / "docs/operations.md").read_text()
+    (rules,) = re.findall(r"^ +ACL SETUSER errand on >\S+ (.+)$", text, re.MULTILINE)
+    return str(rules)
+
+
+class LimitedValkey(EmbeddedValkey):
+    """What is under test has `user_url`; a test itself may use `url`."""
+
+    @property
+    def user_url(self) -> str:
+        """How the user reaches it who may do no more than Errand needs."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{USER}:{PASSWORD}@{rest.rpartition('@')[2]}"
+
+    def assert_nothing_was_denied(self) -> None:
+        """Fail where that user was denied a command, a key or a channel since the last call, or the server's start."""
+        entries = []
+        with suppress(RedisError), Redis.from_url(self.url, socket_timeout=5) as redis:  # it may be down
+            entries = [entry for entry in redis.acl_log() if entry["username"] == USER]
+            redis.acl_log_reset()
+        denied = {(entry["reason"], entry["context"], entry["object"]) for entry in entries}
+        denied.discard(("command", "toplevel", ASKED_IN_VAIN))
+        assert not denied, f"the user of docs/operations.md may not: {denied}"
+
+    def _configure(self) -> str:
+        return f"{super()._configure()}user {USER} on >{PASSWORD} {read_rules()}\n"
 
 
 class Server(LimitedValkey):

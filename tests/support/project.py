@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OWN = ("email", "item", "log", "webhook")  # the job files that come with this project
 IGNORED = shutil.ignore_patterns("__pycache__")
 
