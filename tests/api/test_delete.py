@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -11,8 +10,8 @@ from starlette.testclient import TestClient
 
 from errand.store.delete import Deleter
 from errand.store.settings import QueueSettings
-from tests.store.test_lost_reply import Proxy
 from tests.support.connectors import connect
+from tests.support.proxies import Proxy
 from tests.support.services import Services
 from tests.support.waiting import wait_until
 
@@ -191,12 +190,10 @@ def test_a_reply_that_is_lost_changes_nothing(client: TestClient, queue_settings
     id = post(client)
 
     async def main() -> tuple[bool, int]:
-        proxy = Proxy(urlsplit(queue_settings.redis_url).path)
-        server = await proxy.serve()
-        redis = connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        async with server:
-            was_there = await Deleter(redis, queue_settings).delete(id)
-            await redis.aclose()
+        with Proxy(queue_settings.redis_url) as proxy:
+            proxy.lose_reply()
+            async with connect(proxy.url) as redis:
+                was_there = await Deleter(redis, queue_settings).delete(id)
         return was_there, proxy.cuts
 
     assert asyncio.run(main()) == (True, 1)

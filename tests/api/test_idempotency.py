@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -19,9 +18,9 @@ from errand import job
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.store.test_lost_reply import Proxy
 from tests.support.connectors import create_app
 from tests.support.job_types import TYPES
+from tests.support.proxies import Proxy
 from tests.support.waiting import wait_until
 
 URL = "/v1/jobs/log"
@@ -342,15 +341,14 @@ def test_of_fifty_requests_at_once_one_is_first(queue_settings: QueueSettings, r
 @pytest.mark.valkey
 def test_a_reply_of_redis_that_was_lost_makes_no_replay(redis: Redis, queue_settings: QueueSettings) -> None:
     async def main() -> tuple[Any, Any, int]:
-        proxy = Proxy(urlsplit(queue_settings.redis_url).path)
-        server = await proxy.serve()
-        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        app = create_app(ApiSettings(API_KEYS=ENTRY), QueueSettings(REDIS_URL=url), TYPES)
-        async with server, httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://errand") as client:
-            client.headers["Authorization"] = f"Bearer {SECRET}"
-            headers = {"Idempotency-Key": "order-7"}
-            first, again = [await client.post(URL, json=BODY, headers=headers) for _ in range(2)]
-            await app.state.store.redis.aclose()
+        with Proxy(queue_settings.redis_url) as proxy:
+            proxy.lose_reply()
+            app = create_app(ApiSettings(API_KEYS=ENTRY), QueueSettings(REDIS_URL=proxy.url), TYPES)
+            async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://errand") as client:
+                client.headers["Authorization"] = f"Bearer {SECRET}"
+                headers = {"Idempotency-Key": "order-7"}
+                first, again = [await client.post(URL, json=BODY, headers=headers) for _ in range(2)]
+                await app.state.store.redis.aclose()
         return first, again, proxy.cuts
 
     first, again, cuts = asyncio.run(main())

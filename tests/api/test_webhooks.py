@@ -68,7 +68,7 @@ def test_a_finished_job_is_told_with_its_result_signed_and_under_a_stable_id(
     (received,) = wait_for(receiver)
     assert received.path == "/hooks?token=t0ken"
     assert list_valid(received, SECRET, OTHER_SECRET) == [SECRET]
-    event = received.event
+    event = received.json
     assert (event["type"], event["timestamp"]) == ("job.finished", job["ended_at"])
     same = ("id", "type", "queue", "status", "attempts", "created_at", "started_at", "ended_at", "result", "tags")
     assert event["data"] == {name: job[name] for name in same}
@@ -81,9 +81,9 @@ def test_a_failed_job_is_told_once_with_its_error(signed: Services, receiver: Re
     id = signed.post("fail", FAILING, f"?webhook={quote(receiver.url)}")
     job = signed.wait_for(id)
     (received,) = wait_for(receiver)
-    assert received.event["type"] == "job.failed"
-    assert received.event["data"]["error"] == job["error"]
-    assert "result" not in received.event["data"]
+    assert received.json["type"] == "job.failed"
+    assert received.json["data"]["error"] == job["error"]
+    assert "result" not in received.json["data"]
 
 
 def test_a_requeued_job_is_told_again_under_another_id(signed: Services, receiver: Receiver) -> None:
@@ -101,7 +101,7 @@ def test_a_job_canceled_over_http_is_told_with_those_that_go_with_it(signed: Ser
     head = signed.post("log", TEXT, f"?delay_seconds=3600&{hook}")
     child = signed.post("log", TEXT, f"?after={head}&{hook}")
     assert signed.call("POST", f"/v1/jobs/{head}/cancel").body["status"] == "canceled"
-    told = {received.event["data"]["id"]: received.event for received in wait_for(receiver, 2)}
+    told = {received.json["data"]["id"]: received.json for received in wait_for(receiver, 2)}
     assert {event["type"] for event in told.values()} == {"job.canceled"}
     assert told.keys() == {head, child}
     assert head in told[child]["data"]["error"]["message"]
@@ -112,7 +112,7 @@ def test_dependents_of_a_failed_job_are_told_of_their_cancellation(signed: Servi
     parent = signed.post("fail", FAILING, "?delay_seconds=1")
     child = signed.post("log", TEXT, f"?after={parent}&webhook={quote(receiver.url)}")
     (received,) = wait_for(receiver)
-    assert (received.event["type"], received.event["data"]["id"]) == ("job.canceled", child)
+    assert (received.json["type"], received.json["data"]["id"]) == ("job.canceled", child)
 
 
 def test_a_stopped_job_is_told(signed: Services, receiver: Receiver) -> None:
@@ -121,14 +121,14 @@ def test_a_stopped_job_is_told(signed: Services, receiver: Receiver) -> None:
     signed.wait_for(id, "started")
     signed.call("POST", f"/v1/jobs/{id}/cancel")
     (received,) = wait_for(receiver)
-    assert received.event["type"] == "job.stopped"
+    assert received.json["type"] == "job.stopped"
 
 
 def test_a_batch_is_told_once_when_its_last_job_has_ended(signed: Services, receiver: Receiver) -> None:
     start(signed)
     batch = post_batch(signed, "echo", [{"value": number} for number in range(150)], receiver.url)
     (received,) = wait_for(receiver)
-    event = received.event
+    event = received.json
     assert event["type"] == "batch.ended"
     counts = {"total": 150, "finished": 150, "failed": 0, "canceled": 0, "stopped": 0, "deleted": 0}
     told = {"id": batch, "type": "echo", **counts}
@@ -149,7 +149,7 @@ def test_a_batch_whose_last_job_is_deleted_is_told(signed: Services, receiver: R
     assert signed.call("DELETE", f"/v1/jobs/{jobs[0]['id']}").status == 204  # its end is known already
     signed.start_worker()
     (received,) = wait_for(receiver)
-    data = received.event["data"]
+    data = received.json["data"]
     assert (data["canceled"], data["deleted"], data["total"]) == (1, 1, 2)
     signed.wait_for(received.headers["webhook-id"])
     assert len(receiver.received) == 1
@@ -161,7 +161,7 @@ def test_the_setting_tells_of_every_job_and_batch_but_of_no_webhook(
     start(signed, WEBHOOK_URL=receiver.url)
     parent = signed.post("parent", {"value": "x"})  # it enqueues another one itself
     batch = signed.call("POST", "/v1/batches/echo", {"items": [{}, {}]}).body
-    told = [received.event for received in wait_for(receiver, 5)]
+    told = [received.json for received in wait_for(receiver, 5)]
     ids = [event["data"]["id"] for event in told]
     assert sorted(event["type"] for event in told) == ["batch.ended"] + 4 * ["job.finished"]
     assert {parent, batch["id"], *(job["id"] for job in batch["jobs"])} < set(ids)

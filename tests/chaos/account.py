@@ -9,7 +9,7 @@ from typing import Literal
 
 from tests.chaos.ledger import Run
 from tests.chaos.shapes import LOST, SHAPES
-from tests.chaos.sink import Taken
+from tests.support.sinks import Taken
 
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 UNPAUSED_SECONDS = 2.0  # so old may be what a replica has not yet
@@ -232,7 +232,7 @@ def account_for_mails(stored: Mapping[str, Stored], taken: Sequence[Taken]) -> M
         if len(of_job) == 1:
             continue
         found = stored.get(id)
-        if not all(mail.told for mail in of_job[:-1]):
+        if not all(mail.answered for mail in of_job[:-1]):
             mails.untold += 1
         elif found and (found.losses or found.interruptions):
             mails.rerun += 1

@@ -14,11 +14,10 @@ from tests.chaos.faults import Faults
 from tests.chaos.house import House
 from tests.chaos.ledger import read_runs
 from tests.chaos.logs import count_tracebacks, list_unexpected
-from tests.chaos.proxy import Background
 from tests.chaos.report import Findings
-from tests.chaos.sink import RandomSink
 from tests.chaos.stored import count_waiting, find_leftovers, find_unended, list_all, read_jobs
 from tests.chaos.stream import Stream
+from tests.support.sinks import RandomSink
 
 DRAIN_SECONDS = 180.0
 CALM_SECONDS = 15.0  # how long leases and executions may take to go once everything has ended
@@ -31,9 +30,9 @@ class Chaos:
 
     def __init__(self, folder: Path, seed: int, rate: float, mean_seconds: float, only: str) -> None:
         self._seed = seed
-        self._background = Background()
-        self._sink = RandomSink(self._background, seed)
-        self._house = House(folder, self._sink.url, self._background)
+        self._sink = RandomSink(seed)
+        self._sink.start()
+        self._house = House(folder, self._sink.url)
         self._stream = Stream(self._house.port, folder, self._house.ledger, rate, seed)
         self._faults = Faults(self._house, self._stream, seed, mean_seconds, only)
         self._watching = True
@@ -76,7 +75,7 @@ class Chaos:
         """End whatever is left."""
         self._watching = False
         self._house.kill()
-        self._background.stop()
+        self._sink.stop()
 
     def _watch(self) -> None:
         """Hold the stream back while too much waits, so that a run can drain; tell once a minute how it goes."""

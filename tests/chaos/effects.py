@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tests.chaos.account import Acknowledged, Stored
 from tests.chaos.ledger import Run
-from tests.chaos.sink import Taken
+from tests.support.sinks import Taken
 
 
 def read_effects(

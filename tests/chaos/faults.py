@@ -11,8 +11,9 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 
 from tests.chaos.account import Disturbance
 from tests.chaos.house import WORKERS, House, Kept
-from tests.chaos.processes import CHILD, RUNNER, find_named, read_tree, send
+from tests.chaos.processes import find_named, read_tree
 from tests.chaos.stream import Stream
+from tests.support.processes import CHILD, RUNNER, send
 
 # How often each comes beside the others; what keeps everything from working is rare.
 WEIGHTS = {
@@ -189,7 +190,7 @@ class Faults:
             return False
         try:
             if kill:
-                send([servers.primary.read_pid()], SIGKILL)
+                send([servers.primary.pid], SIGKILL)
             servers.primary.stop()
             time.sleep(draw.take_seconds(0.5, 15))
             servers.start_primary()
@@ -202,7 +203,7 @@ class Faults:
         if not servers.busy.acquire(blocking=False):
             return False
         try:
-            pid = servers.primary.read_pid()
+            pid = servers.primary.pid
             send([pid], SIGSTOP)
             time.sleep(draw.take_seconds(0.5, 8))
             send([pid], SIGCONT)
@@ -255,13 +256,13 @@ class Faults:
 
     def _cut_all(self, draw: Draw) -> bool:
         for proxy in self._house.proxies:
-            proxy.cut()
+            proxy.reset()
         return True
 
     def _cut_at_a_byte(self, draw: Draw) -> bool:
         """Cut a worker's connection, or the API's, somewhere in what it says or hears next."""
         proxy = self._house.proxies[int(draw.coin * len(self._house.proxies))]
-        proxy.cut_after(to_redis=draw.worker > 0, bytes=int(draw.severity * 3000))
+        proxy.cut_after(to_server=draw.worker > 0, bytes=int(draw.severity * 3000))
         return True
 
     def _cut_off(self, draw: Draw) -> bool:

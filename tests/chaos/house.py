@@ -11,11 +11,12 @@ from signal import SIGKILL, SIGTERM
 
 from errand.local.child import die_with_parent
 from errand.local.valkey import find_free_port
-from tests.chaos.processes import RUNNER, Lives, find_named, read_tree, send
-from tests.chaos.proxy import Background, Proxy
+from tests.chaos.processes import Lives, find_named, read_tree
 from tests.chaos.releases import NEW, OLD, write_releases
 from tests.chaos.servers import Servers
 from tests.support.faketime import fake_by
+from tests.support.processes import RUNNER, send
+from tests.support.proxies import Proxy
 
 WORKERS = 3
 GRACE_SECONDS = 5
@@ -66,7 +67,7 @@ class Kept:
 class House:
     """Everything in one folder; `start`, `stop`, and in between whatever the faults do to it."""
 
-    def __init__(self, folder: Path, smtp_url: str, background: Background) -> None:
+    def __init__(self, folder: Path, smtp_url: str) -> None:
         self.folder = folder
         self.lives = Lives()
         self.exits: list[Exit] = []
@@ -76,7 +77,6 @@ class House:
         self.ledger, self.log_file = folder / "ledger", folder / "log.jsonl"
         self.port = find_free_port()
         self._smtp_url = smtp_url
-        self._background = background
         self._restarting = self._keeping = True
         self.kept: list[Kept] = []
 
@@ -84,7 +84,7 @@ class House:
         """Start everything. Raises ServerMissingError."""
         self._folders = write_releases(self.folder)
         self.servers.start()
-        self.proxies = [Proxy(self._background, self.url) for _ in range(WORKERS + 1)]
+        self.proxies = [Proxy(self.url) for _ in range(WORKERS + 1)]
         rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
         self.workers = [self._keep(f"worker-{n}", rq, self.proxies[n]) for n in range(WORKERS)]
         factory = "service.app:from_environment"
@@ -132,12 +132,14 @@ class House:
         send([*self.lives.list_alive()], SIGKILL)
         for kept in self.kept:
             send(read_tree(kept.pid), SIGKILL)
+        for proxy in self.proxies:
+            proxy.stop()
         self.servers.stop()
         self._keeping = False
 
     def _lead(self, url: str) -> None:
         for proxy in self.proxies:
-            proxy.lead_to(url)
+            proxy.send_to(url)
 
     def _keep(self, name: str, command: list[str], store: Proxy) -> Kept:
         clock = self.folder / f"{name}.clock"

@@ -1,12 +1,11 @@
 """Which processes a worker consists of, and how long each of them lived (Linux, /proc)."""
 
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-RUNNER, CHILD = "errand-runner", "errand-job"
+from tests.support.processes import read_name
 
 
 @dataclass
@@ -78,20 +77,7 @@ def read_tree(pid: int) -> list[int]:
 
 def find_named(pid: int, name: str) -> list[int]:
     """Return the processes below `pid` of this name."""
-    return [child for child in read_tree(pid)[1:] if _read_name(child) == name]
-
-
-def send(pids: list[int], signal: int) -> None:
-    """Send a signal to those of the processes that still live."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal)
-
-
-def _read_name(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""
+    return [child for child in read_tree(pid)[1:] if read_name(child) == name]
 
 
 def _read_ticks(pid: int) -> str:

@@ -1,7 +1,6 @@
 """The two Valkeys: a primary and its replica, which may change places."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,44 +9,21 @@ from signal import SIGCONT
 
 from redis import Redis, RedisError
 
-from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
-from tests.chaos.processes import send
+from errand.local.valkey import ServerMissingError
+from tests.support.processes import send
+from tests.support.servers import Server, has_all
+from tests.support.waiting import wait_until
 
 STEP_SECONDS = 3.0  # how long the replica may take to have all
-PAUSE_MS = 5000
-
-
-class Server(EmbeddedValkey):
-    """A Valkey that replicas can reach."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._folder_of_pid = folder
-        self.tcp_port = find_free_port()
-
-    def read_pid(self) -> int:
-        """Return the process id."""
-        return int((self._folder_of_pid / "pid").read_text())
-
-    def connect(self) -> Redis:
-        """Return a client of it."""
-        return Redis.from_url(self.url, socket_timeout=5)
-
-    def follow(self, other: "Server") -> None:
-        """Become a replica. Raises RedisError."""
-        with self.connect() as redis:
-            redis.replicaof("127.0.0.1", other.tcp_port)
-
-    def _configure(self) -> str:
-        reachable = f"port {self.tcp_port}\nbind 127.0.0.1\nrepl-diskless-sync-delay 0\n"
-        return super()._configure().replace("port 0\n", reachable)
+PAUSE_MS = 5000  # longer than that step, so that no write comes between it and the promotion
+ANSWER_SECONDS = 5.0  # for a server that a fault has stopped
 
 
 class Servers:
     """Keeps a primary and a replica going; `lead` leads new connections to a URL."""
 
     def __init__(self, folder: Path, lead: Callable[[str], None]) -> None:
-        self.primary, self.replica = Server(folder / "v"), Server(folder / "w")
+        self.primary, self.replica = Server(folder / "v", ANSWER_SECONDS), Server(folder / "w", ANSWER_SECONDS)
         self._lead = lead
         self.busy = threading.Lock()  # whoever does something to them
         # A server ends with the thread that starts it, so this one lives as long as they do.
@@ -71,7 +47,7 @@ class Servers:
         """
         old, new = self.primary, self.replica
         with suppress(RedisError), old.connect() as theirs, new.connect() as ours:
-            if ours.info("replication").get("master_link_status") != "up":
+            if not new.is_linked():
                 return False
             if is_paused:
                 theirs.client_pause(PAUSE_MS, all=False)
@@ -89,8 +65,8 @@ class Servers:
     def stop(self) -> None:
         """End both."""
         for server in (self.replica, self.primary):
-            with suppress(OSError, ValueError):
-                send([server.read_pid()], SIGCONT)
+            with suppress(AssertionError):  # it never started
+                send([server.pid], SIGCONT)
             server.stop()
         self._starter.shutdown()
 
@@ -103,10 +79,6 @@ def _start(server: Server) -> None:
 
 
 def _wait_for_all(theirs: Redis, ours: Redis) -> bool:
-    deadline = time.monotonic() + STEP_SECONDS
-    while time.monotonic() < deadline:
-        has = int(ours.info("replication")["slave_repl_offset"])
-        if has >= int(theirs.info("replication")["master_repl_offset"]):
-            return True
-        time.sleep(0.005)
+    with suppress(AssertionError):
+        return wait_until(lambda: has_all(ours, theirs), STEP_SECONDS)
     return False

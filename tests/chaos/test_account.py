@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.account import Account, Acknowledged, Disturbance, Stored, account_for, account_for_mails
 from tests.chaos.ledger import Run, read_runs
-from tests.chaos.sink import Taken
+from tests.support.sinks import Taken
 
 JOB = Acknowledged("a", "task", 1, 100.0)
 FINISHED = Stored("finished", attempts=1, ends=1, places=("rq:finished:default",))

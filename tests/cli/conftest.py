@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from errand.cli.client import follow, http
 from errand.cli.main import app
-from tests.cli.scripted import ScriptedService
 from tests.conftest import ROOT
+from tests.support.receivers import ScriptedService
 from tests.support.services import Services, pass_coverage
 
 KEY = "errand_" + "k" * 43

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from tests.cli.conftest import Quick
-from tests.cli.scripted import ID, Reply, ScriptedService
+from tests.cli.scripted import ID
+from tests.support.receivers import Reply, ScriptedService
 
 TRACE = (
     'ValueError: no number\n  File "/srv/jobs/sms.py", line 12, in send\n    int(to)\n'
@@ -49,7 +50,7 @@ def test_json_is_a_line_an_attempt_and_full_is_asked_for(quick: Quick, scripted:
     scripted.reply(f"GET /v1/jobs/{ID}/attempts", Reply({"items": [FAILED, make_attempt(2)]}))
     out = quick("attempts", ID, "--full", "--json").stdout
     assert [json.loads(line)["number"] for line in out.splitlines()] == [1, 2]
-    assert scripted.asked[0].path.endswith("/attempts?full=true")
+    assert scripted.received[0].path.endswith("/attempts?full=true")
 
 
 def test_one_that_has_not_begun_is_told_on_the_error_output(quick: Quick, scripted: ScriptedService) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
+from tests.cli.scripted import ID, make_job
+from tests.support.receivers import Reply, ScriptedService, make_problem
 from tests.support.services import Services
 from tests.support.waiting import wait_until
 
@@ -44,7 +45,7 @@ def test_what_is_meant_has_to_be_said(
     found = quick(word, *words)
     assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr.startswith(f"errand: {said}")
-    assert not scripted.asked
+    assert not scripted.received
 
 
 def test_of_many_failed_jobs_the_first_are_shown(quick: Quick, scripted: ScriptedService) -> None:
@@ -59,7 +60,7 @@ def test_of_many_failed_jobs_the_first_are_shown(quick: Quick, scripted: Scripte
         "  … and 1,020 more",
         f"  {OTHER}  left: its record is damaged",
     ]
-    assert scripted.asked[0].path == "/v1/dead-letters/requeue?all=true"
+    assert scripted.received[0].path == "/v1/dead-letters/requeue?all=true"
 
 
 def test_a_waiting_job_is_canceled_with_what_waits_for_it_and_deleted(errand: Errand, services: Services) -> None:

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from tests.cli.conftest import Quick
-from tests.cli.scripted import ID, Reply, ScriptedService
+from tests.cli.scripted import ID
+from tests.support.receivers import Reply, ScriptedService
 
 PATH = "GET /v1/dead-letters/groups"
 GROUP = {
@@ -34,7 +35,7 @@ def test_groups_are_a_table_that_leads_to_an_example(quick: Quick, scripted: Scr
     assert first.split()[:3] == ["3f9a52c1d077", "1,200", "3"]
     assert "sms   ValueError: no  number  jobs/sms.py:12 in send  " + ID in first
     assert second.split()[:3] == ["a", "·", "3"]
-    assert scripted.asked[0].path == "/v1/dead-letters/groups?type=sms&queue=low&limit=20"
+    assert scripted.received[0].path == "/v1/dead-letters/groups?type=sms&queue=low&limit=20"
     assert found.stderr == ""
 
 
@@ -62,7 +63,7 @@ def test_a_group_is_requeued_or_deleted(quick: Quick, scripted: ScriptedService)
     out = quick("failures", "requeue", "3f9a52c1d077", "--dry-run").stdout
     assert out.splitlines() == ["2 failed jobs would be requeued", "  A", "  B", "  R  left: it is tried again"]
     assert quick("failures", "delete", "3f9a52c1d077").stdout.splitlines()[0] == "1 failed job deleted"
-    assert [one.path for one in scripted.asked] == [
+    assert [one.path for one in scripted.received] == [
         "/v1/dead-letters/requeue?fingerprint=3f9a52c1d077&dry_run=true",
         "/v1/dead-letters/delete?fingerprint=3f9a52c1d077",
     ]

@@ -10,9 +10,9 @@ import pytest
 
 from errand.local.valkey import find_free_port
 from tests.cli.conftest import KEY, Quick, run_errand
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
+from tests.cli.scripted import ID, make_job
 from tests.conftest import ROOT
-from tests.support.receivers import CERTIFICATE
+from tests.support.receivers import CERTIFICATE, Reply, ScriptedService, make_problem
 
 GONE = Reply(status=None)
 
@@ -21,7 +21,7 @@ def test_the_key_goes_with_each_request(quick: Quick, scripted: ScriptedService)
     scripted.reply(f"GET /v1/jobs/{ID}", Reply(make_job("finished")))
     quick("status", ID, ERRAND_KEY=KEY)
     quick("status", ID)
-    assert [one.headers["Authorization"] for one in scripted.asked] == [f"Bearer {KEY}", None]
+    assert [one.headers["Authorization"] for one in scripted.received] == [f"Bearer {KEY}", None]
 
 
 def test_the_url_may_have_a_path_and_a_slash(quick: Quick, scripted: ScriptedService) -> None:
@@ -31,20 +31,20 @@ def test_the_url_may_have_a_path_and_a_slash(quick: Quick, scripted: ScriptedSer
 
 def test_an_id_can_not_lead_elsewhere(quick: Quick, scripted: ScriptedService) -> None:
     assert quick("cancel", "../queues?x=1#").exit_code == 3
-    assert scripted.asked[0].path == "/v1/jobs/..%2Fqueues%3Fx%3D1%23/cancel"
+    assert scripted.received[0].path == "/v1/jobs/..%2Fqueues%3Fx%3D1%23/cancel"
 
 
 @pytest.mark.parametrize("lost", [GONE, Reply("…", 502), Reply(make_problem(503, "redis-away", "Redis is away"), 503)])
 def test_a_get_is_sent_again_after_a_lost_answer(quick: Quick, scripted: ScriptedService, lost: Reply) -> None:
     scripted.reply(f"GET /v1/jobs/{ID}", lost, lost, Reply(make_job("finished")))
     assert quick("status", ID).exit_code == 0
-    assert len(scripted.asked) == 3
+    assert len(scripted.received) == 3
 
 
 def test_a_job_is_sent_again_under_the_same_key_after_a_lost_answer(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("POST /v1/jobs/log", GONE, Reply(make_job(), 202))
     assert quick("send", "log").exit_code == 0
-    first, second = [one.headers["Idempotency-Key"] for one in scripted.asked]
+    first, second = [one.headers["Idempotency-Key"] for one in scripted.received]
     assert first == second
 
 
@@ -53,7 +53,7 @@ def test_each_send_has_a_key_of_its_own(quick: Quick, scripted: ScriptedService)
     quick("send", "log")
     quick("send", "log")
     quick("send", "log", "--key", "order-7")
-    first, second, third = [one.headers["Idempotency-Key"] for one in scripted.asked]
+    first, second, third = [one.headers["Idempotency-Key"] for one in scripted.received]
     assert first != second
     assert third == "order-7"
 
@@ -62,7 +62,7 @@ def test_a_change_is_sent_once(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply(f"POST /v1/jobs/{ID}/cancel", GONE)
     found = quick("cancel", ID)
     assert found.exit_code == 4
-    assert len(scripted.asked) == 1
+    assert len(scripted.received) == 1
 
 
 def test_a_job_that_may_have_been_stored_is_told_with_the_key_to_send_it_again(
@@ -71,7 +71,7 @@ def test_a_job_that_may_have_been_stored_is_told_with_the_key_to_send_it_again(
     scripted.reply("POST /v1/jobs/log", GONE)
     found = quick("send", "log")
     assert found.exit_code == 4
-    key = scripted.asked[0].headers["Idempotency-Key"]
+    key = scripted.received[0].headers["Idempotency-Key"]
     assert found.stderr.endswith(f"it may have been stored; send it again with --key {key}, and it is stored once\n")
 
 
@@ -138,7 +138,7 @@ def test_a_redirect_is_not_followed_and_the_key_stays_here(quick: Quick, scripte
     assert (
         found.stderr == f"errand: {scripted.url} sends on to {scripted.url}/elsewhere; set ERRAND_URL to where it is\n"
     )
-    assert len(scripted.asked) == 1
+    assert len(scripted.received) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job
+from tests.cli.scripted import ID, make_job
+from tests.support.receivers import Reply, ScriptedService
 from tests.support.services import Services
 
 
@@ -23,7 +24,7 @@ def make_pages(*sizes: int) -> list[Reply]:
 
 
 def ask(scripted: ScriptedService) -> list[dict[str, list[str]]]:
-    return [parse_qs(urlsplit(one.path).query) for one in scripted.asked]
+    return [parse_qs(urlsplit(one.path).query) for one in scripted.received]
 
 
 def test_filters_become_the_query(quick: Quick, scripted: ScriptedService) -> None:
@@ -116,7 +117,7 @@ def test_a_status_shows_the_payload_where_it_is_asked_for(quick: Quick, scripted
         f"GET /v1/jobs/{ID}", Reply(make_job("finished")), Reply(make_job("finished", payload={"text": "ä\x1b"}))
     )
     assert '  payload  {"text": "ä\\u001b"}' in quick("status", ID, "--payload").stdout.splitlines()
-    assert [one.path for one in scripted.asked] == [f"/v1/jobs/{ID}", f"/v1/jobs/{ID}?fields=payload"]
+    assert [one.path for one in scripted.received] == [f"/v1/jobs/{ID}", f"/v1/jobs/{ID}?fields=payload"]
 
 
 def test_a_status_of_a_failed_job_is_no_failure(quick: Quick, scripted: ScriptedService) -> None:

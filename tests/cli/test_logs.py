@@ -3,8 +3,9 @@
 import json
 
 from tests.cli.conftest import Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_event, make_job, make_problem
+from tests.cli.scripted import ID, make_event, make_job
 from tests.cli.test_terminal import run_on_terminal
+from tests.support.receivers import Reply, ScriptedService, make_problem
 
 PATH = f"/v1/jobs/{ID}"
 

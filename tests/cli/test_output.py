@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from tests.cli.conftest import run_errand
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job
+from tests.cli.scripted import ID, make_job
 from tests.conftest import ROOT
+from tests.support.receivers import Reply, ScriptedService
 
 PATH = f"/v1/jobs/{ID}"
 
@@ -42,7 +43,7 @@ def test_a_list_that_nobody_reads_any_more_ends_at_the_page_it_is_at(scripted: S
     page = {"items": [make_job(tags=["x" * 1000]) for _ in range(20)], "next": "more"}
     scripted.reply("GET /v1/jobs", *[Reply(page)] * 20, Reply({"items": [], "next": None}))
     assert run_closed("list", "--all", "--json", ERRAND_URL=scripted.url) == (0, "")
-    assert len(scripted.asked) < 20
+    assert len(scripted.received) < 20
 
 
 @pytest.mark.parametrize("words", [["status", ID], ["watch", ID], ["list"]])
@@ -69,7 +70,7 @@ def test_an_input_that_was_never_open_is_an_empty_one(scripted: ScriptedService)
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "errand: the standard input is not JSON: Expecting value at line 1, column 1\n"
-    assert scripted.asked == []
+    assert scripted.received == []
 
 
 def test_what_is_opened_later_takes_no_number_of_a_standard_stream() -> None:

@@ -3,7 +3,7 @@
 import json
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import Reply, ScriptedService
+from tests.support.receivers import Reply, ScriptedService
 from tests.support.services import Services
 
 

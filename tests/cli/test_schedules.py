@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_problem
+from tests.cli.scripted import ID
+from tests.support.receivers import Reply, ScriptedService, make_problem
 from tests.support.services import Services
 
 
@@ -13,13 +14,13 @@ from tests.support.services import Services
 def test_it_wants_one_rhythm(quick: Quick, scripted: ScriptedService, words: list[str]) -> None:
     found = quick("schedule", "put", "digest", "log", *words)
     assert (found.exit_code, found.stderr) == (2, "errand: give either --cron or --every\n")
-    assert not scripted.asked
+    assert not scripted.received
 
 
 def test_nothing_is_put_that_was_not_given(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("PUT /v1/schedules/a%2Fb", Reply({}, 201))
     quick("schedule", "put", "a/b", "log", "-f", "text=Hi", "--every", "5m", "--json")
-    assert scripted.asked[0].json == {"type": "log", "payload": {"text": "Hi"}, "every_seconds": 300}
+    assert scripted.received[0].json == {"type": "log", "payload": {"text": "Hi"}, "every_seconds": 300}
 
 
 def test_a_schedule_from_its_first_to_its_last_day(errand: Errand, services: Services) -> None:

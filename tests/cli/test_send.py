@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_job, make_problem
+from tests.cli.scripted import ID, make_job
+from tests.support.receivers import Reply, ScriptedService, make_problem
 from tests.support.services import Services
 
 OTHER = ID.replace("b", "a")
@@ -21,7 +22,7 @@ def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, script
     )
     found = quick("send", "log", '{"text": "Hi"}', *options.split(), "--concurrency-key", "k", "--concurrency", "2")
     assert found.exit_code == 0, found.output
-    (asked,) = scripted.asked
+    (asked,) = scripted.received
     assert asked.json == {"text": "Hi"}
     assert parse_qs(urlsplit(asked.path).query) == {
         "after": ["A", "B"],
@@ -43,13 +44,13 @@ def test_what_is_asked_beside_the_payload_becomes_the_query(quick: Quick, script
 def test_nothing_is_asked_that_was_not_given(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("POST /v1/jobs/log", Reply(make_job(), 202))
     assert quick("send", "log").stdout == f"{ID}  queued\n"
-    assert (scripted.asked[0].path, scripted.asked[0].json) == ("/v1/jobs/log", {})
+    assert (scripted.received[0].path, scripted.received[0].json) == ("/v1/jobs/log", {})
 
 
 def test_a_time_is_sent_with_its_offset(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("POST /v1/jobs/log", Reply(make_job("scheduled"), 202))
     quick("send", "log", "--at", "2026-12-24T18:00:00+01:00")
-    query = parse_qs(urlsplit(scripted.asked[0].path).query)
+    query = parse_qs(urlsplit(scripted.received[0].path).query)
     assert query == {"run_at": ["2026-12-24T18:00:00.000000+01:00"]}
 
 
@@ -74,7 +75,7 @@ def test_what_can_not_be_meant_is_wrong_usage_and_nothing_is_sent(
     found = quick("send", "log", *words)
     assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr.startswith(f"errand: {said}")
-    assert not scripted.asked
+    assert not scripted.received
 
 
 def test_an_unknown_option_is_wrong_usage(quick: Quick) -> None:
@@ -109,14 +110,14 @@ def test_many_are_sent_a_thousand_a_request_each_under_a_key_of_its_own(
         "1,000 log jobs stored (2,000 of 2,001)",
         "1 log jobs stored (2,001 of 2,001)",
     ]
-    assert [one.headers["Idempotency-Key"] for one in scripted.asked] == ["mine-1", "mine-2", "mine-3"]
-    assert [item["text"] for one in scripted.asked for item in one.json["items"]] == [str(n) for n in range(2_001)]
+    assert [one.headers["Idempotency-Key"] for one in scripted.received] == ["mine-1", "mine-2", "mine-3"]
+    assert [item["text"] for one in scripted.received for item in one.json["items"]] == [str(n) for n in range(2_001)]
 
 
 def test_a_failure_midway_says_how_many_are_stored_and_how_to_go_on(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply("POST /v1/batches/log", *build_parts(1_000), Reply(make_problem(500, "internal", "no"), 500))
     found = quick("send", "log", "--batch", "-", input=LINES)
-    key = scripted.asked[0].headers["Idempotency-Key"].removesuffix("-1")
+    key = scripted.received[0].headers["Idempotency-Key"].removesuffix("-1")
     assert found.exit_code == 4
     assert found.stderr.splitlines()[-1] == (
         f"at least 1,000 of 2,001 are stored; send all of them again with --key {key}, and none is stored twice"

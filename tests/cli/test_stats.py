@@ -3,7 +3,7 @@
 import json
 
 from tests.cli.conftest import Quick
-from tests.cli.scripted import Reply, ScriptedService
+from tests.support.receivers import Reply, ScriptedService
 
 
 def make_stats(**types: dict[str, object]) -> dict[str, object]:

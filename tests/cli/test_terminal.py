@@ -13,9 +13,10 @@ import time
 import pytest
 
 from tests.cli.conftest import run_errand
-from tests.cli.scripted import ID, Reply, ScriptedService, make_event, make_job
+from tests.cli.scripted import ID, make_event, make_job
 from tests.cli.test_queues import make_queue
 from tests.conftest import ROOT
+from tests.support.receivers import Reply, ScriptedService
 
 PATH = f"/v1/jobs/{ID}"
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cli.conftest import Errand, Quick
-from tests.cli.scripted import ID, Reply, ScriptedService, make_event, make_job, make_problem
+from tests.cli.scripted import ID, make_event, make_job
+from tests.support.receivers import Reply, ScriptedService, make_problem
 from tests.support.services import Services
 
 PATH = f"/v1/jobs/{ID}"

@@ -63,7 +63,7 @@ def server(data_folder: str | None) -> Iterator[Server]:
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
     """A proxy before that server."""
-    with Proxy(server.socket).serve() as proxy:
+    with Proxy(server.user_url) as proxy:
         yield proxy
 
 

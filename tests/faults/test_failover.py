@@ -32,6 +32,7 @@ def second(server: Server, data_folder: str | None) -> Iterator[Server]:
     second = Server(folder / "v")
     second.start()
     second.follow(server)
+    wait_until(second.is_linked)
     yield second
     second.stop()
     shutil.rmtree(folder)
@@ -58,7 +59,7 @@ def fail_over(server: Server, second: Server, proxy: Proxy) -> FailOver:
         second.promote(server)
         with server.connect() as redis:
             redis.replicaof("127.0.0.1", find_free_port())  # what it has grows old
-            proxy.send_to(second.socket)
+            proxy.send_to(second.user_url)
             redis.client_unpause()
 
     return act
@@ -157,7 +158,7 @@ def test_a_failover_that_cuts_all_connections_costs_no_job(
 def test_a_replica_is_not_ready_and_says_so(
     services: Services, ledger: Ledger, server: Server, second: Server, proxy: Proxy
 ) -> None:
-    proxy.send_to(second.socket)
+    proxy.send_to(second.user_url)
     services.start_api()
     answer = services.call("GET", "/readyz")
     assert (answer.status, answer.body["type"]) == (503, "urn:problem-type:errand:redis-replica")

@@ -5,11 +5,10 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from errand.local.valkey import find_free_port
-from tests.support.processes import find_descendants, list_processes, read_command
+from tests.support.processes import find_descendants, list_processes, read_command, send
 from tests.support.services import Services, pass_coverage
 from tests.support.waiting import wait_until
 
@@ -106,9 +105,7 @@ class Running:
     def clean_up(self) -> None:
         """End what a failed test left."""
         self.descendants()
-        for pid in {self.process.pid, *self.family} & set(list_processes()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send({self.process.pid, *self.family} & set(list_processes()), signal.SIGKILL)
         self.process.wait()
 
 

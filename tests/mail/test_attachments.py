@@ -2,8 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from errand.webhook.fetch import UnreadError
 from jobs import email
 from tests.mail.reading import build, outline, read_back
 from tests.support.job_fixtures import Perform
+from tests.support.receivers import Reply, ScriptedService
 from tests.support.sinks import ScriptedSink
 
 PDF = bytes(range(256)) * 40
@@ -113,29 +112,13 @@ def test_two_files_can_not_have_one_content_id() -> None:
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serves answers by path over HTTP on this machine, which the guard lets pass here; returns the URL of one."""
     monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "true")
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers, content = answers[self.path]
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(content))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     def add(path: str, content: bytes = PDF, status: int = 200, **headers: str) -> str:
-        answers[path] = status, headers, content
-        return f"http://127.0.0.1:{server.server_port}{path}"
+        server.reply(f"GET {path.partition('?')[0]}", Reply(content, status, headers))
+        return server.url + path
 
-    yield add
-    server.shutdown()
-    server.server_close()
+    with ScriptedService() as server:
+        yield add
 
 
 def fetch(url: str, limit_bytes: int = 100_000, **fields: Any) -> Any:

@@ -12,8 +12,7 @@ from errand.mail import smtp as _smtp
 from errand.mail.settings import MailSettings
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
-from tests.mail.raw_smtp import RawServer
-from tests.support.sinks import ScriptedSink
+from tests.support.sinks import RawServer, ScriptedSink
 from tests.support.waiting import wait_until
 
 ADA, BO, CY = "ada@example.com", "bo@example.com", "cy@example.com"

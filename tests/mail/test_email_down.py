@@ -11,7 +11,7 @@ from errand.mail import smtp as _smtp
 from errand.mail.retry import read_service
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
-from tests.mail.raw_smtp import RawServer
+from tests.support.sinks import RawServer
 
 EHLO_AUTH = "250-raw\r\n250 AUTH PLAIN LOGIN"
 

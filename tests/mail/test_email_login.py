@@ -12,7 +12,7 @@ from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError
 from errand.mail import login as _login
 from jobs import email
-from tests.mail.raw_smtp import RawServer
+from tests.support.sinks import RawServer
 
 USER, PASSWORD = "jürgen@example.com", "pässwörd/#?@:% 東京🚀"
 LOGIN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@"

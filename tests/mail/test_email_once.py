@@ -12,7 +12,6 @@ from rq import Queue
 from errand.mail import smtp as _smtp
 from errand.mail.ledger import KEPT_SECONDS, UnknownDeliveryError
 from jobs import email
-from tests.mail.raw_smtp import RawServer
 from tests.mail.rerun import (
     ADA,
     BO,
@@ -28,7 +27,7 @@ from tests.mail.rerun import (
 )
 from tests.support.job_fixtures import Perform
 from tests.support.services import Services
-from tests.support.sinks import ScriptedSink
+from tests.support.sinks import RawServer, ScriptedSink
 from tests.support.waiting import wait_until
 
 

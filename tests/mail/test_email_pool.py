@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -20,11 +19,10 @@ from errand.mail.conversation import Conversation
 from errand.mail.pool import MailPool, find_pool
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
-from tests.mail.raw_smtp import RawServer
 from tests.mail.rerun import ADA, BO, MAIL, notes
 from tests.support.job_fixtures import Perform
 from tests.support.services import Services
-from tests.support.sinks import ScriptedSink
+from tests.support.sinks import RawServer, ScriptedSink
 from tests.support.waiting import wait_until
 
 
@@ -138,9 +136,7 @@ def test_a_refused_message_over_a_new_connection_leaves_it(sink: ScriptedSink) -
 @pytest.mark.parametrize("end", ["shut", "reset"])
 def test_a_server_that_has_ended_all_connections_costs_no_mail(sink: ScriptedSink, end: str) -> None:
     send_at_once(16, threads=4)
-    for connection in list(sink.open):
-        transport: Any = connection.transport
-        sink._loop.call_soon_threadsafe(transport.close if end == "shut" else transport.abort)
+    sink.hang_up(at_once=end == "reset")
     wait_until(lambda: not sink.open)
     send_at_once(16, threads=4)
     assert len(sink.mails) == 32

@@ -10,10 +10,9 @@ from rq.job import Job
 
 from errand import job_id
 from errand.mail.ledger import Delivery
-from tests.mail.raw_smtp import RawServer
 from tests.mail.rerun import ADA, BO, MAIL, die_once, error_of, hand_back, key_of, requeue, run_beside
 from tests.support.job_fixtures import Perform
-from tests.support.sinks import ScriptedSink
+from tests.support.sinks import RawServer, ScriptedSink
 
 CY = "cy@example.com"
 THREE: dict[str, Any] = {"message": MAIL["message"] | {"to": [ADA, BO, CY]}}

@@ -9,7 +9,7 @@ from errand.mail.smtp import CHUNK_BYTES, stuff
 from errand.mail.smtp_transport import NO_UTF8, SmtpTransport
 from errand.mail.transport import Envelope, Outcome, Outcomes, RefusedError
 from jobs import email
-from tests.mail.raw_smtp import RawServer
+from tests.support.sinks import RawServer
 
 ADA, BO = "ada@example.com", "bö@example.com"
 PLAIN = b"Subject: Hello\r\n\r\nIt works.\r\n"

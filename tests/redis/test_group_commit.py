@@ -20,21 +20,24 @@ from errand.store.idempotency import Claim, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
-from tests.store.test_lost_reply import Proxy
 from tests.support.job_types import TYPES
+from tests.support.proxies import Proxy
 
 UNKNOWN = "5f0c7d1e-0000-4000-8000-000000000000"
 
 
-class Gate(Proxy):
+class Gate:
     """Passes everything on, notes how many calls of scripts each message holds, and holds these messages while shut."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
+        self._path = path
         self.open = asyncio.Event()
         self.open.set()
         self.held = asyncio.Event()
         self.calls: list[int] = []
+
+    async def serve(self) -> asyncio.Server:
+        return await asyncio.start_server(self._pass, "127.0.0.1", 0)
 
     def shut(self) -> None:
         """Hold what comes from now on; `held` is set when something has come."""
@@ -195,11 +198,11 @@ def test_a_lost_reply_to_many_stores_each_once(redis: Redis, queue_settings: Que
     jobs = [new_job() for _ in range(20)]
 
     async def main() -> tuple[list[list[str]], int]:
-        proxy = Proxy(urlsplit(queue_settings.redis_url).path)
-        server = await proxy.serve()
-        async with server, connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-            enqueuer = Enqueuer(client, queue_settings, TYPES)
-            return await asyncio.gather(*(enqueuer.store([job]) for job in jobs)), proxy.cuts
+        with Proxy(queue_settings.redis_url) as proxy:
+            proxy.lose_reply()
+            async with connect(proxy.url) as client:
+                enqueuer = Enqueuer(client, queue_settings, TYPES)
+                return await asyncio.gather(*(enqueuer.store([job]) for job in jobs)), proxy.cuts
 
     assert asyncio.run(main()) == ([["queued"]] * 20, 1)
     assert read_queue(redis) == [job.id for job in jobs]

@@ -5,7 +5,6 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -14,9 +13,9 @@ from errand.store.enqueue import Enqueuer
 from errand.store.idempotency import Claim, Stored, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
-from tests.store.test_lost_reply import Proxy
 from tests.support.connectors import connect
 from tests.support.job_types import LOG, TYPES
+from tests.support.proxies import Proxy
 
 CLAIM = Claim("ops", "order-7", "f" * 64)
 BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
@@ -131,10 +130,10 @@ def test_a_lost_reply_is_not_taken_for_an_earlier_request(
     new = new_job(batch=BATCH if batch else None)
 
     async def main() -> tuple[list[str], int]:
-        proxy = Proxy(urlsplit(queue_settings.redis_url).path)
-        server = await proxy.serve()
-        async with server, connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-            statuses = await Enqueuer(client, queue_settings, TYPES).store([new], batch, CLAIM)
+        with Proxy(queue_settings.redis_url) as proxy:
+            proxy.lose_reply()
+            async with connect(proxy.url) as client:
+                statuses = await Enqueuer(client, queue_settings, TYPES).store([new], batch, CLAIM)
         return statuses, proxy.cuts
 
     assert asyncio.run(main()) == (["queued"], 1)

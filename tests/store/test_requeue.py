@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -16,8 +15,8 @@ from errand.redis.memory import MemoryGuard
 from errand.store.requeue import Requeuer, RequeueRefusedError
 from errand.store.settings import QueueSettings
 from tests.store.test_enqueue import snapshot
-from tests.store.test_lost_reply import Proxy
 from tests.support.connectors import connect
+from tests.support.proxies import Proxy
 
 Use = Callable[..., Any]
 
@@ -220,12 +219,10 @@ def test_a_reply_that_is_lost_changes_nothing(redis: Redis, use: Use, queue_sett
     id = fail(redis, store(redis))
 
     async def through_a_proxy(_: Requeuer) -> tuple[bool, int]:
-        proxy = Proxy(urlsplit(queue_settings.redis_url).path)
-        server = await proxy.serve()
-        client = connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        async with server:
-            answer = await Requeuer(client, MemoryGuard(client)).requeue(id)
-            await client.aclose()
+        with Proxy(queue_settings.redis_url) as proxy:
+            proxy.lose_reply()
+            async with connect(proxy.url) as client:
+                answer = await Requeuer(client, MemoryGuard(client)).requeue(id)
         return answer, proxy.cuts
 
     assert use(through_a_proxy) == (True, 1)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,12 +59,17 @@ def find_runner(worker: int) -> int:
     return next(iter(find_by_name(worker, RUNNER)), 0)
 
 
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to those of the processes that still live."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def signal_all(worker: int, number: int) -> set[int]:
     """Send a signal to every process of a worker, the supervisor first; return their ids."""
     family = find_descendants(worker)
-    for pid in (worker, *family):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+    send((worker, *family), number)
     return family | {worker}
 
 
@@ -80,6 +86,4 @@ def freeze(worker: int) -> set[int]:
 
 def thaw(pids: set[int]) -> None:
     """Let stopped processes go on."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    send(pids, signal.SIGCONT)

@@ -1,15 +1,15 @@
-"""A TCP proxy before a server's socket, which does to connections what networks do."""
+"""A TCP proxy before a Redis server, which does to connections what networks do."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from errand.local.valkey import find_free_port
-from tests.support.servers import PASSWORD, USER
+from tests.support.background import Background
 
 BLOCK_BYTES = 1 << 20  # a message of a test fits into one
 
@@ -19,77 +19,126 @@ class Cut:
     """One connection to be cut, once, at one byte of one message.
 
     `wanted` knows the message, a request or a reply. With `reply`, a request that is wanted goes through whole and the
-    answer to it is cut. `size` is that message's whole length, in bytes; 0 until the cut was made.
+    answer to it is cut, but not one that begins with `unless`: then the next wanted request's is. `size` is the cut
+    message's whole length in bytes, 0 until the cut is made.
     """
 
     wanted: Callable[[bytes], bool]
     after_bytes: int
     reply: bool
+    unless: bytes | None = None
     size: int = 0
 
 
 class Proxy:
-    """Passes everything on until it is told otherwise. Its methods may be called from any thread."""
+    """Passes connections on to the server at `url`, until told otherwise. Its methods may be called from any thread."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, url: str) -> None:
+        self.cuts = 0
+        self._upstream = urlsplit(url)
         self._port = find_free_port()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._background = Background()
         self._server: asyncio.Server | None = None
-        self._cuts: list[Cut] = []
         self._open: set[_Connection] = set()
+        self._wanted: list[Cut] = []
+        self._bytes_left: dict[bool, int] = {}  # by direction (True: to the server), what may pass before a cut
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.accept()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it with its connections."""
+        self.refuse()
+        self._background.stop()
 
     @property
     def url(self) -> str:
-        """The server's URL through this proxy, for the user who may do no more than Errand needs."""
-        return f"redis://{USER}:{PASSWORD}@127.0.0.1:{self._port}/0"
-
-    @contextmanager
-    def serve(self) -> Iterator["Proxy"]:
-        """Serve inside the block."""
-        self._thread.start()
-        self.accept()
-        yield self
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """How to reach the server through here, by the account of its own URL."""
+        account, at, _ = self._upstream.netloc.rpartition("@")
+        return f"redis://{account}{at}127.0.0.1:{self._port}/0"
 
     def accept(self) -> None:
         """Take connections."""
-        self._call(self._listen())
+        self._background.run(self._listen())
 
     def refuse(self) -> None:
-        """Take no connection any more, and reset those that there are."""
-        self._call(self._close())
+        """Take no connection any more, and close those that there are."""
+        self._background.run(self._close())
 
-    def send_to(self, socket: Path) -> None:
+    def send_to(self, url: str) -> None:
         """Lead new connections to another server; those that there are stay where they are."""
-        self.socket = socket
+        self._upstream = urlsplit(url)
+
+    def reset(self) -> None:
+        """Reset every connection that there is."""
+        self._background.call(self._reset)
 
     def deafen(self) -> int:
         """Let the connections that there are hear nothing and never end, as behind a router that forgot them.
 
         New ones are served. Returns how many are deaf.
         """
-        return int(self._call(self._deafen()))
+        return self._background.run(self._deafen())
 
-    def cut(self, *parts: bytes, after_bytes: int, reply: bool = False) -> Cut:
-        """Cut the connection of the next message that holds all of `parts`, as `Cut` tells."""
-        cut = Cut(lambda message: all(part in message for part in parts), after_bytes, reply)
-        self._cuts.append(cut)
+    def stall(self) -> None:
+        """Let nothing through, on new connections neither, and close none."""
+        self._background.call(self._flowing.clear)
+
+    def go_on(self, keep: bool) -> None:
+        """End a stall: with `keep` all that was sent meanwhile arrives late, otherwise the connections are reset."""
+        if not keep:
+            self.reset()
+        self._background.call(self._flowing.set)
+
+    def cut(self, *parts: bytes, after_bytes: int, reply: bool = False, unless: bytes | None = None) -> Cut:
+        """Cut the connection of the next message that holds all of `parts`; see `Cut`."""
+        cut = Cut(lambda message: all(part in message for part in parts), after_bytes, reply, unless)
+        self._wanted.append(cut)
         return cut
+
+    def lose_reply(self) -> Cut:
+        """Cut the connection in place of the next reply to a script that the server knows."""
+        return self.cut(b"EVALSHA", after_bytes=0, reply=True, unless=b"-NOSCRIPT")
+
+    def cut_after(self, to_server: bool, bytes: int) -> None:
+        """Cut the connection that sends the byte after the next `bytes` of this direction, whichever it is."""
+        self._background.call(self._bytes_left.__setitem__, to_server, bytes)
 
     def find_cut(self, message: bytes, reply: bool) -> Cut | None:
         """Return what is to be cut in a message, and forget it; in a reply only what is to be cut there."""
-        found = next((cut for cut in self._cuts if (cut.reply or not reply) and cut.wanted(message)), None)
+        found = next((cut for cut in self._wanted if (cut.reply or not reply) and cut.wanted(message)), None)
         if found:
-            self._cuts.remove(found)
+            self._wanted.remove(found)
         return found
 
-    def _call(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+    def want_again(self, cut: Cut) -> None:
+        """Look for it once more: the answer was not the one to be cut."""
+        self._wanted.append(cut)
+
+    def count_bytes(self, message: bytes, to_server: bool) -> int | None:
+        """Return after how many of its bytes the message is to be cut, None where it may pass whole."""
+        left = self._bytes_left.get(to_server)
+        if left is not None and left < len(message):
+            return self._bytes_left.pop(to_server)
+        if left is not None:
+            self._bytes_left[to_server] = left - len(message)
+        return None
+
+    async def wait_for_flow(self) -> None:
+        """Return once there is no stall."""
+        await self._flowing.wait()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Reach the server. Raises OSError."""
+        if self._upstream.scheme == "unix":
+            return await asyncio.open_unix_connection(unquote(self._upstream.path), limit=BLOCK_BYTES)
+        return await asyncio.open_connection(self._upstream.hostname, self._upstream.port, limit=BLOCK_BYTES)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, limit=BLOCK_BYTES)
@@ -107,6 +156,10 @@ class Proxy:
         for connection in self._open:
             connection.deaf = True
         return len(self._open)
+
+    def _reset(self) -> None:
+        for connection in self._open:
+            connection.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, writer)
@@ -132,7 +185,7 @@ class _Connection:
     async def run(self, reader: asyncio.StreamReader) -> None:
         """Pass on in both directions until one side closes, or the connection is cut."""
         with suppress(OSError):
-            back_reader, self._back = await asyncio.open_unix_connection(self._proxy.socket, limit=BLOCK_BYTES)
+            back_reader, self._back = await self._proxy.connect()
             ways = [
                 asyncio.create_task(self._pass(reader, self._back, reply=False)),
                 asyncio.create_task(self._pass(back_reader, self._front, reply=True)),
@@ -141,33 +194,49 @@ class _Connection:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-        for writer in (self._front, self._back):
-            if writer is not None:
-                with suppress(OSError):
-                    writer.close()
-                    await writer.wait_closed()
+        for writer in self._list_writers():
+            with suppress(OSError):
+                writer.close()
+                await writer.wait_closed()
 
     def end(self) -> None:
-        """Close both sides."""
+        """Close both sides, after what was passed on has left."""
         self._ended.set()
+
+    def reset(self) -> None:
+        """End both sides at once."""
+        for writer in self._list_writers():
+            writer.transport.abort()
+        self.end()
+
+    def _list_writers(self) -> list[asyncio.StreamWriter]:
+        return [writer for writer in (self._front, self._back) if writer is not None]
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: bool) -> None:
         with suppress(OSError):
             while message := await reader.read(BLOCK_BYTES):
+                await self._proxy.wait_for_flow()
                 if self.deaf:
                     continue
                 cut = self._find_cut(message, reply)
-                writer.write(message[: cut.after_bytes] if cut else message)
+                end = cut.after_bytes if cut else self._proxy.count_bytes(message, to_server=not reply)
+                writer.write(message[:end])
                 await writer.drain()
                 if cut:
                     cut.size = len(message)
+                    self._proxy.cuts += 1
+                if end is not None:
                     break
+        await self._proxy.wait_for_flow()
         if not self.deaf:  # the end is not heard either
             self.end()
 
     def _find_cut(self, message: bytes, reply: bool) -> Cut | None:
         if reply and self._next_reply:
             found, self._next_reply = self._next_reply, None
+            if found.unless is not None and message.startswith(found.unless):
+                self._proxy.want_again(found)
+                return None
             return found
         found = self._proxy.find_cut(message, reply)
         if found and found.reply and not reply:

@@ -63,39 +63,43 @@ class LimitedValkey(EmbeddedValkey):
 class Server(LimitedValkey):
     """The embedded server, as `errand up` starts it, in a folder of the test's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timeout_seconds: float | None = None) -> None:
         super().__init__(folder)
+        self.tcp_port = find_free_port()
         self.synced_bytes = 0
+        self._timeout_seconds = timeout_seconds
 
     @property
-    def socket(self) -> Path:
-        """Where it listens."""
-        return self._socket
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def connect(self) -> Redis:
-        """Return a client of it."""
-        return Redis.from_url(self.url)
+        """Return a client of it, which waits for an answer for `timeout_seconds`, or for ever."""
+        return Redis.from_url(self.url, socket_timeout=self._timeout_seconds)
 
     def follow(self, primary: "Server") -> None:
-        """Become a replica of another one, and wait until its link is up."""
-        with primary.connect() as theirs, self.connect() as redis:
-            if not theirs.info("server")["tcp_port"]:
-                theirs.config_set("port", find_free_port())  # replicas come over TCP
-            theirs.config_set("repl-diskless-sync-delay", 0)
-            redis.replicaof("127.0.0.1", theirs.info("server")["tcp_port"])
-            wait_until(lambda: redis.info("replication").get("master_link_status") == "up")
+        """Become a replica of another one. Raises RedisError."""
+        with self.connect() as redis:
+            redis.replicaof("127.0.0.1", primary.tcp_port)
+
+    def is_linked(self) -> bool:
+        """Return whether it is a replica whose link to its primary is up. Raises RedisError."""
+        with self.connect() as redis:
+            return bool(redis.info("replication").get("master_link_status") == "up")
 
     def promote(self, primary: "Server") -> None:
         """Become the primary in another one's place, once that has nothing more to give: no write is lost."""
         with primary.connect() as theirs, self.connect() as redis:
             theirs.client_pause(5000, all=False)
-            wait_until(lambda: read_offset(redis, "slave_repl_offset") >= read_offset(theirs, "master_repl_offset"))
+            wait_until(lambda: has_all(redis, theirs))
             redis.replicaof("NO", "ONE")
 
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
+        os.kill(self.pid, signal.SIGKILL)
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def note_synced(self) -> None:
@@ -110,13 +114,12 @@ class Server(LimitedValkey):
 
     def freeze_synced(self) -> None:
         """Stop it where it is, at a moment at which the disk has all that it wrote: what it acknowledged, above all."""
-        assert self._process is not None
         for _ in range(20):
-            os.kill(self._process.pid, signal.SIGSTOP)
+            os.kill(self.pid, signal.SIGSTOP)
             self.note_synced()
             if self.synced_bytes == self._find_log().stat().st_size:
                 return
-            os.kill(self._process.pid, signal.SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
             time.sleep(0.001)
         raise AssertionError("there is always something that the disk has not")
 
@@ -125,14 +128,20 @@ class Server(LimitedValkey):
         self.kill()
         os.truncate(self._find_log(), self.synced_bytes + torn_bytes)
 
+    def _configure(self) -> str:
+        """Let replicas come, which they do over TCP."""
+        reachable = f"port {self.tcp_port}\nbind 127.0.0.1\nrepl-diskless-sync-delay 0\n"
+        return super()._configure().replace("port 0\n", reachable)
+
     def _find_log(self) -> Path:
         (log,) = (self.folder / "appendonlydir").glob("*.incr.aof")
         return log
 
 
-def read_offset(redis: Redis, name: str) -> int:
-    """Return how far a server's replication has come."""
-    return int(redis.info("replication")[name])
+def has_all(replica: Redis, primary: Redis) -> bool:
+    """Return whether a replica has all that its primary has."""
+    has = int(replica.info("replication")["slave_repl_offset"])
+    return has >= int(primary.info("replication")["master_repl_offset"])
 
 
 def count_unsynced_pages(descriptor: int) -> int:

@@ -168,7 +168,7 @@ def test_of_a_mail_of_which_nobody_knows_a_person_is_told(run_on: Before) -> Non
 
 def test_the_waiting_webhooks_arrive_signed(run_on: Before, receiver: Receiver) -> None:
     assert all(list_valid(one, SECRET) for one in receiver.received)
-    told = {(one.path, one.event["type"], one.event["data"].get("id")) for one in receiver.received}
+    told = {(one.path, one.json["type"], one.json["data"].get("id")) for one in receiver.received}
     assert told == {
         ("/job", "job.finished", run_on["told of"]),
         ("/all", "job.finished", run_on["told of to all"]),

@@ -84,7 +84,7 @@ def test_jobs_of_either_api_end_as_promised_by_workers_of_either_version(pair: P
         pair.read_alike(id)
     pair.assert_nothing_is_left()
     assert sorted(mail.recipients[0] for mail in pair.sink.mails) == sorted(mailed)
-    told = [one.event["data"]["id"] for one in pair.receiver.received]
+    told = [one.json["data"]["id"] for one in pair.receiver.received]
     assert len(set(told)) == len(told) == 4
     assert set(told) <= set(expected)
     assert len((pair.ledger.parent / "log.txt").read_text().splitlines()) == 6

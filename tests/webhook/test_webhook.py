@@ -94,7 +94,7 @@ def test_the_event_arrives_whole_over_tls(start: Start) -> None:
     event = build(receiver.url, timestamp="2026-12-24T19:00:00.5+01:00", data={"id": "1"}, result_base64=result)
     assert webhook.run(event) == {"status": 204}
     (received,) = receiver.received
-    assert received.event == {
+    assert received.json == {
         "type": "job.finished",
         "timestamp": "2026-12-24T18:00:00.500000Z",
         "data": {"id": "1", "result": {"é": ["😀"]}},
