@@ -21,7 +21,7 @@ async def _batch(world: World) -> Act:
 
 
 async def _batch_with_all(world: World) -> Act:
-    (parent,) = await world.store(1)
+    (parent,) = await world.store_jobs(1)
     options: dict[str, Any] = {"tags": ("a", "b"), "webhook": "https://example.com/", "expires_in_seconds": 100}
     return lambda: world.store_batch(keys.BATCH_LIMIT, after=(parent,), **options)
 
@@ -32,30 +32,30 @@ async def _batch_of_a_key(world: World) -> Act:
 
 async def _five_after_a_batch(world: World) -> Act:
     parent = await world.store_batch(keys.BATCH_LIMIT)
-    return lambda: world.store(5, after=(parent,))
+    return lambda: world.store_jobs(5, after=(parent,))
 
 
 async def _a_key_that_is_raised(world: World) -> Act:
-    await world.store(5000, limit=("k", 1))
-    return lambda: world.store(1, limit=("k", 5000))
+    await world.store_jobs(5000, limit=("k", 1))
+    return lambda: world.store_jobs(1, limit=("k", 5000))
 
 
 def _wide(on_failure: str, act: Callable[[World, str], Awaitable[Any]]) -> Callable[[World], Awaitable[Act]]:
     async def prepare(world: World) -> Act:
-        (parent,) = await world.store(1)
-        await world.store(keys.DEPENDENTS_LIMIT, after=(parent,), on_failure=on_failure)
+        (parent,) = await world.store_jobs(1)
+        await world.store_jobs(keys.DEPENDENTS_LIMIT, after=(parent,), on_failure=on_failure)
         return lambda: act(world, parent)
 
     return prepare
 
 
 async def _cancel(world: World, id: str) -> None:
-    await world.store.canceller.cancel(id, str(uuid4()))
+    await world.store.changes.canceller.cancel(id, str(uuid4()))
     _settle(world)
 
 
 async def _delete(world: World, id: str) -> None:
-    await world.store.deleter.delete(id)
+    await world.store.changes.deleter.delete(id)
     _settle(world)
 
 
@@ -76,7 +76,7 @@ def _settle(world: World) -> None:
 
 
 async def _chain(world: World) -> Act:
-    (first,) = await world.store(1)
+    (first,) = await world.store_jobs(1)
     last = first
     for _ in range(60):
         jobs: list[NewJob] = []
@@ -90,21 +90,21 @@ async def _chain(world: World) -> Act:
 async def _last_of_a_batch(world: World) -> Act:
     parent = await world.store_batch(keys.BATCH_LIMIT)
     for _ in range(100):
-        await world.store(5, after=(parent,))
+        await world.store_jobs(5, after=(parent,))
     world.end(["" for _ in range(keys.BATCH_LIMIT - 1)], "finished")
     return lambda: _finish(world, "")
 
 
 async def _bulk_cancel(world: World) -> Act:
-    ids = await world.store(5000)
-    return lambda: world.store.many.apply("cancel", ids)
+    ids = await world.store_jobs(5000)
+    return lambda: world.store.changes.many.apply("cancel", ids)
 
 
 async def _bulk_cancel_in_a_long_queue(world: World) -> Act:
-    ids = await world.store(100)
+    ids = await world.store_jobs(100)
     _lengthen(world.redis, 250_000, "LPUSH")
     _lengthen(world.redis, 250_000, "RPUSH")
-    return lambda: world.store.many.apply("cancel", ids)
+    return lambda: world.store.changes.many.apply("cancel", ids)
 
 
 def _lengthen(redis: Redis, count: int, command: str) -> None:
@@ -114,29 +114,29 @@ def _lengthen(redis: Redis, count: int, command: str) -> None:
 
 
 async def _bulk_delete(world: World) -> Act:
-    ids = await world.store(2000)
-    return lambda: world.store.many.apply("delete", ids)
+    ids = await world.store_jobs(2000)
+    return lambda: world.store.changes.many.apply("delete", ids)
 
 
 async def _bulk_requeue(world: World) -> Act:
-    ids = await world.store(2000)
-    await world.store.many.apply("cancel", ids)
-    return lambda: world.store.many.apply("requeue", ids)
+    ids = await world.store_jobs(2000)
+    await world.store.changes.many.apply("cancel", ids)
+    return lambda: world.store.changes.many.apply("requeue", ids)
 
 
 async def _requeue_of_a_queue(world: World) -> Act:
-    ids = await world.store(2000)
+    ids = await world.store_jobs(2000)
     world.end(ids)
 
     async def act() -> None:
-        async for _ in world.store.requeuer.requeue_failed(QUEUE):
+        async for _ in world.store.changes.requeuer.requeue_failed(QUEUE):
             pass
 
     return act
 
 
 async def _expire(world: World) -> Act:
-    ids = await world.store(2000, expires_in_seconds=1000)
+    ids = await world.store_jobs(2000, expires_in_seconds=1000)
     world.redis.zadd(keys.EXPIRES, dict.fromkeys(ids, 1))
 
     async def act() -> None:
@@ -147,8 +147,8 @@ async def _expire(world: World) -> Act:
 
 
 async def _look_for_orphans(world: World) -> Act:
-    (parent,) = await world.store(1)
-    await world.store(2000, after=(parent,))
+    (parent,) = await world.store_jobs(1)
+    await world.store_jobs(2000, after=(parent,))
     world.redis.hset(keys.JOB + parent, "status", "failed")
 
     async def act() -> None:
@@ -159,7 +159,7 @@ async def _look_for_orphans(world: World) -> Act:
 
 
 async def _turn(world: World) -> Act:
-    await world.store(1000)
+    await world.store_jobs(1000)
 
     async def act() -> None:
         for kind in ("finished", "permanent", "failed"):
@@ -169,7 +169,7 @@ async def _turn(world: World) -> Act:
 
 
 async def _due(world: World) -> Act:
-    ids = await world.store(5000)
+    ids = await world.store_jobs(5000)
     world.redis.delete(f"rq:queue:{QUEUE}")
     world.redis.zadd(keys.SCHEDULED + QUEUE, dict.fromkeys(ids, 1))
     jobs = DueJobs(world.measured, [Queue(QUEUE, connection=world.measured)])

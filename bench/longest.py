@@ -106,7 +106,7 @@ async def measure(scene: Scene) -> tuple[float, int]:
         act = await scene.prepare(World(redis, connector.connect(WORKER), store, records, types["email"]))
         meter.is_on = True
         await act()
-        await store.redis.aclose()
+        await store.server.redis.aclose()
         return meter.longest_ms, meter.calls
 
 

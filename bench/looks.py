@@ -16,7 +16,7 @@ from errand.worker.maintenance.sweep import Sweep
 
 
 async def _sweep(world: World) -> Act:
-    await world.store(5000)
+    await world.store_jobs(5000)
     world.redis.delete(*world.redis.scan_iter("rq:job:*", 10_000))
 
     async def act() -> None:
@@ -56,19 +56,19 @@ async def _workers(world: World) -> Act:
 async def _queues(world: World) -> Act:
     for number in range(100):
         world.redis.sadd("rq:queues", f"rq:queue:q{number}")
-    await world.store(1000)
+    await world.store_jobs(1000)
     return world.store.queues.read_all
 
 
 async def _failures(world: World) -> Act:
-    ids = await world.store(2000)
+    ids = await world.store_jobs(2000)
     world.end(ids)
     return world.store.observe.failures.read
 
 
 async def _page(world: World) -> Act:
     for _ in range(10):
-        await world.store(1000, tags=("a",))
+        await world.store_jobs(1000, tags=("a",))
 
     async def act() -> None:
         await world.store.index.read(Filter(), 100)

@@ -37,7 +37,7 @@ class World:
         """Return a job that is not stored yet."""
         return NewJob(self.type, PAYLOAD, **options)
 
-    async def store(self, count: int, most: int = 200, **options: Any) -> list[str]:
+    async def store_jobs(self, count: int, most: int = 200, **options: Any) -> list[str]:
         """Store jobs; return their ids."""
         ids: list[str] = []
         for first in range(0, count, most):

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from errand.api.http.access_log import log_access
 from errand.api.logs import form_logs, logs_access_as_ever
-from errand.api.running import tell_durability
+from errand.api.running import build_chores, log_durability
 from errand.api.settings import ApiSettings
 from errand.contract.allocator import give_back_large_blocks
 from errand.contract.catalog import load_catalog
@@ -38,10 +38,10 @@ def start(create: Create, read_types: ReadTypes = load_catalog, redis_url: str |
         types = read_types()
         queue = QueueSettings(REDIS_URL=redis_url) if redis_url else read_settings(QueueSettings, "the API")
         app = create(read_settings(ApiSettings, "the API"), queue, types)
-        app.state.chores.append(app.state.store.posted.keep)
+        app.state.chores += build_chores(app.state.store)
         log_access(app, is_ours=logs_access_as_ever())
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
-            checking = tell_durability(check_url(queue.redis_url, app.state.store.clock))
+            checking = log_durability(check_url(queue.redis_url, app.state.store.clock))
             thread.submit(asyncio.run, checking).result()
         gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms
         return app

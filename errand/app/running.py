@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from errand.api.running import run_store, tell_durability
+from errand.api.running import build_chores, log_durability, run_store
 from errand.api.store import Store, build_store
 from errand.contract.job import Job
 from errand.contract.storing.asked import Asked
@@ -26,8 +26,8 @@ async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "Mount
     """Open the store, and build the mounted `app` where there is one, on the same store."""
     store = build_store(connector, LifetimeSettings(), types) if app is None else app.build(connector, types)
     try:
-        async with run_store(store, [store.posted.keep]):
-            await tell_durability(asyncio.wait_for(check_server(store.redis, store.clock), keys.API_SECONDS))
+        async with run_store(store, build_chores(store)):
+            await log_durability(asyncio.wait_for(check_server(store.server.redis, store.clock), keys.API_SECONDS))
             yield store
     finally:
         if app is not None:

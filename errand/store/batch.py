@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
+from errand.store.batch_jobs import BatchJobReader
 from errand.store.index import Filter, Place
 from errand.store.settings import LifetimeSettings
 from errand.store.status import ENDED
@@ -57,9 +58,10 @@ def filter_batches(type: str | None) -> Filter:
 
 
 class BatchReader:
-    """Reads batches over one asynchronous client."""
+    """Reads batches over one asynchronous client; `jobs` reads those of one of them."""
 
     def __init__(self, redis: Redis, settings: LifetimeSettings) -> None:
+        self.jobs = BatchJobReader(redis)
         self._script = redis.register_script(read_script("store/batch"))
         self._list = redis.register_script(read_script("store/batches"))
         self._ttl_seconds = settings.failure_ttl_seconds

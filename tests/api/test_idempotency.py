@@ -329,7 +329,7 @@ def test_of_fifty_requests_at_once_one_is_first(queue_settings: QueueSettings, r
     async def race() -> list[Any]:
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://errand") as client:
             answers = await asyncio.gather(*(client.post(URL, json=BODY, headers=headers) for _ in range(50)))
-        await app.state.store.redis.aclose()
+        await app.state.store.server.redis.aclose()
         return answers
 
     answers = asyncio.run(race())
@@ -348,7 +348,7 @@ def test_a_reply_of_redis_that_was_lost_makes_no_replay(redis: Redis, queue_sett
                 client.headers["Authorization"] = f"Bearer {SECRET}"
                 headers = {"Idempotency-Key": "order-7"}
                 first, again = [await client.post(URL, json=BODY, headers=headers) for _ in range(2)]
-                await app.state.store.redis.aclose()
+                await app.state.store.server.redis.aclose()
         return first, again, proxy.cuts
 
     first, again, cuts = asyncio.run(main())

@@ -206,7 +206,7 @@ def test_redis_away_is_a_503(client: TestClient, monkeypatch: pytest.MonkeyPatch
     async def fail(*_: Any, **__: Any) -> Any:
         raise ConnectionError("away")
 
-    monkeypatch.setattr(client.app.state.store.redis, "execute_command", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.store.server.redis, "execute_command", fail)  # type: ignore[attr-defined]
     for method, path in (("GET", ""), ("GET", "/a"), ("DELETE", "/a"), ("POST", "/a/run"), ("POST", "/a/pause")):
         answer = client.request(method, f"/v1/schedules{path}")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem-type:errand:redis-away")

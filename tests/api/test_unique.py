@@ -197,7 +197,7 @@ def test_of_fifty_at_once_one_is_stored(queue_settings: QueueSettings, redis: Re
 
         found = await asyncio.gather(*(post_one(apps[number % 2]) for number in range(50)))
         for app in apps:
-            await app.state.store.redis.aclose()
+            await app.state.store.server.redis.aclose()
         return found
 
     answers = asyncio.run(post_all())

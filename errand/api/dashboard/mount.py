@@ -37,7 +37,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
         from errand.api.dashboard.patches import build_dashboard
 
         built = build_dashboard(redis_url, app.state.store.types, connector)
-        app.state.store.failover.leaves.append(partial(renew, built.redis_conn))
+        app.state.store.server.failover.leaves.append(partial(renew, built.redis_conn))
         dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, built)))
     except Exception:  # another project's code, which is not to stop this one's
         logger.exception("The dashboard can't be built; %s answers 404", PATH)

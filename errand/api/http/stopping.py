@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def tell_of_stop(call: Callable[[], None]) -> Iterator[None]:
+def notify_of_stop(call: Callable[[], None]) -> Iterator[None]:
     """Run `call` in the running loop when the process is asked to end, besides what the server does then."""
     if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
         yield

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.store import check_id, get_store, missing
+from errand.api.ids import check_id, missing
+from errand.api.store import get_store
 from errand.store.status import JobError
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)

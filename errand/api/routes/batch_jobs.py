@@ -9,8 +9,9 @@ from pydantic_core import to_json
 from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
+from errand.api.ids import check_id, missing
 from errand.api.routes.listing import Cursor, Limit, Status, link_next, read_place, refuse
-from errand.api.store import check_id, get_store, missing
+from errand.api.store import get_store
 from errand.api.views import GoneJobView, JobView, show_gone
 from errand.store.batch_jobs import BatchPage, filter_batch
 from errand.store.index import ForeignCursorError
@@ -42,7 +43,7 @@ async def list_batch_jobs(
     place = read_place(wanted, cursor)
     try:
         async with redis_deadline():
-            page = await get_store(request).batch_jobs.read(wanted, limit, place)
+            page = await get_store(request).batches.jobs.read(wanted, limit, place)
     except ForeignCursorError as error:
         raise refuse("cursor", str(error)) from None
     if page is None:

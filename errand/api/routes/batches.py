@@ -17,9 +17,10 @@ from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.problems import refuse_input
 from errand.api.http.query import PLAIN, Options, read_options
 from errand.api.http.route import DirectRoute
+from errand.api.ids import check_id, missing
 from errand.api.posting import read_posted
 from errand.api.routes.jobs import unknown_type
-from errand.api.store import check_id, get_store, missing
+from errand.api.store import get_store
 from errand.api.storing import store_once
 from errand.api.views import BatchView, NewBatchView, batch_link, link_batch, show_batch, show_new_job
 from errand.contract.job import Job

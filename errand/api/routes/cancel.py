@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
-from errand.api.store import Store, check_id, get_store, missing
+from errand.api.ids import check_id, missing
+from errand.api.store import Store, get_store
 from errand.api.views import JobView, show_job
 from errand.redis import keys
 from errand.store.cancel import CancelRefusedError
@@ -49,7 +50,7 @@ async def cancel_job(request: Request, id: str) -> JSONResponse:
 async def _cancel(store: Store, id: str, token: str) -> str | None:
     async with redis_deadline("Redis did not answer; the job may have been canceled"):
         try:
-            return await store.canceller.cancel(id, token)
+            return await store.changes.canceller.cancel(id, token)
         except CancelRefusedError as error:
             raise Problem(409, "not-cancelable", f"Job {id!r} can't be canceled: {error}") from None
 
@@ -59,7 +60,7 @@ async def delete_job(request: Request, id: str) -> Response:
     """Delete a job with all that is kept of it; a 409 while it runs. One that waits is canceled first."""
     async with redis_deadline("Redis did not answer; the job may have been deleted"):
         try:
-            is_there = await get_store(request).deleter.delete(check_id(id, "job"))
+            is_there = await get_store(request).changes.deleter.delete(check_id(id, "job"))
         except DeleteRefusedError as error:
             raise Problem(409, "not-deletable", f"Job {id!r} can't be deleted: {error}") from None
     if not is_there:

@@ -134,7 +134,7 @@ def _check(wanted: Filter, everything: bool, action: str) -> None:
 
 
 async def _run(request: Request, action: Action, wanted: Filter, done: str) -> Tally:
-    steps, tally = get_store(request).dead_letters.apply(action, wanted), Tally(0, [], [])
+    steps, tally = get_store(request).changes.dead_letters.apply(action, wanted), Tally(0, [], [])
     while True:
         try:
             async with redis_deadline(f"Redis did not answer; more may have been {done}. Try again"):

@@ -14,8 +14,9 @@ from redis import RedisError
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.methods import is_head
 from errand.api.http.openapi import PROBLEMS
+from errand.api.ids import check_id, missing
 from errand.api.routes.logs import show_line
-from errand.api.store import check_id, get_store, missing
+from errand.api.store import get_store
 from errand.api.views import show_batch, show_job
 from errand.store.batch import BatchStatus
 from errand.store.observe.logs import LogLine, LogReader

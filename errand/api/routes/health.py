@@ -38,7 +38,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     store = get_store(request)
     async with redis_deadline("Redis can't be reached"):
         try:
-            found = await check_server(store.redis, store.clock)
+            found = await check_server(store.server.redis, store.clock)
         except EvictingServerError as error:
             response.status_code = 503
             return {"status": "refused", "redis": {"detail": str(error)}}
@@ -48,7 +48,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
         except FullRedisError as error:
             response.status_code = 503
             return {"status": "full", "redis": {**redis, "detail": str(error)}}
-        await store.probe.check()
+        await store.server.probe.check()
         health = await store.observe.health.read()
     clock = {"offset_seconds": round(store.clock.offset_seconds, 1), "detail": store.clock.complaint}
     parts = _list_parts(store, found, health) | {"keys": _tell_keys(health, is_known(request))}

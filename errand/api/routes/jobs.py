@@ -18,8 +18,9 @@ from errand.api.http.problems import Problem
 from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
 from errand.api.http.unique import ANSWERS, HEADER, read_unique
+from errand.api.ids import check_id, missing
 from errand.api.posting import read_posted
-from errand.api.store import check_id, get_store, missing
+from errand.api.store import get_store
 from errand.api.storing import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job
 from errand.contract.job import Job

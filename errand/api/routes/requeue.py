@@ -6,8 +6,9 @@ from fastapi.responses import JSONResponse
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
+from errand.api.ids import check_id, missing
 from errand.api.routes.queues import check_queue
-from errand.api.store import check_id, get_store, missing
+from errand.api.store import get_store
 from errand.api.views import JobView, RequeuedView, show_job
 from errand.store.requeue import RequeueRefusedError
 
@@ -20,7 +21,7 @@ async def requeue_job(request: Request, id: str) -> JSONResponse:
     store = get_store(request)
     async with redis_deadline("Redis did not answer; the job may have been requeued"):
         try:
-            is_there = await store.requeuer.requeue(check_id(id, "job"))
+            is_there = await store.changes.requeuer.requeue(check_id(id, "job"))
         except RequeueRefusedError as error:
             raise Problem(409, "not-requeueable", f"Job {id!r} can't be requeued: {error}") from None
         job = await store.jobs.read(id) if is_there else None
@@ -40,7 +41,7 @@ async def requeue_queue(request: Request, name: str) -> JSONResponse:
     """Queue all jobs of a queue again that failed, each with all its tries, in the order in which they failed."""
     store = get_store(request)
     await check_queue(request, name)
-    pages, requeued = store.requeuer.requeue_failed(name), 0
+    pages, requeued = store.changes.requeuer.requeue_failed(name), 0
     page: int | None = 0
     while page is not None:
         requeued += page

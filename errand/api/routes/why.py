@@ -11,7 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.store import check_id, get_store, missing
+from errand.api.ids import check_id, missing
+from errand.api.store import get_store
 from errand.api.views import job_link
 from errand.store.observe.rate import Expected
 from errand.store.observe.verdicts import LinkedBatch

@@ -15,7 +15,7 @@ from errand.api.console.views.job import job
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import REPLAYED
 from errand.api.http.problems import Problem
-from errand.api.store import check_id, missing
+from errand.api.ids import check_id, missing
 from errand.api.storing import store_job
 from errand.contract.bodies import list_bodies
 from errand.contract.job import Job
@@ -99,7 +99,7 @@ async def _requeue(change: Change, record: Record, packed: bytes, type: Job[...,
     edited = EditedPayload(pack_payload(type, payload), packed, list_bodies(payload), posted.holder)
     try:
         async with redis_deadline("Redis did not answer; the job may have been requeued"):
-            is_there = await store.requeuer.requeue(record.id, edited)
+            is_there = await store.changes.requeuer.requeue(record.id, edited)
     except RequeueRefusedError as error:
         raise Problem(409, "not-requeueable", f"It can't be requeued: {error}") from None
     if not is_there:

@@ -6,7 +6,7 @@ from uuid import uuid4
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content, Look
 from errand.api.console.views.job import job, read_job
-from errand.api.store import check_id, missing
+from errand.api.ids import check_id, missing
 from errand.store.cancel import CancelRefusedError
 from errand.store.delete import DeleteRefusedError
 from errand.store.requeue import RequeueRefusedError
@@ -19,7 +19,7 @@ async def cancel(change: Change) -> Done | Content:
     """Cancel a job that waits, ask one that runs to stop. Raises Problem 404 and RedisError."""
     id = check_id(change.look.path["id"], "job")
     try:
-        word = await change.look.store.canceller.cancel(id, str(uuid4()))
+        word = await change.look.store.changes.canceller.cancel(id, str(uuid4()))
     except CancelRefusedError as error:
         return await show_fault(change.look, f"It can't be canceled: {error}.")
     if word is None:
@@ -31,7 +31,7 @@ async def requeue(change: Change) -> Done | Content:
     """Queue a job again that has ended without success. Raises Problem 404 and RedisError."""
     id = check_id(change.look.path["id"], "job")
     try:
-        is_there = await change.look.store.requeuer.requeue(id)
+        is_there = await change.look.store.changes.requeuer.requeue(id)
     except RequeueRefusedError as error:
         return await show_fault(change.look, f"It can't be requeued: {error}.")
     if not is_there:
@@ -43,7 +43,7 @@ async def delete(change: Change) -> Done | Content:
     """Delete a job that doesn't run, with all that is kept of it. Raises Problem 404 and RedisError."""
     id = check_id(change.look.path["id"], "job")
     try:
-        is_there = await change.look.store.deleter.delete(id)
+        is_there = await change.look.store.changes.deleter.delete(id)
     except DeleteRefusedError as error:
         return await show_fault(change.look, f"It can't be deleted: {error}.")
     if not is_there:

@@ -6,8 +6,9 @@ from typing import Any, get_args
 
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.batches import build_line
+from errand.api.ids import check_id, missing
 from errand.api.routes.listing import Status
-from errand.api.store import Store, check_id, missing
+from errand.api.store import Store
 from errand.store.batch import BatchStatus
 from errand.store.batch_jobs import filter_batch
 from errand.store.new_job import derive_ids
@@ -37,7 +38,7 @@ async def read_batch(look: Look) -> Content:
     if batch is None:
         raise missing(id, "batch")
     line, running = build_line(batch), bool(batch.counts.get("started"))
-    page = await store.batch_jobs.read(filter_batch(id, "started" if running else None), JOBS_SHOWN)
+    page = await store.batches.jobs.read(filter_batch(id, "started" if running else None), JOBS_SHOWN)
     sections: dict[str, dict[str, Any]] = {
         "head": {"line": line, "batch": batch, "parents": parents},
         "counts": {"batch": batch, "counts": _order(batch)},

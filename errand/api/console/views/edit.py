@@ -10,7 +10,7 @@ from uuid import uuid4
 from errand.api.again import show_text
 from errand.api.console.page import Content, Look, View
 from errand.api.http.problems import Problem
-from errand.api.store import check_id, missing
+from errand.api.ids import check_id, missing
 from errand.store.status import ENDED
 
 

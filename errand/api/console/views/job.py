@@ -17,7 +17,8 @@ from errand.api.console.views.linked import read_linked
 from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import EditStep, build_steps, list_changes
 from errand.api.http.problems import Problem
-from errand.api.store import Store, check_id, missing
+from errand.api.ids import check_id, missing
+from errand.api.store import Store
 from errand.redis import keys
 from errand.store.observe.attempts import Attempt
 from errand.store.observe.logs import LogPage

@@ -67,7 +67,11 @@ async def _count_left(look: Look, asked: Asked, place: Place | None) -> Count:
     """Return how many are left; where they are many, with those that came in after it was asked."""
     listed = _read_filter(look, {name: asked.back.get(name, "") for name in FILTERS})
     found = await count_many(look, listed)
-    return choose(found, asked.verb) if found else await look.store.many.count_left(asked.verb, asked.wanted, place)
+    return (
+        choose(found, asked.verb)
+        if found
+        else await look.store.changes.many.count_left(asked.verb, asked.wanted, place)
+    )
 
 
 def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
