@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.posting import Posted, put_bodies
+from errand.api.intake import Posted
 from errand.api.store import Store
 from errand.contract.bodies import MARK, BodyGoneError, Fetch, Path, build_fetch, list_bodies, put_together
 from errand.contract.errors import NotFiniteError
@@ -29,14 +29,14 @@ async def take_again(store: Store, job: Job[..., Any], packed: bytes, text: str 
     text = show_text(job, packed) if text is None else text
     known = _list_known(packed)
     size_bytes = len(text) + (sum(known.values()) if MARK in text else 0)
-    work = partial(_take, job, text, known, build_fetch(store.bodies.redis))
+    work = partial(_take, job, text, known, build_fetch(store.intake.bodies.redis))
     if size_bytes <= keys.BODY_BYTES:
         payload, bodies = work()
     else:
-        async with redis_deadline(), store.intake.admit(size_bytes):
+        async with redis_deadline(), store.intake.room.admit(size_bytes):
             await store.enqueuer.memory.check()
-            payload, bodies = await store.intake.run(work)
-    return Posted([payload], None, await put_bodies(store, bodies))
+            payload, bodies = await store.intake.room.run(work)
+    return Posted([payload], None, await store.intake.put(bodies))
 
 
 def show_text(job: Job[..., Any], packed: bytes) -> str:

@@ -32,7 +32,7 @@ async def run_store(store: Store, chores: Sequence[Chore] = ()) -> AsyncIterator
             task.cancel()
         await store.server.failover.close()
         await store.watcher.close()
-        store.bodies.close()
+        store.intake.bodies.close()
         await store.server.redis.aclose()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 from redis.asyncio import Redis
 
-from errand.api.http.intake import Intake
+from errand.api.intake import Intake
 from errand.contract.job import Job
 from errand.contract.load import list_queues
 from errand.redis.clock import Clock
@@ -63,7 +63,7 @@ class JobChanges:
 class Store:
     """What the application stores and reads with, over one client of Redis.
 
-    `clock` has Redis' time; `intake` lets large bodies in; `observe` reads what happened to jobs.
+    `clock` has Redis' time; `intake` takes in what requests post; `observe` reads what happened to jobs.
     """
 
     types: dict[str, Job[..., Any]]
@@ -71,7 +71,6 @@ class Store:
     clock: Clock
     enqueuer: Enqueuer
     intake: Intake
-    bodies: BodyStore
     jobs: StatusReader
     index: JobIndex
     batches: BatchReader
@@ -110,8 +109,7 @@ def build_store(connector: Connector, queue: LifetimeSettings, types: dict[str, 
         RedisServer(redis, failover, WriteProbe(redis)),
         clock,
         enqueuer,
-        intake=Intake(),
-        bodies=bodies,
+        intake=Intake(bodies, enqueuer.memory),
         jobs=StatusReader(redis),
         index=index,
         batches=BatchReader(redis, queue),

@@ -6,9 +6,8 @@ from typing import Annotated, Any, ParamSpec
 from fastapi import Depends, Request
 
 from errand.api.http.deadline import redis_deadline
-from errand.api.posting import put_large
 from errand.api.store import Store
-from errand.api.storing import tell_refusals
+from errand.api.storing import REFUSALS, describe_refusal
 from errand.contract.job import Job
 from errand.contract.storing.home import HomelessJobError, find_home
 from errand.store.bodies import have_large
@@ -56,7 +55,7 @@ async def durable_tasks(request: Request) -> AsyncIterator[DurableTasks]:
 async def _store(store: Store, tasks: Sequence[Planned]) -> None:
     """Store tasks, all or none. Raises Problem (413, 422, 503)."""
     away, ids = "Redis did not answer; the jobs may have been stored, under these ids", [task.id for task in tasks]
-    with tell_refusals():
+    try:
         async with redis_deadline(away, jobs=ids):
             await store.enqueuer.memory.check()  # which sets the clock
             now = store.clock.moment()
@@ -64,9 +63,11 @@ async def _store(store: Store, tasks: Sequence[Planned]) -> None:
             if not have_large(jobs):
                 await store.enqueuer.store(jobs)
                 return
-        left, holder = await put_large(store, jobs)
+        left, holder = await store.intake.put_large(jobs)
         async with redis_deadline(away, jobs=ids):
             await store.enqueuer.store(left, holder=holder)
+    except REFUSALS as error:
+        raise describe_refusal(error) from None
 
 
 # With FastAPI's ordinary scope a failure would come after the 200 had left.

@@ -39,7 +39,8 @@ async def store(store: Store, job: Job[..., Any], payload: dict[str, Any], asked
     await store.enqueuer.memory.check()  # which sets the clock
     jobs, holder = [plan(job, payload, asked).build(store.clock.moment())], None
     if have_large(jobs):
-        left, holder = await store.intake.run(lambda: store.bodies.put_large(jobs, store.enqueuer.memory.limit_bytes))
+        intake, limit_bytes = store.intake, store.enqueuer.memory.limit_bytes
+        left, holder = await intake.room.run(lambda: intake.bodies.put_large(jobs, limit_bytes))
         jobs = list(left)
     try:
         async with asyncio.timeout(keys.API_SECONDS):

@@ -11,8 +11,8 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand import Job, job
-from errand.api.http.intake import Intake
 from errand.api.http.problems import Problem
+from errand.api.http.room import BodyRoom
 from errand.api.settings import ApiSettings
 from errand.api.tasks import Tasks
 from errand.redis import keys
@@ -207,24 +207,24 @@ def test_nothing_of_a_large_body_is_parsed_or_packed_on_the_event_loop(
     assert {name.partition("_")[0] for name in threads} == {"body"}
 
 
-async def enter(intake: Intake, size_bytes: int, order: list[int], leave: asyncio.Event) -> None:
-    async with intake.admit(size_bytes):
+async def enter(room: BodyRoom, size_bytes: int, order: list[int], leave: asyncio.Event) -> None:
+    async with room.admit(size_bytes):
         order.append(size_bytes)
         await leave.wait()
 
 
 def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
     async def main() -> None:
-        intake, leave, order = Intake(100), asyncio.Event(), []
-        async with intake.admit(80):
-            waiting = [asyncio.create_task(enter(intake, size, order, leave)) for size in (50, 20, 60)]
+        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        async with room.admit(80):
+            waiting = [asyncio.create_task(enter(room, size, order, leave)) for size in (50, 20, 60)]
             await asyncio.sleep(0)
             assert order == []  # not even the 20 for which there is room: the 50 would never have its turn
         await asyncio.sleep(0.01)
         assert order == [50, 20]
         leave.set()
         await asyncio.gather(*waiting)
-        async with intake.admit(100):
+        async with room.admit(100):
             pass
 
     asyncio.run(main())
@@ -232,13 +232,13 @@ def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
 
 def test_who_waits_too_long_is_told_to_come_again_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        intake, leave, order = Intake(100), asyncio.Event(), []
-        async with intake.admit(80):
-            monkeypatch.setattr("errand.api.http.intake.WAIT_SECONDS", 0.05)
-            late = asyncio.create_task(enter(intake, 50, order, leave))
+        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        async with room.admit(80):
+            monkeypatch.setattr("errand.api.http.room.WAIT_SECONDS", 0.05)
+            late = asyncio.create_task(enter(room, 50, order, leave))
             await asyncio.sleep(0)
             monkeypatch.undo()
-            behind = asyncio.create_task(enter(intake, 20, order, leave))
+            behind = asyncio.create_task(enter(room, 20, order, leave))
             with pytest.raises(Problem, match="try again") as refused:
                 await late
             assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
@@ -252,23 +252,23 @@ def test_who_waits_too_long_is_told_to_come_again_and_holds_up_nobody(monkeypatc
 
 def test_who_leaves_while_it_waits_holds_up_nobody() -> None:
     async def main() -> None:
-        intake, leave, order = Intake(100), asyncio.Event(), []
-        async with intake.admit(80):
-            left = asyncio.create_task(enter(intake, 50, order, leave))
-            behind = asyncio.create_task(enter(intake, 20, order, leave))
+        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        async with room.admit(80):
+            left = asyncio.create_task(enter(room, 50, order, leave))
+            behind = asyncio.create_task(enter(room, 20, order, leave))
             await asyncio.sleep(0)
             left.cancel()
             await asyncio.sleep(0.01)
             assert order == [20]
             behind.cancel()  # inside, this time
-        async with intake.admit(1000):  # larger than all of it: alone
-            assert intake._free_bytes == 0
+        async with room.admit(1000):  # larger than all of it: alone
+            assert room._free_bytes == 0
 
     asyncio.run(main())
 
 
 def test_a_body_that_comes_too_slowly_is_a_408(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("errand.api.posting.READ_SECONDS", 0.05)
+    monkeypatch.setattr("errand.api.intake.READ_SECONDS", 0.05)
 
     async def main() -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
@@ -305,7 +305,7 @@ def test_a_body_that_comes_too_slowly_is_a_408(client: TestClient, monkeypatch: 
 def test_jobs_whose_bodies_went_meanwhile_are_a_503_that_says_that_nothing_was_stored(
     client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = client.app.state.store.bodies.put  # type: ignore[attr-defined]
+    put = client.app.state.store.intake.bodies.put  # type: ignore[attr-defined]
 
     def lose(*args: Any) -> Any:
         holder = put(*args)

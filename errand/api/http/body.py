@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from errand.api.http.problems import Problem, refuse_input
 
-BODY_LIMIT_BYTES = 1024 * 1024
+BODY_LIMIT_BYTES = 1024 * 1024  # of a request that posts no job; a type of jobs has its own
 BOM = b"\xef\xbb\xbf"
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,13 +24,13 @@ async def read_body(request: Request, model: type[M], limit_bytes: int = BODY_LI
 class Incoming:
     """A request's body as it comes, `limit_bytes` at most.
 
-    What the headers say of it is looked at first, before a client that `Expect`s it is told to go on. Raises Problem
-    (413, 415).
+    Its headers are checked first, before a client that sends `Expect: 100-continue` sends it. `size_bytes` is None
+    where they don't say; `has_key` is whether they have an `Idempotency-Key`. Raises Problem (413, 415).
     """
 
     def __init__(self, request: Request, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._media_type, self.size_bytes = _check_headers(request, limit_bytes)
+        self._media_type, self.size_bytes, self.has_key = _check_headers(request, limit_bytes)
         self._stream = request.stream()
 
     async def read(self, enough_bytes: int) -> bytes:
@@ -68,7 +68,7 @@ async def parse_beside(body: bytes, model: type[M]) -> M:
 
 @cache
 def _find_mark(model: type[BaseModel]) -> Callable[[bytes], bool] | None:
-    """Return what tells whether a model validates slowly; pydantic takes a while to say that there is no such thing."""
+    """Return a model's `validates_slowly`, None without one; pydantic is slow to look for what isn't there."""
     found: Callable[[bytes], bool] | None = getattr(model, "validates_slowly", None)
     return found
 
@@ -86,21 +86,26 @@ def parse(body: bytes | bytearray, model: type[M]) -> M:
         raise refuse_input(error.errors(include_url=False, include_input=False), in_body=True) from None
 
 
-def _check_headers(request: Request, limit_bytes: int) -> tuple[str, int | None]:
-    """Return the media type, '' where none is given, and how many bytes there are to be, None where that isn't said."""
-    media_type, size_bytes = "", None
+def _check_headers(request: Request, limit_bytes: int) -> tuple[str, int | None, bool]:
+    """Return the media type ('' without one), the length in bytes, and whether there is an `Idempotency-Key`.
+
+    Raises Problem (413, 415).
+    """
+    media_type, size_bytes, has_key = "", None, False
     for name, value in request.scope["headers"]:
         if name == b"content-type":
             media_type = value.decode("latin-1").partition(";")[0].strip().lower()
         elif name == b"content-length":
             size_bytes = int(value) if value.isdigit() else None
+        elif name == b"idempotency-key":
+            has_key = True
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise _refuse_encoding(value.decode("latin-1"))
     if media_type not in ("application/json", ""):
         raise _refuse_type(media_type)
     if size_bytes is not None and size_bytes > limit_bytes:
         raise _refuse_size(limit_bytes)
-    return media_type, size_bytes
+    return media_type, size_bytes, has_key
 
 
 def _refuse_encoding(encoding: str) -> Problem:

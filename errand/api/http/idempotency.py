@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
@@ -11,14 +12,16 @@ from pydantic import BaseModel
 from errand.api.http.auth import require_key
 from errand.api.http.prefix import strip_prefix
 from errand.api.http.problems import Problem, refuse_input
-from errand.store.idempotency import Claim
+from errand.store.idempotency import Claim, Stored
+from errand.store.new_job import NewJob, restore_jobs
 
 HEADER = "Idempotency-Key"
 _RAW_HEADER = HEADER.lower().encode()
 REPLAYED = {"Idempotency-Replayed": "true"}
-LIMIT = 255  # characters
+SEND_AGAIN = f" or an earlier request's. Send it again under the same {HEADER}"  # where Redis did not answer
+LIMIT = 255  # characters: a UUID has 36, and a name made of several ids fits too
 
-# For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
+# For `openapi_extra`: Incoming sees whether there is the header, so that a request without it comes to nothing here.
 DESCRIPTION: dict[str, Any] = {
     "parameters": [
         {
@@ -46,25 +49,21 @@ DESCRIPTION: dict[str, Any] = {
 _BARE = re.compile(r"[!#-~][!-~]*")
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')
 
-
 Named = tuple[str, str]  # whose key it is, and the key
 
 
-async def read_key(request: Request) -> Named | None:
-    """Return the caller and the key of a request, None without the header. Raises Problem 422."""
-    values = [value for name, value in request.scope["headers"] if name == _RAW_HEADER]
-    if not values:
-        return None
-    key = _parse([value.decode("latin-1") for value in values])
+async def read_key(request: Request) -> Named:
+    """Return the caller and the key of a request that has the header. Raises Problem (401, 403, 422)."""
+    key = _parse([value.decode("latin-1") for name, value in request.scope["headers"] if name == _RAW_HEADER])
     keyed = request.app.state.settings.hashes
     return await require_key(request) if keyed else "", key
 
 
 def claim_with(request: Request, body: BaseModel, named: Named) -> Claim:
-    """Return what a caller claims under a key: a request with that validated `body`."""
+    """Return what a caller claims under a key: a request with this validated `body`."""
     path, whole = strip_prefix(request.scope), request.scope["path"]
     own = _compute_fingerprint(request, path, body)
-    # As the version before wrote it, which took a prefix for a part of the request.
+    # As the version before prefixes wrote it, for which one was part of the request's path.
     return Claim(*named, own, None if path == whole else _compute_fingerprint(request, whole, body))
 
 
@@ -81,7 +80,7 @@ def _parse(values: list[str]) -> str:
 
 
 def _compute_fingerprint(request: Request, path: str, body: BaseModel) -> str:
-    """Return the SHA-256 of what a request asks for; the order of its query and of its body's fields is no matter."""
+    """Return the SHA-256 of what a request asks for, in whatever order its query and its body's fields are."""
     dumped: Any = {"exclude_unset": True, "by_alias": False, "round_trip": True}  # as payloads are stored
     stored = _sort_sets(body.model_dump(mode="json", **dumped), body.model_dump(**dumped))
     query = sorted(request.query_params.multi_items())
@@ -89,7 +88,7 @@ def _compute_fingerprint(request: Request, path: str, body: BaseModel) -> str:
 
 
 def _sort_sets(shown: Any, value: Any) -> Any:
-    """Return JSON `shown` of `value` with what were sets in order: their own order differs between processes."""
+    """Return JSON `shown` of `value` with what were sets in order, since a set's own order differs by process."""
     match shown, value:
         case list(), set() | frozenset():
             return sorted(shown, key=_write)
@@ -104,10 +103,12 @@ def _write(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def refuse_reuse() -> Problem:
-    """Return the 422 for a key under which another request was sent."""
-    detail = (
-        f"Another request was sent under this {HEADER}, and nothing was stored now. "
-        f"For a new request use a new key; to repeat the first one, send it as it was: path, query and body"
-    )
-    return Problem(422, "idempotency-key-reused", detail)
+def replay(claim: Claim | None, stored: Stored, jobs: Sequence[NewJob]) -> list[NewJob]:
+    """Return a request's jobs as the first one under its key stored them. Raises Problem 422 where that was another."""
+    if claim and stored.fingerprint not in (claim.fingerprint, claim.earlier):
+        detail = (
+            f"Another request was sent under this {HEADER}, and nothing was stored now. "
+            f"For a new request use a new key; to repeat the first one, send it as it was: path, query and body"
+        )
+        raise Problem(422, "idempotency-key-reused", detail)
+    return restore_jobs(jobs, stored.id, stored.created_at, stored.run_at)

@@ -18,10 +18,10 @@ from errand.api.http.problems import refuse_input
 from errand.api.http.query import PLAIN, Options, read_options
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
-from errand.api.posting import read_posted
+from errand.api.intake import BodyShape
 from errand.api.routes.jobs import unknown_type
 from errand.api.store import get_store
-from errand.api.storing import store_once
+from errand.api.storing import store_posted
 from errand.api.views import BatchView, NewBatchView, batch_link, link_batch, show_batch, show_new_job
 from errand.contract.job import Job
 from errand.redis import keys
@@ -82,15 +82,14 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
             items: list[BaseModel] = body.items
             return items
 
-        posted, batch = await read_posted(request, job, model, take_items), str(uuid4())
+        store, batch = get_store(request), str(uuid4())
+        posted = await store.intake.read(request, BodyShape(job, model, take_items))
 
         def build(now: datetime) -> list[NewJob]:
             return _build_jobs(job, posted.payloads, batch, options.give(now))
 
-        store = get_store(request)
-        new, statuses, headers = await store_once(store, batch, build, posted.claim, job.type, posted.holder)
-        link = batch_link(id := str(new[0].batch))
-        headers = {"Location": link, **headers}
+        new, statuses, headers = await store_posted(store, posted, batch, build, job.type)
+        headers = {"Location": batch_link(id := str(new[0].batch)), **headers}
         if (seconds := wait.read_wait(request)) is not None:
             waited = await wait.wait_for_new_batch(store, id, seconds)
             headers |= wait.tell_applied(seconds) if waited else {}

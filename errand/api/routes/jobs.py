@@ -19,7 +19,7 @@ from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
 from errand.api.http.unique import ANSWERS, HEADER, read_unique
 from errand.api.ids import check_id, missing
-from errand.api.posting import read_posted
+from errand.api.intake import BodyShape
 from errand.api.store import get_store
 from errand.api.storing import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job
@@ -88,8 +88,9 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
 
 async def post_job(request: Request, job: Job[..., Any], options: Options) -> tuple[NewJob, str, dict[str, str]]:
     """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
-    posted = await read_posted(request, job, job.payload.model, _take_one)
-    return await store_job(get_store(request), job, posted, options.give)
+    store = get_store(request)
+    posted = await store.intake.read(request, BodyShape(job, job.payload.model, _take_one))
+    return await store_job(store, job, posted, options.give)
 
 
 def _take_one(body: BaseModel) -> list[BaseModel]:

@@ -1,4 +1,4 @@
-"""How much of large bodies a process has in memory at once, and the threads that work on them."""
+"""Room for large bodies: how much of them a process has in memory at once, and the threads that work on them."""
 
 import asyncio
 from collections import deque
@@ -10,14 +10,13 @@ from typing import TypeVar
 from errand.api.http.problems import Problem
 
 T = TypeVar("T")
-ROOM_BYTES = 64 * 1024 * 1024
+ROOM_BYTES = 64 * 1024 * 1024  # six of the largest mails (10 MiB); while one is parsed it takes about twice that
 THREADS = 2  # beside the event loop, which answers all other requests
-WAIT_SECONDS = 2.0
-READ_SECONDS = 60.0  # for all of a body: who sends it drop by drop keeps others out
+WAIT_SECONDS = 2.0  # as long as a Redis that is away is waited for; a client can try again
 
 
-class Intake:
-    """Lets large bodies in as long as there is room, in the order in which they come."""
+class BodyRoom:
+    """Lets large bodies in as long as there is room, in the order in which they come; works on them in threads."""
 
     def __init__(self, room_bytes: int = ROOM_BYTES) -> None:
         self._room_bytes = self._free_bytes = room_bytes
@@ -36,7 +35,7 @@ class Intake:
             self._let_in()
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Return what `call` does in a thread."""
+        """Return what `call` returns, called in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def _enter(self, size_bytes: int) -> None:
