@@ -1,24 +1,24 @@
 """Jobs and batches as the API shows them."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import SkipJsonSchema
 from rq.job import JobStatus as RQStatus
-from rq.utils import utcformat
 
 from errand.api.http.prefix import link
-from errand.contract.expiry import write_expiry
 from errand.store.batch import BatchStatus
 from errand.store.new_job import NewJob
-from errand.store.status import JobError, JobStatus, LinkedJob, Progress, Waiting
+from errand.store.status import JobFields, JobStatus, Waiting, build_status
 
-# Fields of JobStatus that are shown otherwise, or not.
-APART = ("batch", "waiting", "expires_at", "dependents_pending", "lines")
+UNSHOWN = ("batch", "lines")  # of JobStatus; the batch is among the links
+LEFT_OUT = ("waiting", "dependents_pending", "expires_at")  # where there is none
 
 
-class JobView(BaseModel):
+@dataclass
+class JobView(JobFields):
     """A job. `percent` is 100 when it has finished and only then; `status` is RQ's word.
 
     `waiting` is there only where no worker takes a queued job, and says why: none knows its type, for example;
@@ -26,25 +26,6 @@ class JobView(BaseModel):
     dependents are still to be settled, and `payload` where `fields` asks for it.
     """
 
-    id: str
-    type: str
-    queue: str
-    status: str
-    progress: Progress
-    attempts: int
-    interruptions: int
-    losses: int
-    retries_left: int
-    created_at: str | None
-    enqueued_at: str | None
-    run_at: str | None
-    started_at: str | None
-    ended_at: str | None
-    result: Any
-    error: JobError | None
-    tags: list[str]
-    depends_on: list[str]
-    dependents: list[LinkedJob]
     links: dict[str, str]
     waiting: Waiting | SkipJsonSchema[None] = None
     expires_at: str | SkipJsonSchema[None] = None
@@ -117,54 +98,28 @@ def batch_link(id: str) -> str:
 
 
 def show_job(job: JobStatus) -> dict[str, Any]:
-    """Return a job that was read."""
-    fields = {name: value for name, value in vars(job).items() if name not in APART}
-    waiting = {"waiting": vars(job.waiting)} if job.waiting else {}
-    pending = {"dependents_pending": job.dependents_pending} if job.dependents_pending else {}
-    return {
-        **fields,
-        **waiting,
-        **pending,
-        **_show_expiry(job.expires_at),
-        "progress": vars(job.progress),
-        "error": job.error and vars(job.error),
-        "dependents": [vars(child) for child in job.dependents],
-        "links": _link(job),
-    }
+    """Return a job's `JobView`."""
+    shown = vars(job).copy()
+    for name in UNSHOWN:
+        del shown[name]
+    for name in LEFT_OUT:
+        if not shown[name]:
+            del shown[name]
+    shown["progress"] = vars(job.progress)
+    if job.error:
+        shown["error"] = vars(job.error)
+    if job.waiting:
+        shown["waiting"] = vars(job.waiting)
+    shown["dependents"] = [vars(child) for child in job.dependents]
+    shown["links"] = {"self": job_link(job.id)}
+    if job.batch:
+        shown["links"]["batch"] = batch_link(job.batch)
+    return shown
 
 
 def show_new_job(job: NewJob, status: str) -> dict[str, Any]:
-    """Return a job that was just stored, as `show_job` would, without reading it back."""
-    assert job.created_at is not None
-    created_at = utcformat(job.created_at)
-    expires_at = job.find_expiry(job.created_at)
-    return {
-        "id": job.id,
-        "type": job.type.type,
-        "queue": job.type.queue.name,
-        "status": status,
-        "progress": vars(Progress()),
-        "attempts": 0,
-        "interruptions": 0,
-        "losses": 0,
-        "retries_left": job.retry.retries,
-        "created_at": created_at,
-        "enqueued_at": created_at if status == "queued" else None,
-        "run_at": job.due_at.strftime("%Y-%m-%dT%H:%M:%SZ") if job.due_at else None,
-        "started_at": None,
-        "ended_at": None,
-        "result": None,
-        "error": None,
-        "tags": job.tags,
-        "depends_on": job.after,
-        "dependents": [],
-        "links": _link(job),
-        **_show_expiry(None if expires_at is None else write_expiry(expires_at)),
-    }
-
-
-def _show_expiry(expires_at: str | None) -> dict[str, str]:
-    return {"expires_at": expires_at} if expires_at else {}
+    """Return the `JobView` of a job that was just stored, without reading it back."""
+    return show_job(build_status(job, status))
 
 
 def read_age(stored: str | None, now: float) -> float | None:
@@ -193,8 +148,3 @@ def show_gone(id: str, type: str, status: str, batch: str) -> dict[str, Any]:
     """Return what is known of a batch's job that is gone."""
     links = {"batch": batch_link(batch)}
     return {"id": id, "type": type, "status": status, "result": None, "error": None, "links": links}
-
-
-def _link(job: JobStatus | NewJob) -> dict[str, str]:
-    links = {"self": job_link(job.id)}
-    return {**links, "batch": batch_link(job.batch)} if job.batch else links

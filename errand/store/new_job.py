@@ -27,38 +27,43 @@ class TooManyLinksError(Exception):
     """Raised when jobs would wait for too many, all together; the text is how many, nothing was stored."""
 
 
-@dataclass(frozen=True)
-class NewJob:
-    """A job to be stored: its type, its payload as stored, and when it may run.
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What is asked of a new job beside its payload; each by default as an ordinary job has it."""
 
-    `run_at` None means now. `after` are the ids of the jobs and batches that must finish first; what becomes of the job
-    when one of them fails, `on_failure` says: cancel, run or wait. `limit` is a concurrency key and how many jobs under
-    it may be queued or run at once. `expires_in_seconds` count from `created_at`, which None makes the time when it is
-    stored. `unique` is a unique key of its type, and whether a job that waits for its time under it becomes this one.
-    `timeout_seconds` of an attempt and `tries`, the first included, stand in for what the type says.
-    """
-
-    type: Job[..., Any]
-    payload: dict[str, Any]
-    run_at: datetime | None = None
-    after: tuple[str, ...] = ()
-    batch: str | None = None
-    on_failure: str = "cancel"
+    run_at: datetime | None = None  # None: now
+    after: tuple[str, ...] = ()  # ids of the jobs and batches that must finish first
+    on_failure: str = "cancel"  # what becomes of the job when one of them fails: cancel, run or wait
     at_front: bool = False
     tags: tuple[str, ...] = ()
-    limit: tuple[str, int] | None = None
+    limit: tuple[str, int] | None = None  # a concurrency key, and how many jobs under it may be queued or run at once
     webhook: str | None = None
-    expires_in_seconds: float | None = None
-    timeout_seconds: int | None = None
-    tries: int | None = None
-    unique: tuple[str, bool] | None = None
-    id: str = field(default_factory=lambda: str(uuid4()))
-    created_at: datetime | None = None
+    expires_in_seconds: float | None = None  # from when it is stored
+    timeout_seconds: int | None = None  # of an attempt; None: as its type says
+    tries: int | None = None  # with the first one; None: as its type says
+    unique: tuple[str, bool] | None = None  # a unique key of its type; whether a waiting job under it becomes this one
 
     @property
     def due_at(self) -> datetime | None:
         """When it is due, rounded up to a whole second: RQ 3 keeps no fractions, and no job may run early."""
         return self.run_at and datetime.fromtimestamp(math.ceil(self.run_at.timestamp()), UTC)
+
+    def find_expiry(self, created_at: datetime) -> float | None:
+        """Return when it expires if it is stored at `created_at`, in seconds since 1970 rounded up to a millisecond."""
+        if self.expires_in_seconds is None:
+            return None
+        return math.ceil((created_at.timestamp() + self.expires_in_seconds) * 1000) / 1000
+
+
+@dataclass(frozen=True)
+class NewJob(JobOptions):
+    """A job to be stored: its type, its payload as stored, and what else is asked of it."""
+
+    type: Job[..., Any]
+    payload: dict[str, Any]
+    batch: str | None = None  # the id of the one that it belongs to
+    id: str = field(default_factory=lambda: str(uuid4()))
+    created_at: datetime | None = None  # None: when it is stored
 
     @property
     def options(self) -> tuple[object, ...]:
@@ -71,12 +76,6 @@ class NewJob:
         """When its failed attempts are tried again: as its type says, but for `tries`."""
         return self.type.retry if self.tries is None else replace(self.type.retry, tries=self.tries)
 
-    def find_expiry(self, created_at: datetime) -> float | None:
-        """Return when it expires if it is stored at `created_at`, in seconds since 1970 rounded up to a millisecond."""
-        if self.expires_in_seconds is None:
-            return None
-        return math.ceil((created_at.timestamp() + self.expires_in_seconds) * 1000) / 1000
-
     def tell_shared(self) -> tuple[object, ...]:
         """Return what must be equal in jobs whose records differ in their data and retries alone."""
         return self.type.type, self.created_at, self.on_failure, self.options
@@ -88,7 +87,7 @@ def find_wait(run_at: datetime, now: datetime) -> float:
 
 
 def derive_ids(batch: str, count: int, first: int = 0) -> list[str]:
-    """Return the ids of a batch's jobs, in order, from number `first` on: its answer can be told again from its id."""
+    """Return the ids of a batch's jobs, in order, from number `first` on: its answer can be built again from its id."""
     namespace = UUID(batch)
     return [str(uuid5(namespace, str(number))) for number in range(first, first + count)]
 

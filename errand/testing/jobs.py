@@ -37,7 +37,7 @@ DEFAULTS = {  # what the built-in jobs need, where the test's environment has no
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoredJob(JobStatus):
     """A job as it is now: what `GET /v1/jobs/{id}` tells of it, and its payload."""
 

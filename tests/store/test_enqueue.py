@@ -118,7 +118,7 @@ def test_a_waiting_job_is_field_by_field_what_depends_on_writes(redis: Redis, us
 @pytest.mark.usefixtures("_no_jitter")
 def test_a_delayed_job_is_field_by_field_what_enqueue_at_writes(redis: Redis, use: Use) -> None:
     run_at = datetime(2030, 1, 1, 12, tzinfo=UTC)
-    new = NewJob(TYPES["log"], {"text": "later"}, run_at)
+    new = NewJob(TYPES["log"], {"text": "later"}, run_at=run_at)
     use(lambda enqueuer: enqueuer.store([new]))
     ours = snapshot(redis)
     job = TYPES["log"]
@@ -192,7 +192,7 @@ def test_jobs_that_are_alike_go_each_by_its_own_time_and_parents(redis: Redis, u
     now = datetime.now(UTC)
     first, plain = (NewJob(TYPES["log"], {"text": "x"}, created_at=now) for _ in range(2))
     child = NewJob(TYPES["log"], {"text": "x"}, after=(first.id,), created_at=now)
-    later = NewJob(TYPES["log"], {"text": "x"}, now + timedelta(hours=1), created_at=now)
+    later = NewJob(TYPES["log"], {"text": "x"}, run_at=now + timedelta(hours=1), created_at=now)
     stored = use(lambda enqueuer: enqueuer.store([first, child, later, plain]))
     assert stored == ["queued", "deferred", "scheduled", "queued"]
     assert redis.lrange("rq:queue:log", 0, -1) == [first.id.encode(), plain.id.encode()]
@@ -200,7 +200,7 @@ def test_jobs_that_are_alike_go_each_by_its_own_time_and_parents(redis: Redis, u
 
 def test_a_fraction_of_a_second_is_rounded_up(redis: Redis, use: Use) -> None:
     run_at = datetime.now(UTC).replace(microsecond=1) + timedelta(hours=1)
-    new = NewJob(TYPES["log"], {"text": "later"}, run_at)
+    new = NewJob(TYPES["log"], {"text": "later"}, run_at=run_at)
     use(lambda enqueuer: enqueuer.store([new]))
     due = redis.zscore(ScheduledJobRegistry("log", connection=redis).key, new.id)
     assert 0 < due - run_at.timestamp() <= 1
