@@ -13,6 +13,7 @@ from errand.api.store import Store
 from errand.contract.cron import Cron, CronError, ZoneError, read_zone
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
+from errand.store.schedules.occurrences import CatchUp, Overlap
 from errand.store.schedules.schedule import FILE_PREFIX, Schedule
 from errand.store.schedules.schedules import (
     DamagedScheduleError,
@@ -21,7 +22,6 @@ from errand.store.schedules.schedules import (
     StoredSchedule,
     UnknownTypeError,
 )
-from errand.store.schedules.slots import CatchUp, Overlap
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
 NAMES = "write 1 to 50 letters, digits, -, _ and ., the first a letter or a digit"

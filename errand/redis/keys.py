@@ -102,7 +102,7 @@ THREADS = "*threads"  # its field beside the types: how many jobs the worker run
 POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when they end unless an API tells them again
 
 # Ours: schedules
-SCHEDULES = "errand:schedules"  # sorted set of names, by their next slot
+SCHEDULES = "errand:schedules"  # sorted set of names, by their next occurrence
 SCHEDULE = "errand:schedule:"  # hash
 RUNS = ":runs"  # list, after a schedule's key
 LOOKED = "errand:schedules-looked:"  # string, by type: since when workers serve its schedules without a break

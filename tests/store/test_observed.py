@@ -187,7 +187,7 @@ def test_jobs_that_are_tried_again_are_listed_until_there_are_enough(monkeypatch
 
 
 def read_health(**said: Any) -> tuple[Health, Any, Any]:
-    found = {"clock": [str(NOW), "7"], "live": 0, "queues": [], "types": [], "held": [], "next_slot": None} | said
+    found = {"clock": [str(NOW), "7"], "live": 0, "queues": [], "types": [], "held": [], "next_occurrence": None} | said
     script, look = AsyncMock(return_value=json.dumps(found).encode()), AsyncMock(return_value=[])
     clock = Mock(wraps=Clock())
     redis = Mock(register_script=Mock(side_effect=[script, look]))
@@ -225,9 +225,9 @@ def test_queues_and_types_without_a_worker_are_stuck_where_jobs_wait() -> None:
     assert found.oldest == Oldest("q3", "1")
 
 
-@pytest.mark.parametrize(("next_slot", "late"), [(None, 0.0), (str(NOW - 5), 5.0), (str(NOW + 5), 0.0)])
-def test_the_first_schedules_next_slot_tells_how_late_it_is(next_slot: str | None, late: float) -> None:
-    assert read_health(next_slot=next_slot)[0].late_seconds == late
+@pytest.mark.parametrize(("next_occurrence", "late"), [(None, 0.0), (str(NOW - 5), 5.0), (str(NOW + 5), 0.0)])
+def test_the_first_schedules_next_occurrence_tells_how_late_it_is(next_occurrence: str | None, late: float) -> None:
+    assert read_health(next_occurrence=next_occurrence)[0].late_seconds == late
 
 
 def tell_figures(open_minutes: int = 0, limit: int = 0) -> list[Any]:

@@ -13,12 +13,13 @@ from errand.redis import keys
 from errand.redis.memory import FullRedisError
 from errand.store.fields import CallBuilder
 from errand.store.schedules import schedules
+from errand.store.schedules.occurrences import Every
 from errand.store.schedules.schedule import (
     RUNS_KEPT,
     Schedule,
-    ServedSlot,
+    ServedOccurrence,
+    build_occurrences,
     build_run,
-    build_slots,
     is_busy,
     note_run,
     read_schedule,
@@ -32,7 +33,6 @@ from errand.store.schedules.schedules import (
     StillBusyError,
     UnknownTypeError,
 )
-from errand.store.schedules.slots import Every
 from errand.store.settings import LifetimeSettings
 from tests.support.job_types import TALLY, TYPES
 
@@ -113,7 +113,7 @@ def test_each_field_of_a_schedule_is_told() -> None:
 
 
 @pytest.mark.parametrize("score", ["inf", "+inf"])
-def test_one_without_a_next_slot_has_no_next_runs(score: str) -> None:
+def test_one_without_a_next_occurrence_has_no_next_runs(score: str) -> None:
     found = asyncio.run(build(read=[pack(score)]).schedules.read("hourly"))
     assert (found.next_runs, found.runs, found.paused) == ([], [], False)
 
@@ -166,13 +166,13 @@ def test_schedules_are_listed_by_name_without_those_that_are_damaged(monkeypatch
     assert (found[0].source, found[0].created_at, found[0].updated_at) == ("http", "c", "u")
 
 
-def test_a_paused_schedule_is_resumed_with_the_next_slot_from_now() -> None:
+def test_a_paused_schedule_is_resumed_with_the_next_occurrence_from_now() -> None:
     made = build(read=[pack(), pack()], change=[b"changed", 1])
     assert asyncio.run(made.schedules.resume("hourly")) is True
     assert [call.kwargs["args"] for call in made.change.call_args_list] == [["resume", "hourly", "t", 1893459600]] * 2
 
 
-def test_one_that_has_no_more_slots_is_resumed_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_has_no_more_occurrences_is_resumed_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Every, "after", lambda self, moment: None)
     made = build(read=[pack()], change=[0])
     assert asyncio.run(made.schedules.resume("hourly")) is False
@@ -224,7 +224,7 @@ def test_a_schedule_is_stored_in_one_order_whatever_its_payloads() -> None:
     assert read_schedule("n", described["definition"], described["payload"]).payload == {"b": 1, "a": 2}
 
 
-def test_a_slots_job_has_the_slots_id_and_waits_for_the_end_of_the_one_before() -> None:
+def test_an_occurrences_job_has_the_occurrences_id_and_waits_for_the_end_of_the_one_before() -> None:
     plain, after = HOURLY.build_job(TALLY, 3600), HOURLY.build_job(TALLY, 3600, "before")
     assert plain.id == after.id == HOURLY.derive_id(3600)
     assert HOURLY.build_job(TALLY).id != plain.id
@@ -249,17 +249,20 @@ def test_one_that_skips_says_so_when_it_is_run_by_hand() -> None:
         assert json.loads(str(args[0]))["skip"] is skips
 
 
-def test_slots_are_described_for_the_script_with_their_jobs() -> None:
+def test_occurrences_are_described_for_the_script_with_their_jobs() -> None:
     builder = CallBuilder(LifetimeSettings(), TYPES)
     job = HOURLY.build_job(TALLY, 3600, "before")
-    without, last = ServedSlot(HOURLY, "t", 0, 3600, ["r"], None), ServedSlot(HOURLY, "t", 3600, None, [], job)
-    first = {"name": "hourly", "token": "t", "slot": 0, "next": "3600", "runs": ["r"], "kept": RUNS_KEPT}
-    assert build_slots(builder, [without])[0] == []
-    found, args = build_slots(builder, [without, last])
-    second = first | {"slot": 3600, "next": "+inf", "runs": [], "job": job.id, "after": "before"}
+    without, last = (
+        ServedOccurrence(HOURLY, "t", 0, 3600, ["r"], None),
+        ServedOccurrence(HOURLY, "t", 3600, None, [], job),
+    )
+    first = {"name": "hourly", "token": "t", "occurrence": 0, "next": "3600", "runs": ["r"], "kept": RUNS_KEPT}
+    assert build_occurrences(builder, [without])[0] == []
+    found, args = build_occurrences(builder, [without, last])
+    second = first | {"occurrence": 3600, "next": "+inf", "runs": [], "job": job.id, "after": "before"}
     assert json.loads(str(args[0])) == [first, second]
     assert found[-1] == keys.JOB + job.id
-    assert "after" not in ServedSlot(HOURLY, "t", 0, 1, [], HOURLY.build_job(TALLY, 0)).describe()
+    assert "after" not in ServedOccurrence(HOURLY, "t", 0, 1, [], HOURLY.build_job(TALLY, 0)).describe()
 
 
 def test_a_job_that_has_not_ended_is_busy() -> None:

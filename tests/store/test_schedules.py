@@ -1,4 +1,4 @@
-"""Schedules in Redis, and how slots become jobs, without worker processes."""
+"""Schedules in Redis, and how occurrences become jobs, without worker processes."""
 
 import asyncio
 import json
@@ -17,7 +17,14 @@ from errand import job as declare
 from errand.redis.lua.loader import read_script
 from errand.store.enqueue import Enqueuer
 from errand.store.fields import CallBuilder
-from errand.store.schedules.schedule import RUNS_KEPT, Schedule, ServedSlot, build_run, build_slots, note_run
+from errand.store.schedules.schedule import (
+    RUNS_KEPT,
+    Schedule,
+    ServedOccurrence,
+    build_occurrences,
+    build_run,
+    note_run,
+)
 from errand.store.schedules.schedules import HeldByFileError, Schedules, StillBusyError, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
@@ -64,24 +71,24 @@ def read(use: Use, name: str = "tick") -> StoredSchedule:
 
 
 def make_due(redis: Redis, seconds_ago: float = 0, name: str = "tick", seconds: int = 3600) -> int:
-    """Let the slot be due that came some time ago at least; return it."""
-    slot = int(time.time() - seconds_ago) // seconds * seconds
-    redis.zadd("errand:schedules", {name: slot})
-    return slot
+    """Let the occurrence be due that came some time ago at least; return it."""
+    occurrence = int(time.time() - seconds_ago) // seconds * seconds
+    redis.zadd("errand:schedules", {name: occurrence})
+    return occurrence
 
 
 def list_statuses(found: StoredSchedule) -> list[str]:
     return [run.status for run in found.runs]
 
 
-def test_a_due_slot_gives_one_job_under_its_own_id(redis: Redis, use: Use, worker: DueSchedules) -> None:
+def test_a_due_occurrence_gives_one_job_under_its_own_id(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
-    slot = make_due(redis)
+    occurrence = make_due(redis)
     worker.run()
     worker.run()
     (id,) = redis.lrange("rq:queue:log", 0, -1)
-    assert id.decode() == TICK.derive_id(slot)
-    assert redis.zscore("errand:schedules", "tick") == slot + 3600
+    assert id.decode() == TICK.derive_id(occurrence)
+    assert redis.zscore("errand:schedules", "tick") == occurrence + 3600
     (run,) = read(use).runs
     assert (run.job_id, run.status, run.detail) == (id.decode(), "queued", None)
 
@@ -98,14 +105,16 @@ def test_its_job_has_the_fields_of_one_that_was_posted(redis: Redis, use: Use, w
     assert redis.zscore("errand:tag:schedule:tick", id)
 
 
-def test_the_id_is_the_slots_whatever_the_schedule_says(redis: Redis) -> None:
+def test_the_id_is_the_occurrences_whatever_the_schedule_says(redis: Redis) -> None:
     other = replace(TICK, payload={"text": "other"}, every_seconds=None, cron="@hourly")
     assert TICK.derive_id(7200) == other.derive_id(7200) != TICK.derive_id(3600)
     assert TICK.derive_id(7200) != replace(TICK, name="tock").derive_id(7200)
 
 
 @pytest.mark.valkey
-def test_twenty_workers_at_once_give_each_slot_one_job(redis: Redis, use: Use, queue_settings: QueueSettings) -> None:
+def test_twenty_workers_at_once_give_each_occurrence_one_job(
+    redis: Redis, use: Use, queue_settings: QueueSettings
+) -> None:
     put(use, replace(TICK, every_seconds=1, catch_up="all"))
     first = make_due(redis, 30, seconds=1)
 
@@ -120,7 +129,7 @@ def test_twenty_workers_at_once_give_each_slot_one_job(redis: Redis, use: Use, q
         one.join()
     DueSchedules(redis, queue_settings, TYPES).run()
     until = int(redis.zscore("errand:schedules", "tick") or 0)
-    ids = {TICK.derive_id(slot).encode() for slot in range(first, until)}
+    ids = {TICK.derive_id(occurrence).encode() for occurrence in range(first, until)}
     assert until > first + 29
     queued, deferred = redis.lrange("rq:queue:log", 0, -1), redis.zrange("rq:deferred:log", 0, -1)
     assert sorted([*queued, *deferred]) == sorted(ids)
@@ -131,13 +140,15 @@ def test_a_step_that_is_sent_twice_is_done_once(
     redis: Redis, use: Use, queue_settings: QueueSettings, by_hand: bool
 ) -> None:
     put(use)
-    slot = make_due(redis)
-    job = TICK.build_job(TYPES["log"], None if by_hand else slot)
-    run, token, builder = note_run(0, "", slot, job.id), read(use).token, CallBuilder(queue_settings, TYPES)
+    occurrence = make_due(redis)
+    job = TICK.build_job(TYPES["log"], None if by_hand else occurrence)
+    run, token, builder = note_run(0, "", occurrence, job.id), read(use).token, CallBuilder(queue_settings, TYPES)
     if by_hand:
         names, args = build_run(builder, TICK, token, job, run)
     else:
-        names, args = build_slots(builder, [ServedSlot(TICK, token, slot, slot + 3600, [run], job)])
+        names, args = build_occurrences(
+            builder, [ServedOccurrence(TICK, token, occurrence, occurrence + 3600, [run], job)]
+        )
     script = redis.register_script(read_script("schedules/run" if by_hand else "schedules/serve"))
     assert script(keys=names, args=args) == (b"queued" if by_hand else [b"served"])
     assert script(keys=names, args=args) == (b"queued" if by_hand else [b"passed"])
@@ -171,14 +182,14 @@ def test_a_worker_that_read_an_older_definition_does_nothing(
     assert (redis.llen("rq:queue:log"), read(use).runs) == (0, [])
 
 
-def test_the_same_put_again_keeps_a_slot_that_is_due(redis: Redis, use: Use) -> None:
+def test_the_same_put_again_keeps_an_occurrence_that_is_due(redis: Redis, use: Use) -> None:
     assert put(use)
-    slot = make_due(redis)
+    occurrence = make_due(redis)
     assert not put(use)
-    assert redis.zscore("errand:schedules", "tick") == slot
+    assert redis.zscore("errand:schedules", "tick") == occurrence
 
 
-def test_another_definition_begins_with_its_first_slot_from_now(redis: Redis, use: Use) -> None:
+def test_another_definition_begins_with_its_first_occurrence_from_now(redis: Redis, use: Use) -> None:
     put(use)
     make_due(redis)
     assert not put(use, replace(TICK, every_seconds=60))
@@ -189,17 +200,17 @@ def test_another_definition_begins_with_its_first_slot_from_now(redis: Redis, us
     ("catch_up", "statuses", "jobs"),
     [("none", ["missed"], 0), ("last", ["queued", "missed"], 1), ("all", ["deferred", "deferred", "queued"], 3)],
 )
-def test_missed_slots_are_caught_up_as_asked(
+def test_missed_occurrences_are_caught_up_as_asked(
     redis: Redis, use: Use, worker: DueSchedules, catch_up: Any, statuses: list[str], jobs: int
 ) -> None:
-    every = next(days for days in (259_200, 259_207) if time.time() % days > 60)  # no slot is on time
+    every = next(days for days in (259_200, 259_207) if time.time() % days > 60)  # no occurrence is on time
     put(use, replace(TICK, every_seconds=every, catch_up=catch_up))
-    slot = make_due(redis, seconds=every) - 2 * every
-    redis.zadd("errand:schedules", {"tick": slot})
+    occurrence = make_due(redis, seconds=every) - 2 * every
+    redis.zadd("errand:schedules", {"tick": occurrence})
     worker.run()
     assert list_statuses(read(use)) == statuses
     assert redis.llen("rq:queue:log") + redis.zcard("rq:deferred:log") == jobs
-    assert redis.zscore("errand:schedules", "tick") == slot + 3 * every
+    assert redis.zscore("errand:schedules", "tick") == occurrence + 3 * every
 
 
 def test_a_missed_run_says_until_when(redis: Redis, use: Use, worker: DueSchedules) -> None:
@@ -218,13 +229,13 @@ def test_skip_gives_no_job_while_the_last_one_has_not_ended(redis: Redis, use: U
     worker.run()
     (id,) = redis.lrange("rq:queue:log", 0, -1)
     # As an hour later
-    slot = make_due(redis)
-    redis.zadd("errand:schedules", {"tick": slot})
+    occurrence = make_due(redis)
+    redis.zadd("errand:schedules", {"tick": occurrence})
     worker.run()
     assert list_statuses(read(use)) == ["skipped", "queued"]
     assert id.decode() in str(read(use).runs[0].detail)
     redis.hset(b"rq:job:" + id, "status", "finished")
-    redis.zadd("errand:schedules", {"tick": slot})
+    redis.zadd("errand:schedules", {"tick": occurrence})
     worker.run()
     assert len(read(use).runs) == 3
     assert read(use).runs[0].job_id
@@ -264,7 +275,9 @@ def test_the_runs_are_the_last_fifty_with_how_their_jobs_ended(redis: Redis, use
     assert list_statuses(read(use))[-2:] == ["deleted", "failed"]
 
 
-def test_a_paused_schedule_rests_and_resumes_with_the_next_slot(redis: Redis, use: Use, worker: DueSchedules) -> None:
+def test_a_paused_schedule_rests_and_resumes_with_the_next_occurrence(
+    redis: Redis, use: Use, worker: DueSchedules
+) -> None:
     put(use)
     make_due(redis)
     use(lambda schedules: schedules.pause("tick"))
@@ -280,9 +293,9 @@ def test_a_paused_schedule_rests_and_resumes_with_the_next_slot(redis: Redis, us
 
 def test_resume_leaves_one_that_is_not_paused_as_it_is(redis: Redis, use: Use) -> None:
     put(use)
-    slot = make_due(redis)
+    occurrence = make_due(redis)
     assert use(lambda schedules: schedules.resume("tick"))
-    assert redis.zscore("errand:schedules", "tick") == slot
+    assert redis.zscore("errand:schedules", "tick") == occurrence
 
 
 def test_a_deleted_schedule_leaves_its_jobs_and_no_key_of_its_own(redis: Redis, use: Use, worker: DueSchedules) -> None:
@@ -328,19 +341,19 @@ def test_a_damaged_schedule_stops_alone(redis: Redis, use: Use, worker: DueSched
         assert read(use, name).next_runs
 
 
-def test_a_slot_waits_for_a_worker_that_knows_its_type(
+def test_an_occurrence_waits_for_a_worker_that_knows_its_type(
     redis: Redis, use: Use, worker: DueSchedules, queue_settings: QueueSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(use, replace(TICK, every_seconds=10, catch_up="all"))
     stranger = DueSchedules(redis, queue_settings, {"email": TYPES["email"]})
-    slot = make_due(redis, seconds=10)
+    occurrence = make_due(redis, seconds=10)
     stranger.run()
-    assert redis.zscore("errand:schedules", "tick") == slot
+    assert redis.zscore("errand:schedules", "tick") == occurrence
     assert not caplog.messages
-    slot = make_due(redis, 120, seconds=10)
+    occurrence = make_due(redis, 120, seconds=10)
     for _ in range(3):
         stranger.run()
-    assert redis.zscore("errand:schedules", "tick") == slot
+    assert redis.zscore("errand:schedules", "tick") == occurrence
     assert caplog.messages == ["Schedule tick waits for a worker that knows its type, log"]
     worker.run()
     assert redis.llen("rq:queue:log") == 1
@@ -361,16 +374,16 @@ def test_a_job_files_schedule_stays_while_another_worker_has_its_type(
 
 
 @pytest.mark.valkey
-def test_a_full_redis_keeps_the_slot(redis: Redis, use: Use, worker: DueSchedules) -> None:
+def test_a_full_redis_keeps_the_occurrence(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
-    slot = make_due(redis)
+    occurrence = make_due(redis)
     redis.config_set("maxmemory", 1_000_000)
     try:
         worker._are_files_told = True
         worker.run()
     finally:
         redis.config_set("maxmemory", 0)
-    assert redis.zscore("errand:schedules", "tick") == slot
+    assert redis.zscore("errand:schedules", "tick") == occurrence
     worker.run()
     assert list_statuses(read(use)) == ["queued"]
 
@@ -407,14 +420,14 @@ def test_it_goes_with_its_line_and_others_stay(
     assert not redis.keys("errand:schedule:jobs.*")
 
 
-def test_a_restart_keeps_its_slot_and_its_pause(
+def test_a_restart_keeps_its_occurrence_and_its_pause(
     redis: Redis, use: Use, with_file: DueSchedules, queue_settings: QueueSettings
 ) -> None:
     with_file.run()
-    slot = make_due(redis, 100, "jobs.digest", 86400)
+    occurrence = make_due(redis, 100, "jobs.digest", 86400)
     with_file.tell_files_again()
     with_file._tell_files()
-    assert redis.zscore("errand:schedules", "jobs.digest") == slot
+    assert redis.zscore("errand:schedules", "jobs.digest") == occurrence
     use(lambda schedules: schedules.pause("jobs.digest"))
     with_file.tell_files_again()
     with_file.run()
@@ -447,7 +460,7 @@ def test_many_that_no_worker_here_can_serve_hold_up_nobody(redis: Redis, use: Us
     assert redis.llen("rq:queue:log") == 1
 
 
-def test_a_run_that_can_not_be_read_holds_up_no_slot(redis: Redis, use: Use, worker: DueSchedules) -> None:
+def test_a_run_that_can_not_be_read_holds_up_no_occurrence(redis: Redis, use: Use, worker: DueSchedules) -> None:
     put(use)
     make_due(redis)
     redis.rpush("errand:schedule:tick:runs", *["{"] * (RUNS_KEPT + 1))
@@ -487,7 +500,9 @@ def test_a_run_by_hand_of_one_that_skips_runs_once_its_last_job_has_ended(
     assert len(read(use).runs) == 2
 
 
-def test_runs_by_hand_and_slots_of_one_that_skips_do_not_overlap(redis: Redis, use: Use, worker: DueSchedules) -> None:
+def test_runs_by_hand_and_occurrences_of_one_that_skips_do_not_overlap(
+    redis: Redis, use: Use, worker: DueSchedules
+) -> None:
     put(use, replace(TICK, overlap="skip"))
     job, _ = use(lambda schedules: schedules.run("tick"))
     with pytest.raises(StillBusyError, match=job.id):
@@ -502,11 +517,11 @@ def test_a_run_by_hand_of_one_that_queues_waits_for_nobody_and_nobody_for_it(
     redis: Redis, use: Use, worker: DueSchedules
 ) -> None:
     put(use)
-    slot = make_due(redis)
+    occurrence = make_due(redis)
     worker.run()
     for _ in range(2):
         assert use(lambda schedules: schedules.run("tick"))[1] == "queued"
-    assert redis.hget("errand:schedule:tick", "last_job") == TICK.derive_id(slot).encode()
+    assert redis.hget("errand:schedule:tick", "last_job") == TICK.derive_id(occurrence).encode()
 
 
 def test_a_last_job_whose_record_is_damaged_holds_no_run_by_hand_up(redis: Redis, use: Use) -> None:

@@ -77,7 +77,7 @@ async def read_failed_queues() -> Any:
 
 async def read_health() -> Any:
     queue = {"served": False, "waiting": 0, "oldest_at": ""}
-    found = {"clock": CLOCK, "live": 0, "queues": [[SHOWN, queue]], "types": [], "held": [], "next_slot": None}
+    found = {"clock": CLOCK, "live": 0, "queues": [[SHOWN, queue]], "types": [], "held": [], "next_occurrence": None}
     script, look = answering(found).register_script(), AsyncMock(return_value=[])
     redis = Mock(register_script=Mock(side_effect=[script, look]))
     return (await HealthReader(redis, {}, Clock()).read()).queues_without[0]

@@ -15,8 +15,8 @@ from errand.api.http.prefix import link
 from errand.api.scheduling import ScheduleBody
 from errand.api.store import Store, get_store
 from errand.api.views import JobView, job_link, show_new_job
+from errand.store.schedules.occurrences import CatchUp, Overlap
 from errand.store.schedules.schedules import Run, StoredSchedule
-from errand.store.schedules.slots import CatchUp, Overlap
 
 EXAMPLE = {"type": "log", "payload": {"text": "Good morning"}, "cron": "0 7 * * MON-FRI", "timezone": "Europe/Paris"}
 _UNCERTAIN = "Redis did not answer; it may have been done. Look at the schedule, or try again"

@@ -29,8 +29,8 @@ class Health:
     """How the queues and the types of the API are served.
 
     `queues_without` and `types_without` have no live worker; in `stuck` are those of both for which jobs wait.
-    `late_seconds` is how long ago the first schedule's next slot was, 0 where it is to come. `wrong` are keys that jobs
-    share and that have a value of a wrong type.
+    `late_seconds` is how long ago the first schedule's next occurrence was, 0 where it is to come. `wrong` are keys
+    that jobs share and that have a value of a wrong type.
     """
 
     workers: int
@@ -62,7 +62,7 @@ class HealthReader:
         seconds, microseconds = map(int, found["clock"])
         self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
         queues, types = dict(found["queues"] or ()), dict(found["types"] or ())
-        late_seconds = max(0.0, seconds - float(found["next_slot"])) if found["next_slot"] else 0.0
+        late_seconds = max(0.0, seconds - float(found["next_occurrence"])) if found["next_occurrence"] else 0.0
         waiting = [name for name, queue in queues.items() if queue["waiting"] and not queue["served"]]
         parked = [name for name, type in types.items() if type["parked"] and not type["able"]]
         return Health(

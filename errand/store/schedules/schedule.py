@@ -1,4 +1,4 @@
-"""A schedule: what it runs and when, and the one step in which a slot becomes a job."""
+"""A schedule: what it runs and when, and the one step in which an occurrence becomes a job."""
 
 import json
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from errand.contract.cron import Cron
 from errand.contract.job import Job
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
-from errand.store.schedules.slots import CatchUp, Every, Overlap, Rhythm
+from errand.store.schedules.occurrences import CatchUp, Every, Overlap, Rhythm
 from errand.store.status import ENDED
 
-NAMESPACE = UUID("8f0a1a3e-4f0b-5d0e-9f6b-0d1c1a5c7e21")  # changing it would run slots again that have run
+NAMESPACE = UUID("8f0a1a3e-4f0b-5d0e-9f6b-0d1c1a5c7e21")  # changing it would run occurrences again that have run
 RUNS_KEPT = 50
 FILE_PREFIX = "jobs."
 NEVER = "+inf"
@@ -23,10 +23,10 @@ NEVER = "+inf"
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is asked for: a job of `type` for each slot of `cron` in `timezone`, or of every so many seconds.
+    """What is asked for: a job of `type` for each occurrence of `cron` in `timezone`, or of every so many seconds.
 
-    `payload` is as stored for the job. `overlap` says what becomes of a slot while the last slot's job has not ended:
-    skip it, or queue a job that waits for that end. Its rhythm raises CronError and ZoneError.
+    `payload` is as stored for the job. `overlap` says what becomes of an occurrence while the job of the last
+    one has not ended: skip it, or queue a job that waits for that end. Its rhythm raises CronError and ZoneError.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Schedule:
 
     @cached_property
     def rhythm(self) -> Rhythm:
-        """When its slots come."""
+        """When its occurrences come."""
         return Every(self.every_seconds) if self.every_seconds else Cron(self.cron or "", self.timezone)
 
     @property
@@ -49,7 +49,7 @@ class Schedule:
         return str(uuid5(NAMESPACE, self.name))
 
     def describe(self, now: int) -> dict[str, str]:
-        """Return what is stored; its next slot is the first one after `now`."""
+        """Return what is stored; its next occurrence is the first one after `now`."""
         definition = {name: value for name, value in asdict(self).items() if name not in ("name", "payload")}
         return {
             "name": self.name,
@@ -57,16 +57,16 @@ class Schedule:
             "type": self.type,
             "definition": json.dumps(definition, sort_keys=True),
             "payload": json.dumps(self.payload, sort_keys=True),
-            "next": write_slot(self.rhythm.after(now)),
+            "next": write_occurrence(self.rhythm.after(now)),
         }
 
-    def derive_id(self, slot: int) -> str:
-        """Return the id of a slot's job, whatever the schedule says at the time."""
-        return str(uuid5(NAMESPACE, f"{self.name} {slot}"))
+    def derive_id(self, occurrence: int) -> str:
+        """Return the id of an occurrence's job, whatever the schedule says at the time."""
+        return str(uuid5(NAMESPACE, f"{self.name} {occurrence}"))
 
-    def build_job(self, type: Job[..., Any], slot: int | None = None, after: str | None = None) -> NewJob:
-        """Return the job of a slot, or a run by hand; it waits for the end of the job `after`, however that ends."""
-        more: dict[str, Any] = {} if slot is None else {"id": self.derive_id(slot)}
+    def build_job(self, type: Job[..., Any], occurrence: int | None = None, after: str | None = None) -> NewJob:
+        """Return the job of an occurrence, or of a run by hand; it runs once the job `after` has ended, well or not."""
+        more: dict[str, Any] = {} if occurrence is None else {"id": self.derive_id(occurrence)}
         if after:
             more |= {"after": (after,), "on_failure": "run"}
         return NewJob(type, self.payload, batch=self.batch, tags=(f"schedule:{self.name}",), **more)
@@ -85,9 +85,9 @@ def schedule_file(job: Job[..., Any]) -> Schedule | None:
     return Schedule(FILE_PREFIX + job.type, job.type, job.payload.bind(), cron.expression, timezone=cron.timezone)
 
 
-def note_run(now: float, status: str, slot: int | None, job: str | None = None, detail: str | None = None) -> str:
-    """Return a run as it is kept; `status` is what became of the slot where there is no job to tell."""
-    noted = {"slot": slot, "at": write_time(now), "job": job, "detail": detail}
+def note_run(now: float, status: str, occurrence: int | None, job: str | None = None, detail: str | None = None) -> str:
+    """Return a run as it is kept; `status` is what became of the occurrence where there is no job to tell."""
+    noted = {"slot": occurrence, "at": write_time(now), "job": job, "detail": detail}
     noted["status"] = None if job else status
     return json.dumps({name: value for name, value in noted.items() if value is not None})
 
@@ -97,7 +97,7 @@ def build_run(
 ) -> tuple[list[str], list[str | bytes | int]]:
     """Return the keys and arguments of the script that stores a run by hand.
 
-    With `overlap: skip` that is one of its jobs: it gives way to the last one, and the next slot to it.
+    With `overlap: skip` that is one of its jobs: it gives way to the last one, and the next occurrence to it.
     """
     request = {"name": schedule.name, "token": token, "run": run, "job": job.id, "kept": RUNS_KEPT}
     keys, args = builder.build([job])
@@ -105,33 +105,41 @@ def build_run(
 
 
 @dataclass(frozen=True)
-class ServedSlot:
-    """A slot that is due, as the script serves it.
+class ServedOccurrence:
+    """An occurrence that is due, as the script serves it.
 
     `token` is the schedule's as it was read, `runs` are noted, oldest first, and `job` is stored, if there is one.
     """
 
     schedule: Schedule
     token: str
-    slot: int
+    occurrence: int
     next: int | None
     runs: list[str]
     job: NewJob | None
 
     def describe(self) -> dict[str, Any]:
         """Return it for the script, but for the job's fields."""
-        asked = {"name": self.schedule.name, "token": self.token, "slot": self.slot, "next": write_slot(self.next)}
-        asked |= {"runs": self.runs, "kept": RUNS_KEPT}
+        asked = {
+            "name": self.schedule.name,
+            "token": self.token,
+            "occurrence": self.occurrence,
+            "next": write_occurrence(self.next),
+            "runs": self.runs,
+            "kept": RUNS_KEPT,
+        }
         if self.job is None:
             return asked
         return asked | {"job": self.job.id} | ({"after": self.job.after[0]} if self.job.after else {})
 
 
-def build_slots(builder: CallBuilder, slots: Sequence[ServedSlot]) -> tuple[list[str], list[str | bytes | int]]:
-    """Return the keys and arguments of the script that serves slots of several schedules."""
-    jobs = [slot.job for slot in slots if slot.job]
+def build_occurrences(
+    builder: CallBuilder, occurrences: Sequence[ServedOccurrence]
+) -> tuple[list[str], list[str | bytes | int]]:
+    """Return the keys and arguments of the script that serves occurrences of several schedules."""
+    jobs = [one.job for one in occurrences if one.job]
     keys, args = builder.build(jobs) if jobs else ([], [])
-    return keys, [json.dumps([slot.describe() for slot in slots]), *args]
+    return keys, [json.dumps([one.describe() for one in occurrences]), *args]
 
 
 def is_busy(status: str) -> bool:
@@ -139,9 +147,9 @@ def is_busy(status: str) -> bool:
     return bool(status) and status not in ENDED
 
 
-def write_slot(slot: int | None) -> str:
-    """Return a slot as the script takes it."""
-    return NEVER if slot is None else str(slot)
+def write_occurrence(occurrence: int | None) -> str:
+    """Return an occurrence as the script takes it."""
+    return NEVER if occurrence is None else str(occurrence)
 
 
 def write_time(seconds: float) -> str:

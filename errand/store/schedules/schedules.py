@@ -45,7 +45,7 @@ class UnknownTypeError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A slot that has passed, or a run by hand (no `slot`). `job_id` is None where the slot gave none.
+    """An occurrence that has passed, or a run by hand (no `slot`). `job_id` is None where the occurrence gave none.
 
     `status` is RQ's word for the job; `deleted` where somebody deleted it before its end; without a job skipped, missed
     or refused, and `detail` says why. Times are RFC 3339, UTC.
@@ -122,17 +122,17 @@ class Schedules:
         return bool(answer)
 
     async def pause(self, name: str) -> bool:
-        """Let its slots pass until it is resumed; return whether it is there."""
+        """Let its occurrences pass until it is resumed; return whether it is there."""
         return bool(await self._change(args=["pause", name]))
 
     async def resume(self, name: str) -> bool:
-        """Let it go on with the next slot from now; return whether it is there."""
+        """Let it go on with the next occurrence from now; return whether it is there."""
         for _ in range(TRIES):
             if not (found := await self.read(name)):
                 return False
             now: int = (await self._redis.time())[0]
-            slot = found.schedule.rhythm.after(now)
-            answer = await self._change(args=["resume", name, found.token, NEVER if slot is None else slot])
+            occurrence = found.schedule.rhythm.after(now)
+            answer = await self._change(args=["resume", name, found.token, NEVER if occurrence is None else occurrence])
             if answer != b"changed":
                 return bool(answer)
         raise TimeoutError("the schedule is changed all the time")
@@ -174,14 +174,14 @@ def _build_all(answer: Sequence[bytes]) -> Iterator[StoredSchedule]:
 
 
 def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list[Run] | None = None) -> StoredSchedule:
-    slots = [] if score in (NEVER, "inf") else [int(float(score))]
+    occurrences = [] if score in (NEVER, "inf") else [int(float(score))]
     try:
         schedule = read_schedule(name, fields["definition"], fields.get("payload", "{}"))
         rhythm = schedule.rhythm
     except (ValueError, TypeError, KeyError):
         raise DamagedScheduleError from None
-    while slots and len(slots) < shown and (slot := rhythm.after(slots[-1])) is not None:
-        slots.append(slot)
+    while occurrences and len(occurrences) < shown and (occurrence := rhythm.after(occurrences[-1])) is not None:
+        occurrences.append(occurrence)
     return StoredSchedule(
         schedule,
         fields["source"],
@@ -189,7 +189,7 @@ def _build(name: str, fields: dict[str, str], score: str, shown: int, runs: list
         fields["created_at"],
         fields["updated_at"],
         fields.get("token", ""),
-        [write_time(slot) for slot in slots],
+        [write_time(occurrence) for occurrence in occurrences],
         runs or [],
     )
 

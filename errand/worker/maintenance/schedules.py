@@ -1,4 +1,4 @@
-"""The schedules, as a worker serves them: any number of workers may, each slot gives one job."""
+"""The schedules, as a worker serves them: any number of workers may, each occurrence gives one job."""
 
 import json
 import logging
@@ -18,39 +18,39 @@ from errand.redis.lua.loader import read_script
 from errand.redis.memory import FullRedisError, Memory
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
+from errand.store.schedules.occurrences import LATE_SECONDS, Decision, decide
 from errand.store.schedules.schedule import (
     NEVER,
     Schedule,
-    ServedSlot,
-    build_slots,
+    ServedOccurrence,
+    build_occurrences,
     is_busy,
     note_run,
     read_schedule,
     schedule_file,
     write_time,
 )
-from errand.store.schedules.slots import LATE_SECONDS, Step, plan
 from errand.store.settings import LifetimeSettings
 
-MOST_AT_ONCE = 25  # slots that one script serves: it takes 2 to 5 ms, in which the server does nothing else
+MOST_AT_ONCE = 25  # occurrences that one script serves: it takes 2 to 5 ms, in which the server does nothing else
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
-TELL_SECONDS = 60  # how late a slot is that no worker takes, before the log says so, and how often it does
+TELL_SECONDS = 60  # how late an occurrence is that no worker takes, before the log says so, and how often it does
 DAMAGES = (ValueError, TypeError, KeyError)
 logger = logging.getLogger("errand.worker")
 
 
 @dataclass(frozen=True)
 class Due:
-    """A schedule with a slot that is due; `last_job` is '' where its last slot's job has ended."""
+    """A schedule with an occurrence that is due; `last_job` is '' where its last occurrence's job has ended."""
 
     schedule: Schedule
-    slot: int
+    occurrence: int
     token: str
     last_job: str
 
 
 class DueSchedules:
-    """Gives the jobs of the slots that are due, and stores the job files' own schedules."""
+    """Gives the jobs of the occurrences that are due, and stores the job files' own schedules."""
 
     def __init__(
         self, redis: Redis, settings: LifetimeSettings, types: dict[str, Job[..., Any]], clock: Clock | None = None
@@ -122,47 +122,47 @@ class DueSchedules:
 
         Those that are damaged, and set aside, are served; what another worker was first with is passed.
         """
-        slots = []
+        occurrences = []
         for one in found:
             try:
                 due = _read_due(one)
                 if due.schedule.type in self._types:
-                    slots.append(self._decide(due, now, since[due.schedule.type]))
+                    occurrences.append(self._decide(due, now, since[due.schedule.type]))
                 else:
                     self._leave(due, now)
                     yield "later"
             except DAMAGES as error:
                 self._set_aside(one[0], error)
                 yield "served"
-        if slots:
-            yield from self._send(slots)
+        if occurrences:
+            yield from self._send(occurrences)
 
-    def _send(self, slots: list[ServedSlot]) -> Iterator[str]:
-        """Serve slots in one step; where one of them holds it up, each by itself."""
+    def _send(self, occurrences: list[ServedOccurrence]) -> Iterator[str]:
+        """Serve occurrences in one step; where one of them holds it up, each by itself."""
         try:
-            names, args = build_slots(self._builder, slots)
+            names, args = build_occurrences(self._builder, occurrences)
             answers = [answer.decode(errors="replace") for answer in self._serve(keys=names, args=args)]
         except DAMAGES as error:
-            if len(slots) == 1:
-                self._set_aside(slots[0].schedule.name.encode(), error)
+            if len(occurrences) == 1:
+                self._set_aside(occurrences[0].schedule.name.encode(), error)
                 yield "served"
                 return
             answers = ["refused"]
         if answers[0] != "refused":
-            for slot, answer in zip(slots, answers, strict=True):
-                yield self._judge(slot, answer)
-        elif len(slots) == 1:
-            self._say(slots[0].schedule.name, f"waits because its job can't be stored: {answers[1]}")
+            for occurrence, answer in zip(occurrences, answers, strict=True):
+                yield self._judge(occurrence, answer)
+        elif len(occurrences) == 1:
+            self._say(occurrences[0].schedule.name, f"waits because its job can't be stored: {answers[1]}")
             yield "later"
         else:
-            for slot in slots:
-                yield from self._send([slot])
+            for occurrence in occurrences:
+                yield from self._send([occurrence])
 
-    def _judge(self, slot: ServedSlot, answer: str) -> str:
+    def _judge(self, occurrence: ServedOccurrence, answer: str) -> str:
         word, _, why = answer.partition(" ")
         if word != "broken":
             return word
-        self._set_aside(slot.schedule.name.encode(), why)
+        self._set_aside(occurrence.schedule.name.encode(), why)
         return "served"
 
     def _set_aside(self, member: bytes, why: Exception | str) -> None:
@@ -172,8 +172,8 @@ class DueSchedules:
         self._redis.zadd(keys.SCHEDULES, {member: NEVER}, xx=True)
 
     def _leave(self, due: Due, now: int) -> None:
-        """Leave a slot to a worker that has its type."""
-        if now - due.slot < TELL_SECONDS:
+        """Leave an occurrence to a worker that has its type."""
+        if now - due.occurrence < TELL_SECONDS:
             return
         if self._say(due.schedule.name, f"waits for a worker that knows its type, {due.schedule.type}"):
             self._are_files_stored = False  # it may be a file's whose last worker has gone
@@ -186,14 +186,14 @@ class DueSchedules:
         logger.warning("Schedule %s %s", name, what)
         return True
 
-    def _decide(self, due: Due, now: int, since: int) -> ServedSlot:
-        """Return what is done about a slot: the job to store, if any, and what is noted of the slots that pass now."""
+    def _decide(self, due: Due, now: int, since: int) -> ServedOccurrence:
+        """Return what is done about an occurrence: the job to store, if any, and the runs to note."""
         schedule = due.schedule
-        step = plan(schedule.rhythm, due.slot, now, schedule.catch_up, since)
+        step = decide(schedule.rhythm, due.occurrence, now, schedule.catch_up, since)
         job, runs = self._give(due, step, now)
-        return ServedSlot(schedule, due.token, due.slot, step.next, runs, job)
+        return ServedOccurrence(schedule, due.token, due.occurrence, step.next, runs, job)
 
-    def _give(self, due: Due, step: Step, now: int) -> tuple[NewJob | None, list[str]]:
+    def _give(self, due: Due, step: Decision, now: int) -> tuple[NewJob | None, list[str]]:
         runs = []
         if step.missed:
             first, last = step.missed
@@ -211,6 +211,6 @@ class DueSchedules:
 def _read_due(found: list[bytes]) -> Due:
     if len(found) == 1:
         raise ValueError("its record is damaged or gone")
-    name, slot, definition, payload, token, last_job, status = (text.decode() for text in found)
+    name, occurrence, definition, payload, token, last_job, status = (text.decode() for text in found)
     schedule = read_schedule(name, definition, payload)
-    return Due(schedule, int(float(slot)), token, last_job if is_busy(status) else "")
+    return Due(schedule, int(float(occurrence)), token, last_job if is_busy(status) else "")

@@ -17,9 +17,9 @@ from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.scheduling import ScheduleBody
 from errand.api.store import Store
+from errand.store.schedules.occurrences import CatchUp, Overlap
 from errand.store.schedules.schedule import FILE_PREFIX, Schedule, write_time
 from errand.store.schedules.schedules import NEXT_SHOWN, StoredSchedule
-from errand.store.schedules.slots import CatchUp, Overlap
 
 FIELDS = ("name", "type", "cron", "every", "unit", "timezone", "payload", "catch_up", "overlap")
 EMPTY = {**dict.fromkeys(FIELDS, ""), "unit": "minute", "timezone": "UTC", "catch_up": "last", "overlap": "queue"}
@@ -99,12 +99,12 @@ async def read_draft(store: Store, form: Form, name: str | None) -> Draft:
 
 def list_next(schedule: Schedule, now: float) -> list[str]:
     """Return the first times from now on."""
-    slot = schedule.rhythm.after(int(now))
-    slots: list[str] = []
-    while slot is not None and len(slots) < NEXT_SHOWN:
-        slots.append(write_time(slot))
-        slot = schedule.rhythm.after(slot)
-    return slots
+    occurrence = schedule.rhythm.after(int(now))
+    occurrences: list[str] = []
+    while occurrence is not None and len(occurrences) < NEXT_SHOWN:
+        occurrences.append(write_time(occurrence))
+        occurrence = schedule.rhythm.after(occurrence)
+    return occurrences
 
 
 def _validate(body: dict[str, Any]) -> ScheduleBody:

@@ -8,8 +8,8 @@ from errand.api.console.page import Content, Look, View
 from errand.api.console.rhythm import describe_rhythm
 from errand.api.console.words import read_moment
 from errand.store.observe.health import Health
+from errand.store.schedules.occurrences import LATE_SECONDS
 from errand.store.schedules.schedules import StoredSchedule
-from errand.store.schedules.slots import LATE_SECONDS
 
 LIMIT = 50
 FINE = ("active", "paused", "over")

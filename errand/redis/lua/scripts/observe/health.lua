@@ -3,7 +3,7 @@
 -- ARGV  since when a live worker of ours has been heard, then for each type of the API its name and its queue
 -- Returns JSON {clock: as TIME tells it, live: how many workers, queues: by name {served, waiting: jobs in its list and
 -- parked, oldest_at or false}, types: by name {able: whether a worker of its queue has it, parked: jobs that wait for one},
--- held: {type, since, reason}, next_slot: of the schedule that is due first, or false}.
+-- held: {type, since, reason}, next_occurrence: of the schedule that is due first, or false}.
 -- include base, parked, observe/live, observe/oldest
 
 local workers, queues, types, parks = list_live(ARGV[1]), {}, {}, {}
@@ -48,5 +48,6 @@ for _, name in ipairs(names.err and {} or names) do
   if hold then held[#held + 1] = {job_type, hold.since, hold.reason} end
 end
 local first = pcall_redis('ZRANGE', keys.SCHEDULES, 0, 0, 'WITHSCORES')
-local next_slot = not first.err and first[2] and first[2] ~= 'inf' and first[2] or false
-return cjson.encode({clock = call('TIME'), live = #workers, queues = queues, types = types, held = held, next_slot = next_slot})
+local next_occurrence = not first.err and first[2] and first[2] ~= 'inf' and first[2] or false
+return cjson.encode({clock = call('TIME'), live = #workers, queues = queues, types = types, held = held,
+  next_occurrence = next_occurrence})

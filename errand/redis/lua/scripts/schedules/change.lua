@@ -1,6 +1,6 @@
 #!lua
 -- Pauses a schedule, lets it go on, or deletes it. Sent twice it changes nothing.
--- ARGV  what: pause, resume or delete; its name; for resume, its token and its next slot
+-- ARGV  what: pause, resume or delete; its name; for resume, its token and its next occurrence
 -- Returns 1; 0 where there is no such schedule, 'file' where a job file holds it and it can't be deleted, 'changed'
 -- where its token is another.
 -- include base
@@ -19,7 +19,7 @@ elseif what == 'pause' then
   call('ZADD', keys.SCHEDULES, '+inf', name)
 elseif (found[2] or '') ~= ARGV[3] then
   return 'changed'
-elseif found[3] == '1' then -- one that is not paused keeps a slot that is due
+elseif found[3] == '1' then -- one that is not paused keeps an occurrence that is due
   call('HSET', key, 'paused', '0')
   call('ZADD', keys.SCHEDULES, ARGV[4], name)
 end

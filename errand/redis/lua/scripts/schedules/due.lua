@@ -1,8 +1,8 @@
 #!lua flags=no-writes
--- Finds the schedules that have a slot due, by the server's clock; mostly there are none.
+-- Finds the schedules that have an occurrence due, by the server's clock; mostly there are none.
 -- ARGV  how many at most, how many of those that are due longest are left out
--- Returns nothing, or now in seconds, how many are due, and for each schedule {name, slot, definition, payload, token, the
--- job of its last slot, that job's status}; of a damaged one the name alone.
+-- Returns nothing, or now in seconds, how many are due, and for each schedule {name, occurrence, definition, payload,
+-- token, the job of its last occurrence, that job's status}; of a damaged one the name alone.
 -- include base
 
 local now, most, left_out = call('TIME')[1], tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -1,18 +1,18 @@
 #!lua flags=no-writes
 -- Reads schedules, each with its last run; what is damaged or gone is left out.
 -- ARGV  their names, some hundred: the server does nothing else meanwhile
--- Returns for each its name, its next slot, its definition, source, paused, created_at and updated_at, its last run as
--- JSON, '' where there is none, and what became of that run's job, '' where it had none.
+-- Returns for each its name, its next occurrence, its definition, source, paused, created_at and updated_at, its last
+-- run as JSON, '' where there is none, and what became of that run's job, '' where it had none.
 -- include base, observe/fate
 
 local answer = {}
 for _, name in ipairs(ARGV) do
-  local key, slot = keys.SCHEDULE .. name, call('ZSCORE', keys.SCHEDULES, name)
+  local key, occurrence = keys.SCHEDULE .. name, call('ZSCORE', keys.SCHEDULES, name)
   local fields = pcall_redis('HMGET', key, 'definition', 'source', 'paused', 'created_at', 'updated_at', 'batch')
-  if slot and not fields.err and fields[1] then
+  if occurrence and not fields.err and fields[1] then
     local run = pcall_redis('LINDEX', key .. keys.RUNS, 0)
     run = type(run) == 'string' and run or ''
-    for _, value in ipairs({name, slot, fields[1], fields[2] or '', fields[3] or '', fields[4] or '',
+    for _, value in ipairs({name, occurrence, fields[1], fields[2] or '', fields[3] or '', fields[4] or '',
       fields[5] or '', run, tell_fate(keys.BATCH .. (fields[6] or ''), run)}) do
       answer[#answer + 1] = value
     end

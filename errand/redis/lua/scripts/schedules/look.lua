@@ -1,6 +1,6 @@
 #!lua
--- Notes that a worker serves the schedules of its types, by the server's clock; only while some are due, for before that
--- there is nothing to miss. A type that nobody has served for so long begins anew.
+-- Notes that a worker serves the schedules of its types, by the server's clock; only while some are due, for before
+-- that there is nothing to miss. A type that nobody has served for so long begins anew.
 -- ARGV  for how many seconds that holds, the types
 -- Returns for each type since when it is served without a break, in seconds.
 -- include base

@@ -1,10 +1,10 @@
 #!lua
 -- Stores schedules, each under its name. With `only` it forgets those of the same source that are not among them,
 -- unless another worker has their type. One that is there already with the same content is left as it is, its next
--- slot included. Sent twice it changes nothing.
+-- occurrence included. Sent twice it changes nothing.
 -- ARGV  JSON {source, token, now, only: whether others of that source go, types: those of the worker that asks,
---       schedules: [{name, batch: the record of how its runs ended, type, definition, payload, next: a slot or '+inf'},
---       …]}
+--       schedules: [{name, batch: the record of how its runs ended, type, definition, payload, next: an occurrence or
+--       '+inf'}, …]}
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
 -- include base, parked
 

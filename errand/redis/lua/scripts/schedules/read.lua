@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Reads one schedule.
 -- ARGV  its name
--- Returns its fields (name, value, …), its next slot, its runs as JSON, newest first, and what became of each run's
--- job, '' where there is none; nothing where there is no such schedule.
+-- Returns its fields (name, value, …), its next occurrence, its runs as JSON, newest first, and what became of each
+-- run's job, '' where there is none; nothing where there is no such schedule.
 -- include base, observe/fate
 
 local key = keys.SCHEDULE .. ARGV[1]

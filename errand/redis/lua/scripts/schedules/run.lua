@@ -1,8 +1,8 @@
 #!lua
 -- Stores a job of a schedule that is run by hand, and notes the run, in one step. Sent twice it changes nothing.
 -- KEYS  those of `enqueue` in lib/enqueue.lua
--- ARGV  JSON {name, token, run: JSON, job: its id, kept: how many runs, skip: whether it gives way to the last job}, then
---       those of `enqueue`
+-- ARGV  JSON {name, token, run: JSON, job: its id, kept: how many runs, skip: whether it gives way to the last job},
+--       then those of `enqueue`
 -- Where a key is of a wrong type nothing is done, and the answer is the error with that key.
 -- Returns what `enqueue` does, {'busy', a job, its status} where that one is still there and this gives way to it, or
 -- nothing where the schedule has changed.
