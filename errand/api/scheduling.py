@@ -20,7 +20,7 @@ from errand.store.schedules.schedules import (
     HeldByFileError,
     StillBusyError,
     StoredSchedule,
-    UnknownTypeError,
+    TypeGoneError,
 )
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
@@ -144,7 +144,7 @@ async def run(store: Store, name: str) -> tuple[NewJob, str]:
     try:
         with _readable(name):
             stored = await store.schedules.run(name)
-    except UnknownTypeError as error:
+    except TypeGoneError as error:
         detail = f"Schedule {name!r} can't run: there is no job type {str(error)!r} any more"
         raise Problem(409, "not-runnable", detail) from None
     except StillBusyError as error:

@@ -45,7 +45,7 @@ class BatchStatus:
 
 
 @dataclass(frozen=True)
-class BatchPage:
+class PageOfBatches:
     """Some batches, newest first; `next` is where to go on, None where there are no more."""
 
     batches: list[BatchStatus]
@@ -73,7 +73,7 @@ class BatchReader:
             return None
         return _build(id, answer)
 
-    async def list(self, wanted: Filter, limit: int, place: Place | None = None) -> BatchPage:
+    async def list(self, wanted: Filter, limit: int, place: Place | None = None) -> PageOfBatches:
         """Return the newest batches that `wanted`, of `filter_batches`, fits, at most `limit` after `place`.
 
         Fewer where they are large, or most of those looked at are others. It has the newest 10,000 that an API of this
@@ -84,7 +84,7 @@ class BatchReader:
         request |= {"place": place} if place else {}
         score, id, *found = await self._list(args=[json.dumps(request)])
         batches = [_build(one.decode(), told) for one, *told in found]
-        return BatchPage(batches, (score.decode(), id.decode()) if score else None)
+        return PageOfBatches(batches, (score.decode(), id.decode()) if score else None)
 
 
 def _build(id: str, told: Sequence[Any]) -> BatchStatus:

@@ -26,7 +26,7 @@ class BatchJob:
 
 
 @dataclass(frozen=True)
-class BatchPage:
+class PageOfBatchJobs:
     """Some jobs of a batch, whose type is told; `next` is where to go on, None where there are no more."""
 
     type: str
@@ -45,7 +45,7 @@ class BatchJobReader:
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("store/batch_jobs"))
 
-    async def read(self, wanted: Filter, limit: int, place: Place | None = None) -> BatchPage | None:
+    async def read(self, wanted: Filter, limit: int, place: Place | None = None) -> PageOfBatchJobs | None:
         """Return the jobs that `wanted`, of `filter_batch`, fits, at most `limit` after `place`; None without a batch.
 
         One round trip; without a status only the jobs of the page are looked at. Raises RedisError, and
@@ -62,7 +62,7 @@ class BatchJobReader:
             return None
         type, number, id, *found = (value.decode(errors="replace") for value in answer)
         jobs = [BatchJob(*told) for told in _read(found)]
-        return BatchPage(type, jobs, (number, id) if number else None)
+        return PageOfBatchJobs(type, jobs, (number, id) if number else None)
 
 
 def _read_place(place: Place) -> tuple[int, str]:

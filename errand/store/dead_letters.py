@@ -17,7 +17,7 @@ TRIED_AGAIN = "it is tried again by itself; cancel it first"
 
 
 @dataclass(frozen=True)
-class Step:
+class DeadLetterStep:
     """What became of some jobs: those the action took, and those that it left, each with the reason."""
 
     taken: list[str]
@@ -36,7 +36,7 @@ class DeadLetters:
         self._requeuer = requeuer
         self._deleter = deleter
 
-    async def apply(self, action: Action, wanted: Filter) -> AsyncIterator[Step]:
+    async def apply(self, action: Action, wanted: Filter) -> AsyncIterator[DeadLetterStep]:
         """Requeue, delete or only count them; yield each step.
 
         What fails in the meantime is left, as what was requeued and has failed again. Of a group, jobs that are tried
@@ -49,11 +49,15 @@ class DeadLetters:
         while True:
             ids, place = await self._index.select(wanted, PAGE, place, token)
             if ids:
-                yield Step(ids, []) if action == "count" else _sort_out(ids, await self._call(action, ids, token))
+                yield (
+                    DeadLetterStep(ids, [])
+                    if action == "count"
+                    else _sort_out(ids, await self._call(action, ids, token))
+                )
             if place is None:
                 break
         if retrying:
-            yield Step([], [(id, TRIED_AGAIN) for id in retrying])
+            yield DeadLetterStep([], [(id, TRIED_AGAIN) for id in retrying])
 
     async def _list_retrying(self, wanted: Filter) -> list[str]:
         if wanted.fingerprint is None:
@@ -66,8 +70,8 @@ class DeadLetters:
         return await self._deleter.delete_all(ids, ["failed"])
 
 
-def _sort_out(ids: Sequence[str], outcomes: Sequence[bytes | None]) -> Step:
-    step = Step([], [])
+def _sort_out(ids: Sequence[str], outcomes: Sequence[bytes | None]) -> DeadLetterStep:
+    step = DeadLetterStep([], [])
     for id, outcome in zip(ids, outcomes, strict=True):
         if outcome:
             step.left.append((id, outcome.decode(errors="replace")))

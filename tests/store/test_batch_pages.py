@@ -12,7 +12,7 @@ from errand.redis import keys
 from errand.store import batch, batch_jobs
 from errand.store.batch import BatchReader, BatchStatus, filter_batches
 from errand.store.batch_jobs import BatchJobReader, filter_batch
-from errand.store.dead_letters import TOLD, TRIED_AGAIN, Action, DeadLetters, Step
+from errand.store.dead_letters import TOLD, TRIED_AGAIN, Action, DeadLetters, DeadLetterStep
 from errand.store.index import PAGE_BYTES, Filter, ForeignCursorError
 from errand.store.new_job import derive_ids
 from errand.store.requeue import PAGE
@@ -87,7 +87,7 @@ def test_a_page_of_a_batchs_jobs_asks_for_those_of_the_page_and_the_next_one() -
     assert ids == derive_ids(ID, 3, 3)
     assert read_call(redis)["keys"] == [keys.BATCH + ID]
     page = asyncio.run(reader.read(filter_batch(ID, None), 2))
-    assert page == batch_jobs.BatchPage("log", [], None)
+    assert page == batch_jobs.PageOfBatchJobs("log", [], None)
     request, *ids = read_call(redis)["args"]
     assert json.loads(request) == {"limit": 2, "bytes": PAGE_BYTES, "first": 0, "after": ""}
     assert ids == derive_ids(ID, 3)
@@ -126,8 +126,8 @@ def build_letters(*pages: tuple[list[str], Any]) -> Any:
     return letters
 
 
-def apply(letters: Any, action: Action, wanted: Filter) -> list[Step]:
-    async def collect() -> list[Step]:
+def apply(letters: Any, action: Action, wanted: Filter) -> list[DeadLetterStep]:
+    async def collect() -> list[DeadLetterStep]:
         return [step async for step in letters.apply(action, wanted)]
 
     return asyncio.run(collect())
@@ -135,7 +135,7 @@ def apply(letters: Any, action: Action, wanted: Filter) -> list[Step]:
 
 def test_dead_letters_are_taken_page_by_page_and_what_is_left_has_its_reason() -> None:
     pages = (["a", "x", "y"], ("1", "y")), ([], ("2", "z")), (["b"], None)
-    done = [Step(["a"], [("y", "no")]), Step(["b"], [])]
+    done = [DeadLetterStep(["a"], [("y", "no")]), DeadLetterStep(["b"], [])]
     for action in ("requeue", "delete"):
         letters = build_letters(*pages)
         assert apply(letters, action, Filter("failed")) == done
@@ -155,7 +155,7 @@ def test_dead_letters_are_taken_page_by_page_and_what_is_left_has_its_reason() -
 
 def test_dead_letters_that_are_counted_are_left_alone() -> None:
     letters = build_letters((["a", "x"], None))
-    assert apply(letters, "count", Filter("failed")) == [Step(["a", "x"], [])]
+    assert apply(letters, "count", Filter("failed")) == [DeadLetterStep(["a", "x"], [])]
     assert not letters._requeuer.requeue_all.called
     assert not letters._deleter.delete_all.called
 
@@ -163,5 +163,5 @@ def test_dead_letters_that_are_counted_are_left_alone() -> None:
 def test_jobs_of_a_group_that_are_tried_again_are_told_last() -> None:
     letters = build_letters((["a"], None))
     wanted = Filter("failed", fingerprint="f", queue="mail", type="email")
-    assert apply(letters, "requeue", wanted) == [Step(["a"], []), Step([], [("r", TRIED_AGAIN)])]
+    assert apply(letters, "requeue", wanted) == [DeadLetterStep(["a"], []), DeadLetterStep([], [("r", TRIED_AGAIN)])]
     letters._failures.list_retrying.assert_called_once_with("f", "mail", "email", TOLD)

@@ -12,7 +12,7 @@ import pytest
 from errand.contract.bodies import MARK, list_bodies, take_apart
 from errand.redis import keys
 from errand.store.new_job import NewJob
-from errand.store.observe.attempts import Attempt, AttemptReader
+from errand.store.observe.attempts import AttemptReader, AttemptRecord
 from errand.store.observe.payloads import show_payload
 from errand.store.observe.record import FIELDS, Edit, Record, RecordReader
 from errand.store.status import JobError
@@ -152,7 +152,7 @@ def pack(text: str) -> str:
     return b64encode(zlib.compress(text.encode())).decode()
 
 
-def read(kept: Any = None, traces: Any = None, recorded: str | None = None, **job: str) -> list[Attempt] | None:
+def read(kept: Any = None, traces: Any = None, recorded: str | None = None, **job: str) -> list[AttemptRecord] | None:
     answer = json.dumps([{"status": ""} | job, kept, traces or {}, recorded]).encode()
     script = AsyncMock(return_value=answer)
     found = asyncio.run(AttemptReader(Mock(register_script=Mock(return_value=script))).read(ID, full=True))
@@ -180,19 +180,19 @@ def test_an_attempt_is_told_as_it_was_written_down_and_they_come_in_order() -> N
         trace="t",
     )
     assert read(["10", keep(), "2", told], {"t": pack("text")}) == [
-        Attempt(2, "w", TIME, "2030-01-01T00:00:01.500000Z", "failed", FAILED, "f", "text"),
-        Attempt(10, None, None, None, None),
+        AttemptRecord(2, "w", TIME, "2030-01-01T00:00:01.500000Z", "failed", FAILED, "f", "text"),
+        AttemptRecord(10, None, None, None, None),
     ]
 
 
 def test_an_attempt_that_runs_or_has_finished_is_told_by_the_job() -> None:
     began = {"started_at": "s", "ended_at": "e", "worker_name": "w", "errand_attempts": "2"}
-    assert read(status="started", **began) == [Attempt(2, "w", "s", None, None)]
-    assert read(status="finished", **began) == [Attempt(2, "w", "s", "e", "finished")]
+    assert read(status="started", **began) == [AttemptRecord(2, "w", "s", None, None)]
+    assert read(status="finished", **began) == [AttemptRecord(2, "w", "s", "e", "finished")]
     assert read(["2", keep(worker="v", outcome="failed")], status="finished", **began) == [
-        Attempt(2, "w", "s", "e", "finished")
+        AttemptRecord(2, "w", "s", "e", "finished")
     ]
-    assert read(["2", keep(worker="v")], status="started", **began) == [Attempt(2, "v", None, None, None)]
+    assert read(["2", keep(worker="v")], status="started", **began) == [AttemptRecord(2, "v", None, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_an_attempt_that_failed_and_was_not_written_down_is_told_by_the_job(
 ) -> None:
     began = {"started_at": "s", "ended_at": "e", "worker_name": "w", "errand_attempts": "1", "errand_frame": "f"}
     trace = "killed" if has_trace else None
-    expected = Attempt(1, "w", "s", "e", outcome, error, "f", trace)
+    expected = AttemptRecord(1, "w", "s", "e", outcome, error, "f", trace)
     assert read(recorded=pack("killed"), **began, **job) == [expected]
 
 
@@ -260,4 +260,4 @@ def test_the_last_attempts_traceback_is_rqs_where_it_has_none_of_its_own(
     kept = ["1", keep(outcome=outcome, **({"trace": "t"} if own else {}))]
     traces = {"t": pack(own)} if own else {}
     found = read(kept, traces, pack("recorded"), status=status, started_at="s", errand_attempts="1")
-    assert found == [Attempt(1, None, None, None, outcome, traceback=trace)]
+    assert found == [AttemptRecord(1, None, None, None, outcome, traceback=trace)]

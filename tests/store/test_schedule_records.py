@@ -31,7 +31,7 @@ from errand.store.schedules.schedules import (
     Run,
     Schedules,
     StillBusyError,
-    UnknownTypeError,
+    TypeGoneError,
 )
 from errand.store.settings import LifetimeSettings
 from tests.support.job_types import TALLY, TYPES
@@ -213,7 +213,7 @@ def test_one_that_skips_is_not_run_while_its_last_job_has_not_ended() -> None:
 
 def test_one_whose_job_type_is_gone_is_not_run() -> None:
     gone = json.dumps({"type": "gone", "every_seconds": 60})
-    with pytest.raises(UnknownTypeError, match="gone"):
+    with pytest.raises(TypeGoneError, match="gone"):
         asyncio.run(build(read=[pack(definition=gone)]).schedules.run("hourly"))
 
 

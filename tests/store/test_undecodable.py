@@ -11,7 +11,7 @@ import pytest
 from errand.redis.clock import Clock
 from errand.store.batch_jobs import BatchJobReader, filter_batch
 from errand.store.cancel import Canceller, CancelRefusedError
-from errand.store.dead_letters import DeadLetters, Step
+from errand.store.dead_letters import DeadLetters, DeadLetterStep
 from errand.store.delete import Deleter, DeleteRefusedError
 from errand.store.index import Filter, JobIndex
 from errand.store.observe.attempts import AttemptReader
@@ -118,7 +118,7 @@ async def take_dead_letters() -> Any:
     index.select.return_value = ([ID], None)
     deleter = Mock(delete_all=AsyncMock(return_value=[BAD]))
     letters: Any = DeadLetters(index, Mock(), deleter, Clock(), Mock())
-    steps: list[Step] = [step async for step in letters.apply("delete", Filter("failed"))]
+    steps: list[DeadLetterStep] = [step async for step in letters.apply("delete", Filter("failed"))]
     return steps[0].left[0][1]
 
 

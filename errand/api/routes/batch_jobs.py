@@ -13,7 +13,7 @@ from errand.api.ids import check_id, missing
 from errand.api.routes.listing import Cursor, Limit, Status, link_next, read_place, refuse
 from errand.api.store import get_store
 from errand.api.views import GoneJobView, JobView, show_gone
-from errand.store.batch_jobs import BatchPage, filter_batch
+from errand.store.batch_jobs import PageOfBatchJobs, filter_batch
 from errand.store.index import ForeignCursorError
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"], responses=PROBLEMS)
@@ -53,6 +53,6 @@ async def list_batch_jobs(
     return Response(to_json(body), headers=link_next(request, body), media_type="application/json")
 
 
-async def _show(request: Request, id: str, page: BatchPage, asked: list[str]) -> list[dict[str, Any]]:
+async def _show(request: Request, id: str, page: PageOfBatchJobs, asked: list[str]) -> list[dict[str, Any]]:
     shown = iter(await show_jobs(get_store(request), [one.job for one in page.jobs if one.job], asked))
     return [next(shown) if one.job else show_gone(one.id, page.type, one.status, id) for one in page.jobs]

@@ -40,7 +40,7 @@ class ScriptError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class ScriptPart:
     """A file: what it says of itself at its beginning, and its text without a line that would make it a script."""
 
     name: str
@@ -102,7 +102,7 @@ def write_value(value: Value) -> str:
     return f"'{''.join(escaped)}'"
 
 
-def _order(name: str, read: Read, path: tuple[str, ...], done: set[str]) -> Iterator[Part]:
+def _order(name: str, read: Read, path: tuple[str, ...], done: set[str]) -> Iterator[ScriptPart]:
     """Yield the parts of a file, each once, those that it includes first."""
     _refuse_circle(name, path)
     if name in done:
@@ -114,7 +114,7 @@ def _order(name: str, read: Read, path: tuple[str, ...], done: set[str]) -> Iter
     yield part
 
 
-def _read_part(name: str, read: Read, path: tuple[str, ...]) -> Part:
+def _read_part(name: str, read: Read, path: tuple[str, ...]) -> ScriptPart:
     _refuse_circle(name, path)
     try:
         text = read(name)
@@ -139,7 +139,7 @@ def _read_part(name: str, read: Read, path: tuple[str, ...]) -> Part:
     for gift in gives if is_rare else ():
         if not re.search(rf"^(?:function )?rare\.{gift}\b", body, re.M):
             raise ScriptError(f"{name}.lua: it is rare and does not set rare.{gift}")
-    return Part(name, body, flags, includes, gives, takes, is_rare)
+    return ScriptPart(name, body, flags, includes, gives, takes, is_rare)
 
 
 def _refuse_circle(name: str, path: tuple[str, ...]) -> None:
@@ -147,7 +147,7 @@ def _refuse_circle(name: str, path: tuple[str, ...]) -> None:
         raise ScriptError(f"{' includes '.join((*path, name))}: a circle; let one of them do without")
 
 
-def _refuse_globals(part: Part, given: Container[str]) -> None:
+def _refuse_globals(part: ScriptPart, given: Container[str]) -> None:
     """Refuse a name that is set at the beginning of a line and neither local nor given; `make check` finds others."""
     declared = {name for names in _LOCAL.findall(part.text) for name in names.split(", ")}
     for function, names in _SET.findall(part.text):
@@ -167,7 +167,7 @@ def _declare(names: Sequence[str], bodies: Sequence[str]) -> Iterator[str]:
         yield f"local {', '.join(sorted(names, key=lambda name: uses[name]))}"
 
 
-def _put_off(parts: Sequence[Part]) -> Iterator[str]:
+def _put_off(parts: Sequence[ScriptPart]) -> Iterator[str]:
     """Yield what makes the functions of rare parts when one of them is first asked for."""
     if parts:
         yield "rare = setmetatable({}, {__index = function(rare, name)\nsetmetatable(rare, nil)"
@@ -175,7 +175,7 @@ def _put_off(parts: Sequence[Part]) -> Iterator[str]:
         yield "return rare[name]\nend})"
 
 
-def _enclose(part: Part) -> str:
+def _enclose(part: ScriptPart) -> str:
     return f"do\n{part.text}\nend"
 
 
@@ -186,7 +186,7 @@ def _find_key(name: str, where: str) -> str:
     return write_value(value)
 
 
-def _wrap(part: Part) -> str:
+def _wrap(part: ScriptPart) -> str:
     names = f"local {', '.join(part.gives)}\n" if part.gives else ""
     return f"{names}{_enclose(part)}"
 

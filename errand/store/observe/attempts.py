@@ -18,7 +18,7 @@ ENDED_BADLY = ("failed", "stopped")
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptRecord:
     """One run of a job. Times are RFC 3339, UTC; `outcome` is None while it runs.
 
     `frame` is where in the job's own code its error came from; `traceback` is None where there is none (any more).
@@ -40,7 +40,7 @@ class AttemptReader:
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("observe/attempts"))
 
-    async def read(self, id: str, full: bool = False) -> list[Attempt] | None:
+    async def read(self, id: str, full: bool = False) -> list[AttemptRecord] | None:
         """Return a job's attempts, oldest first, None where nothing is known of such a job.
 
         Their tracebacks are folded (errand/store/observe/fold.py), or where `full` is asked for as Python wrote them.
@@ -65,8 +65,8 @@ def _show_trace(packed: str | None, full: bool) -> str | None:
     return text if text is None or full else fold_trace(text)
 
 
-def _read_kept(number: int, kept: Mapping[str, Any], traces: Mapping[str, str | None]) -> Attempt:
-    return Attempt(
+def _read_kept(number: int, kept: Mapping[str, Any], traces: Mapping[str, str | None]) -> AttemptRecord:
+    return AttemptRecord(
         number=number,
         worker=kept.get("worker") or None,
         started_at=_write_time(kept.get("started")),
@@ -111,7 +111,7 @@ class Newest:
         return _show_trace(self.recorded, self.full)
 
 
-def _read_newest(newest: Newest, attempts: Mapping[int, Attempt]) -> Attempt | None:
+def _read_newest(newest: Newest, attempts: Mapping[int, AttemptRecord]) -> AttemptRecord | None:
     """Return the newest attempt where it runs, has finished, or is not written down, or not all of it is there.
 
     Plain workers write nothing down, nor did the versions before this one.
@@ -123,13 +123,13 @@ def _read_newest(newest: Newest, attempts: Mapping[int, Attempt]) -> Attempt | N
     if known and status != "finished":
         has_failed = status in ENDED_BADLY and known.outcome in ("failed", "lost") and not known.traceback
         return replace(known, traceback=newest.read_trace()) if has_failed else None
-    begun = Attempt(number, job.get("worker_name"), job["started_at"], job.get("ended_at"), status)
+    begun = AttemptRecord(number, job.get("worker_name"), job["started_at"], job.get("ended_at"), status)
     if status == "started":
         return replace(begun, ended_at=None, outcome=None)
     return begun if status == "finished" else _tell_failure(newest, begun)
 
 
-def _tell_failure(newest: Newest, begun: Attempt) -> Attempt | None:
+def _tell_failure(newest: Newest, begun: AttemptRecord) -> AttemptRecord | None:
     """Return an attempt that has not finished, as far as the job tells; None where it was none that failed."""
     job, status, error = newest.job, newest.job["status"], newest.read_error()
     told = replace(begun, error=error, frame=job.get("errand_frame"))

@@ -39,7 +39,7 @@ class StillBusyError(Exception):
         self.job_id, self.status = job_id, status
 
 
-class UnknownTypeError(Exception):
+class TypeGoneError(Exception):
     """Raised when a schedule's job type is there no more; the text is its name."""
 
 
@@ -140,7 +140,7 @@ class Schedules:
     async def run(self, name: str) -> tuple[NewJob, str] | None:
         """Store a job of it at once, paused or not; return it and its status, None where there is no such schedule.
 
-        Raises UnknownTypeError, StillBusyError where it skips what overlaps and its last job has not ended, and
+        Raises TypeGoneError, StillBusyError where it skips what overlaps and its last job has not ended, and
         FullRedisError.
         """
         await self._memory.check()
@@ -149,7 +149,7 @@ class Schedules:
                 return None
             schedule = found.schedule
             if schedule.type not in self._types:
-                raise UnknownTypeError(schedule.type)
+                raise TypeGoneError(schedule.type)
             now = self._builder.clock.moment()
             job = replace(schedule.build_job(self._types[schedule.type]), created_at=now)
             run = note_run(now.timestamp(), "", None, job.id)

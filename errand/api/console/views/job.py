@@ -20,7 +20,7 @@ from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
 from errand.api.store import Store
 from errand.redis import keys
-from errand.store.observe.attempts import Attempt
+from errand.store.observe.attempts import AttemptRecord
 from errand.store.observe.logs import LogPage
 from errand.store.observe.payloads import show_payload
 from errand.store.observe.record import Record
@@ -87,7 +87,7 @@ def _choose_why(job: JobStatus, why: Why | None) -> dict[str, Any] | None:
     return {**asdict(why.verdict), "then": why.then}
 
 
-def _find_trace(job: JobStatus, attempts: Sequence[Attempt]) -> dict[str, str] | None:
+def _find_trace(job: JobStatus, attempts: Sequence[AttemptRecord]) -> dict[str, str] | None:
     """Return the traceback of the last attempt that failed: the job's own frames, and all of it."""
     whole = next((one.traceback for one in reversed(attempts) if one.traceback), None)
     if whole is None or job.status == "finished":

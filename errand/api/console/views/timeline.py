@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from errand.api.console.words import show_span
-from errand.store.observe.attempts import Attempt
+from errand.store.observe.attempts import AttemptRecord
 from errand.store.status import JobStatus
 
 COLOURS = {"failed": "failed", "lost": "failed", "stopped": "failed", "finished": "finished"}
@@ -38,7 +38,7 @@ class EditStep:
     changed: Sequence[str]
 
 
-def build_steps(job: JobStatus, attempts: Sequence[Attempt], edits: Sequence[EditStep] = ()) -> list[Step]:
+def build_steps(job: JobStatus, attempts: Sequence[AttemptRecord], edits: Sequence[EditStep] = ()) -> list[Step]:
     """Return the steps in order."""
     steps = [Step("stored", "Stored", job.created_at)]
     if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
@@ -46,7 +46,7 @@ def build_steps(job: JobStatus, attempts: Sequence[Attempt], edits: Sequence[Edi
     return [*steps, *_tell_counts(job, attempts), *_tell_runs(attempts, edits), *_tell_next(job)]
 
 
-def _tell_runs(attempts: Sequence[Attempt], edits: Sequence[EditStep]) -> list[Step]:
+def _tell_runs(attempts: Sequence[AttemptRecord], edits: Sequence[EditStep]) -> list[Step]:
     """Return attempts and edits in their order; an edit comes after the attempts that there were."""
     runs = [(attempt.number, 0, _tell_attempt(attempt)) for attempt in attempts]
     runs += [(edit.attempts, 1, _tell_edit(edit)) for edit in edits]
@@ -70,7 +70,7 @@ def list_changes(before: Any, after: Any) -> list[str]:
     return [name for name in names if name not in before or name not in after or before[name] != after[name]]
 
 
-def _tell_attempt(attempt: Attempt) -> Step:
+def _tell_attempt(attempt: AttemptRecord) -> Step:
     error = attempt.error
     return Step(
         kind=COLOURS.get(attempt.outcome or "started", attempt.outcome or "started"),
@@ -85,7 +85,7 @@ def _tell_attempt(attempt: Attempt) -> Step:
     )
 
 
-def _tell_counts(job: JobStatus, attempts: Sequence[Attempt]) -> list[Step]:
+def _tell_counts(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[Step]:
     """Return how often it was handed back, as far as no attempt that is known tells that."""
     known = Counter(attempt.outcome for attempt in attempts)
     parts = []
