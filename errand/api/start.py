@@ -18,7 +18,7 @@ from errand.contract.allocator import give_back_large_blocks
 from errand.contract.catalog import load_catalog
 from errand.contract.job import Job
 from errand.redis.server import EvictingServerError, check_url
-from errand.redis.settings import SettingsError, read_settings, tell
+from errand.redis.settings import SettingsError, format_fault, read_settings
 from errand.store.settings import QueueSettings
 
 logger = logging.getLogger("errand.api")
@@ -46,4 +46,4 @@ def start(create: Create, read_types: ReadTypes = load_catalog, redis_url: str |
         gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms
         return app
     except (SettingsError, EvictingServerError) as error:
-        sys.exit(tell(error))
+        sys.exit(format_fault(error))

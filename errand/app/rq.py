@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from errand.redis.connection import wait_for_redis
-from errand.redis.settings import SettingsError, tell
+from errand.redis.settings import SettingsError, format_fault
 from errand.worker.processes.first import hear_stops
 from errand.worker.worker import ErrandWorker
 
@@ -30,4 +30,4 @@ def wait_for_config(read: Callable[[], WorkerConfig]) -> WorkerConfig:
         wait_for_redis(config.redis_url)
         return config
     except SettingsError as error:
-        sys.exit(tell(error))
+        sys.exit(format_fault(error))

@@ -16,7 +16,7 @@ from errand.redis.clock import Clock
 from errand.redis.connection import connect
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, read_settings
-from errand.store.observe.live import tell_live_since
+from errand.store.observe.live import find_live_since
 from errand.store.settings import QueueSettings
 from errand.store.workers import WorkerReader
 from errand.worker.settings import WorkerSettings
@@ -75,7 +75,7 @@ async def check_worker(errand: Errand) -> tuple[str, bool]:
     except (RedisError, OSError, ValueError) as error:
         return f"WARN  Redis: {error}; workers wait for it", True
     live = [
-        worker.name for worker in workers if worker.hostname == host and worker.heartbeat_at >= tell_live_since(clock)
+        worker.name for worker in workers if worker.hostname == host and worker.heartbeat_at >= find_live_since(clock)
     ]
     return (f"ok    worker: {', '.join(live)}", True) if live else (f"FAIL  worker: none is at work on {host}", False)
 

@@ -13,14 +13,14 @@ FAR_SECONDS = 2.0
 class Clock:
     """Redis' time at its last answer, and monotonic time since; this host's until there is an answer.
 
-    It rides on calls that are made anyway: whoever gets Redis' time with an answer notes it here. `tell` is called with
+    It rides on calls that are made anyway: whoever gets Redis' time with an answer notes it here. `log` is called with
     a line where this host's clock is more than two seconds off, and again when that changes.
     """
 
-    def __init__(self, tell: Callable[[str], object] | None = None) -> None:
-        self._tell = tell
+    def __init__(self, log: Callable[[str], object] | None = None) -> None:
+        self._log = log
         self._epoch: float | None = None
-        self._told_seconds = 0.0
+        self._logged_seconds = 0.0
 
     @property
     def epoch(self) -> float:
@@ -57,10 +57,10 @@ class Clock:
         seconds = microseconds / 1_000_000
         earliest, latest = seconds - time.monotonic(), seconds - asked_at
         self._epoch = earliest if self._epoch is None else min(max(self._epoch, earliest), latest)
-        if self._tell is not None and abs(self.offset_seconds - self._told_seconds) > FAR_SECONDS:
+        if self._log is not None and abs(self.offset_seconds - self._logged_seconds) > FAR_SECONDS:
             complaint = self.complaint
-            self._told_seconds = self.offset_seconds if complaint else 0.0
-            self._tell(complaint or "this host's clock agrees with Redis' again")
+            self._logged_seconds = self.offset_seconds if complaint else 0.0
+            self._log(complaint or "this host's clock agrees with Redis' again")
 
     def note_info(self, info: Mapping[str, Any], asked_at: float) -> bool:
         """Note it out of INFO's section `server`; return whether that has it."""
@@ -78,4 +78,4 @@ class Clock:
 
     def silence(self) -> None:
         """Tell nothing any more: in a process that was forked off one that does."""
-        self._tell = None
+        self._log = None

@@ -13,7 +13,7 @@ from errand.redis import keys
 from errand.redis.failover import leads_elsewhere, renew_async
 from errand.redis.lua.loader import read_script
 
-KEY_LIMIT = 400  # of one flight, some 100 jobs: the server does nothing else while it reads them
+KEY_LIMIT = 400  # of one round trip, some 100 jobs: the server does nothing else while it reads them
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class GroupCommit:
     async def call(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Return the script's answer. Raises RedisError and TimeoutError: the script may have run.
 
-        It is loaded and called again where the server lost it, and called again where a reply was lost. Who is
-        canceled leaves the flight as it is.
+        It is loaded and called again where the server lost it, and called again where a reply was lost. A
+        caller that is canceled leaves the others' calls as they are.
         """
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(Call(("EVALSHA", self._script.sha, len(keys), *keys, *args), answer, len(keys)))
         if self._task is None:
-            self._task = asyncio.create_task(self._fly())
+            self._task = asyncio.create_task(self._send_waiting())
         return await answer
 
-    async def _fly(self) -> None:
+    async def _send_waiting(self) -> None:
         try:
-            while calls := self._board():
+            while calls := self._take_group():
                 try:
-                    async with asyncio.timeout(keys.FLIGHT_SECONDS):
+                    async with asyncio.timeout(keys.GROUP_SECONDS):
                         await self._send(calls)
                 except Exception as error:  # whatever it is, those who wait have to know
                     for call in calls:
@@ -58,7 +58,7 @@ class GroupCommit:
         finally:
             self._task = None
 
-    def _board(self) -> list[Call]:
+    def _take_group(self) -> list[Call]:
         """Return the calls that leave next; those whose callers have left stay behind."""
         calls: list[Call] = []
         weight = 0

@@ -176,7 +176,7 @@ LOST_LIMIT = 3  # so often may the process that runs a job die under it
 
 # Deadlines. An API whose Redis is away answers 503 within 2 seconds; the inner limits are shorter than the outer ones.
 API_SECONDS = 1.8
-FLIGHT_SECONDS = 1.7  # for a group of calls, retries included
+GROUP_SECONDS = 1.7  # for a group of calls, retries included
 API_ANSWER_SECONDS = 1.5
 API_CONNECT_SECONDS = 1.0
 WORKER_ANSWER_SECONDS = 4.0

@@ -1,4 +1,4 @@
-"""Reading settings from the environment, and how a missing one is told."""
+"""Reading settings from the environment, and what a person is shown where one is missing or wrong."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -69,14 +69,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _tell_faults(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Tell what is wrong with the files as what is wrong with values is told."""
+    def _raise_faults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Report what is wrong with the files as pydantic reports what is wrong with values."""
         if faults := values.pop(FAULTS, None):
             raise ValueError("\n".join(faults))
         return values
 
 
-def tell(fault: Exception | str) -> str:
+def format_fault(fault: Exception | str) -> str:
     """Return what a person sees where a process can't start: each line of the fault with our name in front."""
     return "\n".join(f"errand: {line}" for line in str(fault).splitlines())
 

@@ -42,22 +42,22 @@ def read_answer(answer: Any, jobs: Sequence[NewJob], id: str) -> list[str]:
     """
     if isinstance(answer, bytes):
         return answer.decode().split(" ")
-    told = answer[1].decode() if answer[0] != -2 else ""
+    what = answer[1].decode() if answer[0] != -2 else ""
     match answer[0]:
         case -1:
-            raise UnknownParentError(told)
+            raise UnknownParentError(what)
         case -3:
-            raise TooManyDependentsError(told)
+            raise TooManyDependentsError(what)
         case -4:
-            raise BodiesGoneError(told)
+            raise BodiesGoneError(what)
         case -5:
-            raise UniqueJobError(told, answer[2].decode(), "existing")
+            raise UniqueJobError(what, answer[2].decode(), "existing")
         case -6:
-            raise UniqueJobError(told, answer[2].decode(), "replaced")
+            raise UniqueJobError(what, answer[2].decode(), "replaced")
         case -7:
-            raise TooManyLinksError(told)
+            raise TooManyLinksError(what)
         case -8:
-            raise TooManyDependentsError(told, "batch")
+            raise TooManyDependentsError(what, "batch")
     stored = read_record(answer[1])
     if stored.id != id:
         raise StoredBeforeError(stored)

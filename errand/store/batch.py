@@ -83,11 +83,11 @@ class BatchReader:
         request |= {"type": wanted.type} if wanted.type else {}
         request |= {"place": place} if place else {}
         score, id, *found = await self._list(args=[json.dumps(request)])
-        batches = [_build(one.decode(), told) for one, *told in found]
+        batches = [_build(one.decode(), values) for one, *values in found]
         return PageOfBatches(batches, (score.decode(), id.decode()) if score else None)
 
 
-def _build(id: str, told: Sequence[Any]) -> BatchStatus:
-    type, created_at, *counts = told
+def _build(id: str, values: Sequence[Any]) -> BatchStatus:
+    type, created_at, *counts = values
     pairs = zip(counts[::2], counts[1::2], strict=True)
     return BatchStatus(id, type.decode(), created_at.decode(), {name.decode(): count for name, count in pairs})

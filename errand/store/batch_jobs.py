@@ -27,7 +27,7 @@ class BatchJob:
 
 @dataclass(frozen=True)
 class PageOfBatchJobs:
-    """Some jobs of a batch, whose type is told; `next` is where to go on, None where there are no more."""
+    """Some jobs of a batch, of `type`; `next` is where to go on, None where there are no more."""
 
     type: str
     jobs: list[BatchJob]
@@ -61,7 +61,7 @@ class BatchJobReader:
         if not answer:
             return None
         type, number, id, *found = (value.decode(errors="replace") for value in answer)
-        jobs = [BatchJob(*told) for told in _read(found)]
+        jobs = [BatchJob(*one) for one in _read(found)]
         return PageOfBatchJobs(type, jobs, (number, id) if number else None)
 
 
@@ -74,4 +74,4 @@ def _read_place(place: Place) -> tuple[int, str]:
 
 def _read(found: list[str]) -> list[tuple[str, str, JobStatus | None]]:
     triples = zip(found[::3], found[1::3], found[2::3], strict=True)
-    return [(id, status, read_status(id, told.encode()) if told else None) for id, status, told in triples]
+    return [(id, status, read_status(id, answer.encode()) if answer else None) for id, status, answer in triples]

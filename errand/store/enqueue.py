@@ -28,7 +28,7 @@ class Enqueuer:
     ) -> None:
         self.memory = MemoryGuard(redis, clock)
         self.builder = CallBuilder(settings, types, self.memory.clock)
-        self._flights = {script: GroupCommit(redis, script) for script in SCRIPTS}
+        self._scripts = {script: GroupCommit(redis, script) for script in SCRIPTS}
 
     async def store(
         self,
@@ -48,5 +48,5 @@ class Enqueuer:
         """
         await self.memory.check()
         id = batch[0] if batch else jobs[0].id
-        flights = self._flights[choose_script(jobs, holder)]
-        return read_answer(await flights.call(*self.builder.build(jobs, batch, claim, holder)), jobs, id)
+        script = self._scripts[choose_script(jobs, holder)]
+        return read_answer(await script.call(*self.builder.build(jobs, batch, claim, holder)), jobs, id)

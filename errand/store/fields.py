@@ -72,16 +72,16 @@ class CallBuilder:
         if holder:
             more["bodies"] = describe_bodies(jobs, holder)
         args: list[str | bytes | int] = [int(now.timestamp()), utcformat(now), ttl_seconds, json.dumps(more)]
-        for _, alike in groupby(jobs, NewJob.tell_shared):
+        for _, alike in groupby(jobs, NewJob.list_shared):
             group = list(alike)
             created_at = group[0].created_at or now
             created_us = round(created_at.timestamp() * 1_000_000)
-            args += [self._tell_shared(group[0], created_at), utcformat(created_at), created_us, len(group)]
+            args += [self._describe_shared(group[0], created_at), utcformat(created_at), created_us, len(group)]
             for job in group:
                 args += [pack_payload(job.type, job.payload), _draw_waits(job)]
         return args
 
-    def _tell_shared(self, job: NewJob, created_at: datetime) -> str:
+    def _describe_shared(self, job: NewJob, created_at: datetime) -> str:
         """Return, as JSON, what a job shares with others that are alike."""
         if any(job.options):
             return json.dumps(self._describe(job, job.find_expiry(created_at)))

@@ -112,7 +112,7 @@ class JobIndex:
         Raises RedisError.
         """
         next_place, found = await self._call(wanted, limit, place)
-        jobs = [job for id, told in found if (job := read_status(id, told)) and _has_error(job, wanted.error)]
+        jobs = [job for id, answer in found if (job := read_status(id, answer)) and _has_error(job, wanted.error)]
         return Page(jobs, next_place)
 
     async def select(
@@ -125,7 +125,7 @@ class JobIndex:
         """
         more = {"token": token} if token else {}
         place, found = await self._call(wanted, limit, place, forward=forward, ids_only=True, **more)
-        return [id for id, told in found if not told or _has_error(read_status(id, told), wanted.error)], place
+        return [id for id, answer in found if not answer or _has_error(read_status(id, answer), wanted.error)], place
 
     async def count(self, wanted: Filter, calls: int = 1, place: Place | None = None, forward: bool = False) -> Count:
         """Return how many jobs after `place` are wanted, of those that so many calls of the script look at.

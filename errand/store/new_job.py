@@ -76,7 +76,7 @@ class NewJob(JobOptions):
         """When its failed attempts are tried again: as its type says, but for `tries`."""
         return self.type.retry if self.tries is None else replace(self.type.retry, tries=self.tries)
 
-    def tell_shared(self) -> tuple[object, ...]:
+    def list_shared(self) -> tuple[object, ...]:
         """Return what must be equal in jobs whose records differ in their data and retries alone."""
         return self.type.type, self.created_at, self.on_failure, self.options
 

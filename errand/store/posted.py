@@ -20,13 +20,13 @@ class PostedCodes:
         self._script = redis.register_script(read_script("store/posted"))
         self._args: list[str | int] = [LIFETIME_SECONDS, *(f"{type}={code}" for type, code in codes.items())]
 
-    async def tell(self) -> None:
-        """Tell them once. Raises RedisError."""
+    async def announce(self) -> None:
+        """Announce them for a minute. Raises RedisError."""
         await self._script(args=self._args)
 
     async def keep(self) -> None:
-        """Tell them as long as the API runs."""
+        """Announce them again and again, as long as the API runs."""
         while True:
             with suppress(RedisError, TimeoutError):
-                await self.tell()
+                await self.announce()
             await asyncio.sleep(INTERVAL_SECONDS)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
-from errand.store.observe.live import tell_live_since
+from errand.store.observe.live import find_live_since
 
 STUCK = {"held": "type_held", "unknown": "type_unknown", "refused": "payload_refused"}
 
@@ -120,7 +120,7 @@ class Queues:
 
     async def _read(self, name: str) -> tuple[list[str], list[QueueStatus]]:
         asked_at = time.monotonic()
-        answer = await self._script(args=[name, tell_live_since(self._clock), *self._named])
+        answer = await self._script(args=[name, find_live_since(self._clock), *self._named])
         names, found, (seconds, microseconds), suspended = json.loads(answer.decode(errors="replace"))
         self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
         return list(names), [_build(suspended, *fields) for fields in found]

@@ -132,11 +132,11 @@ class StatusReader:
     """Reads jobs over one asynchronous client, for those who watch them with `lines`."""
 
     def __init__(self, redis: Redis, with_lines: bool = False) -> None:
-        self._flights = GroupCommit(redis, "store/watched" if with_lines else "store/status")
+        self._script = GroupCommit(redis, "store/watched" if with_lines else "store/status")
 
     async def read(self, id: str) -> JobStatus | None:
         """Return the job, None where there is none. Raises RedisError and TimeoutError."""
-        return read_status(id, await self._flights.call([keys.JOB + id, keys.RESULTS + id]))
+        return read_status(id, await self._script.call([keys.JOB + id, keys.RESULTS + id]))
 
 
 def read_status(id: str, answer: bytes) -> JobStatus | None:

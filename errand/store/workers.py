@@ -11,7 +11,7 @@ from rq.utils import utcformat
 
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
-from errand.store.observe.live import tell_live_since
+from errand.store.observe.live import find_live_since
 
 LISTED = 100  # of a worker's jobs
 
@@ -62,7 +62,7 @@ class WorkerReader:
         answer = await self._script(args=[LISTED])
         found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
         self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
-        since = tell_live_since(self._clock)
+        since = find_live_since(self._clock)
         return sorted((_build(since, *worker) for worker in found), key=lambda worker: worker.name)
 
 

@@ -31,7 +31,7 @@ from errand.redis.clock import Clock
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
 from errand.redis.failover import renew
 from errand.redis.refusals import find_refusal
-from errand.redis.settings import SettingsError, read_settings, tell
+from errand.redis.settings import SettingsError, format_fault, read_settings
 from errand.store.settings import LifetimeSettings
 from errand.worker.attempt import Perform, perform
 from errand.worker.channel import Channel
@@ -226,11 +226,11 @@ def _check(jobs: Sequence[Job[..., Any]]) -> None:
     try:
         check_settings(jobs)
     except SettingsError as error:
-        sys.exit(tell(error))
+        sys.exit(format_fault(error))
 
 
 def _read_settings(kind: type[S]) -> S:
     try:
         return read_settings(kind, "the worker")
     except SettingsError as error:
-        sys.exit(tell(error))
+        sys.exit(format_fault(error))

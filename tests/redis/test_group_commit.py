@@ -247,7 +247,7 @@ def test_late_answers_of_a_stuck_server_reach_nobody_else(own_valkey: EmbeddedVa
             await Enqueuer(redis, settings, TYPES).store(jobs)
             os.kill(pid, signal.SIGSTOP)
             try:
-                async with asyncio.timeout(keys.FLIGHT_SECONDS + 1):
+                async with asyncio.timeout(keys.GROUP_SECONDS + 1):
                     stuck = await asyncio.gather(*(read(reader, job) for job in jobs[:5]), return_exceptions=True)
             finally:
                 os.kill(pid, signal.SIGCONT)

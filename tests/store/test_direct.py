@@ -101,6 +101,6 @@ def test_the_code_of_each_type_is_told_again_and_again_whatever_redis_says(monke
 def test_the_code_of_each_type_is_told_once_or_that_it_could_not_be() -> None:
     script = AsyncMock(side_effect=[None, RedisError])
     codes = PostedCodes(Mock(register_script=Mock(return_value=script)), {})
-    asyncio.run(codes.tell())
+    asyncio.run(codes.announce())
     with pytest.raises(RedisError):
-        asyncio.run(codes.tell())
+        asyncio.run(codes.announce())

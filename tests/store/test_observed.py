@@ -40,9 +40,9 @@ def large(number: int, time: str = NO_TIME, attempt: int = 0, size: str = "2,000
 
 def read_lines(is_there: int, last: int, stored: list[bytes | int], after: int = 0) -> LogPage | None:
     reader = LogReader(Mock())
-    reader._flights = Mock(call=AsyncMock(return_value=[is_there, last, stored]))
+    reader._script = Mock(call=AsyncMock(return_value=[is_there, last, stored]))
     found = asyncio.run(reader.read("a", after))
-    reader._flights.call.assert_called_once_with([keys.JOB + "a", keys.LOGS + "a"], [after])
+    reader._script.call.assert_called_once_with([keys.JOB + "a", keys.LOGS + "a"], [after])
     return found
 
 

@@ -87,7 +87,7 @@ async def read_lines() -> Any:
     reader = LogReader(Mock())
     line = {"n": 1, "t": 1, "level": "info", "attempt": 1, "logger": "l", "text": SHOWN}
     stored = json.dumps(line, ensure_ascii=False).encode().replace(SHOWN.encode(), BAD)
-    reader._flights = Mock(call=AsyncMock(return_value=[1, 1, [stored]]))
+    reader._script = Mock(call=AsyncMock(return_value=[1, 1, [stored]]))
     page = await reader.read(ID)
     return page and page.items[0].text
 

@@ -73,7 +73,7 @@ def test_a_wait_ends_with_a_state_with_a_ring_or_with_its_time() -> None:
         assert await watch.wait(0) is False
         watch.ring()
         assert (await watch.wait(5), watch.state) == (True, 1)
-        watch.tell(None)
+        watch.notify(None)
         assert (await watch.wait(5), watch.state) == (True, None)
         assert await watch.wait(0.001) is False
 

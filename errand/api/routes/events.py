@@ -21,7 +21,7 @@ from errand.api.views import show_batch, show_job
 from errand.store.batch import BatchStatus
 from errand.store.observe.logs import LogLine, LogReader
 from errand.store.status import ENDED, JobStatus
-from errand.store.watch.event_id import News, list_news, mark_batch, mark_job, read_place, write_place
+from errand.store.watch.event_id import News, build_batch_event_id, build_event_id, list_news, read_place, write_place
 from errand.store.watch.watcher import Watch, Watcher
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class JobTeller:
 
     def has_all(self, job: JobStatus) -> bool:
         """Return whether the client has seen the end."""
-        return job.status in ENDED and self._seen == mark_job(job)
+        return job.status in ENDED and self._seen == build_event_id(job)
 
     async def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
         """Return the new events as they are sent, and whether the last of them is the end.
@@ -127,7 +127,7 @@ class JobTeller:
         events += [self._write_line(line) for line in lines]
         self._line = max(self._line, job.lines)
         events += [self._write(one) for one in news[len(runs) :]]
-        self._seen = mark_job(job)
+        self._seen = build_event_id(job)
         return b"".join(events), job.status in ENDED
 
     async def _read_lines(self, job: JobStatus) -> list[LogLine]:
@@ -137,9 +137,9 @@ class JobTeller:
         return [] if page is None else page.items
 
     def _write(self, news: News) -> bytes:
-        self._seen = news.mark
+        self._seen = news.event_id
         shown = vars(news.job.progress) if news.kind == "progress" else show_job(news.job)
-        return _write(news.kind, write_place(news.mark, self._line), shown)
+        return _write(news.kind, write_place(news.event_id, self._line), shown)
 
     def _write_line(self, line: LogLine) -> bytes:
         self._line = line.number
@@ -155,15 +155,15 @@ class BatchTeller:
 
     def has_all(self, batch: BatchStatus) -> bool:
         """Return whether the client has seen the end."""
-        return batch.has_ended and self._seen == mark_batch(batch)
+        return batch.has_ended and self._seen == build_batch_event_id(batch)
 
     async def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
         """Return the new event as it is sent, b'' without one, and whether it is the end."""
         if batch is None:
             return _tell_deleted(self._id), True
-        mark, is_end = mark_batch(batch), batch.has_ended
-        seen, self._seen = self._seen, mark
-        return b"" if mark == seen else _write("end" if is_end else "progress", mark, show_batch(batch)), is_end
+        event_id, is_end = build_batch_event_id(batch), batch.has_ended
+        seen, self._seen = self._seen, event_id
+        return b"" if event_id == seen else _write("end" if is_end else "progress", event_id, show_batch(batch)), is_end
 
 
 def _answer(

@@ -91,7 +91,7 @@ def find_application() -> None:
 
 def fail(text: str) -> NoReturn:
     """End the command with exit code 1."""
-    from errand.redis.settings import tell
+    from errand.redis.settings import format_fault
 
-    print(tell(text), file=sys.stderr)
+    print(format_fault(text), file=sys.stderr)
     sys.exit(1)

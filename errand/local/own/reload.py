@@ -9,7 +9,7 @@ from errand.local.own.probe import Probe, tell_fault, try_out
 from errand.local.own.settings import OwnOptions
 from errand.local.preflight import CannotStartError
 from errand.local.up import Machine
-from errand.redis.settings import tell
+from errand.redis.settings import format_fault
 
 LOOK_SECONDS = 0.1
 NAMED_FILES = 3
@@ -33,7 +33,9 @@ class Reloader:
             if found.is_wrong_name:
                 raise CannotStartError(found.fault)
             fault = tell_fault(found, self._options, self._machine.output)
-            self._machine.console.print(f"{tell(fault)}\nWaiting for the next change …", soft_wrap=True, markup=False)
+            self._machine.console.print(
+                f"{format_fault(fault)}\nWaiting for the next change …", soft_wrap=True, markup=False
+            )
             while not self._changes.find():
                 time.sleep(LOOK_SECONDS)
         return found

@@ -86,7 +86,7 @@ def _write_time(seconds: float | None) -> str | None:
 
 @dataclass(frozen=True)
 class Newest:
-    """What the job's own record and RQ's last result, a packed traceback, tell of the newest attempt."""
+    """What the job's own record and RQ's last result, a packed traceback say of the newest attempt."""
 
     job: Mapping[str, str]
     recorded: str | None
@@ -126,15 +126,15 @@ def _read_newest(newest: Newest, attempts: Mapping[int, AttemptRecord]) -> Attem
     begun = AttemptRecord(number, job.get("worker_name"), job["started_at"], job.get("ended_at"), status)
     if status == "started":
         return replace(begun, ended_at=None, outcome=None)
-    return begun if status == "finished" else _tell_failure(newest, begun)
+    return begun if status == "finished" else _build_failure(newest, begun)
 
 
-def _tell_failure(newest: Newest, begun: AttemptRecord) -> AttemptRecord | None:
-    """Return an attempt that has not finished, as far as the job tells; None where it was none that failed."""
+def _build_failure(newest: Newest, begun: AttemptRecord) -> AttemptRecord | None:
+    """Return an attempt that has not finished, as far as the job's record has it; None where it did not fail."""
     job, status, error = newest.job, newest.job["status"], newest.read_error()
-    told = replace(begun, error=error, frame=job.get("errand_frame"))
+    failed = replace(begun, error=error, frame=job.get("errand_frame"))
     if status in ENDED_BADLY:
         is_lost = status == "failed" and error is not None and error.type == "Lost"
-        return replace(told, outcome="lost" if is_lost else status, traceback=newest.read_trace())
+        return replace(failed, outcome="lost" if is_lost else status, traceback=newest.read_trace())
     is_again = status in WAITING and error is not None and not job.get("errand_parked")
-    return replace(told, outcome="failed") if is_again else None
+    return replace(failed, outcome="failed") if is_again else None

@@ -140,18 +140,18 @@ def _sort(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
     return sorted(groups, key=lambda group: (-group.failed - group.retrying, group.fingerprint))
 
 
-def _build(told: dict[str, Any]) -> FailureGroup:
+def _build(found: dict[str, Any]) -> FailureGroup:
     return FailureGroup(
-        fingerprint=told["fingerprint"],
-        type=told["type"],
-        error_type=told["error"],
-        message=told["message"],
-        frame=told["frame"],
-        failed=told["failed"],
-        retrying=told["retrying"],
-        first_at=told["first"],
-        last_at=told["last"],
-        example=told["example"],
+        fingerprint=found["fingerprint"],
+        type=found["type"],
+        error_type=found["error"],
+        message=found["message"],
+        frame=found["frame"],
+        failed=found["failed"],
+        retrying=found["retrying"],
+        first_at=found["first"],
+        last_at=found["last"],
+        example=found["example"],
     )
 
 

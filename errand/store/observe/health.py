@@ -13,7 +13,7 @@ from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.redis.wrong import WrongKey, read_wrong_keys
 from errand.store.held import HeldType
-from errand.store.observe.live import tell_live_since
+from errand.store.observe.live import find_live_since
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class HealthReader:
         """Return it. Raises RedisError."""
         asked_at = time.monotonic()
         found = json.loads(
-            (await self._script(args=[tell_live_since(self._clock), *self._args])).decode(errors="replace")
+            (await self._script(args=[find_live_since(self._clock), *self._args])).decode(errors="replace")
         )
         seconds, microseconds = map(int, found["clock"])
         self._clock.note(seconds * 1_000_000 + microseconds, asked_at)

@@ -8,6 +8,6 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 
 
-def tell_live_since(clock: Clock) -> str:
+def find_live_since(clock: Clock) -> str:
     """Return that time as RQ writes heartbeats, for the scripts that ask for it."""
     return utcformat(clock.moment() - timedelta(seconds=keys.SILENT_SECONDS))

@@ -38,14 +38,14 @@ class LogReader:
     """Reads lines over one asynchronous client; who asks at the same time shares a round trip."""
 
     def __init__(self, redis: Redis) -> None:
-        self._flights = GroupCommit(redis, "observe/read_lines")
+        self._script = GroupCommit(redis, "observe/read_lines")
 
     async def read(self, id: str, after: int = 0) -> LogPage | None:
         """Return the lines whose numbers are higher than `after`, None where there is no job and no line.
 
         Raises RedisError and TimeoutError.
         """
-        is_there, last, stored = await self._flights.call([keys.JOB + id, keys.LOGS + id], [after])
+        is_there, last, stored = await self._script.call([keys.JOB + id, keys.LOGS + id], [after])
         if not is_there and not stored:
             return None
         if len(stored) == 1 and isinstance(stored[0], int):  # no line of it was read

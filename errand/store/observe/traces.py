@@ -57,10 +57,10 @@ def fold_trace(text: str) -> str:
     like Python's text comes back as it is.
     """
     first, *rest = _LINK.split(text.rstrip("\n"))
-    told = [_fold_one(first)]
+    shown = [_fold_one(first)]
     for link, block in zip(rest[::2], rest[1::2], strict=True):
-        told = [_fold_one(block), f"{_BEFORE[link[0]]}\n{told[0]}", *told[1:]]
-    return "\n\n".join(told)
+        shown = [_fold_one(block), f"{_BEFORE[link[0]]}\n{shown[0]}", *shown[1:]]
+    return "\n\n".join(shown)
 
 
 def _fold_one(block: str) -> str:
@@ -75,7 +75,7 @@ def _fold_one(block: str) -> str:
         return block
     own = [line for frame in frames if is_own_anywhere(frame.path) for line in frame.lines]
     folded = [frame for frame in frames if not is_own_anywhere(frame.path)]
-    return "\n".join([*lines[end:], *own, *_tell_folded(folded)])
+    return "\n".join([*lines[end:], *own, *_describe_folded(folded)])
 
 
 def _find_error(lines: list[str]) -> int:
@@ -106,21 +106,21 @@ def _read_frames(lines: Iterable[str]) -> list[Frame | str]:
 
 
 def _fold_in_place(lines: Iterable[str]) -> list[str]:
-    told: list[str] = []
+    shown: list[str] = []
     folded: list[Frame] = []
     for part in _read_frames(lines):
         if isinstance(part, Frame) and not is_own_anywhere(part.path):
             folded.append(part)
             continue
-        told += _tell_folded(folded)
-        told += part.lines if isinstance(part, Frame) else [part]
+        shown += _describe_folded(folded)
+        shown += part.lines if isinstance(part, Frame) else [part]
         folded = []
-    return told + _tell_folded(folded)
+    return shown + _describe_folded(folded)
 
 
-def _tell_folded(frames: list[Frame]) -> list[str]:
+def _describe_folded(frames: list[Frame]) -> list[str]:
     if not frames:
         return []
     count, last = sum(frame.times for frame in frames), frames[-1]
-    told = "1 frame of a library" if count == 1 else f"{count:,} frames of libraries, the last"
-    return [f"{last.margin}  … {told} at {last.place}"]
+    shown = "1 frame of a library" if count == 1 else f"{count:,} frames of libraries, the last"
+    return [f"{last.margin}  … {shown} at {last.place}"]

@@ -79,7 +79,7 @@ class Facts:
 
     @property
     def parked_since(self) -> str | None:
-        """Since when it has been parked, as its hash tells."""
+        """Since when it has been parked, by its hash."""
         return _read_json(self.job.get("errand_parked")).get("since")
 
     @property
@@ -103,7 +103,7 @@ def _judge_parents(facts: Facts) -> Verdict | None:
     if facts.status != "deferred":
         return None
     left = [job for job in facts.jobs if job.status != "finished"]
-    batches = [LinkedBatch(*told) for told in facts.found.get("batches") or ()]
+    batches = [LinkedBatch(*found) for found in facts.found.get("batches") or ()]
     named = [f"batch {one.id} ({one.ended:,} of {one.total:,} jobs have ended)" for one in batches]
     named += [_name(left)] if left or not batches else []
     return Verdict("waits_for_jobs", f"it waits for {' and '.join(named)}", jobs=left, batches=batches or None)
@@ -190,7 +190,7 @@ def _judge_turn(facts: Facts) -> Verdict | None:
     if before == 0 and facts.workers.free:
         said = "nothing is before it and a worker is free: it is just being taken"
         return Verdict("starting", said, holds=False, since=since, before=0, exact=exact)
-    expected = expect_start(before, list(facts.found["ends"] or ()), facts.now % 60, _tell_waiting(facts))
+    expected = expect_start(before, list(facts.found["ends"] or ()), facts.now % 60, _measure_waiting(facts))
     said = _add_before("the workers are busy", before, "" if exact else "about ")
     if expected:
         said += f"; at the rate of the last minutes it starts in {_write_span(expected.p50_seconds)}"
@@ -212,8 +212,8 @@ JUDGES: tuple[Judge, ...] = (
 )
 
 
-def _tell_waiting(facts: Facts) -> float:
-    """Return for how many seconds its queue has had jobs that wait, as far as the list tells."""
+def _measure_waiting(facts: Facts) -> float:
+    """Return for how many seconds its queue has had jobs that wait, as far as the list shows."""
     times = [time for time in (facts.found["first_at"], facts.job.get("enqueued_at")) if time]
     moments = [moment for moment in map(_read_time, times) if moment is not None]
     return max(0.0, facts.now - min(moments)) if moments else 0.0

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
-from errand.store.observe.live import tell_live_since
+from errand.store.observe.live import find_live_since
 from errand.store.observe.verdicts import JUDGES, Facts, Verdict, Workers
 from errand.store.status import ENDED
 
@@ -45,7 +45,7 @@ class WhyReader:
         """Return why a job has not started, or that it has; None where there is no job. Raises RedisError."""
         asked_at = time.monotonic()
         found = json.loads(
-            (await self._script(args=[id, tell_live_since(self._clock), *self._queues])).decode(errors="replace")
+            (await self._script(args=[id, find_live_since(self._clock), *self._queues])).decode(errors="replace")
         )
         seconds, microseconds = map(int, found["clock"])
         self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
@@ -62,13 +62,13 @@ class WhyReader:
 
 def _judge(id: str, facts: Facts) -> Why:
     if facts.status in ENDED or facts.status == "started":
-        return Why(id, facts.type, facts.queue, facts.status, _tell_start(facts), [])
+        return Why(id, facts.type, facts.queue, facts.status, _judge_started(facts), [])
     first, *others = [verdict for judge in JUDGES if (verdict := judge(facts))]
     holding = [verdict.word for verdict in others if verdict.holds]
     return Why(id, facts.type, facts.queue, facts.status, first, holding, facts.workers)
 
 
-def _tell_start(facts: Facts) -> Verdict:
+def _judge_started(facts: Facts) -> Verdict:
     """Return the verdict of a job that does not wait any more."""
     job = facts.job
     if facts.status == "started":

@@ -21,23 +21,23 @@ from errand.store.watch.members import Members
 T = TypeVar("T")
 
 POLL_SECONDS = 0.5  # for what nobody publishes (a plain worker's ends) and for what got lost
-VERSIONS_AT_ONCE = 100
-BATCHED_AT_ONCE = 10_000  # jobs of batches that one poll counts; each is a read of Redis's
-LINGER_POLLS = 20  # who waits is often followed by somebody else
-PING_SECONDS = 5.0
-RETRY_SECONDS = 0.5
+VERSIONS_AT_ONCE = 100  # jobs a call, so that the script is short
+BATCHED_AT_ONCE = 10_000  # jobs of batches that one poll counts; each is a read in Redis
+LINGER_POLLS = 20  # with nobody watching, before it ends: often another client comes soon
+PING_SECONDS = 5.0  # of silence; a connection that then does not answer in as many is given up
+RETRY_SECONDS = 0.5  # before the next subscription: as long as a poll, which bridges the gap
 
 logger = logging.getLogger("errand.api")
 
 
 class Watch(Generic[T]):
-    """One client's: the newest state of what it watches. States that it is too slow for are passed over."""
+    """The newest state of what one client watches. States that it is too slow for are passed over."""
 
     def __init__(self, state: T) -> None:
         self.state: T | None = state
         self._bell = asyncio.Event()
 
-    def tell(self, state: T | None) -> None:
+    def notify(self, state: T | None) -> None:
         """Take a new state, None where it is gone."""
         self.state = state
         self._bell.set()
@@ -58,16 +58,16 @@ class Watch(Generic[T]):
 
 @dataclass(eq=False, slots=True)
 class Watched:
-    """A job or a batch, of so many jobs, and who watches it."""
+    """A job or a batch, and who watches it."""
 
     read: Callable[[str], Awaitable[Any]]
-    jobs: int  # 0 for a job
+    jobs: int  # of the batch; 0 for a job
     version: Any = None  # of a job, by the last poll
     watches: set[Watch[Any]] = field(default_factory=set)
 
 
 class Watcher:
-    """Tells watches what becomes of their jobs and batches, over one client; while Redis is away, nothing."""
+    """Notifies watches of what becomes of their jobs and batches, over one client; while Redis is away, of nothing."""
 
     def __init__(self, redis: Redis, jobs: StatusReader, batches: BatchReader) -> None:
         self.is_stopping = False
@@ -101,7 +101,7 @@ class Watcher:
     @contextmanager
     def _watch(self, id: str, new: Watched, watch: Watch[T]) -> Iterator[Watch[T]]:
         watched = self._watched.setdefault(id, new)
-        watched.version = None  # the others may have been told what happened since this one's state was read
+        watched.version = None  # the others may have heard what happened since this one's state was read
         watched.watches.add(watch)
         if not self._tasks:
             steps = (self._poll_on(), self._listen(), self._read_changed())
@@ -137,7 +137,10 @@ class Watcher:
             await asyncio.sleep(POLL_SECONDS)
             await self._poll()
             idle = 0 if self._watched else idle + 1
-        others, self._tasks = self._tasks[1:], []  # in the same step as the last look: who comes now starts anew
+        others, self._tasks = (
+            self._tasks[1:],
+            [],
+        )  # in the step of the last look: the next watch starts anew
         await _end(*others)
 
     def _note(self, ids: Iterable[str]) -> None:
@@ -192,7 +195,7 @@ class Watcher:
             watched.version = None  # the next poll has it read again
             return
         for watch in watched.watches:
-            watch.tell(state)
+            watch.notify(state)
         if isinstance(state, BatchStatus) and self._members.note(state):
             self._note([id])
 
@@ -204,7 +207,7 @@ class Watcher:
             self._is_away = False
         except (RedisError, OSError, TimeoutError) as error:
             if not self._is_away:
-                logger.warning("Redis is away (%s); who watches jobs hears of them when it is back", error)
+                logger.warning("Redis is away (%s); those who watch jobs hear of them when it is back", error)
             self._is_away = True
 
     async def _compare(self, ids: Sequence[str]) -> None:

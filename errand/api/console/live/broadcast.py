@@ -115,7 +115,7 @@ class Broadcast:
             return
         looked.state = state
         for watch in looked.watches:
-            watch.tell(state)
+            watch.notify(state)
 
 
 async def _take(looked: Looked) -> State:

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from errand.store.batch import BatchStatus
 from errand.store.status import ENDED, JobError, JobStatus, Progress
-from errand.store.watch.event_id import EventId, list_news, mark_batch, mark_job, read_mark, read_place, write_place
+from errand.store.watch.event_id import (
+    EventId,
+    build_batch_event_id,
+    build_event_id,
+    list_news,
+    read_event_id,
+    read_place,
+    write_place,
+)
 
 FRESH = JobStatus(
     id="5f0c7d1e-0000-4000-8000-000000000000",
@@ -79,12 +87,12 @@ def test_a_client_that_looks_now_and_then_misses_nothing_that_the_record_proves(
     told = []
     for look in looks:
         for news in list_news(seen, states[look]):
-            seen = news.mark
+            seen = news.event_id
             told.append(news)
         assert seen is not None
-        assert read_mark(str(seen)) == seen
+        assert read_event_id(str(seen)) == seen
     last = states[-1]
-    assert len({news.mark for news in told}) == len(told)  # nothing twice
+    assert len({news.event_id for news in told}) == len(told)  # nothing twice
     assert list_news(seen, last) == []  # nothing left
     if last.status in ENDED:
         assert told[-1].kind == "end"
@@ -100,11 +108,13 @@ def test_a_client_that_looks_now_and_then_misses_nothing_that_the_record_proves(
 def test_a_client_may_come_back_after_any_event(steps: list[str], data: st.DataObject) -> None:
     states = live(steps)
     first = data.draw(st.integers(0, len(states) - 1))
-    begun = list_news(None, states[first])[-1].mark
+    begun = list_news(None, states[first])[-1].event_id
     whole = list_news(begun, states[-1])
     for cut in range(len(whole)):
-        rest = list_news(read_mark(str(whole[cut].mark)), states[-1])
-        assert [(news.kind, news.mark) for news in rest] == [(news.kind, news.mark) for news in whole[cut + 1 :]]
+        rest = list_news(read_event_id(str(whole[cut].event_id)), states[-1])
+        assert [(news.kind, news.event_id) for news in rest] == [
+            (news.kind, news.event_id) for news in whole[cut + 1 :]
+        ]
 
 
 def test_a_client_that_knows_nothing_gets_the_job_as_it_is() -> None:
@@ -119,7 +129,7 @@ def test_a_client_that_knows_nothing_gets_the_job_as_it_is() -> None:
 
 def test_a_start_that_was_passed_over_is_told_before_the_end() -> None:
     states = live(["start", "report", "finished"])
-    news = list_news(mark_job(states[0]), states[-1])
+    news = list_news(build_event_id(states[0]), states[-1])
     assert [(one.kind, one.job.status) for one in news] == [
         ("status", "started"),
         ("progress", "finished"),
@@ -130,15 +140,15 @@ def test_a_start_that_was_passed_over_is_told_before_the_end() -> None:
 
 def test_what_is_no_id_of_ours_is_no_mark() -> None:
     for id in (None, "", "x", "queued", "queued.x....", "queued.1...", "nosuch.1.....", "0" * 5000, "queued.1......"):
-        assert read_mark(id) is None, id
-    assert read_mark("queued.1.2..") is None
-    assert read_mark("queued.1.2...") == EventId("queued", 1, "2", "", "", "")
+        assert read_event_id(id) is None, id
+    assert read_event_id("queued.1.2..") is None
+    assert read_event_id("queued.1.2...") == EventId("queued", 1, "2", "", "", "")
 
 
 def test_a_place_is_the_mark_alone_before_the_first_line_and_holds_both_after_it() -> None:
-    mark = mark_job(FRESH)
-    assert write_place(mark, 0) == str(mark)
-    for place in ((mark, 0), (mark, 12), (None, 12)):
+    event_id = build_event_id(FRESH)
+    assert write_place(event_id, 0) == str(event_id)
+    for place in ((event_id, 0), (event_id, 12), (None, 12)):
         assert read_place(write_place(*place)) == place
 
 
@@ -148,30 +158,30 @@ def test_an_id_that_is_none_of_ours_is_no_place(id: str | None) -> None:
 
 
 def tell(seen: JobStatus, now: JobStatus) -> list[tuple[str, EventId, JobStatus]]:
-    return [(news.kind, news.mark, news.job) for news in list_news(mark_job(seen), now)]
+    return [(news.kind, news.event_id, news.job) for news in list_news(build_event_id(seen), now)]
 
 
 def test_a_start_is_told_as_the_job_is_and_its_report_after_it() -> None:
     queued, started, reported = live(["start", "report"])
-    assert tell(queued, started) == [("status", mark_job(started), started)]
+    assert tell(queued, started) == [("status", build_event_id(started), started)]
     assert tell(queued, reported) == [
-        ("status", mark_job(started), reported),
-        ("progress", mark_job(reported), reported),
+        ("status", build_event_id(started), reported),
+        ("progress", build_event_id(reported), reported),
     ]
-    assert tell(started, reported) == [("progress", mark_job(reported), reported)]
+    assert tell(started, reported) == [("progress", build_event_id(reported), reported)]
 
 
 def test_a_report_that_is_known_is_not_told_again_with_another_attempt() -> None:
     reported = live(["start", "report"])[-1]
     again = replace(reported, attempts=2)
-    assert tell(reported, again) == [("status", mark_job(again), again)]
+    assert tell(reported, again) == [("status", build_event_id(again), again)]
 
 
 def test_a_job_that_waits_again_is_told_after_its_last_report() -> None:
     _, started, reported, waiting = live(["start", "report", "retry"])
-    assert tell(reported, waiting) == [("status", mark_job(waiting), waiting)]
+    assert tell(reported, waiting) == [("status", build_event_id(waiting), waiting)]
     assert [kind for kind, *_ in tell(started, waiting)] == ["progress", "status"]
 
 
 def test_a_batchs_event_says_how_many_jobs_have_which_status() -> None:
-    assert mark_batch(BatchStatus("b", "log", "", {"queued": 2, "finished": 1})) == "finished=1,queued=2"
+    assert build_batch_event_id(BatchStatus("b", "log", "", {"queued": 2, "finished": 1})) == "finished=1,queued=2"
