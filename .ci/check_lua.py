@@ -1,4 +1,4 @@
-"""Compiles every Lua script as it is assembled, under Lua 5.1; refuses globals, and too many locals or upvalues.
+"""Compiles every Lua script as it is assembled, under Lua 5.1; refuses globals, too many locals or upvalues, long lines.
 
 Run by `make check`. What a function uses is read from its bytecode (Lua 5.1, lundump.c and lopcodes.h).
 """
@@ -18,6 +18,7 @@ from errand.redis.lua.loader import FOLDER, ScriptError, assemble
 
 LOCALS_LIMIT = 150  # Lua allows 200 at once in a function
 UPVALUES_LIMIT = 50  # and 60 of these
+LINE_LIMIT = 120  # characters, as in Python
 KNOWN = {"redis", "cjson", "KEYS", "ARGV", "string", "table", "math", "ipairs", "pairs", "next", "tonumber", "tostring"}
 KNOWN |= {"type", "unpack", "select", "pcall", "error", "assert", "setmetatable"}
 GETGLOBAL, SETGLOBAL = 5, 7
@@ -128,9 +129,20 @@ def list_scripts() -> list[str]:
     return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.lua"))
 
 
+def find_long_lines() -> Iterator[str]:
+    """Yield where a line is too long."""
+    for path in sorted(FOLDER.rglob("*.lua")):
+        if path.parent.name == "worker":
+            continue  # not wrapped yet
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            if len(line) > LINE_LIMIT:
+                yield f"{path.relative_to(FOLDER)}:{number}: {len(line)} characters, more than {LINE_LIMIT}"
+
+
 def main() -> int:
-    """Tell what is wrong; return how many scripts it is wrong with."""
+    """Print what is wrong; return how many faults there are."""
     faults = [f"scripts/{name}.lua, assembled: {fault}" for name in list_scripts() for fault in find_faults(name)]
+    faults += find_long_lines()
     most = max(list_scripts(), key=lambda name: compile_script(assemble(name)).locals)
     print("\n".join(faults) or f"{len(list_scripts())} Lua scripts are sound; the most locals are in {most}: ", end="")
     print("" if faults else compile_script(assemble(most)).locals)

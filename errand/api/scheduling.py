@@ -12,9 +12,10 @@ from errand.api.http.problems import Problem, refuse_input
 from errand.api.store import Store
 from errand.contract.cron import Cron, CronError, ZoneError, read_zone
 from errand.contract.job import Job
+from errand.redis.keys import FILE_PREFIX
 from errand.store.new_job import NewJob
 from errand.store.schedules.occurrences import CatchUp, Overlap
-from errand.store.schedules.schedule import FILE_PREFIX, Schedule
+from errand.store.schedules.schedule import Schedule
 from errand.store.schedules.schedules import (
     DamagedScheduleError,
     HeldByFileError,

@@ -97,7 +97,7 @@ class Delivery:
         record the failure, raises it again.
         """
         (recipient, word), *_ = self.held.items()
-        self._note("mail/tell", word, self._newest(), recipient)
+        self._note("mail/note_unknown", word, self._newest(), recipient)
         message_id, _, place = (*word.split(), "")[:3]
         whom = "" if len(self.held) == len(self._recipients) else f" to {', '.join(self.held)}"
         where = f" ({place})" if place else ""

@@ -91,7 +91,7 @@ RATED = "errand:rated"  # set of the keys that begin with RATED_JOBS
 RATED_JOBS = "errand:rated:"  # sorted set, by queue:type: ids that wait for their type's rate
 PARKED = "errand:parked"  # set of the keys that begin with PARKED_JOBS
 PARKED_JOBS = "errand:parked:"  # sorted set, by queue:type:codes: ids that wait for a worker that can run them
-PARKED_TOLD = "errand:parked-told"  # string: lasts until the log tells of them again
+PARKED_LOGGED = "errand:parked-told"  # string: lasts until the log mentions them again
 HELD_TYPES = "errand:held"  # set of type:service, of those that are held since what they work with is down
 HELD_TYPE = "errand:held:"  # hash, by type:service: since, reason, wait_seconds, probe_at_ms, probing (a member)
 TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lock is being taken over
@@ -99,7 +99,7 @@ TAKEOVER = "errand:takeover:"  # string, by queue: lasts while RQ's scheduler lo
 # Ours: workers
 TYPES = "errand:types:"  # hash, by worker: the types that it has, each with the hash of its code
 THREADS = "*threads"  # its field beside the types: how many jobs the worker runs at once
-POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when they end unless an API tells them again
+POSTED = "errand:posted"  # sorted set of type=code, those of the APIs, by when they end if no API announces them again
 
 # Ours: schedules
 SCHEDULES = "errand:schedules"  # sorted set of names, by their next occurrence
@@ -116,7 +116,14 @@ ENDED = ("finished", "failed", "stopped", "canceled")
 ENDED_BADLY = ("failed", "stopped", "canceled")  # what may be requeued
 BATCH_ENDED = (*ENDED, "deleted")
 UNSTARTED = ("created", "queued", "scheduled", "deferred", "ready_to_enqueue", "rate_limited")  # what may be canceled
+WITH_TRACEBACK = ("failed", "stopped")  # RQ's result of such a job may have one
+RETRYING_STATUSES = ("scheduled", "queued", "rate_limited")  # what a job may have that waits for its next try
 NOT_QUEUED = (*ENDED, "started", "created", "deferred", "scheduled", "ready_to_enqueue", "rate_limited")
+
+# Words with a meaning
+FILE_PREFIX = "jobs."  # so begin the names of schedules that job files carry
+TOO_LARGE = "too large"  # stands for a traceback of more than TRACE_BYTES
+BATCH_FIELDS = ("type", "created_at", "webhook", "webhook_waits_for")  # of a batch's record; the others are jobs' ids
 
 # Limits. The server does nothing else while it runs a script.
 BATCH_LIMIT = 1000  # jobs of a batch

@@ -12,7 +12,7 @@ from errand.store.observe.failures import FailureReader
 from errand.store.requeue import PAGE, Requeuer
 
 Action = Literal["requeue", "delete", "count"]
-TOLD = 20  # jobs of a group that are told since they are tried again
+SHOWN = 20  # ids of jobs of a group that are left because they are tried again: a sample
 TRIED_AGAIN = "it is tried again by itself; cancel it first"
 
 
@@ -40,7 +40,7 @@ class DeadLetters:
         """Requeue, delete or only count them; yield each step.
 
         What fails in the meantime is left, as what was requeued and has failed again. Of a group, jobs that are tried
-        again are left too, some of which the last step tells. Raises FullRedisError and RedisError; what the steps
+        again are left too, some of which the last step names. Raises FullRedisError and RedisError; what the steps
         before took stays as it is.
         """
         retrying = await self._list_retrying(wanted)
@@ -62,7 +62,7 @@ class DeadLetters:
     async def _list_retrying(self, wanted: Filter) -> list[str]:
         if wanted.fingerprint is None:
             return []
-        return await self._failures.list_retrying(wanted.fingerprint, wanted.queue, wanted.type, TOLD)
+        return await self._failures.list_retrying(wanted.fingerprint, wanted.queue, wanted.type, SHOWN)
 
     async def _call(self, action: Action, ids: Sequence[str], token: str) -> list[bytes | None]:
         if action == "requeue":

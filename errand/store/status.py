@@ -18,7 +18,6 @@ from errand.store.observe.bounded import TooLargeError, unzip
 PLAIN = ("status", "origin", "description", "created_at", "enqueued_at", "started_at", "ended_at")
 DEPTH_LIMIT = 200  # of a result: what writes JSON gives up at 255
 ENDED = frozenset(keys.ENDED)
-TOO_LARGE = "too large"  # stands for a traceback
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _build(
 ) -> JobStatus:
     status = found["status"]
     recorded = dict(zip(last[::2], last[1::2], strict=True)) if last else {}
-    trace = recorded.get("exc_string") or (TOO_LARGE if "exc_string_bytes" in recorded else None)
+    trace = recorded.get("exc_string") or (keys.TOO_LARGE if "exc_string_bytes" in recorded else None)
     error = read_error(found.get("errand_error"), trace, status)
     result, unreadable = _read_result(recorded) if status == "finished" else (None, None)
     return JobStatus(
@@ -242,15 +241,15 @@ def _check_depth(value: Any, left: int) -> None:
 def read_error(stored: str | None, trace: str | None, status: str) -> JobError | None:
     """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word.
 
-    `trace` is TOO_LARGE for a traceback that was not read.
+    `trace` is keys.TOO_LARGE for a traceback that was not read.
     Raises ValueError and TypeError where that can't be read.
     """
     if stored:
         return JobError(**json.loads(stored))
-    if not trace or status not in ("failed", "stopped"):
+    if not trace or status not in keys.WITH_TRACEBACK:
         return None
     try:
-        if trace == TOO_LARGE:
+        if trace == keys.TOO_LARGE:
             raise TooLargeError(keys.TRACE_BYTES)
         text = unzip(b64decode(trace), keys.TRACE_BYTES).decode(errors="replace")
     except TooLargeError:

@@ -12,7 +12,7 @@ from errand.redis import keys
 from errand.store import batch, batch_jobs
 from errand.store.batch import BatchReader, BatchStatus, filter_batches
 from errand.store.batch_jobs import BatchJobReader, filter_batch
-from errand.store.dead_letters import TOLD, TRIED_AGAIN, Action, DeadLetters, DeadLetterStep
+from errand.store.dead_letters import SHOWN, TRIED_AGAIN, Action, DeadLetters, DeadLetterStep
 from errand.store.index import PAGE_BYTES, Filter, ForeignCursorError
 from errand.store.new_job import derive_ids
 from errand.store.requeue import PAGE
@@ -164,4 +164,4 @@ def test_jobs_of_a_group_that_are_tried_again_are_told_last() -> None:
     letters = build_letters((["a"], None))
     wanted = Filter("failed", fingerprint="f", queue="mail", type="email")
     assert apply(letters, "requeue", wanted) == [DeadLetterStep(["a"], []), DeadLetterStep([], [("r", TRIED_AGAIN)])]
-    letters._failures.list_retrying.assert_called_once_with("f", "mail", "email", TOLD)
+    letters._failures.list_retrying.assert_called_once_with("f", "mail", "email", SHOWN)

@@ -13,9 +13,6 @@ from errand.redis.lua.loader import read_script
 from errand.store.observe.traces import fold_trace, read_trace
 from errand.store.status import JobError, read_error
 
-WAITING = ("queued", "scheduled", "rate_limited")
-ENDED_BADLY = ("failed", "stopped")
-
 
 @dataclass(frozen=True)
 class AttemptRecord:
@@ -121,7 +118,7 @@ def _read_newest(newest: Newest, attempts: Mapping[int, AttemptRecord]) -> Attem
     if not number or not job.get("started_at"):
         return None
     if known and status != "finished":
-        has_failed = status in ENDED_BADLY and known.outcome in ("failed", "lost") and not known.traceback
+        has_failed = status in keys.WITH_TRACEBACK and known.outcome in ("failed", "lost") and not known.traceback
         return replace(known, traceback=newest.read_trace()) if has_failed else None
     begun = AttemptRecord(number, job.get("worker_name"), job["started_at"], job.get("ended_at"), status)
     if status == "started":
@@ -133,8 +130,8 @@ def _build_failure(newest: Newest, begun: AttemptRecord) -> AttemptRecord | None
     """Return an attempt that has not finished, as far as the job's record has it; None where it did not fail."""
     job, status, error = newest.job, newest.job["status"], newest.read_error()
     failed = replace(begun, error=error, frame=job.get("errand_frame"))
-    if status in ENDED_BADLY:
+    if status in keys.WITH_TRACEBACK:
         is_lost = status == "failed" and error is not None and error.type == "Lost"
         return replace(failed, outcome="lost" if is_lost else status, traceback=newest.read_trace())
-    is_again = status in WAITING and error is not None and not job.get("errand_parked")
+    is_again = status in keys.RETRYING_STATUSES and error is not None and not job.get("errand_parked")
     return replace(failed, outcome="failed") if is_again else None

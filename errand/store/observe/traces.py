@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from errand.redis import keys
 from errand.store.observe.bounded import TooLargeError, unzip
 from errand.store.observe.frames import is_own_anywhere
-from errand.store.status import TOO_LARGE
 
 _UNSHOWN = f"(a traceback of more than {keys.TRACE_BYTES:,} bytes, which is not shown)"
 
@@ -40,7 +39,7 @@ def read_trace(packed: str) -> str | None:
 
     In the place of one that is too large stands a line that says so.
     """
-    if packed == TOO_LARGE:
+    if packed == keys.TOO_LARGE:
         return _UNSHOWN
     try:
         return unzip(b64decode(packed), keys.TRACE_BYTES).decode(errors="replace")

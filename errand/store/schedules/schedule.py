@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from errand.contract.cron import Cron
 from errand.contract.job import Job
+from errand.redis.keys import FILE_PREFIX
 from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
 from errand.store.schedules.occurrences import CatchUp, Every, Overlap, Rhythm
@@ -17,7 +18,6 @@ from errand.store.status import ENDED
 
 NAMESPACE = UUID("8f0a1a3e-4f0b-5d0e-9f6b-0d1c1a5c7e21")  # changing it would run occurrences again that have run
 RUNS_KEPT = 50
-FILE_PREFIX = "jobs."
 NEVER = "+inf"
 
 

@@ -30,6 +30,17 @@ def test_every_script_is_sound(check: ModuleType) -> None:
     assert [fault for name in check.list_scripts() for fault in check.find_faults(name)] == []
 
 
+def test_no_line_is_too_long(check: ModuleType) -> None:
+    assert not list(check.find_long_lines())
+
+
+def test_a_line_that_is_too_long_is_named(check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/some.lua").write_text(f"--\n-- {'é' * 117}\n-- {'é' * 118}\n")
+    monkeypatch.setattr(check, "FOLDER", tmp_path)
+    assert list(check.find_long_lines()) == ["lib/some.lua:3: 121 characters, more than 120"]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

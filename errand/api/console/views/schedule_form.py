@@ -17,8 +17,9 @@ from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.scheduling import ScheduleBody
 from errand.api.store import Store
+from errand.redis.keys import FILE_PREFIX
 from errand.store.schedules.occurrences import CatchUp, Overlap
-from errand.store.schedules.schedule import FILE_PREFIX, Schedule, write_time
+from errand.store.schedules.schedule import Schedule, write_time
 from errand.store.schedules.schedules import NEXT_SHOWN, StoredSchedule
 
 FIELDS = ("name", "type", "cron", "every", "unit", "timezone", "payload", "catch_up", "overlap")

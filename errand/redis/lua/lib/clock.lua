@@ -1,5 +1,5 @@
 -- The time of the step, and how long jobs are kept that don't say so themselves. The script sets them before anything
--- else, for a script's caller tells them.
+-- else, mostly to what its caller gives.
 -- gives now, now_text, failure_seconds
 -- now in seconds, now_text in RQ's format
 

@@ -4,14 +4,15 @@
 -- rare
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job
 -- gives let_expire
--- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally, observe/type
+-- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally
+-- include observe/type
 -- include store/settling, faults, store/step
 
 local outcomes = {}
 local ENDED_BADLY = keys.ENDED_BADLY
-local FEW = 20 -- others, who are looked at each time
-local CANCEL_COST, TELL_COST = 1, 1 -- to cancel one takes twice as long as to queue one, and its webhook as long again
-local LINKS = 20 -- links to parents, which take as long as to look at one
+local FEW = 20 -- others that are looked at each time; of more one is noted as `errand_awaited`
+local CANCEL_COST, WEBHOOK_COST = 1, 1 -- beside the 1 of each: to cancel one takes as long again, its webhook too
+local LINKS = 20 -- to parents: to read so many takes as long as to look at one dependent
 local left = keys.SETTLED_AT_ONCE
 local REGISTRIES = {scheduled = keys.SCHEDULED, deferred = keys.DEFERRED, ready_to_enqueue = keys.READY}
 rare.STOPPED = '{"type": "JobStopped", "message": "it was stopped on request"}'
@@ -49,7 +50,7 @@ local function are_others_met(id, job, parent)
 end
 
 -- A job that ended badly is kept as long as one waits for its requeue: when that one goes, its own lifetime begins. Of
--- very many dependents some are looked at; if none of them waits for it, the chores look at all, and keep it if need be.
+-- very many dependents some are looked at; if none of them waits for it, the chores look at all, and keep it then.
 function rare.let_expire(id)
   local job, key = rare.read_job(id), keys.JOB .. id .. keys.DEPENDENTS
   if not job or not ENDED_BADLY[job.status] or job.ttl < 0 or call('TTL', keys.JOB .. id) ~= -1 then return end
@@ -63,7 +64,7 @@ function rare.let_expire(id)
   call('ZADD', keys.FAILED .. job.queue, 'XX', math.floor(now) + job.ttl, id)
 end
 
--- Take a deferred job out of its parents' lists; `finish_step` looks what that means for them, once for each.
+-- Take a deferred job out of its parents' lists; `finish_step` looks at what that means for each of them, once.
 local function unlink(id, job)
   local key = keys.JOB_LINKS .. id .. keys.DEPENDENCIES
   local parents = call('SMEMBERS', key)
@@ -96,13 +97,13 @@ end
 
 local function mark_canceled(id, job, error)
   local hash = keys.JOB .. id
-  left = left - CANCEL_COST - ((job.webhook or WEBHOOK_URL) and TELL_COST or 0)
+  left = left - CANCEL_COST - ((job.webhook or WEBHOOK_URL) and WEBHOOK_COST or 0)
   touch(id)
   rare.withdraw(id, job)
   call('HSET', hash, 'status', 'canceled', 'ended_at', now_text, 'errand_error', error)
   rare.add_to_canceled(job.queue, id, math.floor(now))
   note_in_batch(hash, id, 'canceled')
-  rare.tell_end(id, 'canceled', job.webhook)
+  rare.notify_end(id, 'canceled', job.webhook)
   tally((name_type(job.type) or 'other') .. '|||canceled', 1)
   if job.limit then pcall(rare.free_slot, id, job.limit) end
 end
@@ -135,7 +136,7 @@ function rare.open_settler()
   local notes = rare.open_settling()
 
   -- Settle one that waited for `parent`: those that it cancels go to `ended`. Returns whether it still waits: for other
-  -- jobs, or, as the second value tells, for the requeue of `parent`.
+  -- jobs, or, by the second value, for the requeue of `parent`.
   local function settle_one(id, parent, outcome, ended)
     local job = rare.read_job(id)
     left = left - 1
@@ -161,8 +162,8 @@ function rare.open_settler()
     if is_awaited then rare.keep(parent) elseif ttl >= 0 then call('EXPIRE', key, math.max(ttl, 1)) end
   end
 
-  -- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since. Who waits for its
-  -- requeue goes by how it stands now.
+  -- Settle one of a note, later than the parent has ended: it may have been requeued or deleted since then. One that
+  -- waits for its requeue is settled by how it stands now.
   local function settle_late(id, parent, outcome, ended)
     local waits, awaits = settle_one(id, parent, outcome, ended)
     local status = awaits and (outcomes[parent] or rare.read_status(parent) or 'deleted')
@@ -190,8 +191,8 @@ function rare.open_settler()
     return is_awaited
   end
 
-  -- One end of `settle_ends`: settle those that wait for it, or note them where they are more than this script may settle,
-  -- and settle some of them.
+  -- One end of `settle_ends`: settle those that wait for it, or note them where they are more than this script may
+  -- settle, and settle some of them.
   function settler.settle_children(parent, outcome, ended)
     local key, is_awaited = keys.JOB .. parent .. keys.DEPENDENTS, false
     local count = call('SCARD', key)
@@ -211,8 +212,8 @@ function rare.open_settler()
     return is_awaited
   end
 
-  -- Settle those that wait for canceled jobs, and for those that this cancels, all the way down. Not by recursion: a chain
-  -- may be longer than Lua's stack.
+  -- Settle those that wait for canceled jobs, and for those that this cancels, all the way down. Not by recursion: a
+  -- chain may be longer than Lua's stack.
   function settler.settle_ends(ended)
     local at = 1
     while ended[at] do

@@ -3,10 +3,10 @@
 -- gives drop_job, searched
 -- include base
 
-local NEAR = 1000
+local NEAR = 1000 -- places from either end that are looked at first
 rare.searched = 0 -- how many places of lists were looked at
 
--- Take a job out of its queue's list: it is near one of the ends mostly, and the list may be very long.
+-- Take a job out of its queue's list: mostly it is near one of the ends, and the list may be very long.
 function rare.drop_job(queue, id)
   local key, reach = keys.QUEUE .. queue, NEAR
   local size = call('LLEN', key)

@@ -68,7 +68,8 @@ local function store_all(KEYS, ARGV, bodies)
     local status, entries = judge(group), {}
     -- The fields of its jobs, in order; those that differ between them, data and retry_intervals, are the last.
     local fields, size = group.fields, #group.fields + 4
-    fields[size - 3], fields[size - 2], fields[size - 1], fields[size] = 'status', status, 'created_at', ARGV[group.at + 1]
+    fields[size - 3], fields[size - 2] = 'status', status
+    fields[size - 1], fields[size] = 'created_at', ARGV[group.at + 1]
     if status == 'queued' then
       fields[size + 1], fields[size + 2] = 'enqueued_at', now_text
       size = size + 2
@@ -99,7 +100,8 @@ local function store_all(KEYS, ARGV, bodies)
       statuses[nth - 4 + i] = found or status
     end
     if status == 'rate_limited' then
-      if rare.fill_slots(group.limit[1], group.count) == group.queue then error('the list of its queue takes nothing') end
+      local refused = rare.fill_slots(group.limit[1], group.count)
+      if refused == group.queue then error('the list of its queue takes nothing') end
       for i = 1, group.count do statuses[nth - 4 + i] = call('HGET', KEYS[nth + i - 1], 'status') end
     end
     add_to_indexes(group.queue, group.type, group.tags, entries)
@@ -154,25 +156,26 @@ local function store_all(KEYS, ARGV, bodies)
     for _, body in ipairs(more.bodies.all) do bodies.let_go(body[1], more.bodies.holder) end
   end
   wake_workers()
-  tell_touched()
+  publish_touched()
   return table.concat(statuses, ' ')
 end
 
 -- Store jobs. A job whose id is there already is left as it is, so the same call sent twice changes nothing.
--- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none, for a key
---       must be one that the server's user may use), then each job's hash
+-- KEYS  rq:queues, the batch's record, the record under the claim's key (either rq:queues where there is none: a key
+--       has to be one that the server's user may use), then each job's hash
 -- ARGV  now, enqueued_at, ttl_seconds, JSON {batch: [field, value, …], claim: {record, kept_seconds}, bodies: {holder,
---       all: [[SHA-256, bytes], …], of: for each job its places in that list}} or less, then for each group of jobs, alike
---       but for their data: JSON {queue, type, fields: [field, value, …], score: when they are due or none, after: [id, …],
---       asked: what was asked for where that is no job, fate: the status of those whose parents say it already,
---       on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at, the same in
---       microseconds, how many they are, and for each its data and its retry_intervals or ''
--- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not exist,
--- -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many dependents
--- as it may have, or -4 and the name of a body that is not there. Where it stores nothing, the holder still holds them.
--- Where a write fails, at a key of a wrong type, those before it are undone, and the answer is the error with that key.
--- `bodies` are the functions of lib/store/bodies.lua that are asked of them, nothing in a script without any: Lua makes
--- each function of a script anew in every call, which costs a plain job more than one of its commands.
+--       all: [[SHA-256, bytes], …], of: for each job its places in that list}} or less, then for each group of jobs,
+--       alike but for their data: JSON {queue, type, fields: [field, value, …], score: when they are due or none,
+--       after: [id, …], asked: what was asked for where that is no job, fate: the status of those whose parents say it
+--       already, on_failure, front, tags: [tag, …], limit: [key, concurrency] or none, expires_ms or none}, created_at,
+--       the same in microseconds, how many they are, and for each its data and its retry_intervals or ''
+-- Return the jobs' statuses with spaces between; or, with nothing stored, -1 and the id of a parent that does not
+-- exist, -2 and the record that is there already under the claim's key, -3 and the id of a parent that has as many
+-- dependents as it may have, or -4 and the name of a body that is not there. Where it stores nothing, the holder still
+-- holds them. Where a write fails, at a key of a wrong type, those before it are undone, and the answer is the error
+-- with that key.
+-- `bodies` are the functions of lib/store/bodies.lua that are asked of them, nothing in a script without
+-- any: Lua makes each function of a script anew in every call, which costs a plain job more than one of its commands.
 function enqueue(KEYS, ARGV, bodies)
   local ok, answer = pcall(store_all, KEYS, ARGV, bodies)
   if ok then return answer end

@@ -1,5 +1,5 @@
--- Types that are held since what their jobs work with is down, a mail server say. `service` is a hash of its URL and
--- credentials, so that a worker with others is not held; jobs that wait for its end are parked under it.
+-- Types that are held because what their jobs work with is down, a mail server for example. `service` is a hash of its
+-- URL and credentials, so that a worker with others is not held; the jobs that wait until it is up are parked under it.
 -- rare
 -- gives build_hold, read_hold
 -- include base

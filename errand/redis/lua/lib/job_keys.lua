@@ -5,7 +5,8 @@
 
 -- The keys that are a job's own and live as long as it, but for its results.
 function rare.list_job_keys(id)
-  return {keys.JOB .. id, keys.JOB .. id .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES, keys.CHILDREN .. id}
+  local hash = keys.JOB .. id
+  return {hash, hash .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES, keys.CHILDREN .. id}
 end
 
 function rare.expire_job(id, ttl)

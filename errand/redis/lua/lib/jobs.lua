@@ -7,11 +7,11 @@ function rare.is_hash(key)
   return call('TYPE', key).ok == 'hash'
 end
 
--- What is asked of a job where jobs end; nothing for one whose record is gone or no hash.
+-- What scripts that end jobs ask of one; nothing for one whose record is gone or no hash.
 function rare.read_job(id)
-  local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'errand_on_failure', 'allow_dependency_failures',
-    'rate_limit_key', 'enqueue_at_front', 'failure_ttl', 'rate_limit_concurrency', 'description', 'errand_webhook',
-    'errand_parked', 'errand_awaited')
+  local found = pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'errand_on_failure',
+    'allow_dependency_failures', 'rate_limit_key', 'enqueue_at_front', 'failure_ttl', 'rate_limit_concurrency',
+    'description', 'errand_webhook', 'errand_parked', 'errand_awaited')
   if found.err or not found[1] or not found[2] then return nil end
   return {status = found[1], queue = found[2], on_failure = found[3] or 'cancel', allows_failure = found[4] == '1',
     limit = found[5] and found[5] ~= '' and found[5] or nil, front = found[6] == '1',

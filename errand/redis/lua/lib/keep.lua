@@ -1,9 +1,10 @@
--- A job that ended badly does not expire as long as one waits for its requeue.
+-- A job that ended badly does not expire as long as another one waits for its requeue.
 -- rare
 -- gives keep
 -- include base, job_keys
 
--- Keep all of a job. One that has not ended is left as it is: it may have a lifetime of its own in its queue (RQ's ttl).
+-- Keep all of a job. One that has not ended is left as it is: it may have a lifetime of its own in its queue (RQ's
+-- ttl).
 function rare.keep(id)
   local found = call('HMGET', keys.JOB .. id, 'status', 'origin')
   local ENDED_BADLY = keys.ENDED_BADLY

@@ -1,6 +1,6 @@
 -- Queued jobs that are not in their queue's list, in sorted sets by queue and type: errand:rated:<queue>:<type> for
 -- those that wait for their type's rate, errand:parked:<queue>:<type>:<codes> for those that wait for a worker that can
--- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' where none did.
+-- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' for none.
 -- rare
 -- gives has_type, describe_park, list_parked, build_rated, build_park, has_taker, fits_other
 -- include base, held
@@ -80,6 +80,8 @@ function rare.describe_park(park)
     if rare.has_taker(park.queue, park.type, '') then return 'it waits for a worker that knows this type', nil, true end
     return 'no worker knows this type'
   end
-  if rare.fits_other(park.queue, park.type, park.codes) then return 'it waits for a worker with other code of this type' end
+  if rare.fits_other(park.queue, park.type, park.codes) then
+    return 'it waits for a worker with other code of this type'
+  end
   return 'its payload does not fit the code of any live worker'
 end

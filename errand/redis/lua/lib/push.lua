@@ -2,7 +2,7 @@
 -- gives push_job, wake_workers, woken
 -- include base
 
-woken = {} -- by queue: whether rq:queues has its name from this step on, 1 or 0; idle workers are to be told of it
+woken = {} -- by queue: whether rq:queues has its name from this step on, 1 or 0; idle workers are to hear of it
 
 -- Put a job at the end of its queue, or at the front. Where the list is of a wrong type it fails, with nothing done. A
 -- queue whose name can't be listed has its jobs all the same.
@@ -11,7 +11,7 @@ function push_job(queue, id, at_front)
   if not woken[queue] then woken[queue] = redis.pcall('SADD', keys.QUEUES, keys.QUEUE .. queue) end
 end
 
--- Tell idle workers which queues have work. Every script that pushes jobs ends with this.
+-- Publish to idle workers which queues have work. Every script that pushes jobs ends with this.
 function wake_workers()
   for queue, _ in pairs(woken) do call('PUBLISH', keys.WORK, queue) end
 end

@@ -5,10 +5,11 @@
 -- include base, clock, events, push
 
 local waited, filled = 0, 0
-local REFUSED_LIMIT = 100 -- of those that wait for a list that takes nothing, passed in one step
+local REFUSED_LIMIT = 100 -- jobs passed in one step because their queue's list takes nothing: each is put back
 
--- Let a job wait for a slot; its status is rate_limited. How many there are is what the last POST said: `concurrency` only
--- counts where the key is new. RQ has no depth by queue of these, so the hash notes whose they are: `*` for several.
+-- Let a job wait for a slot; its status is rate_limited. How many there are is what the last POST said: `concurrency`
+-- only counts where the key is new. RQ has no depth by queue of these, so the hash notes whose they are: `*` for
+-- several.
 function rare.wait_for_slot(key, concurrency, id, queue)
   local limit, clock = keys.LIMIT .. key, call('TIME')
   waited = waited + 1
@@ -22,9 +23,9 @@ end
 
 -- Queue those that wait, as far as there are free slots, as RQ's ACQUIRE_AND_ENQUEUE_SCRIPT does; those that go to the
 -- front keep their order there. Where many slots are free, since the limit was raised, a script fills some and what the
--- caller wants besides, and at least one of each key: each end of a job under the key goes on with the rest. Those whose
--- queue's list is of a wrong type wait on, and let others pass. Returns the name of such a queue, nothing where there is
--- none.
+-- caller wants besides, and at least one of each key: each end of a job under the key goes on with the rest. Those
+-- whose queue's list is of a wrong type wait on, and let others pass. Returns the name of such a queue, nothing where
+-- there is none.
 function rare.fill_slots(key, more)
   local limit, front, refused, are_open = keys.LIMIT .. key, {}, {}, {}
   local free = (tonumber(call('HGET', limit, 'concurrency') or '') or 0) - call('ZCARD', limit .. keys.ALLOWED)

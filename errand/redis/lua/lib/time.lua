@@ -1,4 +1,4 @@
--- The time of the step by the server's clock, for scripts whose callers don't tell it.
+-- The time of the step by the server's clock, for scripts whose callers don't give it.
 -- gives read_time
 -- include base, clock
 

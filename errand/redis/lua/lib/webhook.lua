@@ -1,21 +1,23 @@
--- Webhooks: what tells a URL of an end is a job too, stored in the step that records the end. The script is assembled
--- with the JSON of such a job, {queue, type, path, parameter, fields: [field, value, …], ceilings: [seconds, …]}, and
--- with the URL that is told of all ends (errand/webhook/webhooks.py); nothing is sent without.
+-- Webhooks: what notifies a URL of an end is a job too, stored in the step that records the end. The script is
+-- assembled with the JSON of such a job, {queue, type, path, parameter, fields: [field, value, …], ceilings: [seconds,
+-- …]}, and with the URL that hears of all ends (errand/webhook/webhooks.py); nothing is sent without.
 -- takes WEBHOOK_TEMPLATE, WEBHOOK_URL
 -- rare
--- gives tell_end, tell_batch_end
+-- gives notify_end, notify_batch_end
 -- include base, clock, index, push, faults
 
 local BATCH_ENDS = keys.BATCH_ENDED
-local BATCH_FIELDS = {type = true, created_at = true, webhook = true, webhook_waits_for = true}
+local BATCH_FIELDS = keys.BATCH_FIELDS
 
--- A UUID out of what makes an end this one: a job's attempts and requeues tell its ends from each other.
+-- A UUID out of what makes an end this one: a job's attempts and requeues make its ends differ.
 local function derive_id(...)
   local hex = redis.sha1hex(table.concat({...}, ' '))
-  return table.concat({hex:sub(1, 8), hex:sub(9, 12), '5' .. hex:sub(14, 16), '8' .. hex:sub(18, 20), hex:sub(21, 32)}, '-')
+  local parts = {hex:sub(1, 8), hex:sub(9, 12), '5' .. hex:sub(14, 16), '8' .. hex:sub(18, 20), hex:sub(21, 32)}
+  return table.concat(parts, '-')
 end
 
--- Full jitter, as in errand/contract/retry.py. Redis 7 gives every script the same random numbers unless it brings a seed.
+-- Full jitter, as in errand/contract/retry.py. Redis 7 gives every script the same random numbers unless it brings a
+-- seed.
 local function draw_waits(ceilings, id)
   local waits = {}
   math.randomseed(tonumber(id:sub(1, 7), 16))
@@ -23,7 +25,7 @@ local function draw_waits(ceilings, id)
   return cjson.encode(waits)
 end
 
--- Store a webhook's job unless it is there already, with the lifetimes of the job whose end it tells. Of the writes the
+-- Store a webhook's job unless it is there already, with the lifetimes of the job that has ended. Of the writes the
 -- first may fail, where a key is of a wrong type; nothing is left behind then.
 local function store_webhook(template, id, ttls, payload)
   local hash = keys.JOB .. id
@@ -48,8 +50,9 @@ local function send_end(id, status, url, ended_at, result)
     'errand_attempts', 'errand_requeue', 'errand_batch', 'errand_tags', 'errand_error', 'result_ttl', 'failure_ttl')
   for i = 1, 12 do found[i] = found[i] ~= '' and found[i] or false end
   if found[1] == template.type then return end
-  local data = {id = id, type = found[1] or '', queue = found[2] or '', status = status, created_at = found[3] or cjson.null,
-    started_at = found[4] or cjson.null, ended_at = ended_at or found[5] or now_text, attempts = tonumber(found[6] or '') or 0,
+  local data = {id = id, type = found[1] or '', queue = found[2] or '', status = status,
+    created_at = found[3] or cjson.null, started_at = found[4] or cjson.null,
+    ended_at = ended_at or found[5] or now_text, attempts = tonumber(found[6] or '') or 0,
     batch = found[8] or nil, tags = found[9] and cjson.decode(found[9]) or nil}
   if status == 'finished' then data.result = cjson.null
   elseif found[10] then data.error = cjson.decode(found[10]) end
@@ -59,7 +62,8 @@ local function send_end(id, status, url, ended_at, result)
     {result_ttl = found[11], failure_ttl = found[12]}, payload)
 end
 
--- Count a batch's jobs; or return the first found that has not ended, from the last stored on, for that one ends late.
+-- Count a batch's jobs; or return the first found that has not ended, from the last stored backwards: that one ends
+-- late.
 local function count_ends(record, id, status)
   local found, counts, total = call('HGETALL', record), {}, 0
   for word in pairs(BATCH_ENDS) do counts[word] = 0 end
@@ -89,11 +93,12 @@ local function send_batch_end(batch, id, status, url, watched)
   if batch_of[1] == template.type then return end
   local found = call('HMGET', keys.JOB .. id, 'errand_attempts', 'errand_requeue', 'result_ttl', 'failure_ttl')
   data.id, data.type, data.created_at, data.ended_at = batch, batch_of[1], batch_of[2], now_text
+  local payload = {url = url, type = 'batch.ended', timestamp = now_text, data = data}
   store_webhook(template, derive_id(batch, id, status, found[1] or '', found[2] or ''),
-    {result_ttl = found[3], failure_ttl = found[4]}, {url = url, type = 'batch.ended', timestamp = now_text, data = data})
+    {result_ttl = found[3], failure_ttl = found[4]}, payload)
 end
 
--- Call a function; where it fails, at a key of a wrong type, the end that it is to tell must not suffer from that.
+-- Call a function; where it fails, at a key of a wrong type, the end of the job must not suffer from that.
 local function attempt(send, name, id, ...)
   local ok, broken = pcall(send, id, ...)
   if not ok then
@@ -101,15 +106,15 @@ local function attempt(send, name, id, ...)
   end
 end
 
--- Tell a job's own URL of its end, or the one that is told of all. Call it when the end is recorded, or give `ended_at`
--- and, as RQ keeps it, the `result`.
-function rare.tell_end(id, status, url, ended_at, result)
+-- Store the webhook for a job's own URL, or for the one that hears of all ends. Call it when the end is recorded, or
+-- give `ended_at` and, as RQ keeps it, the `result`.
+function rare.notify_end(id, status, url, ended_at, result)
   url = url or WEBHOOK_URL
   if WEBHOOK_TEMPLATE and url then attempt(send_end, 'job', id, status, url, ended_at, result or '') end
 end
 
--- Tell a batch's URL if the job that now ends is the last; `watched` is the record's field webhook_waits_for. A job that
--- is deleted unended has the status ''.
-function rare.tell_batch_end(batch, id, status, url, watched)
+-- Store the webhook for a batch's URL if the job that now ends is its last; `watched` is the record's field
+-- webhook_waits_for. A job that is deleted unended has the status ''.
+function rare.notify_batch_end(batch, id, status, url, watched)
   if WEBHOOK_TEMPLATE then attempt(send_batch_end, 'batch', batch, id, status, url, watched) end
 end

@@ -1,10 +1,10 @@
--- What becomes of a schedule's runs.
--- gives tell_fate
+-- What became of a schedule's runs.
+-- gives find_fate
 -- include base
 
 -- What became of the job of a run, which is JSON, by that job or by the `record` of the last runs' jobs; '' where it
 -- had none.
-function tell_fate(record, run)
+function find_fate(record, run)
   local readable, old = pcall(cjson.decode, run)
   local id = readable and type(old) == 'table' and old.job
   if not id then return '' end

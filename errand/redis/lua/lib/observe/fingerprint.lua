@@ -12,7 +12,7 @@ end
 
 local PRIME, places, written = 4294967291, {}, {}
 
--- Twelve digits that tell such failures from others.
+-- Twelve digits that such failures share, and others hardly ever have.
 local function digest(text)
   local one, other = 0, 0
   for i = 1, #text do

@@ -1,6 +1,7 @@
 -- What is written down about jobs beside them, log lines and tracebacks: a tenth of the server's memory at most for all
 -- together, where the oldest goes first, and nothing where the server is full, also not by scripts that may write then.
--- All of it in one function, for each one that a script makes costs each of its calls; most calls write nothing down.
+-- All of it is in one function: each one that a script makes costs each of its calls, and most calls write nothing
+-- down.
 -- rare
 -- gives open_notes
 -- include base

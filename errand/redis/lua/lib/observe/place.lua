@@ -1,4 +1,5 @@
--- The place of a job in its queue's list, without reading the list: at a million that would hold up the server for 50 ms.
+-- The place of a job in its queue's list, without reading the list: at a million that would hold up the server for 50
+-- ms.
 -- gives find_place
 -- include base, observe/oldest
 
@@ -17,7 +18,8 @@ local function read_moment(text)
   return ((((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute) * 60 + second
 end
 
--- When the job at a place was queued; those that are gone are stepped over. Returns the place that tells it, too.
+-- When the job at a place was queued; those that are gone are stepped over. Returns that time, and the place that has
+-- it.
 local function find_moment(key, place, last)
   for probe = place, math.min(last, place + GAPS) do
     local id = call('LINDEX', key, probe)
@@ -27,9 +29,9 @@ local function find_moment(key, place, last)
   return nil, place
 end
 
--- Where the list comes to the moment `at`, give or take so many as CLOSE. But for what was put at the front it is in the
--- order of enqueued_at, within the moments that requests take. A look at a place costs as much as that is far from the
--- list's ends, so guess by how far the moment is between two known ones, and halve where guesses don't help.
+-- Where the list comes to the moment `at`, give or take so many as CLOSE. But for what was put at the front it is in
+-- the order of enqueued_at, within the moments that requests take. A look at a place costs as much as that is far from
+-- the list's ends, so guess by how far the moment is between two known ones, and halve where guesses don't help.
 local function search(key, at, low, high)
   local early, late, guesses, step = find_moment(key, low, high), find_moment(key, high, high), 0, nil
   while high - low > CLOSE do

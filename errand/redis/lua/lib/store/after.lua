@@ -4,8 +4,8 @@
 
 local ENDED_BADLY = keys.ENDED_BADLY
 
--- What a batch's record holds by job, and how many jobs; nothing where it is none. A schedule's record has no end of
--- which anybody could be told.
+-- What a batch's record holds by job, and how many jobs; nothing where it is none. A schedule's record has no end for
+-- which anybody could wait.
 local function read_batch(id)
   local found, members, count = pcall_redis('HGETALL', keys.BATCH .. id), {}, 0
   if found.err or #found == 0 then return nil end
@@ -19,8 +19,8 @@ local function read_batch(id)
   return members, count
 end
 
--- Add a batch's jobs to those that a group waits for. Those that are gone are judged by how they ended: one that did not
--- finish will not be requeued any more.
+-- Add a batch's jobs to those that a group waits for. Those that are gone are judged by how they ended: one that did
+-- not finish will not be requeued any more.
 local function add_members(group, members)
   for id, kept in pairs(members) do
     if call('EXISTS', keys.JOB .. id) == 1 then
@@ -32,7 +32,7 @@ local function add_members(group, members)
 end
 
 -- RQ's field of what a job waits for has the jobs, one of ours what was asked for.
-local function tell_in_fields(group)
+local function write_fields(group)
   local fields, jobs = group.fields, group.after
   for i = 1, #fields, 2 do
     if fields[i] == 'dependency_ids' then fields[i + 1] = #jobs > 0 and cjson.encode(jobs) or '[]' end
@@ -43,7 +43,8 @@ end
 
 -- Whether as many wait for a batch already as may, unless this very call was answered before.
 local function is_full(id, group)
-  return call('SCARD', keys.CHILDREN .. id) + group.count > keys.DEPENDENTS_LIMIT and call('EXISTS', group.first_key) == 0
+  local is_over = call('SCARD', keys.CHILDREN .. id) + group.count > keys.DEPENDENTS_LIMIT
+  return is_over and call('EXISTS', group.first_key) == 0
 end
 
 -- The groups of a call, each with its place and with the batches that it waits for, by id; how many jobs all wait for,
@@ -72,12 +73,12 @@ local function replace(group)
     if group.batches[id] then add_members(group, group.batches[id]) else group.after[#group.after + 1] = id end
   end
   group.batches = nil
-  tell_in_fields(group)
+  write_fields(group)
 end
 
 -- Put their jobs in the place of batches that the groups of a call of `enqueue` (lib/enqueue.lua) wait for, in its
--- arguments; each group keeps what was `asked` for. Return nothing, or, with nothing changed, an answer: -8 and the id of
--- a batch that has as many dependents as it may have, or -7 and how many jobs all would wait for, taken together.
+-- arguments; each group keeps what was `asked` for. Return nothing, or, with nothing changed, an answer: -8 and the id
+-- of a batch that has as many dependents as it may have, or -7 and how many jobs all would wait for, taken together.
 function wait_for_batches(KEYS, ARGV)
   local groups, links, full = read_groups(KEYS, ARGV)
   if full then return {-8, full} end

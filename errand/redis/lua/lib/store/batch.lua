@@ -2,7 +2,7 @@
 -- gives is_member, list_batch, count_batch
 -- include base
 
-local FIELDS = {type = true, created_at = true, webhook = true, webhook_waits_for = true}
+local FIELDS = keys.BATCH_FIELDS
 
 -- Whether a field of the record is the id of a job.
 function is_member(field)
@@ -19,8 +19,8 @@ function list_batch(batch)
 end
 
 -- The jobs of a record by status, and what it does not say yet: id and status of those that have ended, flat. With
--- `is_quick` a job noted as finished is not looked up: nothing of ours queues it again. Then how many were looked up, and
--- how many were not.
+-- `is_quick` a job noted as finished is not looked up: nothing of ours queues it again. Then how many were looked up,
+-- and how many were not.
 function count_batch(record, is_quick)
   local ENDED, counts, news, looked, known = keys.ENDED, {}, {}, 0, 0
   for i = 1, #record, 2 do

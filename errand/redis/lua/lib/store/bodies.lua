@@ -1,5 +1,5 @@
--- Bodies: what of payloads lies outside their jobs, under its SHA-256, as long as somebody holds it: a job that can still
--- run, or a request that is about to store one. `errand:bodies` counts them, and is changed with them alone.
+-- Bodies: what of payloads lies outside their jobs, under its SHA-256, as long as somebody holds it: a job that can
+-- still run, or a request that is about to store one. `errand:bodies` counts them, and is changed with them alone.
 -- gives find_lost_body, forget_body, hold_bodies, let_go_of_body, let_go_of_bodies
 -- include base
 

@@ -17,10 +17,9 @@ function is_run(id, queue)
   for i = 1, #found, 2 do
     local member, score = id .. ':' .. found[i], found[i + 1]
     if score ~= 'inf' and tonumber(score) > seconds then return true end
-    -- an error is true, too: what can't be told is left alone
-    if score == 'inf' and (pcall_redis('ZSCORE', keys.LEASES, member) or pcall_redis('ZSCORE', keys.WIP .. queue, member)) then
-      return true
-    end
+    -- an error is true, too: what can't be read is left alone
+    local is_listed = score == 'inf' and pcall_redis('ZSCORE', keys.LEASES, member)
+    if score == 'inf' and (is_listed or pcall_redis('ZSCORE', keys.WIP .. queue, member)) then return true end
   end
   return false
 end

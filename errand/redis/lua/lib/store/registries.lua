@@ -2,7 +2,7 @@
 -- gives list_registries, count_in, read_ids
 -- include base, parked
 
-local MANY = 100 -- keys of concurrency: beyond that they are not looked through
+local MANY = 100 -- concurrency keys: more are not looked through, which takes the server a command each
 local REGISTRIES = {queued = keys.QUEUE, started = keys.WIP, finished = keys.FINISHED, failed = keys.FAILED,
   stopped = keys.FAILED, canceled = keys.CANCELED, deferred = keys.DEFERRED, scheduled = keys.SCHEDULED,
   ready_to_enqueue = keys.READY}

@@ -7,7 +7,8 @@
 
 local notes
 
--- The functions of these notes: made when a job has dependents, for Lua makes each function of a script in every call.
+-- The functions of these notes: made when a job has dependents, because Lua makes each function of a script in every
+-- call.
 function rare.open_settling()
   if notes then return notes end
   notes = {}
@@ -19,14 +20,15 @@ function rare.open_settling()
     return noted > 0
   end
 
-  -- Whether a job that is gone was deleted and its dependents do not all know: to those it does not count as finished yet.
+  -- Whether a job that is gone was deleted and its dependents do not all know: to those it does not count as finished
+  -- yet.
   function notes.is_noted_as_deleted(id)
     if is_any == nil then is_any = call('EXISTS', keys.SETTLING) == 1 end
     return is_any and type(pcall_redis('ZSCORE', keys.SETTLING, 'deleted:' .. id)) == 'string'
   end
 
-  -- Note all that wait for a job which has come to `outcome`. Return the note's name; or nothing where notes can't be kept,
-  -- since their key is of a wrong type. Then the sweep of waiting jobs (scripts/worker/orphans.lua) settles them.
+  -- Note all that wait for a job which has come to `outcome`. Return the note's name; or nothing where notes can't be
+  -- kept, since their key is of a wrong type. Then the sweep of waiting jobs (scripts/worker/orphans.lua) settles them.
   function notes.note_dependents(id, outcome)
     local name, from = outcome .. ':' .. id, keys.JOB .. id .. keys.DEPENDENTS
     local to = keys.SETTLING_JOBS .. name

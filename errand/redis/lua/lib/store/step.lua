@@ -9,5 +9,5 @@ function finish_step(seconds)
   for parent, _ in pairs(freed) do pcall(rare.let_expire, parent) end
   keep_tally(seconds)
   wake_workers()
-  tell_touched()
+  publish_touched()
 end

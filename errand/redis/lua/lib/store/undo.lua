@@ -6,8 +6,8 @@
 -- stood there before stands there after it; what can't be undone, since the key itself is wrong, was not done.
 function undo_enqueue(groups, broken, KEYS, ARGV)
   local more = cjson.decode(ARGV[4])
-  local expected = {keys.QUEUES, 'set', keys.INDEXES, 'zset', keys.EXPIRES, 'zset', keys.LIMITS, 'set', keys.BATCHES, 'zset',
-    keys.BODIES, 'hash', keys.BODY_HOLDS, 'zset'}
+  local expected = {keys.QUEUES, 'set', keys.INDEXES, 'zset', keys.EXPIRES, 'zset', keys.LIMITS, 'set',
+    keys.BATCHES, 'zset', keys.BODIES, 'hash', keys.BODY_HOLDS, 'zset'}
   if more.claim then expected[#expected + 1], expected[#expected + 2] = KEYS[3], 'string' end
 
   local function expect(...)
@@ -25,7 +25,8 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     for _, parent in ipairs(group.asked or group.after) do redis.pcall('SREM', keys.CHILDREN .. parent, id) end
     for _, parent in ipairs(group.after) do redis.pcall('SREM', keys.JOB .. parent .. keys.DEPENDENTS, id) end
     if group.limit then
-      for _, part in ipairs({keys.WAITING, keys.ALLOWED}) do redis.pcall('ZREM', keys.LIMIT .. group.limit[1] .. part, id) end
+      local limit = keys.LIMIT .. group.limit[1]
+      for _, part in ipairs({keys.WAITING, keys.ALLOWED}) do redis.pcall('ZREM', limit .. part, id) end
     end
     for name in (more.bodies and redis.pcall('HGET', hash, 'errand_bodies') or ''):gmatch('%x+') do
       redis.pcall('ZREM', keys.BODY_HOLDS, name .. ':' .. id)
@@ -60,7 +61,9 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     for _, tag in ipairs(group.tags) do indexes[#indexes + 1] = keys.TAG .. tag end
     for _, index in ipairs(indexes) do expect(index, 'zset') end
     indexes[#indexes + 1] = group.expires_ms and keys.EXPIRES
-    for _, registry in ipairs({keys.SCHEDULED, keys.DEFERRED, keys.CANCELED}) do expect(registry .. group.queue, 'zset') end
+    for _, registry in ipairs({keys.SCHEDULED, keys.DEFERRED, keys.CANCELED}) do
+      expect(registry .. group.queue, 'zset')
+    end
     expect(keys.QUEUE .. group.queue, 'list')
     for _, parent in ipairs(group.asked or group.after) do
       expect(keys.CHILDREN .. parent, 'set', keys.JOB .. parent, 'hash', keys.JOB .. parent .. keys.DEPENDENTS, 'set')
@@ -78,7 +81,8 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
       let_expire(parent, kept)
       expect(kept.registry, 'zset')
     end
-    if group.is_new_queue or woken[group.queue] == 1 then redis.pcall('SREM', keys.QUEUES, keys.QUEUE .. group.queue) end
+    local is_new = group.is_new_queue or woken[group.queue] == 1
+    if is_new then redis.pcall('SREM', keys.QUEUES, keys.QUEUE .. group.queue) end
   end
 
   for i = #groups, 1, -1 do undo(groups[i]) end

@@ -56,7 +56,7 @@ local function finish_partly(id, job, result)
   call('HDEL', hash, 'errand_error')
   redis.pcall('ZADD', keys.FINISHED .. job.queue, ttl < 0 and '+inf' or math.floor(now) + ttl, id)
   note_in_batch(hash, id, 'finished')
-  rare.tell_end(id, 'finished', job.webhook, now_text, result)
+  rare.notify_end(id, 'finished', job.webhook, now_text, result)
   add_result(id, '1', '', 'return_value', result, ARGV[4], ARGV[4], ttl)
   if job.limit then pcall(rare.free_slot, id, job.limit) end
   rare.expire_job(id, ttl)

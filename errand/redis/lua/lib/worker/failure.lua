@@ -22,7 +22,7 @@ function rare.fail_for_good(id, execution, queue, status, error, trace, started,
   redis.pcall('ZADD', keys.FAILED .. queue, ttl < 0 and ttl or math.floor(now) + ttl, id)
   add_result(id, '2', execution, 'exc_string', trace, started, ended, own_ttl) -- RQ keeps it for ever then
   note_in_batch(hash, id, status)
-  rare.tell_end(id, status, found[4])
+  rare.notify_end(id, status, found[4])
   if found[3] and found[3] ~= '' then pcall(rare.free_slot, id, found[3]) end
   if is_awaited then rare.keep(id) end
   rare.expire_job(id, ttl)

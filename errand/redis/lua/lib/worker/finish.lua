@@ -49,7 +49,7 @@ function finish(report, hash, found)
     rare.settle_dependents(report.id, 'finished')
   end
   if found[5] then note_in_batch(hash, report.id, 'finished') end
-  if found[6] or WEBHOOK_URL then rare.tell_end(report.id, 'finished', found[6], report.ended_text, report.value) end
+  if found[6] or WEBHOOK_URL then rare.notify_end(report.id, 'finished', found[6], report.ended_text, report.value) end
   if ttl == 0 then
     rare.release(report.id, report.execution, report.queue)
     call('DEL', keys.RESULTS .. report.id, unpack(rare.list_job_keys(report.id)))

@@ -14,7 +14,7 @@ function rare.quarantine(id, reason)
     local queue = call('HGET', hash, 'origin')
     if queue then pcall_redis('ZADD', keys.FAILED .. queue, math.floor(now) + failure_seconds, id) end
     note_in_batch(hash, id, 'failed')
-    rare.tell_end(id, 'failed', call('HGET', hash, 'errand_webhook'), now_text)
+    rare.notify_end(id, 'failed', call('HGET', hash, 'errand_webhook'), now_text)
     local limit = call('HGET', hash, 'rate_limit_key')
     if limit and limit ~= '' then pcall(rare.free_slot, id, limit) end
   end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Lists a job that another job has stored with RQ's own means, and wakes the idle; both may be done twice. RQ has given it
--- the times of its host.
+-- Lists a job that another job has stored with RQ's own means, and wakes the idle; both may be done twice. RQ has given
+-- it the times of its host.
 -- ARGV  its queue, its type, its id, when it is tried again (lib/backoff.lua) or ''
 -- include base, clock, time, index
 

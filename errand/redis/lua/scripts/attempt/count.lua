@@ -1,5 +1,5 @@
--- Counts the end of a job that has finished under a plain worker, and notes it in the record of its batch, where that is
--- still there.
+-- Counts the end of a job that has finished under a plain worker, and notes it in the record of its batch, where that
+-- is still there.
 -- KEYS  the batch's record; errand:batch: alone where the job has none
 -- ARGV  the job's id, how it ended, then fields of the counts and how many of each
 -- include base, observe/tally

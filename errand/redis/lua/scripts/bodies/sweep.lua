@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Lets bodies go whose holders need them no more: jobs that have finished under a plain worker, were deleted by others or
--- have expired, requests that never stored a job. Then forgets bodies that expired before a job held them.
+-- Lets bodies go whose holders need them no more: jobs that have finished under a plain worker, were deleted by others
+-- or have expired, requests that never stored a job. Then forgets bodies that expired before a job held them.
 -- ARGV  after which member of errand:body-holds to begin ('' is the first), how many at most, the cursor of HSCAN
 -- Returns the last member that was looked at ('' at the end) and the cursor.
 -- include base, store/bodies

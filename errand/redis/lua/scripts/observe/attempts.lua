@@ -2,14 +2,14 @@
 -- Reads a job's attempts.
 -- KEYS  the job's hash, its stream of results, its attempts
 -- Returns JSON: the job's fields (of FIELDS) by name, what is written down of its attempts (number, JSON, …), their
--- tracebacks by their SHA-1, as far as they are there, and what RQ's last result tells of an error, or false. In the place
--- of a traceback that is too large to be shown stands 'too large'.
+-- tracebacks by their SHA-1, as far as they are there, and the traceback of RQ's last result, or false. In the place of
+-- one that is too large to be shown stands keys.TOO_LARGE.
 -- include base, store/status
 
-local FIELDS = {'status', 'started_at', 'ended_at', 'worker_name', 'errand_attempts', 'number_of_retries', 'errand_error',
-  'errand_frame', 'errand_parked'}
+local FIELDS = {'status', 'started_at', 'ended_at', 'worker_name', 'errand_attempts', 'number_of_retries',
+  'errand_error', 'errand_frame', 'errand_parked'}
 
-local TOO_LARGE = 'too large'
+local TOO_LARGE, WITH_TRACEBACK = keys.TOO_LARGE, keys.WITH_TRACEBACK
 
 local found, values = {}, call('HMGET', KEYS[1], unpack(FIELDS))
 for i, field in ipairs(FIELDS) do found[field] = values[i] and values[i] ~= '' and values[i] or nil end
@@ -28,7 +28,7 @@ for i = 2, #kept, 2 do
 end
 
 local recorded = false
-if found.status == 'failed' or found.status == 'stopped' then
+if WITH_TRACEBACK[found.status] then
   local fields = read_result(KEYS[2]) or {}
   for i = 1, #fields, 2 do
     if fields[i] == 'exc_string' then recorded = fields[i + 1] end

@@ -3,14 +3,14 @@
 -- to look, and asks for some hundred at a time: the server does nothing else meanwhile.
 -- ARGV  JSON {batch: look at its jobs instead, or nothing, ranges: [[key of a sorted set of job ids, whether they are
 --       tried again, first and last rank], …], type: of these alone or nothing, fingerprint: of this alone or nothing,
---       most: ids of those tried again that are told}
--- Returns JSON: for each fingerprint {fingerprint, type, error: its type, frame, message, failed, retrying, first, last:
--- when they failed, as RQ writes times or '', example: the id of the newest, of which frame and message are}; then ids
--- of those that are tried again.
+--       most: how many ids of those tried again are returned}
+-- Returns JSON: for each fingerprint {fingerprint, type, error: its type, frame, message, failed, retrying, first,
+-- last: when they failed, as RQ writes times or '', example: the id of the newest, of which frame and message are};
+-- then ids of those that are tried again.
 -- include base, observe/fingerprint, store/batch
 
 local request = cjson.decode(ARGV[1])
-local RETRYING = {scheduled = true, queued = true, rate_limited = true}
+local RETRYING = keys.RETRYING_STATUSES
 local groups, places, ids = {}, {}, {}
 
 local function build_group(fingerprint, job_type, error_type)
@@ -36,7 +36,8 @@ local function count(id, is_retrying, found)
 end
 
 local function read(id)
-  return pcall_redis('HMGET', keys.JOB .. id, 'status', 'description', 'errand_error', 'errand_frame', 'ended_at', 'origin')
+  local hash = keys.JOB .. id
+  return pcall_redis('HMGET', hash, 'status', 'description', 'errand_error', 'errand_frame', 'ended_at', 'origin')
 end
 
 local function is_tried_again(id, queue)

@@ -62,7 +62,9 @@ end
 
 local function keep()
   for name, of_type in pairs(totals) do call('HSET', keys.TOTALS, name, write_counts(of_type, true)) end
-  for key, span in pairs(spans) do call('SET', key, write_span(span.counts), 'EX', string.format('%d', span.lifetime)) end
+  for key, span in pairs(spans) do
+    call('SET', key, write_span(span.counts), 'EX', string.format('%d', span.lifetime))
+  end
 end
 
 local most = tonumber(ARGV[2])

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
 -- Gathers what says whether the service is well, in one step.
 -- ARGV  since when a live worker of ours has been heard, then for each type of the API its name and its queue
--- Returns JSON {clock: as TIME tells it, live: how many workers, queues: by name {served, waiting: jobs in its list and
--- parked, oldest_at or false}, types: by name {able: whether a worker of its queue has it, parked: jobs that wait for one},
--- held: {type, since, reason}, next_occurrence: of the schedule that is due first, or false}.
+-- Returns JSON {clock: as TIME returns it, live: how many workers, queues: by name {served, waiting: jobs in its list
+-- and parked, oldest_at or false}, types: by name {able: whether a worker of its queue has it, parked: jobs that wait
+-- for one}, held: {type, since, reason}, next_occurrence: of the schedule that is due first, or false}.
 -- include base, parked, observe/live, observe/oldest
 
 local workers, queues, types, parks = list_live(ARGV[1]), {}, {}, {}

@@ -1,18 +1,18 @@
 #!lua flags=no-writes
--- Looks whether the keys that jobs share have values of the types that they should have: those with a name of their own,
--- those of each queue, and some of those that others list.
+-- Looks whether the keys that jobs share have values of the types that they should have: those with a name of their
+-- own, those of each queue, and some of those that others list.
 -- ARGV  the names of queues besides those that RQ lists
 -- Returns for each that has another its name, its type and the one that it should have.
 -- include base
 
 local LISTED = 200 -- of each list of names
 local ONE = {[keys.QUEUES] = 'set', [keys.WORKERS] = 'set', [keys.LEASES] = 'zset', [keys.INDEXES] = 'zset',
-  [keys.EXPIRES] = 'zset', [keys.BATCHES] = 'zset', [keys.BODIES] = 'hash', [keys.BODY_HOLDS] = 'zset', [keys.SWEEP] = 'hash',
-  [keys.LOST] = 'zset', [keys.LOST_LOOK] = 'hash', [keys.SETTLING] = 'zset',
+  [keys.EXPIRES] = 'zset', [keys.BATCHES] = 'zset', [keys.BODIES] = 'hash', [keys.BODY_HOLDS] = 'zset',
+  [keys.SWEEP] = 'hash', [keys.LOST] = 'zset', [keys.LOST_LOOK] = 'hash', [keys.SETTLING] = 'zset',
   [keys.NOTES] = 'zset', [keys.NOTES_BYTES] = 'hash', [keys.RETRYING] = 'set', [keys.TALLY_FOLDED] = 'string',
   [keys.TOTALS] = 'hash', [keys.PAUSED] = 'set', [keys.RATES] = 'hash', [keys.RATED] = 'set', [keys.PARKED] = 'set',
   [keys.HELD_TYPES] = 'set', [keys.POSTED] = 'zset', [keys.SCHEDULES] = 'zset', [keys.LIMITS] = 'set',
-  [keys.PARKED_TOLD] = 'string'}
+  [keys.PARKED_LOGGED] = 'string'}
 local QUEUE = {[keys.QUEUE] = 'list', [keys.WIP] = 'zset', [keys.FINISHED] = 'zset', [keys.FAILED] = 'zset',
   [keys.CANCELED] = 'zset', [keys.SCHEDULED] = 'zset', [keys.DEFERRED] = 'zset', [keys.READY] = 'zset',
   [keys.RETRYING_JOBS] = 'zset'}

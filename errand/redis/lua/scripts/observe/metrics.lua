@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Reads what /metrics tells beside the queues.
--- Returns the time as TIME tells it, how many minutes the fold is behind, the counts of all that has ended as JSON
+-- Reads what /metrics has beside the queues.
+-- Returns the time as TIME returns it, how many minutes the fold is behind, the counts of all that has ended as JSON
 -- (lib/observe/counts.lua), and then each as a list without names: {state, how many workers}, how many of their threads
 -- are free, {queue, how many jobs are to be tried again}, {type, why, how many are parked}, the types that are held, by
 -- how many seconds the latest schedule is late, used and maximal memory in bytes.

@@ -1,7 +1,7 @@
 #!lua
 -- Writes down what jobs have logged and printed: the last lines of each. A server that is full refuses it as a whole.
--- ARGV  for each attempt its job, its execution, how many lines, and of each line its number in the attempt and the rest
---       of its JSON, after the number in the job that it gets here
+-- ARGV  for each attempt its job, its execution, how many lines, and of each line its number in the attempt and the
+--       rest of its JSON, after the number in the job that it gets here
 -- The job's hash remembers, in errand_lines, the number of the job's last line, and whose it is with its number there:
 -- a line that is sent twice is written once, and one that was dropped on its way is counted.
 -- include base, events, observe/notes
@@ -60,4 +60,4 @@ while at < #ARGV do
   pcall(append, ARGV[at], ARGV[at + 1], at + 3, count) -- one job's keys may be somebody else's
   at = at + 3 + 2 * count
 end
-tell_touched()
+publish_touched()

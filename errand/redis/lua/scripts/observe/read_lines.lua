@@ -2,8 +2,9 @@
 -- Reads what a job has logged and printed.
 -- KEYS  the job's hash, its list of lines
 -- ARGV  after which number
--- Returns whether the job is there, the number of its last line or -1, and the lines, maybe some before that number too.
--- In the place of one that is too large stands its size, as a number; of very much all that stands in the place of all.
+-- Returns whether the job is there, the number of its last line or -1, and the lines, maybe some before that number
+-- too. In the place of one that is too large stands its size, as a number; of very much all that stands in the place of
+-- all.
 -- include base
 
 local found = pcall_redis('HMGET', KEYS[1], 'status', 'errand_lines')
@@ -13,7 +14,7 @@ local lines = {}
 local size = pcall_redis('MEMORY', 'USAGE', KEYS[2], 'SAMPLES', 5)
 if type(size) == 'number' and size > keys.DATA_BYTES then
   lines = {size}
-elseif not last or last > after then -- a line that was dropped on its way has a number too: there are no more than these
+elseif not last or last > after then -- no more than these: a line that was dropped on its way has a number, too
   lines = pcall_redis('LRANGE', KEYS[2], last and after - last or 0, -1)
 end
 for i, line in ipairs(lines) do

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Reads the counts of spans of time, and of those minutes in them that have not been folded.
 -- ARGV  how many seconds a span has, the start of the first one, how many there are
--- Returns the time as TIME tells it, how many minutes the fold is behind, for each span its JSON or false, and for each
--- minute that is not folded {its start, JSON}.
+-- Returns the time as TIME returns it, how many minutes the fold is behind, for each span its JSON or false, and for
+-- each minute that is not folded {its start, JSON}.
 -- include base, observe/counts
 
 local MOST_OPEN = 200

@@ -1,18 +1,19 @@
 #!lua flags=no-writes
 -- Gathers what says why a job has not started. It judges nothing, and reads little whatever the queue's length.
--- ARGV  the job's id, since when a live worker of ours has been heard, then for each type of the API its name and its queue
--- Returns JSON {clock: as TIME tells it, job: fields by name}, and for one that has not started: suspended, paused,
+-- ARGV  the job's id, since when a live worker of ours has been heard, then for each type of the API its name and its
+--       queue
+-- Returns JSON {clock: as TIME returns it, job: fields by name}, and for one that has not started: suspended, paused,
 -- workers {live, serving: of its queue, able: that can run it, too, free: idle ones of these}, place {before, length,
 -- exact}, park {kind, before, codes} or false, hold {since, reason, probe_at_ms, probing} or false, rate_due_us, limit
--- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those that
--- it waits for}, due or false, minute, ends: by
--- minute, this one first, how many jobs of its queue ended, first_at: when the first of its queue's list was queued.
+-- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those
+-- that it waits for}, due or false, minute, ends: by minute, this one first, how many jobs of its queue ended,
+-- first_at: when the first of its queue's list was queued.
 -- include base, parked, store/batch, observe/live, observe/place, observe/type
 
-local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name', 'errand_attempts',
-  'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids', 'enqueue_at_front',
-  'errand_interruptions', 'errand_losses'}
-local OVER = {finished = true, failed = true, stopped = true, canceled = true, started = true}
+local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name',
+  'errand_attempts', 'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids',
+  'enqueue_at_front', 'errand_interruptions', 'errand_losses'}
+local ENDED = keys.ENDED
 local TAKEN = {finished = true, failed = true, retried = true, stopped = true, dead = true} -- ends that make room
 local MINUTES, FIELDS_READ, LISTED = 10, 300, 100
 local id, clock = ARGV[1], call('TIME')
@@ -41,10 +42,10 @@ local function count_workers(queue, job_type, refused)
   return count
 end
 
--- Where the job is parked: its hash tells the key, unless it waits for its type's rate, or nobody told it.
+-- Where the job is parked: its hash tells the key, unless it waits for its type's rate, or nobody noted it.
 local function find_park(queue, job_type, stored)
-  local readable, told = pcall(cjson.decode, stored or '')
-  local key = readable and type(told) == 'table' and told.key
+  local readable, parked = pcall(cjson.decode, stored or '')
+  local key = readable and type(parked) == 'table' and parked.key
   for _, park in ipairs(rare.list_parked()) do
     if park.key == key or (park.queue == queue and park.type == job_type) then
       local before = pcall_redis('ZRANK', park.key, id)
@@ -93,7 +94,7 @@ end
 
 -- A batch by how many jobs it has and how many of these have ended; nothing where it is a job, or gone.
 local function describe_batch(batch)
-  local ids, ended, ENDED = list_batch(batch), 0, keys.ENDED
+  local ids, ended = list_batch(batch), 0
   for _, one in ipairs(ids) do
     local status = pcall_redis('HGET', keys.JOB .. one, 'status')
     if type(status) ~= 'string' or ENDED[status] then ended = ended + 1 end
@@ -197,4 +198,5 @@ local function gather(job)
 end
 
 local job = read_job()
-return cjson.encode((not job.status or OVER[job.status]) and {clock = clock, job = job} or gather(job))
+local waits = job.status and job.status ~= 'started' and not ENDED[job.status]
+return cjson.encode(waits and gather(job) or {clock = clock, job = job})

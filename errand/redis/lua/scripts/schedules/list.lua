@@ -13,7 +13,7 @@ for _, name in ipairs(ARGV) do
     local run = pcall_redis('LINDEX', key .. keys.RUNS, 0)
     run = type(run) == 'string' and run or ''
     for _, value in ipairs({name, occurrence, fields[1], fields[2] or '', fields[3] or '', fields[4] or '',
-      fields[5] or '', run, tell_fate(keys.BATCH .. (fields[6] or ''), run)}) do
+      fields[5] or '', run, find_fate(keys.BATCH .. (fields[6] or ''), run)}) do
       answer[#answer + 1] = value
     end
   end

@@ -8,8 +8,7 @@
 -- Returns for each schedule whether it is new, 1 or 0, or -1 where it belongs to another source.
 -- include base, parked
 
--- Of the files' schedules and no others (errand/store/schedules/schedule.py); there may be 10,000 in all.
-local PREFIX = 'jobs.'
+local PREFIX = keys.FILE_PREFIX -- there may be 10,000 in all: the others are not read
 local request = cjson.decode(ARGV[1])
 local answers, kept = {}, {}
 
@@ -21,7 +20,7 @@ local function put(one)
   local found = call('HMGET', key, 'source', 'definition', 'payload', 'paused', 'created_at', 'token')
   if found[1] and found[1] ~= request.source then return -1 end
   local score = call('ZSCORE', keys.SCHEDULES, one.name)
-  -- One that was set aside, as damaged, comes back when it is stored again.
+  -- One that was quarantined, as damaged, comes back when it is stored again.
   local goes_on = found[6] and (found[4] == '1' or score ~= 'inf' or one.next == '+inf')
   if score and goes_on and found[2] == one.definition and found[3] == one.payload then
     return found[6] == request.token and found[5] == request.now and 1 or 0

@@ -10,5 +10,5 @@ local score = call('ZSCORE', keys.SCHEDULES, ARGV[1])
 if not score or call('TYPE', key).ok ~= 'hash' then return false end
 local runs, fates = call('LRANGE', key .. keys.RUNS, 0, -1), {}
 local record = keys.BATCH .. (call('HGET', key, 'batch') or '')
-for i, run in ipairs(runs) do fates[i] = tell_fate(record, run) end
+for i, run in ipairs(runs) do fates[i] = find_fate(record, run) end
 return {call('HGETALL', key), score, runs, fates}

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- Reads jobs of a batch, in the order of its items. Its record tells how those have ended that are gone. The ids of a
+-- Reads jobs of a batch, in the order of its items. Its record has how those have ended that are gone. The ids of a
 -- batch follow from its own, so only the page is looked at; those of a schedule's record don't: they come in their own
 -- order.
 -- KEYS  the record
--- ARGV  JSON {limit: jobs, bytes: of what is told, status: that they must have or nothing, after: the id to go on after
+-- ARGV  JSON {limit: jobs, bytes: of descriptions, status: that they must have or nothing, after: the id to go on after
 --       or '', first: the number of the first of the ids that follow}, then ids as they follow from the batch's
 -- Returns nothing where there is no record, or the record's type, where to go on, as a number and an id, or '' and ''
 -- where there is no more, then for each job its id, its status, and its description of lib/store/status.lua or '' where
@@ -47,9 +47,9 @@ for i, id in ipairs(ids) do
       answer[2], answer[3] = are_numbered and string.format('%d', request.first + i - 1) or '0', ids[i - 1]
       break
     end
-    local told = is_there and describe_status(keys.JOB .. id, keys.RESULTS .. id) or ''
-    for _, value in ipairs({id, status, told}) do answer[#answer + 1] = value end
-    bytes = bytes + #told
+    local description = is_there and describe_status(keys.JOB .. id, keys.RESULTS .. id) or ''
+    for _, value in ipairs({id, status, description}) do answer[#answer + 1] = value end
+    bytes = bytes + #description
   end
 end
 return answer

@@ -1,16 +1,17 @@
 #!lua flags=no-writes
--- Lists batches, the newest first, with their jobs counted as `store/batch` does. One whose record has expired is passed
--- over.
--- ARGV  JSON {limit: batches, budget: batches looked at, jobs: about so many are counted, each that must be looked up as
---       LOOKED_UP of others, type: of these alone or nothing, place: [score, id] to go on after, or nothing}
--- Returns the place to go on after, as score and id, or '' and '' where there are no more, then for each batch a list: its
--- id, type and created_at, and pairs of status and count.
+-- Lists batches, the newest first, with their jobs counted as `store/batch` does. One whose record has expired is
+-- passed over.
+-- ARGV  JSON {limit: batches, budget: batches looked at, jobs: about so many are counted, each that must be looked up
+--       as LOOKED_UP of others, type: of these alone or nothing, place: [score, id] to go on after, or nothing}
+-- Returns the place to go on after, as score and id, or '' and '' where there are no more, then for each batch a list:
+-- its id, type and created_at, and pairs of status and count.
 -- include base, store/batch
 
 local LOOKED_UP = 5
 local request = cjson.decode(ARGV[1])
 local place = request.place or {'+inf', ''}
-local found = call('ZRANGE', keys.BATCHES, place[1], '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, request.budget + 1, 'WITHSCORES')
+local found = call('ZRANGE', keys.BATCHES, place[1], '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, request.budget + 1,
+  'WITHSCORES')
 local answer, jobs, looked = {'', ''}, 0, 0
 
 -- Of the batches of one microsecond the ids, of one form, go down.
@@ -32,12 +33,12 @@ for i = 1, #found, 2 do
       answer[1], answer[2] = found[i - 1], found[i - 2]
       break
     end
-    local told, record = read(id)
+    local batch, record = read(id)
     looked = looked + 1
-    if told then
+    if batch then
       local counts, _, looked_up, known = count_batch(record, true)
-      for status, count in pairs(counts) do told[#told + 1], told[#told + 2] = status, count end
-      answer[#answer + 1], jobs = told, jobs + LOOKED_UP * looked_up + known
+      for status, count in pairs(counts) do batch[#batch + 1], batch[#batch + 2] = status, count end
+      answer[#answer + 1], jobs = batch, jobs + LOOKED_UP * looked_up + known
     end
   end
 end

@@ -2,9 +2,9 @@
 -- Cancels jobs that have not begun, asks for the stop of those that run. Sent twice, because a reply was lost, it
 -- changes nothing and answers the same: a job keeps the token of the call.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the jobs' ids
--- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there), 'canceled',
--- 'stopped', 'started' (its workers have been told: ask again), or why it can't be with a space before it. Of jobs amid long
--- queues it does fewer than it was asked for: ask for the others again.
+-- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there),
+-- 'canceled', 'stopped', 'started' (its workers have been asked to stop it: call again), or why it can't be with a
+-- space before it. Of jobs amid long queues it does fewer than it was asked for: ask for the others again.
 -- include base, clock, time, drop, jobs, keep, store/settling, dependents, store/lost, store/step
 
 read_time()
@@ -12,28 +12,28 @@ failure_seconds = tonumber(ARGV[1])
 local token = ARGV[2]
 local UNSTARTED = keys.UNSTARTED
 
--- RQ's stop-job (rq.command, 3.0.0). A plain worker gets it once: told again when the job's process has just ended, it
--- would kill itself. Ours, which have leases, may be told again.
-local function tell_workers(id, executions, is_first)
-  local told = {}
+-- RQ's stop-job (rq.command, 3.0.0). A plain worker gets it once: asked again when the job's process has just ended, it
+-- would kill itself. Ours, which have leases, may be asked again.
+local function notify_workers(id, executions, is_first)
+  local notified = {}
   for _, execution in ipairs(executions) do
     local member = id .. ':' .. execution
     local worker = call('HGET', keys.EXECUTION .. member, 'worker_name') or call('HGET', keys.JOB .. id, 'worker_name')
-    if worker and not told[worker] and (is_first or pcall_redis('ZSCORE', keys.LEASES, member)) then
-      told[worker] = true
+    if worker and not notified[worker] and (is_first or pcall_redis('ZSCORE', keys.LEASES, member)) then
+      notified[worker] = true
       call('PUBLISH', keys.COMMANDS .. worker, cjson.encode({command = 'stop-job', job_id = id}))
     end
   end
 end
 
--- The mark names the executions: one that fails or is given back later under it does not run again.
+-- `errand_stop` names the executions: one that fails or is given back later does not run again.
 local function stop(id, executions, is_first)
   call('HSET', keys.JOB .. id, 'errand_stop', table.concat(executions, ' '), 'errand_cancel', token)
-  tell_workers(id, executions, is_first)
+  notify_workers(id, executions, is_first)
   return 'started'
 end
 
--- A plain worker says nothing of the reason, and leaves those that wait for the job.
+-- A plain worker notes no reason, and leaves the job's dependents to wait.
 local function complete_stop(id)
   call('HSETNX', keys.JOB .. id, 'errand_error', rare.STOPPED)
   if rare.settle_dependents(id, 'stopped') then rare.keep(id) end

@@ -3,8 +3,8 @@
 -- reply was lost, it answers the same: what it did is kept for a minute under the token of the call.
 -- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they must have or nothing, registry: where each
 --       job has to be or nothing}, then the jobs' ids
--- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is not
--- there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
+-- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is
+-- not there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
 -- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
 -- include observe/notes, store/lost, store/step
 
@@ -12,7 +12,7 @@ local request = cjson.decode(ARGV[1])
 read_time()
 failure_seconds = request.failure_seconds
 local memory = keys.DELETED .. request.token
-local KEPT_SECONDS = 60
+local KEPT_SECONDS = 60 -- who has lost the reply calls again within seconds
 local ENDED = keys.ENDED
 
 local function take_from_others(id, hash, job)
@@ -20,7 +20,9 @@ local function take_from_others(id, hash, job)
     'errand_after')
   pcall_redis('ZREM', keys.INDEX .. job.queue .. ':' .. (found[1] or ''), id)
   for _, tag in ipairs(rare.read_list(found[2]) or {}) do pcall_redis('ZREM', keys.TAG .. tostring(tag), id) end
-  for _, parent in ipairs(rare.read_list(found[6] or found[3]) or {}) do pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id) end
+  for _, parent in ipairs(rare.read_list(found[6] or found[3]) or {}) do
+    pcall_redis('SREM', keys.CHILDREN .. tostring(parent), id)
+  end
   if found[4] and found[4] ~= '' then pcall_redis('SREM', keys.GROUP .. found[4], id) end
   if found[5] then pcall(let_go_of_bodies, id, found[5]) end
   for _, registry in ipairs({keys.FINISHED, keys.FAILED, keys.CANCELED, keys.SCHEDULED, keys.DEFERRED, keys.READY}) do
@@ -36,7 +38,8 @@ local function delete_keys(id, queue)
     if queue then pcall_redis('ZREM', keys.WIP .. queue, member) end
   end
   rare.open_notes().forget(keys.LOGS .. id)
-  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id, unpack(rare.list_job_keys(id)))
+  call('DEL', keys.RESULTS .. id, keys.EXECUTIONS .. id, keys.ATTEMPTS .. id, keys.LOGS .. id,
+    unpack(rare.list_job_keys(id)))
 end
 
 local function judge(id, job)

@@ -17,7 +17,7 @@ local function store()
     and {find_lost = find_lost_body, hold = hold_bodies, let_go = let_go_of_body})
 end
 
--- The claim's record tells a request that is sent again with which job it was answered.
+-- The claim's record says for a request that is sent again with which job it was answered.
 local function note_claim(id, how, status)
   if not more.claim then return end
   more.claim.record.id, more.claim.record.unique, more.claim.record.status = id, how, status
@@ -33,8 +33,9 @@ local function find_holder()
   local found = id and pcall_redis('HMGET', keys.JOB .. id, 'status', 'origin', 'description', 'errand_tags',
     'errand_bodies', 'errand_attempts', 'started_at', 'errand_replaced')
   if not found or found.err or not found[1] or ENDED[found[1]] then return nil end
-  return {id = id, status = found[1], queue = found[2] or '', type = found[3] or '', tags = rare.read_list(found[4]) or {},
-    bodies = found[5], has_begun = (found[6] or '0') ~= '0' or (found[7] or '') ~= '', replaced_by = found[8]}
+  return {id = id, status = found[1], queue = found[2] or '', type = found[3] or '',
+    tags = rare.read_list(found[4]) or {}, bodies = found[5],
+    has_begun = (found[6] or '0') ~= '0' or (found[7] or '') ~= '', replaced_by = found[8]}
 end
 
 local function may_replace(holder)
@@ -54,7 +55,8 @@ end
 
 -- The sorted sets that have the job, each with its score there.
 local function find_scores(holder)
-  local scores, sets = {}, {keys.SCHEDULED .. holder.queue, keys.EXPIRES, keys.INDEX .. holder.queue .. ':' .. holder.type}
+  local index = keys.INDEX .. holder.queue .. ':' .. holder.type
+  local scores, sets = {}, {keys.SCHEDULED .. holder.queue, keys.EXPIRES, index}
   for _, tag in ipairs(holder.tags) do sets[#sets + 1] = keys.TAG .. tostring(tag) end
   for _, set in ipairs(sets) do
     local score = pcall_redis('ZSCORE', set, holder.id)
@@ -63,7 +65,7 @@ local function find_scores(holder)
   return scores
 end
 
--- Put the job away, but for who waits for it, and store the new one under its id; where that is not stored, the job is
+-- Put the job away, but not its dependents, and store the new one under its id; where that is not stored, the job is
 -- there again as it was. What holds the new bodies is the request until then, so that one that both have stays.
 local function replace(holder)
   local lost = more.bodies and find_lost_body(more.bodies.all)
@@ -111,10 +113,13 @@ local function answer()
   return status
 end
 
-local ok, told = pcall(answer)
-if not ok then told = {err = name_wrong(told, {KEYS[3], more.claim and 'string' or 'set', UNIQUE, 'string', keys.INDEXES, 'zset',
-    keys.EXPIRES, 'zset'})} end
-if more.bodies and type(told) == 'table' then -- where they are stored, the request holds them no more
+local ok, result = pcall(answer)
+if not ok then
+  local expected = {KEYS[3], more.claim and 'string' or 'set', UNIQUE, 'string', keys.INDEXES, 'zset', keys.EXPIRES,
+    'zset'}
+  result = {err = name_wrong(result, expected)}
+end
+if more.bodies and type(result) == 'table' then -- where they are stored, the request holds them no more
   for _, body in ipairs(more.bodies.all) do pcall(let_go_of_body, body[1], more.bodies.holder) end
 end
-return told
+return result

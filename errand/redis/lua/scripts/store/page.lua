@@ -1,11 +1,11 @@
 #!lua flags=no-writes
 -- Finds jobs in sorted sets of job ids, in order, some at a time: in the indexes by the time of creation, or among
 -- the failed by the time of failure. The cost is that of the jobs looked at, however many there are.
--- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status or statuses: [one of
---       them], error, fingerprint, created_after and created_before in microseconds, ended_after and ended_before in RQ's
---       format, token: of a requeue to leave out, place: [score, id] to go on from, each as asked for; forward: oldest
---       first, limit: jobs, budget: jobs looked at, bytes: of what is told, small: ids under a status that are read and
---       sorted each time, ids_only, counts_only}
+-- ARGV  JSON {source: created or failed, queues: [the queues known], type, queue, tag, batch, status or statuses: [one
+--       of them], error, fingerprint, created_after and created_before in microseconds, ended_after and ended_before in
+--       RQ's format, token: of a requeue to leave out, place: [score, id] to go on from, each as asked for; forward:
+--       oldest first, limit: jobs, budget: jobs looked at, bytes: of descriptions, small: ids under a status that are
+--       read and sorted each time, ids_only, counts_only}
 -- Returns where to go on, as score and id, or '' and '' where there is no more, then for each job its score, its id
 -- and its description of lib/store/status.lua; with ids_only '' for that unless its error is unknown here; with
 -- counts_only instead of jobs each status and how many have it, in one text.
@@ -26,7 +26,7 @@ local function is_less(one, other)
   return #one < #other
 end
 
--- An entry's score as Redis told it, its id, and the score as a number.
+-- An entry: its score as Redis gave it, its id, and the score as a number.
 local function build_entry(score, id)
   return {score, id, tonumber(score)}
 end
@@ -50,7 +50,8 @@ end
 
 -- The rank of the first member after a place, whether there is one at the place or not.
 local function seek(key, place)
-  local low = request.forward and call('ZCOUNT', key, '-inf', '(' .. place[1]) or call('ZCOUNT', key, '(' .. place[1], '+inf')
+  local beyond = '(' .. place[1]
+  local low = request.forward and call('ZCOUNT', key, '-inf', beyond) or call('ZCOUNT', key, beyond, '+inf')
   local high = low + call('ZCOUNT', key, place[1], place[1])
   while low < high do
     local middle = math.floor((low + high) / 2)
@@ -107,7 +108,7 @@ end
 local function list_queues()
   if request.queue then return {request.queue} end
   local names, seen = {}, {}
-  for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do request.queues[#request.queues + 1] = key:sub(#keys.QUEUE + 1) end
+  for _, key in ipairs(call('SMEMBERS', keys.QUEUES)) do table.insert(request.queues, key:sub(#keys.QUEUE + 1)) end
   for _, name in ipairs(request.queues) do
     if not seen[name] then names[#names + 1] = name end
     seen[name] = true
@@ -128,14 +129,15 @@ local function read_microseconds(text)
 end
 
 local function has_error(stored)
-  if not request.error or not stored then return true end -- who asks looks again
+  if not request.error or not stored then return true end -- the caller looks again
   local readable, error = pcall(cjson.decode, stored)
   if not readable or type(error) ~= 'table' then return true end
   return error.type == request.error or tostring(error.message):find(request.error, 1, true) ~= nil
 end
 
 local function has_fingerprint(job, frame)
-  return not request.fingerprint or write_fingerprint(job.type, (read_failure(job.error)), frame or '') == request.fingerprint
+  if not request.fingerprint then return true end
+  return write_fingerprint(job.type, (read_failure(job.error)), frame or '') == request.fingerprint
 end
 
 local function match_failure(hash, job)
@@ -166,7 +168,8 @@ end
 -- Where a job stands in the order asked for; nothing for one that is not among the failed, if these are.
 local function find_score(id, job)
   local is_failed = request.source == 'failed'
-  local score = pcall_redis('ZSCORE', is_failed and keys.FAILED .. job.queue or keys.INDEX .. job.queue .. ':' .. job.type, id)
+  local key = is_failed and keys.FAILED .. job.queue or keys.INDEX .. job.queue .. ':' .. job.type
+  local score = pcall_redis('ZSCORE', key, id)
   if type(score) == 'string' then return score end
   return not is_failed and read_microseconds(call('HGET', keys.JOB .. id, 'created_at') or '') or nil
 end
@@ -218,7 +221,7 @@ local function pick(streams)
   return first
 end
 
-local function tell(id, job)
+local function describe(id, job)
   if request.ids_only and not (request.error and not job.error) then return '' end
   return describe_status(keys.JOB .. id, keys.RESULTS .. id)
 end
@@ -234,9 +237,9 @@ local function collect(streams)
       return answer
     end
     if job then
-      local told = tell(head[2], job)
-      for _, value in ipairs({head[1], head[2], told}) do answer[#answer + 1] = value end
-      bytes = bytes + #told
+      local description = describe(head[2], job)
+      for _, value in ipairs({head[1], head[2], description}) do answer[#answer + 1] = value end
+      bytes = bytes + #description
     end
     looked, place = looked + 1, head
     advance(stream)

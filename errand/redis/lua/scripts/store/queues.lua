@@ -1,16 +1,17 @@
 #!lua flags=no-writes
 -- Counts the jobs of queues by status. From the keys: RQ's own counts clean up as they count.
--- ARGV  the queue that is asked for, '' for all, since when a live worker of ours has been heard, then the queues that job types name
+-- ARGV  the queue that is asked for, '' for all, since when a live worker of ours has been heard, then the queues that
+--       job types name
 -- Returns JSON: the names of all queues, and for each that was asked for {name, whether it is paused, when its oldest
 -- job was queued or false, counts by status, of those that wait for a worker {type, how many, why, since when or false,
--- what they wait for: held, unknown, refused, or taken where there is a worker}, how many live workers serve it, how many
--- jobs are due and on its schedule still, how many are being retried, the newest error's type or false}, the time as TIME
--- tells it, and whether RQ is suspended.
+-- what they wait for: held, unknown, refused, or taken where there is a worker}, how many live workers serve it, how
+-- many jobs are due and on its schedule still, how many are being retried, the newest error's type or false}, the time
+-- as TIME returns it, and whether RQ is suspended.
 -- include base, parked, observe/live, observe/oldest
 
-local COUNTED = 1000
+local COUNTED = 1000 -- jobs under one key: what is behind them shows in no queue
 local asked, clock = ARGV[1], call('TIME')
-local now, LATE_SECONDS = clock[1], 10
+local now, LATE_SECONDS = clock[1], 10 -- workers move what is due every second
 
 -- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
 local function count(...)
@@ -99,8 +100,8 @@ local function describe(name)
     end
   end
   local overdue = count('ZCOUNT', keys.SCHEDULED .. name, 0, now - LATE_SECONDS)
-  return {name, paused[name] or false, find_oldest(name, parked[name] or {}), counts, waiting, serving[name] or 0, overdue,
-    count('ZCARD', keys.RETRYING_JOBS .. name), find_error(name)}
+  return {name, paused[name] or false, find_oldest(name, parked[name] or {}), counts, waiting, serving[name] or 0,
+    overdue, count('ZCARD', keys.RETRYING_JOBS .. name), find_error(name)}
 end
 
 local described = {}

@@ -1,9 +1,9 @@
 #!lua
--- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions; they don't expire any
--- more, for somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same: each
--- job keeps the token of the call.
--- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part of
---       their work undone, or that have not ended and are in no list, registry: where each job has to be or nothing,
+-- Queues ended jobs again, as if they were new, but for their counts of attempts and interruptions; they don't expire
+-- any more: somebody wants them now. Sent twice, because a reply was lost, it changes nothing and answers the same:
+-- each job keeps the token of the call.
+-- ARGV  JSON {statuses: {status: true, …}, undone: whether those may be queued as well that have finished with a part
+--       of their work undone, or that have not ended and are in no list, registry: where each job has to be or nothing,
 --       token, edit: {bodies: {holder, all: [[SHA-256, bytes], …]}, payload: the one before in base64} or nothing},
 --       then the jobs' ids; with an edit one id, its new data and the one that is to be there
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
@@ -25,7 +25,8 @@ end
 
 -- RQ queues a job that waited for another a second time when that one finishes, unless it is deferred till then.
 local function find_place(id, job)
-  if job.status ~= 'canceled' and job.status ~= 'deferred' then return 'queued' end -- it has run: what it waited for is past
+  -- One that has run waits for nothing any more.
+  if job.status ~= 'canceled' and job.status ~= 'deferred' then return 'queued' end
   if call('ZCOUNT', keys.EXECUTIONS .. id, now, '+inf') > 0 then return nil, 'it is still running' end
   local place = 'queued'
   for _, parent in ipairs(job.parents) do
@@ -41,7 +42,7 @@ local function find_place(id, job)
 end
 
 -- Whether it has not ended and is in no list: it would never run again.
-local function is_stray(id, job)
+local function may_be_lost(id, job)
   local found = request.undone and not ENDED[job.status] and rare.read_job(id)
   return found and is_lost(id, found)
 end
@@ -52,7 +53,7 @@ local function judge(id, hash, job)
     or not job.parents and 'its dependency_ids are no list'
   if damage then return nil, 'its record is damaged: ' .. damage end
   local is_undone = request.undone and job.status == 'finished' and job.errand_partial
-  if not request.statuses[job.status] and not is_undone and not is_stray(id, job) then
+  if not request.statuses[job.status] and not is_undone and not may_be_lost(id, job) then
     return nil, 'its status is ' .. job.status
   end
   local edit = request.edit
@@ -63,9 +64,8 @@ local function judge(id, hash, job)
 end
 
 local function refresh(id, hash, job, place)
-  for _, key in ipairs({hash, keys.RESULTS .. id, hash .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES}) do
-    call('PERSIST', key)
-  end
+  local own = {hash, keys.RESULTS .. id, hash .. keys.DEPENDENTS, keys.JOB_LINKS .. id .. keys.DEPENDENCIES}
+  for _, key in ipairs(own) do call('PERSIST', key) end
   call('HDEL', hash, 'errand_losses', 'errand_error', 'errand_progress', 'number_of_retries', 'errand_stop',
     'errand_cancel', 'errand_first_start', 'errand_expires_at', 'errand_expires_by', 'errand_partial', 'errand_due')
   if job.errand_expires_at then pcall_redis('ZREM', keys.EXPIRES, id) end
@@ -128,7 +128,7 @@ local function requeue(id)
   job.waits, job.parents = rare.read_list(job.retry_intervals), rare.read_list(job.dependency_ids)
   local place, reason = judge(id, hash, job)
   if not place then return reason end
-  if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end -- a stray's
+  if job.status == 'started' then call('DEL', keys.EXECUTIONS .. id) end -- of an attempt that nothing runs any more
   if request.edit then edit_payload(id, hash, job) end
   refresh(id, hash, job, place)
   if not pcall(put[place], id, hash, job) then
@@ -141,7 +141,9 @@ end
 
 local outcomes = {}
 for i = 2, request.edit and 2 or #ARGV do outcomes[i - 1] = requeue(ARGV[i]) end
-for _, body in ipairs(request.edit and request.edit.bodies.all or {}) do let_go_of_body(body[1], request.edit.bodies.holder) end
+for _, body in ipairs(request.edit and request.edit.bodies.all or {}) do
+  let_go_of_body(body[1], request.edit.bodies.holder)
+end
 wake_workers()
-tell_touched()
+publish_touched()
 return outcomes

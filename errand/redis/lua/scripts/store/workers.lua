@@ -1,12 +1,13 @@
 #!lua flags=no-writes
 -- Reads the workers that RQ lists, ours and others, and what they hold. One whose record has expired is left out.
 -- ARGV  how many of a worker's jobs are described at most
--- Returns JSON: for each {name, its fields, with how many jobs it runs at once as `threads` and, of ours, `ours`, how many jobs it holds, some of them: {id, type, when it started: in
--- seconds or as text}}, then the time as TIME tells it.
+-- Returns JSON: for each {name, its fields, with how many jobs it runs at once as `threads` and, of ours, `ours`, how
+-- many jobs it holds, some of them: {id, type, when it started: in seconds or as text}}, then the time as TIME returns
+-- it.
 -- include base
 
-local FIELDS = {'state', 'queues', 'hostname', 'pid', 'birth', 'last_heartbeat', 'successful_job_count', 'failed_job_count',
-  'total_working_time', 'current_job', 'death'}
+local FIELDS = {'state', 'queues', 'hostname', 'pid', 'birth', 'last_heartbeat', 'successful_job_count',
+  'failed_job_count', 'total_working_time', 'current_job', 'death'}
 
 local function read(key, fields)
   local found, values = {}, pcall_redis('HMGET', key, unpack(fields))
@@ -19,7 +20,8 @@ local function list_jobs(name, current)
   local members, jobs = call('SMEMBERS', keys.WORKER .. name .. keys.HELD), {}
   for i = 1, math.min(#members, tonumber(ARGV[1])) do
     local id = members[i]:match('^(.*):[^:]*$') or members[i]
-    local job, execution = read(keys.JOB .. id, {'description', 'started_at'}), read(keys.EXECUTION .. members[i], {'created_at'})
+    local job = read(keys.JOB .. id, {'description', 'started_at'})
+    local execution = read(keys.EXECUTION .. members[i], {'created_at'})
     jobs[i] = {id, job.description or '', execution.created_at or job.started_at or ''}
   end
   if #members == 0 and current then

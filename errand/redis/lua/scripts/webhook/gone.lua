@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Tells whether a webhook's URL has answered that it wants no more.
+-- Reads whether a webhook's URL has answered that it wants no more.
 -- KEYS  the note of its URL, the webhook's hash
 -- Returns since when, as RQ keeps times, and 1 where the webhook was requeued after that: so somebody asks for another
 -- try, 0 where it was not; nothing where there is no such note.

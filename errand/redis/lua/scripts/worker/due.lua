@@ -46,5 +46,5 @@ for _, id in ipairs(due) do
 end
 for key, _ in pairs(limits) do pcall(rare.fill_slots, key) end
 wake_workers()
-tell_touched()
+publish_touched()
 return #due

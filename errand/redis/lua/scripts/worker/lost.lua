@@ -101,7 +101,7 @@ if name ~= '' then go_on(tonumber(ARGV[1])) end
 call('HSET', keys.LOST_LOOK, 'name', name, 'rank', rank, 'at', string.format('%.0f', now_ms), 'begun',
   string.format('%.0f', begun))
 wake_workers()
-tell_touched()
+publish_touched()
 local answer = {looked}
 for status, count in pairs(back) do answer[#answer + 1], answer[#answer + 2] = status, count end
 return answer

@@ -31,4 +31,4 @@ for _, name in ipairs(pcall_redis('SMEMBERS', keys.HELD_TYPES)) do
   if call('EXISTS', keys.HELD_TYPE .. name) == 0 then call('SREM', keys.HELD_TYPES, name) end
 end
 wake_workers()
-return #waiting > 0 and call('SET', keys.PARKED_TOLD, '1', 'NX', 'EX', ARGV[2]) and waiting or {}
+return #waiting > 0 and call('SET', keys.PARKED_LOGGED, '1', 'NX', 'EX', ARGV[2]) and waiting or {}

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Notes under which result of RQ's it was told that nobody knows what became of a mail.
+-- Notes after which of RQ's results it was reported that nobody knows what became of a mail.
 -- KEYS  the mail's record
 -- ARGV  the word of the run that began to send it, the id of RQ's newest result, one of those whom it went to
 -- include base
