@@ -11,7 +11,7 @@
 
 local COUNTED = 1000 -- jobs under one key: what is behind them shows in no queue
 local asked, clock = ARGV[1], call('TIME')
-local now, LATE_SECONDS = clock[1], 10 -- workers move what is due every second
+local now, LATE_SECONDS = clock[1], 10 -- workers and RQ's schedulers look every second
 
 -- A key of another kind than RQ's counts nothing: a damaged queue must not hide the others.
 local function count(...)
