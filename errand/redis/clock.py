@@ -1,19 +1,19 @@
 """The time of a process: Redis', so that machines whose own clocks differ agree on what is stored."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
 
-FAR_SECONDS = 2.0
+FAR_SECONDS = 2.0  # ordinary NTP keeps clocks within some hundredths; so far off it is wrong, not slow
 
 
 class Clock:
     """Redis' time at its last answer, and monotonic time since; this host's until there is an answer.
 
-    It rides on calls that are made anyway: whoever gets Redis' time with an answer notes it here. `log` is called with
+    It rides on calls that are made anyway: whatever gets Redis' time with an answer notes it here. `log` is called with
     a line where this host's clock is more than two seconds off, and again when that changes.
     """
 
@@ -62,6 +62,11 @@ class Clock:
             self._logged_seconds = self.offset_seconds if complaint else 0.0
             self._log(complaint or "this host's clock agrees with Redis' again")
 
+    def note_time(self, answer: Sequence[Any], asked_at: float) -> None:
+        """Note it out of what TIME returns: seconds and microseconds."""
+        seconds, microseconds = answer
+        self.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
+
     def note_info(self, info: Mapping[str, Any], asked_at: float) -> bool:
         """Note it out of INFO's section `server`; return whether that has it."""
         if "server_time_usec" not in info:
@@ -73,9 +78,8 @@ class Clock:
         """Ask Redis where it has not answered yet. Raises RedisError."""
         if self._epoch is None:
             asked_at = time.monotonic()
-            seconds, microseconds = redis.time()
-            self.note(seconds * 1_000_000 + microseconds, asked_at)
+            self.note_time(redis.time(), asked_at)
 
     def silence(self) -> None:
-        """Tell nothing any more: in a process that was forked off one that does."""
+        """Log nothing any more: in a process that was forked off one that does."""
         self._log = None

@@ -27,7 +27,7 @@ from errand.redis.settings import SettingsError
 from errand.redis.url import check_redis_url
 
 T = TypeVar("T")
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 1.0  # between two looks of a worker that waits for Redis to start
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ GOODBYE = Limits(1.0, 0.5)  # a platform kills what has not ended some seconds a
 
 
 class HonestRetry(AsyncRetry):
-    """Tells a refusal that follows on a lost reply as a lost reply: what was sent first may have been done."""
+    """Raises a refusal that follows on a lost reply as a lost reply: what was sent first may have been done."""
 
     async def call_with_retry(
         self, do: Callable[[], Awaitable[T]], fail: Callable[..., Awaitable[Any]], *args: Any, **options: Any
@@ -169,7 +169,7 @@ def connect(url: str) -> AsyncRedis:
 
 
 def bound(redis: Redis, limits: Limits = WORKER) -> None:
-    """Give a client other limits; open connections are closed, for they keep those that they were made with."""
+    """Give a client other limits; open connections are closed, because they keep those that they were made with."""
     redis.connection_pool.disconnect()
     redis.connection_pool.reset()
     redis.connection_pool.connection_kwargs.update(limits.describe())
@@ -178,10 +178,10 @@ def bound(redis: Redis, limits: Limits = WORKER) -> None:
 def wait_for_redis(url: str) -> None:
     """Return when the server answers, is a primary and takes writes, however long that takes; say once what is missing.
 
-    One that is full will do, for ends make room. Raises SettingsError for a server that will never take us: a wrong
+    A full one will do: jobs that end make room. Raises SettingsError for a server that will never take us: a wrong
     password, a missing permission, a URL that can't be read.
     """
-    told = ""
+    printed = ""
     while True:
         try:
             with UrlConnector(url).connect(WORKER) as redis:
@@ -194,9 +194,9 @@ def wait_for_redis(url: str) -> None:
             raise SettingsError(f"REDIS_URL: the server refuses us: {error}") from error
         except (RedisError, ValueError) as error:
             fault = _describe_absence(error)
-            if fault != told:
+            if fault != printed:
                 print(f"errand: {fault}; the worker waits for it", file=sys.stderr, flush=True)
-                told = fault
+                printed = fault
             time.sleep(WAIT_SECONDS)
 
 

@@ -26,7 +26,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0  # two small commands; a failover itself takes some seconds
 WRONG_SERVER = (ReadOnlyError, MasterDownError, BusyLoadingError)  # said by one that is no primary, or not yet
 AWAY = (ConnectionError, TimeoutError, *WRONG_SERVER)
 logger = logging.getLogger("errand.api")
@@ -49,7 +49,7 @@ class Sight:
     def __init__(self) -> None:
         self._id: Any = None
         self._is_lost = False
-        self.is_blind = False  # where the server does not tell its role, what it refuses has to do
+        self.is_blind = False  # where the server does not say its role; what it refuses then has to do
 
     def judge(self, role: Any, id: Any) -> bool:
         """Return whether the connection is another one than before. Raises ReplicaError for one to a replica."""
@@ -111,7 +111,7 @@ class RoleWatch:
 
 
 class Failover:
-    """Looks where an asynchronous client leads to, for a process that serves requests over others.
+    """Looks where an asynchronous client leads to, for a process that serves requests over other clients.
 
     `leaves` are functions and coroutine functions that let the process's other connections be made anew.
     """

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from errand.redis.clock import Clock
 
-FULL_AT = 0.8  # of maxmemory; the rest is for the jobs that are there to end in
-FRESH_SECONDS = 1.0
+FULL_AT = 0.8  # of maxmemory: the jobs that are there need the rest to end
+FRESH_SECONDS = 1.0  # in which even thousands of jobs take some megabytes, far from the rest
 MB = 1024 * 1024  # as Redis counts them in maxmemory
 
 
@@ -35,14 +35,14 @@ class Memory:
 
 
 def read_memory(info: Mapping[str, Any]) -> Memory:
-    """Return what INFO tells; Redis itself leaves its buffers for replicas and the append-only file out of account."""
+    """Return what INFO says, without the buffers for replicas and the append-only file: maxmemory leaves them out."""
     return Memory(info["used_memory"] - info.get("mem_not_counted_for_evict", 0), info.get("maxmemory", 0))
 
 
 class MemoryGuard:
     """Asks a server, over one asynchronous client, at most once a second, and only when something is to be stored.
 
-    The answer tells the time as well, so that whatever is stored has a `clock` that was set a second ago at most.
+    The answer has the time as well, so that whatever is stored has a `clock` that was set a second ago at most.
     """
 
     def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
@@ -63,7 +63,7 @@ class MemoryGuard:
         return self._memory.used / self._memory.limit if self._memory.limit else None
 
     async def check(self) -> None:
-        """Raise FullRedisError when the server is nearly full, RedisError where it does not tell.
+        """Raise FullRedisError when the server is nearly full, RedisError where it does not say.
 
         Requests that come while it is being asked share the answer.
         """
@@ -75,13 +75,12 @@ class MemoryGuard:
         self._memory.check()
 
     async def _read(self) -> None:
-        """Read INFO, for managed servers forbid CONFIG."""
+        """Read INFO: managed servers forbid CONFIG."""
         try:
             asked_at = time.monotonic()
             info = await self._redis.info("memory", "server")
             if not self.clock.note_info(info, asked_at):
-                seconds, microseconds = await self._redis.time()
-                self.clock.note(seconds * 1_000_000 + microseconds, asked_at)
+                self.clock.note_time(await self._redis.time(), asked_at)
             self._memory = read_memory(info)
             self._read_at = time.monotonic()
         finally:
@@ -89,6 +88,6 @@ class MemoryGuard:
 
 
 def _retrieve(reading: asyncio.Task[None]) -> None:
-    """Look at the task's error, which asyncio complains about where all who waited had left."""
+    """Look at the task's error, which asyncio would complain about where all callers have left."""
     if not reading.cancelled():
         reading.exception()

@@ -1,4 +1,4 @@
-"""The API's pool of connections: only so many, and who finds none waits for one."""
+"""The API's pool of connections: only so many, and a caller that finds none waits for one."""
 
 import asyncio
 from collections import deque
@@ -6,13 +6,13 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-MOST = 32  # a provider's smallest plans allow some dozens
+MOST = 32  # the smallest plans of Redis providers allow some dozens
 
 
 class PatientPool(ConnectionPool):
     """Opens `MOST` connections at most; redis-py's own pool refuses a request beyond its limit (8.0: 100).
 
-    Who waits is given up by the deadline of the request, as if Redis did not answer. While there are enough, it costs
+    A caller waits until the deadline of its request, as if Redis did not answer. While there are enough, it costs
     nothing.
     """
 
@@ -22,7 +22,7 @@ class PatientPool(ConnectionPool):
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> AbstractConnection:
-        """Return a connection, connected, as soon as there is one; who came first is first."""
+        """Return a connection, connected, as soon as there is one; the first to come is served first."""
         while len(self._in_use_connections) >= self.max_connections:
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)

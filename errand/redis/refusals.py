@@ -1,7 +1,7 @@
 """What a Redis says when it does not do what it is asked: its error words, and what each of them means for us.
 
 A word is the first of an error's text (RESP's «error prefix»); these are Valkey 9's answers. A command that is refused
-inside a script says the same, with the script's line behind it; only a missing permission is told there as
+inside a script says the same, with the script's line behind it; only a missing permission reads there as
 «ERR ACL failure in script: …», and a key of another server of a cluster as «ERR … non local key …».
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 class Refusal:
     """`name` becomes a problem's type. `advice` says what is the matter, and what to do.
 
-    `passes` tells that it may end by itself or with what is done at the server; `is_whole` that nothing was stored, for
-    the server looks before it begins.
+    `passes`: it may end by itself, or with what is done at the server. `is_whole`: nothing was stored, because the
+    server looks before it begins.
     """
 
     name: str
@@ -101,5 +101,5 @@ def _find(error: BaseException) -> Refusal | None:
 
 
 def _cut(said: str) -> str:
-    """Return a server's text without the place in a script, which says nothing to whoever reads it."""
+    """Return a server's text without the place in a script, which says nothing to a reader."""
     return _PLACE.sub("", said.removeprefix("ACL failure in script: ")).rstrip(". ")[:200]

@@ -11,7 +11,7 @@ from errand.redis.connection import connect
 from errand.redis.failover import ReplicaError
 from errand.redis.lua.loader import read_script
 
-PROBE_SECONDS = 1.0
+PROBE_SECONDS = 1.0  # so long an answer holds: load balancers ask /readyz every few seconds, of many instances
 
 
 class WriteProbe:
@@ -34,7 +34,7 @@ class EvictingServerError(Exception):
 
 @dataclass(frozen=True)
 class Durability:
-    """`survives_power_cut` is None where the server does not tell; `reason` says what is known."""
+    """`survives_power_cut` is None where the server does not say; `reason` says what is known."""
 
     survives_power_cut: bool | None
     reason: str
@@ -51,7 +51,7 @@ async def check_server(redis: Redis, clock: Clock | None = None) -> Durability:
 
     Raises EvictingServerError, ReplicaError and RedisError.
 
-    From INFO, for managed servers forbid CONFIG; `appendfsync` alone is not in it.
+    From INFO, since managed servers forbid CONFIG; only `appendfsync` is not in it.
     """
     asked_at = time.monotonic()
     info = await redis.info()
@@ -70,7 +70,7 @@ async def check_server(redis: Redis, clock: Clock | None = None) -> Durability:
     try:
         sync = (await redis.config_get("appendfsync"))["appendfsync"]
     except (RedisError, KeyError):
-        return Durability(None, "the server keeps an append-only file and does not tell how often it is synced")
+        return Durability(None, "the server keeps an append-only file and does not say how often it is synced")
     if sync == "always":
         return Durability(True, "every write is on disk before it is acknowledged")
     lost = "about the last second" if sync == "everysec" else "what the system had not yet written"

@@ -15,7 +15,7 @@ class VariableError(ValueError):
 def read_variable(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return what a variable or its file says, and None where neither is set or the file can't be read.
 
-    For what reads by hand what a `Settings` reads as well, which tells of a file that can't be read.
+    For what reads by hand what a `Settings` reads as well, which then raises for a file that can't be read.
     """
     try:
         return find_variable(name, environment)

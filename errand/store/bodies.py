@@ -43,7 +43,7 @@ class BodyStore:
         self._ask = redis.register_script(read_script("bodies/ask"))
 
     def put(self, bodies: Mapping[str, bytes], maxmemory_bytes: int) -> str:
-        """Store bodies for five minutes; return who holds them until their jobs do, which the enqueue script is told.
+        """Store bodies for five minutes; return the holder that holds them until their jobs do, for the enqueue script.
 
         Raises FullBodiesError where they would take all bodies together over a quarter of `maxmemory_bytes` (0: there
         is no limit), and RedisError.
@@ -81,7 +81,7 @@ def have_large(jobs: Sequence[NewJob]) -> bool:
 
 
 def describe_bodies(jobs: Sequence[NewJob], holder: str) -> dict[str, Any]:
-    """Return what the enqueue script is told of the jobs' bodies."""
+    """Return the jobs' bodies for the enqueue script."""
     places: dict[tuple[str, int], int] = {}
     of = [
         [places.setdefault(body, len(places) + 1) for body in dict.fromkeys(list_bodies(job.payload))] for job in jobs

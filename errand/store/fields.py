@@ -126,7 +126,7 @@ def _describe_own(job: NewJob) -> dict[str, str]:
         "errand_tags": json.dumps(job.tags) if job.tags else None,
         "errand_on_failure": job.on_failure if job.after and job.on_failure != "cancel" else None,
         "errand_backoff": job.retry.policy,
-        "errand_webhook": None if job.batch else job.webhook,  # a batch is told of as a whole
+        "errand_webhook": None if job.batch else job.webhook,  # a batch has one for all of it
     }
     return {name: value for name, value in own.items() if value}
 

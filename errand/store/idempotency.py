@@ -10,7 +10,7 @@ from rq.utils import utcformat
 
 from errand.redis import keys
 
-KEPT_SECONDS = 24 * 3600
+KEPT_SECONDS = 24 * 3600  # as other APIs do: clients try again for hours, not days
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Claim:
 
     @property
     def record(self) -> str:
-        """The Redis key of the record; callers with the same key do not meet."""
+        """The Redis key of the record; equal keys of two callers are two."""
         return keys.IDEMPOTENCY + hashlib.sha256(f"{self.caller}\0{self.key}".encode()).hexdigest()
 
     def describe(self, id: str, created_at: datetime, due_at: datetime | None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Stored:
 
 
 class StoredBeforeError(Exception):
-    """Raised when a request under the same key came first; nothing more was stored. `stored` tells what that did."""
+    """Raised when a request under the same key came first; nothing more was stored. `stored` is what that did."""
 
     def __init__(self, stored: Stored) -> None:
         super().__init__(f"{stored.id} was stored first")

@@ -121,8 +121,8 @@ class Queues:
     async def _read(self, name: str) -> tuple[list[str], list[QueueStatus]]:
         asked_at = time.monotonic()
         answer = await self._script(args=[name, find_live_since(self._clock), *self._named])
-        names, found, (seconds, microseconds), suspended = json.loads(answer.decode(errors="replace"))
-        self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
+        names, found, clock, suspended = json.loads(answer.decode(errors="replace"))
+        self._clock.note_time(clock, asked_at)
         return list(names), [_build(suspended, *fields) for fields in found]
 
 

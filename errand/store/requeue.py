@@ -33,7 +33,7 @@ class EditedPayload:
     holder: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return what the script is told of it."""
+        """Return it for the script."""
         bodies = {"holder": self.holder or "", "all": list(dict.fromkeys(self.bodies))}
         return {"bodies": bodies, "payload": b64encode(self.before).decode()}
 

@@ -13,7 +13,7 @@ from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.store.observe.live import find_live_since
 
-LISTED = 100  # of a worker's jobs
+LISTED = 100  # of a worker's jobs: few run more threads, and a page shows no more
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class WorkerStatus:
 
 
 class WorkerReader:
-    """Reads workers over one asynchronous client; `clock` hears the time."""
+    """Reads workers over one asynchronous client; `clock` is set by the answers."""
 
     def __init__(self, redis: Redis, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
@@ -60,8 +60,8 @@ class WorkerReader:
         """Return the workers whose record has not expired, by name. Raises RedisError."""
         asked_at = time.monotonic()
         answer = await self._script(args=[LISTED])
-        found, (seconds, microseconds) = json.loads(answer.decode(errors="replace"))
-        self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
+        found, clock = json.loads(answer.decode(errors="replace"))
+        self._clock.note_time(clock, asked_at)
         since = find_live_since(self._clock)
         return sorted((_build(since, *worker) for worker in found), key=lambda worker: worker.name)
 

@@ -20,7 +20,7 @@ from errand.store.status import StatusReader
 from errand.store.watch.watcher import Watcher
 from tests.api.sse import Event, Stream
 from tests.conftest import build_environment
-from tests.store.test_marks import FRESH
+from tests.store.test_event_ids import FRESH
 from tests.support.connectors import connect
 from tests.support.services import Services
 from tests.support.sinks import ScriptedSink

@@ -11,7 +11,6 @@ from errand.redis import keys
 from errand.store.observe import traces
 from errand.store.observe.frames import is_own_anywhere
 from errand.store.observe.traces import fold_trace
-from errand.store.status import TOO_LARGE
 
 OWN = '  File "/srv/app/jobs/sms.py", line 8, in run\n    send(to)\n    ^^^^^^^^\n'
 INNER = '  File "/srv/app/jobs/sms.py", line 12, in send\n    number = int(to)\n'
@@ -110,7 +109,7 @@ def test_an_errors_last_letter_stays_and_blocks_are_told_apart_by_an_empty_line(
 
 
 def test_a_trace_too_large_to_be_shown_says_so_and_one_is_read_as_far_as_it_can_be() -> None:
-    for packed in (TOO_LARGE, pack(b"x" * (keys.TRACE_BYTES + 1))):
+    for packed in (keys.TOO_LARGE, pack(b"x" * (keys.TRACE_BYTES + 1))):
         text = traces.read_trace(packed)
         assert text is not None
         assert text.startswith("(a traceback of more than")

@@ -16,7 +16,7 @@ from errand.store.batch import BatchStatus
 from errand.store.new_job import derive_ids
 from errand.store.watch import watcher as watching
 from errand.store.watch.watcher import Watch, Watcher
-from tests.store.test_marks import FRESH
+from tests.store.test_event_ids import FRESH
 
 BATCH = BatchStatus("5f0c7d1e-0000-4000-8000-000000000001", "log", "", {"queued": 2})
 STARTED = replace(FRESH, status="started")

@@ -51,6 +51,6 @@ class Planned:
 
 
 def plan(job: Job[..., Any], payload: dict[str, Any], asked: Asked, default: Sequence[str] = ()) -> Planned:
-    """Return a job as planned; it comes after `default` where it is not told after which, nor for when."""
+    """Return a job as planned; it comes after `default` where neither jobs to wait for nor a time is given."""
     after = tuple(default) if asked.after is None and not asked.is_timed else asked.parents
     return Planned(asked.choose_id(job.path), job, payload, asked, after)

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from errand.redis.lua.loader import Value, assemble
 from errand.store.settings import LifetimeSettings
 
-# So long a request goes on by itself, so that its answer tells of all; the rest is the workers'.
+# So long a request goes on by itself: mostly its answer then has all. The rest is the workers'; API_SECONDS are more.
 GO_ON_SECONDS = 0.8
 
 

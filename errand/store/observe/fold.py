@@ -11,8 +11,8 @@ from errand.redis.lua.loader import read_script
 
 SCRIPT = "observe/fold"
 LOOKED_AT_ONCE = 1000  # minutes; a script holds up everybody else
-TAKEN_AT_ONCE = 3
-ROUND_SECONDS = 0.1
+TAKEN_AT_ONCE = 3  # of these, with counts: each may have some thousands of fields
+ROUND_SECONDS = 0.1  # the supervisor has leases to renew, and a request waits for it
 
 
 def list_limits() -> Iterator[list[int]]:

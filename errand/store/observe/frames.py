@@ -1,4 +1,4 @@
-"""Which code is a job's own, told by the paths in tracebacks of other machines."""
+"""Which code is a job's own, judged by the paths in tracebacks of other machines."""
 
 import re
 from functools import lru_cache

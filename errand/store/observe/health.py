@@ -59,10 +59,10 @@ class HealthReader:
         found = json.loads(
             (await self._script(args=[find_live_since(self._clock), *self._args])).decode(errors="replace")
         )
-        seconds, microseconds = map(int, found["clock"])
-        self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
+        self._clock.note_time(found["clock"], asked_at)
         queues, types = dict(found["queues"] or ()), dict(found["types"] or ())
-        late_seconds = max(0.0, seconds - float(found["next_occurrence"])) if found["next_occurrence"] else 0.0
+        next_at = found["next_occurrence"]
+        late_seconds = max(0.0, int(found["clock"][0]) - float(next_at)) if next_at else 0.0
         waiting = [name for name, queue in queues.items() if queue["waiting"] and not queue["served"]]
         parked = [name for name, type in types.items() if type["parked"] and not type["able"]]
         return Health(

@@ -35,7 +35,7 @@ class LogPage:
 
 
 class LogReader:
-    """Reads lines over one asynchronous client; who asks at the same time shares a round trip."""
+    """Reads lines over one asynchronous client; those that ask at the same time share a round trip."""
 
     def __init__(self, redis: Redis) -> None:
         self._script = GroupCommit(redis, "observe/read_lines")
@@ -56,7 +56,7 @@ class LogReader:
 
 
 def _read_all(stored: Sequence[bytes | int]) -> Iterator[LogLine]:
-    """Yield the lines that can be read; one that is too large is told by its size, after the line before it."""
+    """Yield the lines that can be read; of one that is too large, its size, after the line before it."""
     last = _stand_in(0, 0)
     for text in stored:
         if isinstance(text, int):

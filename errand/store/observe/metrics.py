@@ -1,4 +1,4 @@
-"""What `/metrics` tells, all of it out of Redis: the same whichever instance is asked."""
+"""What `/metrics` shows, all of it out of Redis: the same whichever instance is asked."""
 
 import time
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class MetricsReader:
     async def _ask(self) -> list[Any]:
         asked_at = time.monotonic()
         found: list[Any] = await self._script()
-        self._clock.note(_read_time(found[0]), asked_at)
+        self._clock.note_time(found[0], asked_at)
         return found
 
 
@@ -71,7 +71,7 @@ async def try_to_fold(fold: AsyncFold) -> bool:
 def _build(found: list[Any], queues: list[QueueStatus]) -> Figures:
     clock, _, totals, workers, free, retrying, parked, held, late, used, limit = found
     return Figures(
-        now=_read_time(clock) / 1_000_000,
+        now=int(clock[0]) + int(clock[1]) / 1_000_000,
         counts=read_span(totals),
         queues=queues,
         workers={_read_text(state): count for state, count in workers},
@@ -94,10 +94,6 @@ def _sum_up(parked: Any) -> dict[tuple[str, str], int]:
 def _sum_up_types(held: list[bytes]) -> dict[str, int]:
     names = [_read_text(name) for name in held]
     return {name: names.count(name) for name in names}
-
-
-def _read_time(clock: list[bytes]) -> int:
-    return int(clock[0]) * 1_000_000 + int(clock[1])
 
 
 def _read_text(stored: bytes) -> str:

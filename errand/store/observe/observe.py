@@ -1,4 +1,4 @@
-"""What tells what happened, why jobs wait and how many there were, for whoever shows it."""
+"""The readers of what happened, why jobs wait and how many there were, for the routes and pages that show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from errand.store.observe.why import WhyReader
 
 @dataclass(frozen=True)
 class Observe:
-    """The readers of what is written down about jobs, over one asynchronous client; `clock` tells Redis' time."""
+    """The readers of what is written down about jobs, over one asynchronous client; `clock` has Redis' time."""
 
     redis: Redis
     clock: Clock

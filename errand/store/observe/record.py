@@ -31,7 +31,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Record:
-    """What of a job's hash the other readers don't tell; a field that is not there is ''."""
+    """What of a job's hash the other readers leave out; a field that is not there is ''."""
 
     id: str
     fields: Mapping[str, str]
@@ -53,7 +53,7 @@ class Record:
         return self.fields["errand_webhook"]
 
     def list_webhook_ids(self) -> list[str]:
-        """Return the ids of the webhooks that tell of its end: its own, and that of its batch if it was the last of it.
+        """Return the ids of the webhooks that report its end: its own, and that of its batch if it was the last of it.
 
         They are jobs, made when it ended (lib/webhook.lua, where `derive_id` is); a requeue makes other ids.
         """

@@ -43,8 +43,7 @@ class StatsReader:
     async def _ask(self, step_seconds: int, start: int, steps: int) -> list[Any]:
         asked_at = time.monotonic()
         found: list[Any] = await self._script(args=[step_seconds, start, steps])
-        seconds, microseconds = found[0]
-        self._clock.note(int(seconds) * 1_000_000 + int(microseconds), asked_at)
+        self._clock.note_time(found[0], asked_at)
         return found
 
 

@@ -25,7 +25,7 @@ _AGAIN = re.compile(r" *\[Previous line repeated (\d+) more times?\]")
 
 @dataclass
 class Frame:
-    """One frame of a traceback: the lines that tell it, and how often it stands there."""
+    """One frame of a traceback: its lines, and how often it stands there."""
 
     margin: str
     path: str

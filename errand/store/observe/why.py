@@ -18,7 +18,7 @@ from errand.store.status import ENDED
 
 @dataclass(frozen=True)
 class Why:
-    """A job's id and status, what it waits for first, and the words of what else would hold it up then.
+    """A job's id and status, what it waits for first, and the words of what else would hold it up after that.
 
     `workers` are those that could run it; None where it has started.
     """
@@ -33,7 +33,7 @@ class Why:
 
 
 class WhyReader:
-    """Tells of jobs over one asynchronous client; `types` are the API's, `clock` hears the time."""
+    """Reads why jobs wait, over one asynchronous client; `types` are the API's, `clock` is set by the answers."""
 
     def __init__(self, redis: Redis, types: Mapping[str, Job[..., Any]], clock: Clock) -> None:
         self._script = redis.register_script(read_script("observe/why"))
@@ -47,12 +47,12 @@ class WhyReader:
         found = json.loads(
             (await self._script(args=[id, find_live_since(self._clock), *self._queues])).decode(errors="replace")
         )
-        seconds, microseconds = map(int, found["clock"])
-        self._clock.note(seconds * 1_000_000 + microseconds, asked_at)
+        self._clock.note_time(found["clock"], asked_at)
         job = dict(found["job"] or {})
         if "status" not in job:
             return None
-        return _judge(id, Facts(job, found, seconds + microseconds / 1_000_000, self._find_interval(job)))
+        now = int(found["clock"][0]) + int(found["clock"][1]) / 1_000_000
+        return _judge(id, Facts(job, found, now, self._find_interval(job)))
 
     def _find_interval(self, job: Mapping[str, str]) -> float | None:
         """Return how many seconds lie between two starts of the job's type, None where it has no rate."""

@@ -17,7 +17,7 @@ from errand.store.schedules.occurrences import CatchUp, Every, Overlap, Rhythm
 from errand.store.status import ENDED
 
 NAMESPACE = UUID("8f0a1a3e-4f0b-5d0e-9f6b-0d1c1a5c7e21")  # changing it would run occurrences again that have run
-RUNS_KEPT = 50
+RUNS_KEPT = 50  # of a schedule: two days of hourly ones
 NEVER = "+inf"
 
 
@@ -86,7 +86,7 @@ def schedule_file(job: Job[..., Any]) -> Schedule | None:
 
 
 def note_run(now: float, status: str, occurrence: int | None, job: str | None = None, detail: str | None = None) -> str:
-    """Return a run as it is kept; `status` is what became of the occurrence where there is no job to tell."""
+    """Return a run as it is kept; `status` is what became of the occurrence where it has no job."""
     noted = {"slot": occurrence, "at": write_time(now), "job": job, "detail": detail}
     noted["status"] = None if job else status
     return json.dumps({name: value for name, value in noted.items() if value is not None})

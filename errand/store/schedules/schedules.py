@@ -17,9 +17,9 @@ from errand.store.fields import CallBuilder
 from errand.store.new_job import NewJob
 from errand.store.schedules.schedule import NEVER, Schedule, build_run, note_run, read_schedule, write_time
 
-NEXT_SHOWN = 5
+NEXT_SHOWN = 5  # next runs of a schedule that are shown
 PAGE = 500  # schedules a call: the server does nothing else meanwhile
-TRIES = 5  # where somebody else changes the schedule meanwhile
+TRIES = 5  # where somebody else changes the schedule meanwhile: more is a program that does so all the time
 LISTED = ("definition", "source", "paused", "created_at", "updated_at")
 
 
@@ -40,7 +40,7 @@ class StillBusyError(Exception):
 
 
 class TypeGoneError(Exception):
-    """Raised when a schedule's job type is there no more; the text is its name."""
+    """Raised when a schedule's job type no longer exists; the text is its name."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 -- gives is_lost, is_run, get_searched
 -- include base
 
-local NEAR, MOST = 1000, 200000 -- places of a list; what is behind so many counts as there: to look costs 10 ms
+local NEAR, MOST = 1000, keys.SEARCHED_AT_ONCE -- places of a list; what is behind so many counts as there
 local REGISTRIES = {scheduled = keys.SCHEDULED, deferred = keys.DEFERRED}
 local searched = 0
 
