@@ -123,21 +123,12 @@ class Queues:
         answer = await self._script(args=[name, find_live_since(self._clock), *self._named])
         names, found, clock, suspended = json.loads(answer.decode(errors="replace"))
         self._clock.note_time(clock, asked_at)
-        return list(names), [_build(suspended, *fields) for fields in found]
+        return list(names), [_build(described, suspended) for described in found]
 
 
-def _build(
-    suspended: bool,
-    name: str,
-    paused: bool,
-    oldest_at: Any,
-    counts: dict[str, int],
-    waiting: Any,
-    workers: int,
-    overdue: int,
-    retrying: int,
-    error: Any,
-) -> QueueStatus:
+def _build(described: list[Any], suspended: bool) -> QueueStatus:
+    """Return a queue as the script describes it; no worker takes its jobs where RQ is `suspended`."""
+    name, paused, oldest_at, counts, waiting, workers, overdue, retrying, error = described
     jobs = {status: max(0, count) for status, count in counts.items()}
     known = list(waiting or ())
     why = _judge(name, suspended, paused, workers, jobs["queued"] + overdue, known)
