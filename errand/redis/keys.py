@@ -77,7 +77,7 @@ RETRYING_JOBS = "errand:retrying:"  # sorted set, by queue: ids of jobs to be tr
 
 # Ours: counts of ends (lib/observe/tally.lua)
 TALLY = "errand:tally:"  # hash, by minute since 1970: by type|wait|run|end how many, by type|w, type|r microseconds
-TALLY_FOLDED = "errand:tally-folded"  # string: up to which minute the counts are in the two below
+TALLY_ROLLED_UP = "errand:tally-folded"  # string: up to which minute the counts are in the two below
 TOTALS = "errand:totals"  # hash, by type: JSON of all that was ever counted
 STATS = "errand:stats:"  # string, by seconds:start: JSON of what was counted in so many seconds from `start` on
 

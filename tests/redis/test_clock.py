@@ -1,6 +1,7 @@
 """The process' clock: Redis' time at its last answer, and monotonic time since."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -37,13 +38,13 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def logged() -> list[str]:
     return []
 
 
 @pytest.fixture
-def clock(times: Times, told: list[str]) -> Clock:
-    return Clock(told.append)
+def clock(times: Times, logged: list[str]) -> Clock:
+    return Clock(logged.append)
 
 
 def note(clock: Clock, times: Times, seconds: float, took_seconds: float = 0.0) -> None:
@@ -51,6 +52,12 @@ def note(clock: Clock, times: Times, seconds: float, took_seconds: float = 0.0) 
     asked_at = times.machine
     times.pass_time(took_seconds)
     clock.note(round(seconds * 1_000_000), asked_at)
+
+
+@pytest.mark.parametrize("answer", [(2_000, 250_000), ["2000", "250000"], [b"2000", b"250000"]])
+def test_the_answer_of_time_is_noted_in_whatever_form_it_comes(clock: Clock, times: Times, answer: list[Any]) -> None:
+    clock.note_time(answer, times.machine)
+    assert clock.now() == 2_000.25
 
 
 def test_before_the_first_answer_it_is_the_hosts(clock: Clock, times: Times) -> None:
@@ -83,29 +90,29 @@ def test_a_slow_answer_does_not_set_it_back(clock: Clock, times: Times) -> None:
     assert clock.now() == START + 3
 
 
-def test_a_wrong_host_is_told_once_and_again_when_it_changes(clock: Clock, times: Times, told: list[str]) -> None:
+def test_a_wrong_host_is_told_once_and_again_when_it_changes(clock: Clock, times: Times, logged: list[str]) -> None:
     for _ in range(3):
         note(clock, times, times.host - 600)
         times.pass_time(1)
-    assert told == ["this host's clock is 600.0 s ahead of Redis'; Errand goes by Redis'. Set one of them right"]
+    assert logged == ["this host's clock is 600.0 s ahead of Redis'; Errand goes by Redis'. Set one of them right"]
     note(clock, times, times.host + 5)
-    assert told[1:] == ["this host's clock is 5.0 s behind Redis'; Errand goes by Redis'. Set one of them right"]
+    assert logged[1:] == ["this host's clock is 5.0 s behind Redis'; Errand goes by Redis'. Set one of them right"]
     for _ in range(2):
         note(clock, times, times.host)
-    assert told[2:] == ["this host's clock agrees with Redis' again"]
+    assert logged[2:] == ["this host's clock agrees with Redis' again"]
 
 
 @pytest.mark.parametrize("offset_seconds", [-1.9, 0, 1.9])
-def test_two_seconds_are_nothing_to_tell(clock: Clock, times: Times, told: list[str], offset_seconds: float) -> None:
+def test_two_seconds_are_nothing_to_tell(clock: Clock, times: Times, logged: list[str], offset_seconds: float) -> None:
     note(clock, times, times.host - offset_seconds)
-    assert (told, clock.complaint) == ([], None)
+    assert (logged, clock.complaint) == ([], None)
     assert clock.offset_seconds == pytest.approx(offset_seconds, abs=1e-5)
 
 
-def test_in_a_forked_process_it_tells_nothing_more(clock: Clock, times: Times, told: list[str]) -> None:
+def test_in_a_forked_process_it_tells_nothing_more(clock: Clock, times: Times, logged: list[str]) -> None:
     clock.silence()
     note(clock, times, START - 600)
-    assert told == []
+    assert logged == []
     assert clock.complaint is not None
 
 

@@ -88,7 +88,7 @@ def test_without_an_append_only_file_it_does_not(serve: Serve) -> None:
 def test_where_config_is_forbidden_it_is_unknown(serve: Serve, line: str, user: str) -> None:
     found = check(serve(AOF, "appendfsync always", line, user=user))
     assert found.survives_power_cut is None
-    assert "does not tell how often it is synced" in found.reason
+    assert "does not say how often it is synced" in found.reason
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])

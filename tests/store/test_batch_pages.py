@@ -72,8 +72,8 @@ def test_a_cursor_of_batches_belongs_to_no_other_list() -> None:
 
 
 def test_a_page_of_a_batchs_jobs_asks_for_those_of_the_page_and_the_next_one() -> None:
-    told = b'[{"status": "queued"}, null, null, []]'
-    redis = answering([b"log", b"5", b"last", b"a", b"queued", told, b"b", b"deleted", b""], [b"log", b"", b""], None)
+    status = b'[{"status": "queued"}, null, null, []]'
+    redis = answering([b"log", b"5", b"last", b"a", b"queued", status, b"b", b"deleted", b""], [b"log", b"", b""], None)
     reader = BatchJobReader(redis)
     page = asyncio.run(reader.read(filter_batch(ID, None), 2, ("3", "before")))
     assert page is not None

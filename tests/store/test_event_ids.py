@@ -84,23 +84,23 @@ def test_a_client_that_looks_now_and_then_misses_nothing_that_the_record_proves(
     states = live(steps)
     looks = [*sorted(data.draw(st.sets(st.integers(0, len(states) - 1)))), len(states) - 1]
     seen: EventId | None = None
-    told = []
+    sent = []
     for look in looks:
         for news in list_news(seen, states[look]):
             seen = news.event_id
-            told.append(news)
+            sent.append(news)
         assert seen is not None
         assert read_event_id(str(seen)) == seen
     last = states[-1]
-    assert len({news.event_id for news in told}) == len(told)  # nothing twice
+    assert len({news.event_id for news in sent}) == len(sent)  # nothing twice
     assert list_news(seen, last) == []  # nothing left
     if last.status in ENDED:
-        assert told[-1].kind == "end"
-        assert told[-1].job == last
+        assert sent[-1].kind == "end"
+        assert sent[-1].job == last
     if len(looks) > 1 and last.started_at and states[looks[0]].started_at != last.started_at:
-        starts = [news.job.started_at for news in told if news.kind == "status" and news.job.status == "started"]
+        starts = [news.job.started_at for news in sent if news.kind == "status" and news.job.status == "started"]
         assert last.started_at in starts
-        reports = [news.job.progress.updated_at for news in told if news.kind == "progress"]
+        reports = [news.job.progress.updated_at for news in sent if news.kind == "progress"]
         assert last.progress.updated_at in (None, *reports[-1:])
 
 
@@ -157,30 +157,30 @@ def test_an_id_that_is_none_of_ours_is_no_place(id: str | None) -> None:
     assert read_place(id) == (None, 0)
 
 
-def tell(seen: JobStatus, now: JobStatus) -> list[tuple[str, EventId, JobStatus]]:
+def list_events(seen: JobStatus, now: JobStatus) -> list[tuple[str, EventId, JobStatus]]:
     return [(news.kind, news.event_id, news.job) for news in list_news(build_event_id(seen), now)]
 
 
 def test_a_start_is_told_as_the_job_is_and_its_report_after_it() -> None:
     queued, started, reported = live(["start", "report"])
-    assert tell(queued, started) == [("status", build_event_id(started), started)]
-    assert tell(queued, reported) == [
+    assert list_events(queued, started) == [("status", build_event_id(started), started)]
+    assert list_events(queued, reported) == [
         ("status", build_event_id(started), reported),
         ("progress", build_event_id(reported), reported),
     ]
-    assert tell(started, reported) == [("progress", build_event_id(reported), reported)]
+    assert list_events(started, reported) == [("progress", build_event_id(reported), reported)]
 
 
 def test_a_report_that_is_known_is_not_told_again_with_another_attempt() -> None:
     reported = live(["start", "report"])[-1]
     again = replace(reported, attempts=2)
-    assert tell(reported, again) == [("status", build_event_id(again), again)]
+    assert list_events(reported, again) == [("status", build_event_id(again), again)]
 
 
 def test_a_job_that_waits_again_is_told_after_its_last_report() -> None:
     _, started, reported, waiting = live(["start", "report", "retry"])
-    assert tell(reported, waiting) == [("status", build_event_id(waiting), waiting)]
-    assert [kind for kind, *_ in tell(started, waiting)] == ["progress", "status"]
+    assert list_events(reported, waiting) == [("status", build_event_id(waiting), waiting)]
+    assert [kind for kind, *_ in list_events(started, waiting)] == ["progress", "status"]
 
 
 def test_a_batchs_event_says_how_many_jobs_have_which_status() -> None:

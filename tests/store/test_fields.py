@@ -37,10 +37,10 @@ def read_more(args: list[Any]) -> dict[str, Any]:
 
 
 def read_shared(builder: CallBuilder, job: NewJob) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what is told of a job beside its record, and the record's fields."""
-    told = json.loads(builder.build([job])[1][4])
-    fields = told.pop("fields")
-    return told, dict(zip(fields[::2], fields[1::2], strict=True))
+    """Return what is said of a job beside its record, and the record's fields."""
+    described = json.loads(builder.build([job])[1][4])
+    fields = described.pop("fields")
+    return described, dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def test_the_keys_are_those_of_the_batch_the_claim_the_jobs_and_the_unique_key(builder: CallBuilder) -> None:
@@ -100,8 +100,8 @@ def test_a_batch_a_claim_a_unique_key_and_bodies_are_told_of_where_they_are(buil
 
 
 def test_an_ordinary_job_is_told_of_without_what_it_does_not_need(builder: CallBuilder) -> None:
-    told, fields = read_shared(builder, new_job())
-    assert told == {
+    described, fields = read_shared(builder, new_job())
+    assert described == {
         "queue": TALLY.queue.name,
         "type": "tally",
         "after": [],
@@ -117,10 +117,10 @@ def test_an_ordinary_job_is_told_of_without_what_it_does_not_need(builder: CallB
 
 def test_what_is_asked_of_a_job_is_told(builder: CallBuilder) -> None:
     asked = {"after": (PARENT,), "on_failure": "wait", "at_front": True, "tags": ("red",), "limit": ("k", 2)}
-    told, fields = read_shared(
+    described, fields = read_shared(
         builder, new_job(**asked, run_at=NOW, expires_in_seconds=1.5, timeout_seconds=7, tries=60, webhook="w")
     )
-    assert told == {
+    assert described == {
         "queue": TALLY.queue.name,
         "type": "tally",
         "after": [PARENT],

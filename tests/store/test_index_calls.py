@@ -15,8 +15,8 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ERROR = '{"type": "ValueError", "message": "no such thing"}'
 
 
-def tell(error: str | None = None) -> bytes:
-    """A job as the script tells it."""
+def describe(error: str | None = None) -> bytes:
+    """A job as the script describes it."""
     found = {"status": "failed"} | ({"errand_error": error} if error else {})
     return json.dumps([found, None, None, []]).encode()
 
@@ -43,7 +43,7 @@ PLAIN = {
 
 
 def test_a_page_is_asked_for_from_a_place_and_tells_the_next() -> None:
-    script, jobs = answering([b"1", b"b", b"1", b"a", tell(), b"1", b"b", b"[{}, null, null, []]"], [b"", b""])
+    script, jobs = answering([b"1", b"b", b"1", b"a", describe(), b"1", b"b", b"[{}, null, null, []]"], [b"", b""])
     page = asyncio.run(jobs.read(Filter(), 7, ("0", "x")))
     assert ([job.id for job in page.jobs], page.next) == (["a"], ("1", "b"))
     page = asyncio.run(jobs.read(Filter(type="log"), 7))
@@ -64,7 +64,7 @@ def test_ids_are_asked_for_alone_and_with_a_requeues_token() -> None:
     [(None, ["a", "b"]), ("ValueError", ["a"]), ("such", ["a"]), ("Value", []), ("", ["a"]), ("other", [])],
 )
 def test_an_error_is_one_of_its_type_or_with_that_in_its_message(error: str | None, ids: list[str]) -> None:
-    found = [b"", b"", b"1", b"a", tell(ERROR), b"1", b"b", tell(), b"1", b"c", b"[{}, null, null, []]"]
+    found = [b"", b"", b"1", b"a", describe(ERROR), b"1", b"b", describe(), b"1", b"c", b"[{}, null, null, []]"]
     _, jobs = answering(found, found)
     wanted = Filter("failed", error=error)
     assert asyncio.run(jobs.select(wanted, 7, None)) == (ids, None)

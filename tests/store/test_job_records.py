@@ -160,8 +160,8 @@ def read(kept: Any = None, traces: Any = None, recorded: str | None = None, **jo
     return found
 
 
-def keep(**told: Any) -> str:
-    return json.dumps(told)
+def keep(**fields: Any) -> str:
+    return json.dumps(fields)
 
 
 def test_of_an_unknown_job_no_attempts_are_known() -> None:
@@ -170,7 +170,7 @@ def test_of_an_unknown_job_no_attempts_are_known() -> None:
 
 
 def test_an_attempt_is_told_as_it_was_written_down_and_they_come_in_order() -> None:
-    told = keep(
+    kept = keep(
         worker="w",
         started=SECONDS,
         ended=SECONDS + 1,
@@ -179,7 +179,7 @@ def test_an_attempt_is_told_as_it_was_written_down_and_they_come_in_order() -> N
         frame="f",
         trace="t",
     )
-    assert read(["10", keep(), "2", told], {"t": pack("text")}) == [
+    assert read(["10", keep(), "2", kept], {"t": pack("text")}) == [
         AttemptRecord(2, "w", TIME, "2030-01-01T00:00:01.500000Z", "failed", FAILED, "f", "text"),
         AttemptRecord(10, None, None, None, None),
     ]

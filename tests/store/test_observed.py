@@ -25,8 +25,8 @@ TIME = [str(NOW).encode(), b"7"]
 
 
 def line(number: int, **changed: Any) -> bytes:
-    told = {"n": number, "t": NOW + 0.5, "level": "info", "attempt": 2, "logger": "l", "text": f"t{number}"}
-    return json.dumps(told | changed).encode()
+    line = {"n": number, "t": NOW + 0.5, "level": "info", "attempt": 2, "logger": "l", "text": f"t{number}"}
+    return json.dumps(line | changed).encode()
 
 
 def shown(number: int) -> LogLine:
@@ -78,7 +78,7 @@ def test_a_job_that_is_gone_has_lines_as_long_as_they_are_kept() -> None:
     assert read_lines(0, 1, [line(1, text="\ud800", level=7)]) is not None
 
 
-def tell(fingerprint: str, failed: int, retrying: int = 0, first: str = "f", last: str = "l") -> dict[str, Any]:
+def describe(fingerprint: str, failed: int, retrying: int = 0, first: str = "f", last: str = "l") -> dict[str, Any]:
     group = {"fingerprint": fingerprint, "type": "t", "error": "E", "message": f"m{last}", "frame": "fr"}
     return group | {"failed": failed, "retrying": retrying, "first": first, "last": last, "example": "x"}
 
@@ -104,7 +104,7 @@ def read_requests(script: AsyncMock) -> list[dict[str, Any]]:
 def test_failures_of_all_queues_are_counted_those_of_the_most_jobs_first() -> None:
     reader, script, counting = build_failures(
         [3, 0, 2, RedisError()],
-        [[tell("a", 1), tell("c", 1), tell("b", 2, 1)], []],
+        [[describe("a", 1), describe("c", 1), describe("b", 2, 1)], []],
         queues=[b"rq:queue:mail"],
         retrying=[keys.RETRYING_JOBS.encode() + b"log"],
     )
@@ -122,7 +122,11 @@ def test_failures_of_all_queues_are_counted_those_of_the_most_jobs_first() -> No
 
 def test_a_group_that_several_pages_have_is_told_once_with_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "PAGE", 2)
-    pages = [[tell("a", 1, 1, "2", "5")], []], [[tell("a", 2, 1, "1", "4")], []], [[tell("a", 1, 0, "", "6")], []]
+    pages = (
+        [[describe("a", 1, 1, "2", "5")], []],
+        [[describe("a", 2, 1, "1", "4")], []],
+        [[describe("a", 1, 0, "", "6")], []],
+    )
     reader, script, _ = build_failures([5, 0], *pages)
     found = asyncio.run(reader.read("mail", "t"))
     assert found.groups == [show("a", 4, 2, "1", "6")]
@@ -133,7 +137,7 @@ def test_a_group_that_several_pages_have_is_told_once_with_its_newest(monkeypatc
 
 
 def test_failures_without_times_have_none() -> None:
-    reader, *_ = build_failures([1, 0], [[tell("a", 1, 0, "", ""), tell("a", 1, 0, "", "")], []])
+    reader, *_ = build_failures([1, 0], [[describe("a", 1, 0, "", ""), describe("a", 1, 0, "", "")], []])
     assert asyncio.run(reader.read("mail")).groups == [show("a", 2, 0, "", "")]
 
 
@@ -171,7 +175,7 @@ def test_pages_are_filled_over_the_ends_of_sets(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_failures_of_a_batch_are_all_looked_at() -> None:
-    reader, script, _ = build_failures([], [[tell("a", 1, 1), tell("b", 3)], []])
+    reader, script, _ = build_failures([], [[describe("a", 1, 1), describe("b", 3)], []])
     assert asyncio.run(reader.read_batch("b")) == Failures([show("b", 3), show("a", 1, 1)], 5, 5)
     assert read_requests(script) == [{"ranges": [], "most": 0, "batch": "b"}]
 
@@ -192,7 +196,7 @@ def read_health(**said: Any) -> tuple[Health, Any, Any]:
     clock = Mock(wraps=Clock())
     redis = Mock(register_script=Mock(side_effect=[script, look]))
     health = asyncio.run(HealthReader(redis, {"log": LOG, "tally": TALLY}, clock).read())
-    assert clock.note.call_args.args[0] == NOW * 1_000_000 + 7
+    assert [int(part) for part in clock.note_time.call_args.args[0]] == [NOW, 7]
     return health, script, look
 
 
@@ -230,7 +234,7 @@ def test_the_first_schedules_next_occurrence_tells_how_late_it_is(next_occurrenc
     assert read_health(next_occurrence=next_occurrence)[0].late_seconds == late
 
 
-def tell_figures(open_minutes: int = 0, limit: int = 0) -> list[Any]:
+def build_figures(open_minutes: int = 0, limit: int = 0) -> list[Any]:
     totals = json.dumps({"t": [[1], [], []]}).encode()
     workers = [[b"busy", 2], [b"idle\xff", 1]]
     parked = [[b"t", b"rate", 1], [b"t", b"rate", 2], [b"u", b"turn", 4]]
@@ -238,19 +242,21 @@ def tell_figures(open_minutes: int = 0, limit: int = 0) -> list[Any]:
 
 
 @pytest.mark.parametrize("is_of_figures", [True, False])
-@pytest.mark.parametrize(("minutes", "fold", "asked"), [(1, None, 1), (2, None, 2), (2, RedisError(), 1), (0, None, 1)])
-def test_what_lies_behind_is_folded_and_asked_for_again(
-    minutes: int, fold: Any, asked: int, is_of_figures: bool
+@pytest.mark.parametrize(
+    ("minutes", "rollup", "asked"), [(1, None, 1), (2, None, 2), (2, RedisError(), 1), (0, None, 1)]
+)
+def test_what_lies_behind_is_rolled_up_and_asked_for_again(
+    minutes: int, rollup: Any, asked: int, is_of_figures: bool
 ) -> None:
-    script = AsyncMock(return_value=tell_figures(minutes) if is_of_figures else [TIME, minutes, [None], []])
+    script = AsyncMock(return_value=build_figures(minutes) if is_of_figures else [TIME, minutes, [None], []])
     redis, clock = Mock(register_script=Mock(return_value=script)), Mock()
-    folding: Any = Mock(run=AsyncMock(side_effect=fold))
+    rolling_up: Any = Mock(run=AsyncMock(side_effect=rollup))
     if is_of_figures:
-        asyncio.run(MetricsReader(redis, clock, folding).read(AsyncMock()))
+        asyncio.run(MetricsReader(redis, clock, rolling_up).read(AsyncMock()))
     else:
-        asyncio.run(StatsReader(redis, clock, folding).read(60, NOW, 1))
-    assert (script.call_count, folding.run.call_count) == (asked, int(minutes > 1))
-    assert clock.note.call_args.args[0] == NOW * 1_000_000 + 7
+        asyncio.run(StatsReader(redis, clock, rolling_up).read(60, NOW, 1))
+    assert (script.call_count, rolling_up.run.call_count) == (asked, int(minutes > 1))
+    assert [int(part) for part in clock.note_time.call_args.args[0]] == [NOW, 7]
 
 
 def test_spans_are_asked_for_with_their_step() -> None:
@@ -263,7 +269,7 @@ def test_spans_are_asked_for_with_their_step() -> None:
 
 @pytest.mark.parametrize(("limit", "ratio"), [(0, None), (200, 0.25)])
 def test_each_figure_is_told(limit: int, ratio: float | None) -> None:
-    redis = Mock(register_script=Mock(return_value=AsyncMock(return_value=tell_figures(limit=limit))))
+    redis = Mock(register_script=Mock(return_value=AsyncMock(return_value=build_figures(limit=limit))))
     queues: Any = Mock(read_all=AsyncMock(return_value=["queue"]))
     found = asyncio.run(MetricsReader(redis, Mock(), Mock()).read(queues))
     assert (found.now, found.queues, found.threads_free) == (NOW + 7e-6, ["queue"], 3)

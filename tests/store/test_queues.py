@@ -141,8 +141,8 @@ def test_the_time_that_a_script_tells_is_the_clocks() -> None:
     ):
         clock = Mock(wraps=Clock())
         asyncio.run(read(answering(answer), clock))
-        (call,) = clock.note.call_args_list
-        assert call.args[0] == NOW * 1_000_000 + 7
+        (call,) = clock.note_time.call_args_list
+        assert [int(part) for part in call.args[0]] == [NOW, 7]
 
 
 def read_workers(*found: list[Any]) -> list[WorkerStatus]:

@@ -147,13 +147,13 @@ def test_a_run_is_told_as_far_as_it_can_be_read(stored: bytes, fate: bytes, run:
 
 def test_schedules_are_listed_by_name_without_those_that_are_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "PAGE", 2)
-    told = [HOURLY.describe(SECONDS)["definition"].encode(), b"http", b"1", b"c", b"u"]
+    fields = [HOURLY.describe(SECONDS)["definition"].encode(), b"http", b"1", b"c", b"u"]
     run = note_run(SECONDS, "", None, "j").encode()
     made = build(
         names=[b"b", b"c", b"a"],
         list=[
-            [b"b", b"1893456000", *told, run, b"failed", b"c", b"1893456000", b"{", *told[1:], b"", b""],
-            [b"a", b"inf", *told[:2], b"", *told[3:], b"", b""],
+            [b"b", b"1893456000", *fields, run, b"failed", b"c", b"1893456000", b"{", *fields[1:], b"", b""],
+            [b"a", b"inf", *fields[:2], b"", *fields[3:], b"", b""],
         ],
     )
     found = asyncio.run(made.schedules.list())

@@ -82,5 +82,5 @@ def test_a_rate_tells_when_by_the_seconds_between_two_starts() -> None:
 def test_the_time_that_the_script_tells_is_the_clocks() -> None:
     clock = Mock(wraps=Clock())
     read(clock=clock, status="queued")
-    (call,) = clock.note.call_args_list
-    assert call.args[0] == int(NOW) * 1_000_000 + 500_000
+    (call,) = clock.note_time.call_args_list
+    assert [int(part) for part in call.args[0]] == [int(NOW), 500_000]

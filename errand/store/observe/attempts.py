@@ -40,7 +40,7 @@ class AttemptReader:
     async def read(self, id: str, full: bool = False) -> list[AttemptRecord] | None:
         """Return a job's attempts, oldest first, None where nothing is known of such a job.
 
-        Their tracebacks are folded (errand/store/observe/fold.py), or where `full` is asked for as Python wrote them.
+        Their tracebacks are folded (errand/store/observe/traces.py), or where `full` is asked for as Python wrote them.
         Raises RedisError.
         """
         names = [keys.JOB + id, keys.RESULTS + id, keys.ATTEMPTS + id]

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.store.observe.counts import Counts, read_span
-from errand.store.observe.fold import AsyncFold
+from errand.store.observe.rollup import AsyncRollup
 from errand.store.queues import Queues, QueueStatus
 
-BEHIND_MINUTES = 1  # from here on a reader folds; the workers do it every few seconds
+BEHIND_MINUTES = 1  # from here on a reader rolls up; the workers do it every ten seconds
 REASONS = ("rate", "service-down", "no-worker", "payload", "turn")
 
 
@@ -40,15 +40,15 @@ class Figures:
 class MetricsReader:
     """Reads them over one asynchronous client; `clock` hears the time."""
 
-    def __init__(self, redis: Redis, clock: Clock, fold: AsyncFold) -> None:
+    def __init__(self, redis: Redis, clock: Clock, rollup: AsyncRollup) -> None:
         self._script: Any = redis.register_script(read_script("observe/metrics"))
         self._clock = clock
-        self._fold = fold
+        self._rollup = rollup
 
     async def read(self, queues: Queues) -> Figures:
         """Return the figures, with those of the queues. Raises RedisError."""
         found = await self._ask()
-        if found[1] > BEHIND_MINUTES and await try_to_fold(self._fold):
+        if found[1] > BEHIND_MINUTES and await try_to_roll_up(self._rollup):
             found = await self._ask()
         return _build(found, await queues.read_all())
 
@@ -59,10 +59,10 @@ class MetricsReader:
         return found
 
 
-async def try_to_fold(fold: AsyncFold) -> bool:
-    """Fold; return whether that was possible: a server that takes no writes now can be read still."""
+async def try_to_roll_up(rollup: AsyncRollup) -> bool:
+    """Roll up; return whether that was possible: a server that takes no writes now can still be read."""
     try:
-        await fold.run()
+        await rollup.run()
     except RedisError:
         return False
     return True

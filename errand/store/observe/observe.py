@@ -10,12 +10,12 @@ from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.store.observe.attempts import AttemptReader
 from errand.store.observe.failures import FailureReader
-from errand.store.observe.fold import AsyncFold
 from errand.store.observe.health import HealthReader
 from errand.store.observe.logs import LogReader
 from errand.store.observe.metrics import MetricsReader
 from errand.store.observe.payloads import PayloadReader
 from errand.store.observe.record import RecordReader
+from errand.store.observe.rollup import AsyncRollup
 from errand.store.observe.stats import StatsReader
 from errand.store.observe.why import WhyReader
 
@@ -39,7 +39,7 @@ class Observe:
 
 def build_observe(redis: Redis, clock: Clock, types: Mapping[str, Job[..., Any]]) -> Observe:
     """Return the readers; nothing is sent yet."""
-    fold = AsyncFold(redis)
+    rollup = AsyncRollup(redis)
     return Observe(
         redis,
         clock,
@@ -47,9 +47,9 @@ def build_observe(redis: Redis, clock: Clock, types: Mapping[str, Job[..., Any]]
         failures=FailureReader(redis),
         health=HealthReader(redis, types, clock),
         logs=LogReader(redis),
-        metrics=MetricsReader(redis, clock, fold),
+        metrics=MetricsReader(redis, clock, rollup),
         payloads=PayloadReader(redis),
         records=RecordReader(redis),
-        stats=StatsReader(redis, clock, fold),
+        stats=StatsReader(redis, clock, rollup),
         why=WhyReader(redis, types, clock),
     )

@@ -10,8 +10,8 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.store.observe.counts import Counts, read_span
-from errand.store.observe.fold import AsyncFold
-from errand.store.observe.metrics import BEHIND_MINUTES, try_to_fold
+from errand.store.observe.metrics import BEHIND_MINUTES, try_to_roll_up
+from errand.store.observe.rollup import AsyncRollup
 
 # By the seconds of a step, how many seconds back there are such.
 RETENTION_SECONDS = {60: keys.STATS_MINUTES_SECONDS, 300: keys.STATS_FIVES_SECONDS, 3600: keys.STATS_HOURS_SECONDS}
@@ -28,15 +28,15 @@ class Span:
 class StatsReader:
     """Reads spans of time over one asynchronous client; `clock` hears the time."""
 
-    def __init__(self, redis: Redis, clock: Clock, fold: AsyncFold) -> None:
+    def __init__(self, redis: Redis, clock: Clock, rollup: AsyncRollup) -> None:
         self._script: Any = redis.register_script(read_script("observe/stats"))
         self._clock = clock
-        self._fold = fold
+        self._rollup = rollup
 
     async def read(self, step_seconds: int, start: int, steps: int) -> "Spans":
         """Return so many spans, the first of which begins at `start`, a multiple of the step. Raises RedisError."""
         found = await self._ask(step_seconds, start, steps)
-        if found[1] > BEHIND_MINUTES and await try_to_fold(self._fold):
+        if found[1] > BEHIND_MINUTES and await try_to_roll_up(self._rollup):
             found = await self._ask(step_seconds, start, steps)
         return Spans(step_seconds, start, found[2], [(int(at), counts) for at, counts in found[3]])
 

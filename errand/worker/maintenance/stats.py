@@ -4,7 +4,7 @@ import time
 
 from redis import Redis
 
-from errand.store.observe.fold import Fold
+from errand.store.observe.rollup import Rollup
 
 INTERVAL_SECONDS = 10.0
 
@@ -13,7 +13,7 @@ class Folding:
     """Those of all types; any number of workers may look after them."""
 
     def __init__(self, redis: Redis) -> None:
-        self._fold = Fold(redis)
+        self._rollup = Rollup(redis)
         self._looked_at = float("-inf")
         self._is_behind = False
 
@@ -22,4 +22,4 @@ class Folding:
         if not self._is_behind and time.monotonic() - self._looked_at < INTERVAL_SECONDS:
             return
         self._looked_at = time.monotonic()
-        self._is_behind = self._fold.run() > 0
+        self._is_behind = self._rollup.run() > 0

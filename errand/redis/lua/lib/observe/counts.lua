@@ -21,7 +21,7 @@ local function find_type(counts, name)
   return counts[name]
 end
 
--- The minutes from `first` to `last` of which there are counts that have not been folded, at most so many.
+-- The minutes from `first` to `last` of which there are counts that have not been rolled up, at most so many.
 function list_open(first, last, most)
   local open = {}
   while first <= last and #open < most do

@@ -1,5 +1,5 @@
 -- Counts of ends, by the minute, type and how long the job waited and ran: a field for each that differs, written once
--- a call. Maintenance folds the minutes into what is kept longer.
+-- a call. Maintenance rolls the minutes up into what is kept longer.
 -- gives tally, keep_tally
 -- include base
 

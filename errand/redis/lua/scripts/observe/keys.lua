@@ -9,7 +9,7 @@ local LISTED = 200 -- of each list of names
 local ONE = {[keys.QUEUES] = 'set', [keys.WORKERS] = 'set', [keys.LEASES] = 'zset', [keys.INDEXES] = 'zset',
   [keys.EXPIRES] = 'zset', [keys.BATCHES] = 'zset', [keys.BODIES] = 'hash', [keys.BODY_HOLDS] = 'zset',
   [keys.SWEEP] = 'hash', [keys.LOST] = 'zset', [keys.LOST_LOOK] = 'hash', [keys.SETTLING] = 'zset',
-  [keys.NOTES] = 'zset', [keys.NOTES_BYTES] = 'hash', [keys.RETRYING] = 'set', [keys.TALLY_FOLDED] = 'string',
+  [keys.NOTES] = 'zset', [keys.NOTES_BYTES] = 'hash', [keys.RETRYING] = 'set', [keys.TALLY_ROLLED_UP] = 'string',
   [keys.TOTALS] = 'hash', [keys.PAUSED] = 'set', [keys.RATES] = 'hash', [keys.RATED] = 'set', [keys.PARKED] = 'set',
   [keys.HELD_TYPES] = 'set', [keys.POSTED] = 'zset', [keys.SCHEDULES] = 'zset', [keys.LIMITS] = 'set',
   [keys.PARKED_LOGGED] = 'string'}

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Reads what /metrics has beside the queues.
--- Returns the time as TIME returns it, how many minutes the fold is behind, the counts of all that has ended as JSON
+-- Returns the time as TIME returns it, how many minutes the rollup is behind, the counts of all that has ended as JSON
 -- (lib/observe/counts.lua), and then each as a list without names: {state, how many workers}, how many of their threads
 -- are free, {queue, how many jobs are to be tried again}, {type, why, how many are parked}, the types that are held, by
 -- how many seconds the latest schedule is late, used and maximal memory in bytes.
@@ -23,13 +23,13 @@ local function read_totals()
   local found, counts = pcall_redis('HGETALL', keys.TOTALS), {}
   for i = 1, found.err and 0 or #found, 2 do counts[found[i]] = read_counts(found[i + 1]) end
   local minute = math.floor(now / 60)
-  local folded = pcall_redis('GET', keys.TALLY_FOLDED)
-  folded = type(folded) == 'string' and tonumber(folded)
-  local first = math.max(math.min(folded or 0, minute) + 1 - LATE_MINUTES, minute - 180)
+  local rolled_up = pcall_redis('GET', keys.TALLY_ROLLED_UP)
+  rolled_up = type(rolled_up) == 'string' and tonumber(rolled_up)
+  local first = math.max(math.min(rolled_up or 0, minute) + 1 - LATE_MINUTES, minute - 180)
   for _, open in ipairs(list_open(first, minute + 1, 200)) do
     for name, of_type in pairs(read_tally(open)) do add_counts(counts, name, of_type) end
   end
-  return folded and minute - 1 - folded or minute, write_span(counts, true)
+  return rolled_up and minute - 1 - rolled_up or minute, write_span(counts, true)
 end
 
 local function read_workers()

@@ -117,9 +117,9 @@ local function list_parents(stored)
   return describe_ids(readable and type(parents) == 'table' and parents or {})
 end
 
--- What ended of a type in a minute that was folded (errand:stats:60:…): its first list is by end, in this order.
+-- What ended of a type in a minute that was rolled up (errand:stats:60:…): its first list is by end, in this order.
 local FOLDED = {'finished', 'failed', 'retried', 'stopped', 'interrupted', 'lost', 'dead'}
-local function count_folded(text, types)
+local function count_rolled_up(text, types)
   local count = 0
   for job_type, _ in pairs(types) do
     local place = 0
@@ -147,10 +147,10 @@ local function count_ends(queue)
     if ARGV[i + 1] == queue then types[ARGV[i]] = true end
   end
   for i = 0, MINUTES do names[i + 1] = keys.STATS .. string.format('60:%d', (minute - i) * 60) end
-  local folded = call('MGET', unpack(names)) -- false for what is no string, too
+  local rolled_up = call('MGET', unpack(names)) -- false for what is no string, too
   for i = 0, MINUTES do
-    if folded[i + 1] then
-      ends[i + 1] = count_folded(folded[i + 1], types)
+    if rolled_up[i + 1] then
+      ends[i + 1] = count_rolled_up(rolled_up[i + 1], types)
     elseif read < FIELDS_READ then
       local fields = pcall_redis('HGETALL', keys.TALLY .. string.format('%d', minute - i))
       if fields.err then break end

@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
 -- Takes the counts of minutes that are over to where they are kept: added to all that was ever counted, and to their
 -- minute, five minutes and hour. A minute's own hash goes in the same step, so nothing counts twice and nothing gets
--- lost, whoever calls, and whenever: where the fold has come to only says which minutes need not be looked for.
+-- lost, whoever calls, and whenever: where the rollup has come to only says which minutes need not be looked for.
 -- ARGV  how many minutes to look at at most, how many to take at most
 -- Returns how many minutes are left to be looked at.
 -- include base, observe/counts
 
-local UNKNOWN_MINUTES = 24 * 60 -- so far back to look where nobody has folded yet
+local UNKNOWN_MINUTES = 24 * 60 -- so far back to look where nobody has rolled up yet
 local KEPT = {[60] = keys.STATS_MINUTES_SECONDS, [300] = keys.STATS_FIVES_SECONDS, [3600] = keys.STATS_HOURS_SECONDS}
 
 local now = tonumber(call('TIME')[1])
 local last = math.floor(now / 60) - 1
-local found = pcall_redis('GET', keys.TALLY_FOLDED)
-local folded = type(found) == 'string' and tonumber(found) or last - UNKNOWN_MINUTES
+local found = pcall_redis('GET', keys.TALLY_ROLLED_UP)
+local rolled_up = type(found) == 'string' and tonumber(found) or last - UNKNOWN_MINUTES
 local totals, spans, known = {}, {}, nil
 
 -- The name under which a type is counted: only so many have their own.
@@ -68,14 +68,14 @@ local function keep()
 end
 
 local most = tonumber(ARGV[2])
-if folded > last then -- the clock was set back
-  for _, minute in ipairs(list_open(folded - LATE_MINUTES, folded + 1, most)) do take(minute) end
-  folded = last
+if rolled_up > last then -- the clock was set back
+  for _, minute in ipairs(list_open(rolled_up - LATE_MINUTES, rolled_up + 1, most)) do take(minute) end
+  rolled_up = last
 end
-local to = math.min(last, folded + tonumber(ARGV[1]))
-local open = list_open(folded + 1 - LATE_MINUTES, to, most)
+local to = math.min(last, rolled_up + tonumber(ARGV[1]))
+local open = list_open(rolled_up + 1 - LATE_MINUTES, to, most)
 for _, minute in ipairs(open) do take(minute) end
 keep()
-if #open == most then to = math.max(folded, open[most]) end
-if tostring(to) ~= found then call('SET', keys.TALLY_FOLDED, to) end
+if #open == most then to = math.max(rolled_up, open[most]) end
+if tostring(to) ~= found then call('SET', keys.TALLY_ROLLED_UP, to) end
 return last - to

@@ -1,4 +1,4 @@
-"""Taking the counts of minutes that are over to where they are kept (scripts/observe/fold.lua)."""
+"""Adding the counts of minutes that are over to what is kept longer (scripts/observe/rollup.lua)."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from errand.redis.lua.loader import read_script
 
-SCRIPT = "observe/fold"
+SCRIPT = "observe/rollup"
 LOOKED_AT_ONCE = 1000  # minutes; a script holds up everybody else
 TAKEN_AT_ONCE = 3  # of these, with counts: each may have some thousands of fields
 ROUND_SECONDS = 0.1  # the supervisor has leases to renew, and a request waits for it
@@ -22,14 +22,14 @@ def list_limits() -> Iterator[list[int]]:
         yield [LOOKED_AT_ONCE, TAKEN_AT_ONCE]
 
 
-class Fold:
-    """Folds over a client of the worker's, which has no event loop."""
+class Rollup:
+    """Rolls up over a client of the worker's, which has no event loop."""
 
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script(SCRIPT))
 
     def run(self) -> int:
-        """Fold for a tenth of a second at most; return how many minutes are left. Raises RedisError."""
+        """Roll up for a tenth of a second at most; return how many minutes are left. Raises RedisError."""
         left = 0
         for limits in list_limits():
             left = int(self._script(args=limits))
@@ -38,14 +38,14 @@ class Fold:
         return left
 
 
-class AsyncFold:
-    """Folds over an asynchronous client."""
+class AsyncRollup:
+    """Rolls up over an asynchronous client."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._script: Any = redis.register_script(read_script(SCRIPT))
 
     async def run(self) -> int:
-        """Fold for a tenth of a second at most; return how many minutes are left. Raises RedisError."""
+        """Roll up for a tenth of a second at most; return how many minutes are left. Raises RedisError."""
         left = 0
         for limits in list_limits():
             left = int(await self._script(args=limits))

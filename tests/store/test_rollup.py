@@ -1,4 +1,4 @@
-"""The fold: each minute's counts come to the totals and to the spans, once, whatever happens meanwhile."""
+"""The rollup: each minute's counts come to the totals and to the spans, once, whatever happens meanwhile."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from errand.redis import keys
-from errand.store.observe import fold as fold_module
-from errand.store.observe.fold import AsyncFold, Fold
+from errand.store.observe import rollup as rollup_module
+from errand.store.observe.rollup import AsyncRollup, Rollup
 from tests.store.tallied import find_minute, write_end
 
 
@@ -28,7 +28,7 @@ def test_a_minute_that_is_over_comes_to_the_totals_and_to_each_span(redis: Redis
     write_end(redis, minute, "log|2|0|finished", 3, waited_us=50_000, ran_us=4000)
     write_end(redis, minute, "log|0|19|retried", 2)
     write_end(redis, minute, "email|||canceled")
-    assert Fold(redis).run() == 0
+    assert Rollup(redis).run() == 0
     counts = {
         "log": [[3, 0, 2], [2, 0, 3], [3, *[0] * 18, 2], 50_000, 4000],
         "email": [[0, 0, 0, 0, 0, 0, 0, 1], [], [], 0, 0],
@@ -43,7 +43,7 @@ def test_a_minute_that_is_over_comes_to_the_totals_and_to_each_span(redis: Redis
 def test_the_minute_that_it_is_stays_where_it_is(redis: Redis) -> None:
     minute = find_minute(redis)
     write_end(redis, minute, "log|0|0|finished")
-    assert Fold(redis).run() == 0
+    assert Rollup(redis).run() == 0
     assert redis.exists(f"errand:tally:{minute}")
     assert not redis.exists(keys.TOTALS)
 
@@ -51,31 +51,31 @@ def test_the_minute_that_it_is_stays_where_it_is(redis: Redis) -> None:
 def test_each_span_is_kept_for_its_time(redis: Redis) -> None:
     minute = find_minute(redis) - 1
     write_end(redis, minute, "log|0|0|finished")
-    Fold(redis).run()
+    Rollup(redis).run()
     for seconds, kept in ((60, 3 * 3600), (300, 72 * 3600), (3600, 90 * 24 * 3600)):
         left = redis.ttl(f"errand:stats:{seconds}:{minute * 60 // seconds * seconds}")
         assert kept < left <= kept + 3 * seconds
 
 
-def test_what_comes_late_to_a_folded_minute_is_added(redis: Redis) -> None:
-    minute, fold = find_minute(redis) - 2, Fold(redis)
+def test_what_comes_late_to_a_minute_that_was_rolled_up_is_added(redis: Redis) -> None:
+    minute, rollup = find_minute(redis) - 2, Rollup(redis)
     for count in (1, 10):
         write_end(redis, minute, "log|0|0|finished", count)
-        fold.run()
+        rollup.run()
     assert read_totals(redis)["log"][0] == [11]
     assert read(redis, f"errand:stats:60:{minute * 60}")["log"][0] == [11]
 
 
-def test_however_writes_and_folds_mix_each_end_counts_once(redis: Redis) -> None:
+def test_however_writes_and_rolls_up_mix_each_end_counts_once(redis: Redis) -> None:
     minute, chance, written = find_minute(redis), random.Random(5), 0
-    folds = [Fold(redis), Fold(redis)]
+    rollups = [Rollup(redis), Rollup(redis)]
     for _ in range(60):
         if chance.random() < 0.5:
-            chance.choice(folds).run()
+            chance.choice(rollups).run()
         else:
             written += 1
             write_end(redis, minute - chance.randint(1, 9), f"log|{chance.randint(0, 19)}|3|finished")
-    folds[0].run()
+    rollups[0].run()
     ends, waits, runs, *_ = read_totals(redis)["log"]
     assert (ends, sum(waits), runs[3]) == ([written], written, written)
     hours = [read(redis, key.decode())["log"][0][0] for key in redis.keys("errand:stats:3600:*")]
@@ -84,12 +84,12 @@ def test_however_writes_and_folds_mix_each_end_counts_once(redis: Redis) -> None
 
 def test_after_a_week_it_takes_some_at_a_call_and_goes_on(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     minute = find_minute(redis)
-    redis.set(keys.TALLY_FOLDED, minute - 7 * 24 * 60)
+    redis.set(keys.TALLY_ROLLED_UP, minute - 7 * 24 * 60)
     for ago in range(7 * 24 * 60 - 5, 1, -400):
         write_end(redis, minute - ago, "log|0|0|finished")
-    monkeypatch.setattr(fold_module, "list_limits", lambda: [[3000, 5]])
-    fold, calls = Fold(redis), 0
-    while fold.run():
+    monkeypatch.setattr(rollup_module, "list_limits", lambda: [[3000, 5]])
+    rollup, calls = Rollup(redis), 0
+    while rollup.run():
         calls += 1
         assert calls < 20
     assert calls >= 3
@@ -99,12 +99,12 @@ def test_after_a_week_it_takes_some_at_a_call_and_goes_on(redis: Redis, monkeypa
 
 def test_a_clock_that_is_set_back_loses_nothing(redis: Redis) -> None:
     minute = find_minute(redis)
-    redis.set(keys.TALLY_FOLDED, minute + 500)
+    redis.set(keys.TALLY_ROLLED_UP, minute + 500)
     write_end(redis, minute + 501, "log|0|0|finished")  # the minute that it was
     write_end(redis, minute - 1, "log|0|0|finished")
-    Fold(redis).run()
+    Rollup(redis).run()
     assert read_totals(redis)["log"][0] == [2]
-    assert int(redis.get(keys.TALLY_FOLDED) or 0) in (minute - 1, minute)
+    assert int(redis.get(keys.TALLY_ROLLED_UP) or 0) in (minute - 1, minute)
     assert redis.ttl(f"errand:stats:60:{(minute + 501) * 60}") <= 3 * 3600 + 180
 
 
@@ -112,7 +112,7 @@ def test_only_so_many_types_have_their_own_name(redis: Redis, monkeypatch: pytes
     minute = find_minute(redis) - 1
     for number in range(keys.COUNTED_TYPES_LIMIT + 7):
         write_end(redis, minute, f"t{number}|0|0|finished")
-    Fold(redis).run()
+    Rollup(redis).run()
     totals = read_totals(redis)
     assert len(totals) == keys.COUNTED_TYPES_LIMIT + 1
     assert totals["other"][0] == [7]
@@ -126,7 +126,7 @@ def test_a_damaged_record_is_begun_anew(redis: Redis, damage: str) -> None:
     redis.hset(keys.TOTALS, "log", damage)
     redis.hset(f"errand:tally:{minute}", "x", "y")
     write_end(redis, minute, "log|0|0|finished")
-    Fold(redis).run()
+    Rollup(redis).run()
     assert read(redis, f"errand:stats:60:{start}")["log"][0] == [1]
     assert read_totals(redis)["log"][0] == [1]
 
@@ -135,10 +135,10 @@ def test_keys_of_another_kind_stop_nothing(redis: Redis) -> None:
     minute = find_minute(redis) - 1
     redis.set(keys.TOTALS, "x")
     redis.set(f"errand:tally:{minute - 1}", "x")
-    redis.rpush(keys.TALLY_FOLDED, "x")
+    redis.rpush(keys.TALLY_ROLLED_UP, "x")
     redis.rpush(f"errand:stats:60:{minute * 60}", "x")
     write_end(redis, minute, "log|0|0|finished")
-    Fold(redis).run()
+    Rollup(redis).run()
     assert read_totals(redis)["log"][0] == [1]
 
 
@@ -146,24 +146,24 @@ def test_sums_stay_exact_beyond_what_cjson_writes(redis: Redis) -> None:
     minute = find_minute(redis) - 1
     redis.hset(keys.TOTALS, "log", "[[123456789012345],[],[],1234567890123456,0]")
     write_end(redis, minute, "log|0|0|finished", waited_us=1)
-    Fold(redis).run()
+    Rollup(redis).run()
     assert read_totals(redis)["log"] == [[123456789012346], [1], [1], 1234567890123457, 0]
 
 
-def fold(redis: Mock, is_async: bool) -> int:
-    return asyncio.run(AsyncFold(redis).run()) if is_async else Fold(redis).run()
+def rollup(redis: Mock, is_async: bool) -> int:
+    return asyncio.run(AsyncRollup(redis).run()) if is_async else Rollup(redis).run()
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_it_folds_until_nothing_is_left_or_its_time_is_over(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
+def test_it_rolls_up_until_nothing_is_left_or_its_time_is_over(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
     script = (AsyncMock if is_async else Mock)(side_effect=[3, 2, 0, 1])
     redis = Mock(register_script=Mock(return_value=script))
-    monkeypatch.setattr(fold_module, "ROUND_SECONDS", 60)
-    assert (fold(redis, is_async), script.call_count) == (0, 3)
-    script.assert_called_with(args=[fold_module.LOOKED_AT_ONCE, fold_module.TAKEN_AT_ONCE])
+    monkeypatch.setattr(rollup_module, "ROUND_SECONDS", 60)
+    assert (rollup(redis, is_async), script.call_count) == (0, 3)
+    script.assert_called_with(args=[rollup_module.LOOKED_AT_ONCE, rollup_module.TAKEN_AT_ONCE])
     times = iter([0, 0, 59.9, 60])
-    monkeypatch.setattr(fold_module, "time", Mock(monotonic=lambda: next(times)))
+    monkeypatch.setattr(rollup_module, "time", Mock(monotonic=lambda: next(times)))
     script.side_effect = [3, 2]
-    assert fold(redis, is_async) == 2
-    monkeypatch.setattr(fold_module, "list_limits", lambda: iter([]))
-    assert fold(redis, is_async) == 0
+    assert rollup(redis, is_async) == 2
+    monkeypatch.setattr(rollup_module, "list_limits", lambda: iter([]))
+    assert rollup(redis, is_async) == 0
