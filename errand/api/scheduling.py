@@ -18,7 +18,7 @@ from errand.store.schedules.occurrences import CatchUp, Overlap
 from errand.store.schedules.schedule import Schedule
 from errand.store.schedules.schedules import (
     DamagedScheduleError,
-    HeldByFileError,
+    OwnedByFileError,
     StillBusyError,
     StoredSchedule,
     TypeGoneError,
@@ -112,7 +112,7 @@ async def put(store: Store, schedule: Schedule) -> bool:
     """Store it; return whether it is new. Raises Problem 409 where a job file holds it, FullRedisError, RedisError."""
     try:
         return await store.schedules.put(schedule)
-    except HeldByFileError:
+    except OwnedByFileError:
         raise held(schedule.name) from None
 
 
@@ -120,7 +120,7 @@ async def delete(store: Store, name: str) -> None:
     """Forget it. Raises Problem 404, 409 where a job file holds it, and RedisError."""
     try:
         is_there = await store.schedules.delete(name)
-    except HeldByFileError:
+    except OwnedByFileError:
         raise held(name) from None
     if not is_there:
         raise _missing(name)

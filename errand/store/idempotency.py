@@ -38,7 +38,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Stored:
+class IdempotencyRecord:
     """What the first request stored: the id of its job or batch, when, when due (None: at once) and as what.
 
     `status` is the jobs' own, or each one's with spaces between. `unique` says that the id is
@@ -61,14 +61,14 @@ class Stored:
 class StoredBeforeError(Exception):
     """Raised when a request under the same key came first; nothing more was stored. `stored` is what that did."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: IdempotencyRecord) -> None:
         super().__init__(f"{stored.id} was stored first")
         self.stored = stored
 
 
-def read_record(record: bytes) -> Stored:
+def read_record(record: bytes) -> IdempotencyRecord:
     """Return a record that the script has found."""
     kept = json.loads(record)
     run_at = datetime.fromtimestamp(kept["due"], UTC) if kept["due"] else None
     created_at = datetime.fromisoformat(kept["created_at"])
-    return Stored(kept["id"], created_at, run_at, kept["status"], kept["fingerprint"], kept.get("unique"))
+    return IdempotencyRecord(kept["id"], created_at, run_at, kept["status"], kept["fingerprint"], kept.get("unique"))

@@ -17,7 +17,7 @@ LISTED = 100  # of a worker's jobs: few run more threads, and a page shows no mo
 
 
 @dataclass(frozen=True)
-class HeldJob:
+class RunningJob:
     """A job that a worker runs, and since when."""
 
     id: str
@@ -41,7 +41,7 @@ class WorkerStatus:
     started_at: str | None
     heartbeat_at: str
     running: int
-    jobs: list[HeldJob]
+    jobs: list[RunningJob]
     finished: int
     failed: int
     working_seconds: float
@@ -68,7 +68,7 @@ class WorkerReader:
 
 def _build(live_since: str, name: str, found: dict[str, str], running: int, jobs: Any) -> WorkerStatus:
     pid = found.get("pid", "")
-    held = [HeldJob(id, type, _read_time(started)) for id, type, started in jobs]
+    running_jobs = [RunningJob(id, type, _read_time(started)) for id, type, started in jobs]
     return WorkerStatus(
         name=name,
         state=found.get("state", "?"),
@@ -78,7 +78,7 @@ def _build(live_since: str, name: str, found: dict[str, str], running: int, jobs
         started_at=found.get("birth"),
         heartbeat_at=found["last_heartbeat"],
         running=running,
-        jobs=sorted(held, key=lambda job: (job.started_at or "", job.id)),
+        jobs=sorted(running_jobs, key=lambda job: (job.started_at or "", job.id)),
         finished=int(_read_number(found.get("successful_job_count"))),
         failed=int(_read_number(found.get("failed_job_count"))),
         working_seconds=round(_read_number(found.get("total_working_time")), 3),

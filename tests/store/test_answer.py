@@ -8,7 +8,7 @@ import pytest
 
 from errand.store.answer import AFTER, LARGE, PLAIN, UNIQUE, UniqueJobError, choose_script, read_answer
 from errand.store.bodies import BodiesGoneError
-from errand.store.idempotency import Stored, StoredBeforeError, read_record
+from errand.store.idempotency import IdempotencyRecord, StoredBeforeError, read_record
 from errand.store.new_job import NewJob, TooManyDependentsError, TooManyLinksError, UnknownParentError
 from tests.support.job_types import LOG
 
@@ -87,4 +87,4 @@ def test_a_record_tells_when_its_job_is_due_and_whether_its_id_is_anothers(
 ) -> None:
     kept = {"id": ID, "created_at": "2029-01-01T00:00:00Z", "due": due, "fingerprint": "f", "status": "queued"}
     found = read_record(json.dumps(kept | {"unique": "existing"}).encode())
-    assert found == Stored(ID, datetime(2029, 1, 1, tzinfo=UTC), run_at, "queued", "f", "existing")
+    assert found == IdempotencyRecord(ID, datetime(2029, 1, 1, tzinfo=UTC), run_at, "queued", "f", "existing")

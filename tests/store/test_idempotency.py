@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from errand.store.enqueue import Enqueuer
-from errand.store.idempotency import Claim, Stored, StoredBeforeError
+from errand.store.idempotency import Claim, IdempotencyRecord, StoredBeforeError
 from errand.store.new_job import NewJob, UnknownParentError
 from errand.store.settings import QueueSettings
 from tests.support.connectors import connect
@@ -25,7 +25,7 @@ def new_job(**options: Any) -> NewJob:
     return NewJob(LOG, {"text": "x"}, **{"created_at": datetime.now(UTC), **options})
 
 
-async def try_store(enqueuer: Enqueuer, job: NewJob, claim: Claim = CLAIM) -> Stored | list[str]:
+async def try_store(enqueuer: Enqueuer, job: NewJob, claim: Claim = CLAIM) -> IdempotencyRecord | list[str]:
     """Return the statuses, or what an earlier request stored."""
     try:
         return await enqueuer.store([job], claim=claim)
@@ -50,14 +50,14 @@ def use(queue_settings: QueueSettings) -> Callable[[Callable[[Enqueuer], Awaitab
 def test_of_fifty_at_once_one_stores_and_the_others_find_what_it_stored(redis: Redis, use: Any) -> None:
     jobs = [new_job() for _ in range(50)]
 
-    async def race(enqueuer: Enqueuer) -> list[Stored | list[str]]:
+    async def race(enqueuer: Enqueuer) -> list[IdempotencyRecord | list[str]]:
         return await asyncio.gather(*(try_store(enqueuer, job) for job in jobs))
 
     answers = use(race)
     (stored,) = redis.lrange("rq:queue:log", 0, -1)
     first = next(job for job in jobs if job.id == stored.decode())
     assert answers[jobs.index(first)] == ["queued"]
-    found = Stored(first.id, first.created_at, None, "queued", CLAIM.fingerprint)
+    found = IdempotencyRecord(first.id, first.created_at, None, "queued", CLAIM.fingerprint)
     assert [answer for answer in answers if answer != ["queued"]] == [found] * 49
     assert len(redis.keys("rq:job:*")) == 1
 

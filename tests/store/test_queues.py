@@ -9,7 +9,7 @@ import pytest
 
 from errand.redis.clock import Clock
 from errand.store.queues import STUCK, Queues, QueueStatus, QueueWhy, UnknownQueueError, WaitingJobs
-from errand.store.workers import LISTED, HeldJob, WorkerReader, WorkerStatus
+from errand.store.workers import LISTED, RunningJob, WorkerReader, WorkerStatus
 
 NOW = 1893456000  # 2030-01-01
 JOBS = {"queued": 2, "started": 0}
@@ -178,10 +178,10 @@ def test_each_field_of_a_worker_is_told() -> None:
             heartbeat_at="2020-01-01T00:00:00.000000Z",
             running=7,
             jobs=[
-                HeldJob("j3", "mail", None),
-                HeldJob("j1", "mail", "2030-01-01T00:00:00.000000Z"),
-                HeldJob("j2", "log", "2030-01-01T00:00:00.000000Z"),
-                HeldJob("j4", "mail", "a"),
+                RunningJob("j3", "mail", None),
+                RunningJob("j1", "mail", "2030-01-01T00:00:00.000000Z"),
+                RunningJob("j2", "log", "2030-01-01T00:00:00.000000Z"),
+                RunningJob("j4", "mail", "a"),
             ],
             finished=5,
             failed=2,

@@ -27,7 +27,7 @@ from errand.store.schedules.schedule import (
 )
 from errand.store.schedules.schedules import (
     DamagedScheduleError,
-    HeldByFileError,
+    OwnedByFileError,
     Run,
     Schedules,
     StillBusyError,
@@ -73,9 +73,9 @@ def test_a_schedule_is_stored_as_the_script_is_told() -> None:
 
 def test_a_job_files_schedule_is_not_stored_over_and_not_deleted() -> None:
     made = build(put=[[-1]], change=[b"file", 1, 0])
-    with pytest.raises(HeldByFileError):
+    with pytest.raises(OwnedByFileError):
         asyncio.run(made.schedules.put(HOURLY))
-    with pytest.raises(HeldByFileError):
+    with pytest.raises(OwnedByFileError):
         asyncio.run(made.schedules.delete("hourly"))
     assert [asyncio.run(made.schedules.delete("hourly")) for _ in range(2)] == [True, False]
     made.change.assert_called_with(args=["delete", "hourly"])

@@ -25,7 +25,7 @@ from errand.store.schedules.schedule import (
     build_run,
     note_run,
 )
-from errand.store.schedules.schedules import HeldByFileError, Schedules, StillBusyError, StoredSchedule
+from errand.store.schedules.schedules import OwnedByFileError, Schedules, StillBusyError, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance.schedules import DueSchedules
 from tests.support.connectors import connect
@@ -404,9 +404,9 @@ def test_a_job_files_schedule_is_there_with_the_worker(use: Use, with_file: DueS
     found = read(use, "jobs.digest")
     assert (found.source, found.schedule.cron, found.schedule.timezone) == ("file", "0 7 * * *", "Europe/Paris")
     assert len(found.next_runs) == 5
-    with pytest.raises(HeldByFileError):
+    with pytest.raises(OwnedByFileError):
         use(lambda schedules: schedules.delete("jobs.digest"))
-    with pytest.raises(HeldByFileError):
+    with pytest.raises(OwnedByFileError):
         put(use, replace(TICK, name="jobs.digest"))
 
 

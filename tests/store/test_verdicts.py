@@ -183,19 +183,19 @@ def test_a_job_that_is_parked_for_another_reason_waits_for_its_turn() -> None:
 
 
 def test_a_job_that_is_just_being_taken_holds_nobody_up() -> None:
-    assert judge(status="scheduled") == Verdict("starting", "it is just being put into its queue", holds=False)
+    assert judge(status="scheduled") == Verdict("starting", "it is just being put into its queue", blocks=False)
     assert judge({"place": {"before": False}}) == Verdict(
-        "starting", "it is in no list: a worker is just taking it", holds=False, since=SINCE
+        "starting", "it is in no list: a worker is just taking it", blocks=False, since=SINCE
     )
     said = "nothing is before it and a worker is free: it is just being taken"
     for exact in (True, False):
         found = judge({"place": {"before": 0, "exact": exact}})
-        assert found == Verdict("starting", said, holds=False, since=SINCE, before=0, exact=exact)
+        assert found == Verdict("starting", said, blocks=False, since=SINCE, before=0, exact=exact)
 
 
 def test_a_job_whose_workers_are_busy_says_how_many_are_before_it_and_when_it_starts() -> None:
     found = judge({"workers": BUSY, "place": {"before": 0}})
-    assert found == Verdict("workers_busy", "the workers are busy", holds=False, since=SINCE, before=0, exact=True)
+    assert found == Verdict("workers_busy", "the workers are busy", blocks=False, since=SINCE, before=0, exact=True)
     found = judge({"place": {"before": 2000, "exact": False}})
     assert (found.reason, found.exact) == ("the workers are busy, about 2,000 jobs are before it", False)
     found = judge({"place": {"before": 29}, "ends": [30, 120], "first_at": "2029-12-31T23:59:00Z"})

@@ -34,7 +34,7 @@ def test_an_unknown_job_is_none() -> None:
 
 
 def test_a_job_that_runs_says_where_and_since_when() -> None:
-    verdict = Verdict("started", f"it runs on w since {SINCE}", holds=False, since=SINCE, worker="w")
+    verdict = Verdict("started", f"it runs on w since {SINCE}", blocks=False, since=SINCE, worker="w")
     why = read(status="started", started_at=SINCE, worker_name="w")
     assert why == Why("a", "tally", "mail", "started", verdict, [])
 
@@ -50,7 +50,7 @@ def test_a_job_that_runs_says_where_and_since_when() -> None:
 )
 def test_a_job_that_has_ended_says_how_and_when(status: str, said: str) -> None:
     error = None if status == "finished" else JobError("ValueError", "no")
-    verdict = Verdict("ended", f"{said} at {SINCE}", holds=False, since=SINCE, error=error)
+    verdict = Verdict("ended", f"{said} at {SINCE}", blocks=False, since=SINCE, error=error)
     why = read(status=status, ended_at=SINCE, errand_error=ERROR)
     assert why == Why("a", "tally", "mail", status, verdict, [])
     assert status in keys.ENDED

@@ -98,7 +98,7 @@ async def read_why(request: Request, id: str) -> JSONResponse:
 
 
 def _show(why: Why, now: float) -> dict[str, Any]:
-    facts = {name: value for name, value in asdict(why.verdict).items() if value is not None and name != "holds"}
+    facts = {name: value for name, value in asdict(why.verdict).items() if value is not None and name != "blocks"}
     if why.verdict.expected:
         facts["expected"] = _show_expected(why.verdict.expected, now)
     return {

@@ -36,12 +36,12 @@ class LinkedBatch:
 class Verdict:
     """What holds up a job: a word for machines, a sentence for people, and the facts behind it as far as they apply.
 
-    `holds` is false where nothing has to be done but to wait for its turn. Times are RFC 3339.
+    `blocks` is false where nothing has to be done but to wait for its turn. Times are RFC 3339.
     """
 
     word: str
     reason: str
-    holds: bool = True
+    blocks: bool = True
     since: str | None = None
     until: str | None = None
     before: int | None = None
@@ -181,20 +181,20 @@ def _judge_rate(facts: Facts) -> Verdict | None:
 
 def _judge_turn(facts: Facts) -> Verdict | None:
     if facts.status != "queued":
-        return Verdict("starting", "it is just being put into its queue", holds=False)
+        return Verdict("starting", "it is just being put into its queue", blocks=False)
     place = facts.found["park"] or facts.found["place"]
     before, since = place["before"], facts.job.get("enqueued_at")
     if before is False:
-        return Verdict("starting", "it is in no list: a worker is just taking it", holds=False, since=since)
+        return Verdict("starting", "it is in no list: a worker is just taking it", blocks=False, since=since)
     exact = bool(place.get("exact", True))
     if before == 0 and facts.workers.free:
         said = "nothing is before it and a worker is free: it is just being taken"
-        return Verdict("starting", said, holds=False, since=since, before=0, exact=exact)
+        return Verdict("starting", said, blocks=False, since=since, before=0, exact=exact)
     expected = expect_start(before, list(facts.found["ends"] or ()), facts.now % 60, _measure_waiting(facts))
     said = _add_before("the workers are busy", before, "" if exact else "about ")
     if expected:
         said += f"; at the rate of the last minutes it starts in {_write_span(expected.p50_seconds)}"
-    return Verdict("workers_busy", said, holds=False, since=since, before=before, exact=exact, expected=expected)
+    return Verdict("workers_busy", said, blocks=False, since=since, before=before, exact=exact, expected=expected)
 
 
 Judge = Callable[[Facts], Verdict | None]

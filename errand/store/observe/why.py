@@ -64,8 +64,8 @@ def _judge(id: str, facts: Facts) -> Why:
     if facts.status in ENDED or facts.status == "started":
         return Why(id, facts.type, facts.queue, facts.status, _judge_started(facts), [])
     first, *others = [verdict for judge in JUDGES if (verdict := judge(facts))]
-    holding = [verdict.word for verdict in others if verdict.holds]
-    return Why(id, facts.type, facts.queue, facts.status, first, holding, facts.workers)
+    blocking = [verdict.word for verdict in others if verdict.blocks]
+    return Why(id, facts.type, facts.queue, facts.status, first, blocking, facts.workers)
 
 
 def _judge_started(facts: Facts) -> Verdict:
@@ -73,8 +73,10 @@ def _judge_started(facts: Facts) -> Verdict:
     job = facts.job
     if facts.status == "started":
         since, worker = job.get("started_at"), job.get("worker_name")
-        return Verdict("started", f"it runs on {worker} since {since}", holds=False, since=since, worker=worker)
+        return Verdict("started", f"it runs on {worker} since {since}", blocks=False, since=since, worker=worker)
     since = job.get("ended_at")
     said = {"finished": "it has finished", "failed": "it has failed", "stopped": "it was stopped"}
     reason = f"{said.get(facts.status, 'it was canceled')}{f' at {since}' if since else ''}"
-    return Verdict("ended", reason, holds=False, since=since, error=None if facts.status == "finished" else facts.error)
+    return Verdict(
+        "ended", reason, blocks=False, since=since, error=None if facts.status == "finished" else facts.error
+    )

@@ -23,7 +23,7 @@ TRIES = 5  # where somebody else changes the schedule meanwhile: more is a progr
 LISTED = ("definition", "source", "paused", "created_at", "updated_at")
 
 
-class HeldByFileError(Exception):
+class OwnedByFileError(Exception):
     """Raised when a schedule is a job file's and can't be changed or deleted from outside."""
 
 
@@ -86,14 +86,14 @@ class Schedules:
     async def put(self, schedule: Schedule) -> bool:
         """Store it under its name; return whether it is new. One that is there with the same content stays as it is.
 
-        Raises HeldByFileError, CronError, ZoneError, FullRedisError.
+        Raises OwnedByFileError, CronError, ZoneError, FullRedisError.
         """
         await self._memory.check()
         now: int = (await self._redis.time())[0]
         request = {"source": "http", "token": str(uuid4()), "now": write_time(now), "only": False}
         (answer,) = await self._put(args=[json.dumps(request | {"schedules": [schedule.describe(now)]})])
         if answer == -1:
-            raise HeldByFileError
+            raise OwnedByFileError
         return bool(answer)
 
     async def list(self) -> list[StoredSchedule]:
@@ -115,10 +115,10 @@ class Schedules:
         return _build(name, fields, score.decode(), NEXT_SHOWN, [_read_run(*pair) for pair in pairs])
 
     async def delete(self, name: str) -> bool:
-        """Forget it and its runs, but not their jobs; return whether it was there. Raises HeldByFileError."""
+        """Forget it and its runs, but not their jobs; return whether it was there. Raises OwnedByFileError."""
         answer = await self._change(args=["delete", name])
         if answer == b"file":
-            raise HeldByFileError
+            raise OwnedByFileError
         return bool(answer)
 
     async def pause(self, name: str) -> bool:
