@@ -44,7 +44,7 @@ class JobError:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why a queued job is in no worker's turn, and since when."""
+    """Why no worker takes a queued job, and since when."""
 
     reason: str
     since: str
