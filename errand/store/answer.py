@@ -1,4 +1,4 @@
-"""Which script stores jobs, and what its answer means: for those who call it, with whatever client."""
+"""Which script stores jobs, and what its answer means: for whatever client calls it."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

@@ -239,7 +239,7 @@ def _check_depth(value: Any, left: int) -> None:
 
 
 def read_error(stored: str | None, trace: str | None, status: str) -> JobError | None:
-    """Return the error that the attempt noted itself, else what RQ recorded for one that died without a word.
+    """Return the error that the attempt noted itself, else what RQ recorded for one that died without noting any.
 
     `trace` is keys.TOO_LARGE for a traceback that was not read.
     Raises ValueError and TypeError where that can't be read.

@@ -42,7 +42,7 @@ def test_an_enqueue_cut_at_any_byte_leaves_exactly_one_job(
         stored.append(new.id.encode())
         cuts.append(proxy.cut(b"EVALSHA", new.id.encode(), after_bytes=after_bytes, reply=reply))
         async with gate:
-            # One that has no other's calls in its flight, where each of them would cut the same message again.
+            # One that has no other's calls in its group, where each of them would cut the same message again.
             assert await Enqueuer(client, settings, types).store([new]) == ["queued"]
 
     async def main() -> None:

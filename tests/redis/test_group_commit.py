@@ -89,7 +89,7 @@ def use(queue_settings: QueueSettings) -> Use:
 
 
 async def store_behind_one(enqueuer: Enqueuer, gate: Gate, jobs: list[NewJob]) -> list[asyncio.Task[list[str]]]:
-    """Begin to store the jobs, each for itself, the first of them alone in a flight that is held at the gate."""
+    """Begin to store the jobs, each for itself, the first of them alone in a group that is held at the gate."""
     gate.shut()
     first = asyncio.create_task(enqueuer.store(jobs[:1]))
     await asyncio.wait_for(gate.held.wait(), 5)
@@ -98,7 +98,7 @@ async def store_behind_one(enqueuer: Enqueuer, gate: Gate, jobs: list[NewJob]) -
     return [first, *others]
 
 
-def test_what_comes_while_a_flight_is_under_way_leaves_together_in_the_next(redis: Redis, use: Use) -> None:
+def test_what_comes_while_a_group_is_under_way_leaves_together_in_the_next(redis: Redis, use: Use) -> None:
     jobs = [new_job() for _ in range(6)]
 
     async def main(enqueuer: Enqueuer, gate: Gate) -> tuple[list[list[str]], list[int]]:
@@ -119,13 +119,13 @@ def test_what_comes_at_once_leaves_together(redis: Redis, use: Use) -> None:
     assert len(read_queue(redis)) == 10
 
 
-def test_a_flight_takes_a_hundred_jobs_and_a_batch_that_is_larger_flies_alone(
+def test_a_group_takes_a_hundred_jobs_and_a_batch_that_is_larger_goes_alone(
     redis: Redis, queue_settings: QueueSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange, flights = GroupCommit._exchange, []
+    exchange, groups = GroupCommit._exchange, []
 
     def note(self: GroupCommit, calls: Any) -> Any:
-        flights.append(len(calls))
+        groups.append(len(calls))
         return exchange(self, calls)
 
     async def main() -> None:
@@ -138,7 +138,7 @@ def test_a_flight_takes_a_hundred_jobs_and_a_batch_that_is_larger_flies_alone(
             await asyncio.gather(*storing, enqueuer.store([new_job()]))
 
     asyncio.run(main())
-    assert flights == [100, 50, 1, 1]
+    assert groups == [100, 50, 1, 1]
     assert redis.llen("rq:queue:log") == 1152
 
 
@@ -163,7 +163,7 @@ def test_one_that_is_refused_is_no_matter_to_the_others(redis: Redis, use: Use) 
     assert len(read_queue(redis)) == 2
 
 
-def test_who_is_canceled_leaves_the_flight_as_it_is(redis: Redis, use: Use) -> None:
+def test_a_caller_that_is_canceled_leaves_its_group_as_it_is(redis: Redis, use: Use) -> None:
     jobs = [new_job() for _ in range(3)]
 
     async def main(enqueuer: Enqueuer, gate: Gate) -> list[Any]:
@@ -180,7 +180,7 @@ def test_who_is_canceled_leaves_the_flight_as_it_is(redis: Redis, use: Use) -> N
     assert read_queue(redis) == [job.id for job in jobs]
 
 
-def test_who_is_canceled_before_the_flight_stays_behind(redis: Redis, use: Use) -> None:
+def test_a_caller_that_is_canceled_before_its_group_leaves_stays_behind(redis: Redis, use: Use) -> None:
     jobs = [new_job() for _ in range(3)]
 
     async def main(enqueuer: Enqueuer, gate: Gate) -> None:

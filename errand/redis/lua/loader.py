@@ -6,8 +6,8 @@ names are all that others see of it: the rest of the file stands between `do` an
 whoever loads the script may give, false where it is not given. `keys.NAME` is what that name stands for in
 errand/redis/keys.py.
 
-Lua makes the functions of a script anew in every call; all of them would cost an exchange as much as half a job. So
-what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, and all of them are
+Lua makes the functions of a script anew in every call; those of all parts would cost an exchange as much as half a job.
+So what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, and all of them are
 made when the first one is asked for. A line `-- paste store/undo` inside a function stands for that part; what it
 includes is included above, and its functions are made only where the call comes that far.
 """

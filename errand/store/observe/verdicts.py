@@ -90,7 +90,7 @@ class Facts:
 
     @cached_property
     def workers(self) -> Workers:
-        """Who could run it."""
+        """The workers that could run it."""
         return Workers(**self.found["workers"])
 
     @cached_property

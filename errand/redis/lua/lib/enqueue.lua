@@ -43,7 +43,7 @@ local function store_all(KEYS, ARGV, bodies)
     end
   end
 
-  -- What a job waits for, as RQ keeps it, and beside it who waits for a parent: RQ forgets that when the parent ends.
+  -- What a job waits for, as RQ keeps it, and beside it what waits for a parent: RQ forgets that when the parent ends.
   local function link(id, group, status)
     for _, parent in ipairs(group.asked or group.after) do
       call('SADD', keys.CHILDREN .. parent, id)

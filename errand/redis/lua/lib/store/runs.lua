@@ -4,7 +4,7 @@
 
 -- Note runs, JSON and oldest first, and the job of one of them, nil where none has one; return how many runs there are.
 function add_runs(key, record, runs, job)
-  -- Who ends the job notes there how; it is no batch whose end a webhook could report.
+  -- The script that ends the job notes there how; the record is no batch whose end a webhook could report.
   if job then call('HSET', record, 'webhook', '', job, '') end
   return call('LPUSH', key .. keys.RUNS, unpack(runs))
 end

@@ -12,7 +12,7 @@ local request = cjson.decode(ARGV[1])
 read_time()
 failure_seconds = request.failure_seconds
 local memory = keys.DELETED .. request.token
-local KEPT_SECONDS = 60 -- who has lost the reply calls again within seconds
+local KEPT_SECONDS = 60 -- a caller that lost the reply calls again within seconds
 local ENDED = keys.ENDED
 
 local function take_from_others(id, hash, job)
