@@ -7,8 +7,8 @@ whoever loads the script may give, false where it is not given. `keys.NAME` is w
 errand/redis/keys.py.
 
 Lua makes the functions of a script anew in every call; those of all parts would cost an exchange as much as half a job.
-So what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, and all of them are
-made when the first one is asked for. A line `-- paste store/undo` inside a function stands for that part; what it
+So what few calls need is in parts that say `-- rare`: their functions are fields, `rare.cancel_job`, all of them made
+when the first one is asked for. A line `-- paste store/undo` inside a function stands for that part; what it
 includes is included above, and its functions are made only where the call comes that far.
 """
 
