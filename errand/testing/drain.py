@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple, TypeVar
 
 from errand.store.settings import LifetimeSettings
-from errand.testing.server import Server
+from errand.testing.server import RedisServer
 from errand.testing.target import Target
 from errand.worker.attempt import JobStopped, LiveAttempt, perform
 from errand.worker.execution import Execution
@@ -38,7 +38,7 @@ class EndlessError(Exception):
 class Drainer:
     """A worker of one test; made when it is first asked to work, by the environment as it is then."""
 
-    def __init__(self, target: Target, server: Server, settings: LifetimeSettings) -> None:
+    def __init__(self, target: Target, server: RedisServer, settings: LifetimeSettings) -> None:
         self._target = target
         self._records = target.provide_records(server)
         self.chores = target.provide_chores(self._records, settings)

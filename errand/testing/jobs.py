@@ -25,7 +25,7 @@ from errand.store.status import JobStatus, read_status
 from errand.testing.drain import Drainer, Ran
 from errand.testing.mail import MemoryMail, SentMail
 from errand.testing.outside import MemoryReceiver, MemorySink, SentWebhook
-from errand.testing.server import Server
+from errand.testing.server import RedisServer
 from errand.testing.target import Target, connect_all
 from errand.testing.time import RealTime, StandingTime
 
@@ -50,7 +50,7 @@ class JobsUnderTest:
     `connector`, `settings` and `types` are what a service's `create_app` takes; `redis` is a client of the server.
     """
 
-    def __init__(self, target: Target, server: Server, time: StandingTime | RealTime) -> None:
+    def __init__(self, target: Target, server: RedisServer, time: StandingTime | RealTime) -> None:
         self.types: dict[str, Job[..., Any]] = target.types
         self.connector: Connector = server.connector
         self.redis: Redis = server.connector.connect(WORKER)
@@ -139,7 +139,7 @@ class JobsUnderTest:
 
 
 @contextmanager
-def provide_jobs(target: Target, server: Server, patch: pytest.MonkeyPatch) -> Iterator[JobsUnderTest]:
+def provide_jobs(target: Target, server: RedisServer, patch: pytest.MonkeyPatch) -> Iterator[JobsUnderTest]:
     """Provide an empty server, with nothing that leads out of the process, until the block ends."""
     time = _provide_time(server, patch)
     server.connector.connect(WORKER).flushall()
@@ -155,7 +155,7 @@ def provide_jobs(target: Target, server: Server, patch: pytest.MonkeyPatch) -> I
         jobs.close()
 
 
-def _provide_time(server: Server, patch: pytest.MonkeyPatch) -> StandingTime | RealTime:
+def _provide_time(server: RedisServer, patch: pytest.MonkeyPatch) -> StandingTime | RealTime:
     if not server.is_fake:
         return RealTime()
     time = StandingTime()
@@ -163,7 +163,7 @@ def _provide_time(server: Server, patch: pytest.MonkeyPatch) -> StandingTime | R
     return time
 
 
-def _set_environment(server: Server, patch: pytest.MonkeyPatch) -> None:
+def _set_environment(server: RedisServer, patch: pytest.MonkeyPatch) -> None:
     """Point to the test's server, and give the built-in jobs what they need; no test reaches a server of its user's."""
     patch.delenv("REDIS_URL_FILE", raising=False)
     patch.setenv("REDIS_URL", server.url)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from errand.testing.jobs import JobsUnderTest
-    from errand.testing.server import Server
+    from errand.testing.server import RedisServer
     from errand.testing.target import Target
 
 NAME = "errand_jobs"
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
 @pytest.fixture
 def errand_jobs(
-    monkeypatch: pytest.MonkeyPatch, _errand_server: Server, _errand_target: Target
+    monkeypatch: pytest.MonkeyPatch, _errand_server: RedisServer, _errand_target: Target
 ) -> Iterator[JobsUnderTest]:
     """The jobs of the application under test: stored as ever, run by `drain()` in this process; docs/testing.md."""
     from errand.testing.jobs import provide_jobs
@@ -41,7 +41,7 @@ def errand_jobs(
 
 
 @pytest.fixture(scope="session")
-def _errand_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def _errand_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """The server of this test process."""
     from errand.testing.server import provide_server
 

@@ -16,7 +16,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of the test's own in it; what
 
 
 @dataclass(frozen=True)
-class Server:
+class RedisServer:
     """Where jobs are kept; one for a whole test process, emptied before each test."""
 
     connector: Connector
@@ -25,16 +25,16 @@ class Server:
 
 
 @contextmanager
-def provide_server(kind: str) -> Iterator[Server]:
+def provide_server(kind: str) -> Iterator[RedisServer]:
     """Provide a server, `fake` or `valkey`. Raises ValueError for another, ServerMissingError."""
     if kind == "fake":
-        yield Server(FakeConnector(), FAKE_URL, is_fake=True)
+        yield RedisServer(FakeConnector(), FAKE_URL, is_fake=True)
     elif kind == "valkey":
         folder = Path(tempfile.mkdtemp(prefix="errand-", dir=MEMORY if MEMORY.is_dir() else None))
         valkey = EmbeddedValkey(folder / "v")
         try:
             valkey.start()
-            yield Server(UrlConnector(valkey.url), valkey.url, is_fake=False)
+            yield RedisServer(UrlConnector(valkey.url), valkey.url, is_fake=False)
         finally:
             valkey.stop()
             shutil.rmtree(folder)

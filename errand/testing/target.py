@@ -16,7 +16,7 @@ from errand.contract.storing.home import list_homes, settle
 from errand.redis.connection import WORKER
 from errand.store.settings import LifetimeSettings
 from errand.testing.chores import Chores
-from errand.testing.server import Server
+from errand.testing.server import RedisServer
 from errand.webhook.webhooks import Webhooks
 from errand.worker.allowed import AllowedJob, list_functions
 from errand.worker.records import Lifetimes, Records
@@ -43,7 +43,7 @@ class Target:
         """What a worker calls before its first job and after its last one."""
         return find_hooks(self.errand.package)
 
-    def provide_records(self, server: Server) -> Records:
+    def provide_records(self, server: RedisServer) -> Records:
         """Return what a worker records with, for the environment as it is now: to make it takes longer than a test."""
         services = {name: job.service() for name, job in self.types.items() if job.service}
         ending = Webhooks(self.types).values
@@ -95,7 +95,7 @@ def _choose_errand() -> Errand:
     return Errand(PACKAGE)
 
 
-def connect_all(server: Server, patch: pytest.MonkeyPatch) -> None:
+def connect_all(server: RedisServer, patch: pytest.MonkeyPatch) -> None:
     """Let each Errand of the process keep its jobs on that server, those made from now on as well."""
 
     def connect(errand: Any) -> None:

@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 
 from errand.testing.jobs import provide_jobs
-from errand.testing.server import Server
+from errand.testing.server import RedisServer
 from errand.testing.target import find_target
 from tests.support.project import ROOT
 from tests.support.services import pass_coverage
@@ -78,7 +78,7 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
     )
 
 
-def run_tests(folder: Path, name: str, server: Server, patch: pytest.MonkeyPatch) -> list[str]:
+def run_tests(folder: Path, name: str, server: RedisServer, patch: pytest.MonkeyPatch) -> list[str]:
     """Run the page's own tests, of the Errand that `name` names; return their names.
 
     Here, each with the two fixtures that they have, for a pytest of its own takes three seconds to start.
