@@ -1,5 +1,7 @@
 """What each script is given at the documented limits, for `bench.longest`."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -8,12 +10,17 @@ from redis import Redis
 from rq import Queue
 
 from bench.looks import LOOKS
+from bench.queued import PAYLOAD
 from bench.world import QUEUE, THREADS, Act, Scene, World, write
 from errand.redis import keys
 from errand.store.new_job import NewJob
+from errand.store.schedules.schedule import Schedule
+from errand.store.settings import LifetimeSettings
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
+from errand.worker.maintenance.lost import LostJobs
 from errand.worker.maintenance.orphans import Orphans
+from errand.worker.maintenance.schedules import DueSchedules
 
 
 async def _batch(world: World) -> Act:
@@ -181,6 +188,50 @@ async def _due(world: World) -> Act:
     return act
 
 
+async def _serve(world: World) -> Act:
+    """Serve each schedule again: its job waits for that of the slot before, which has not ended."""
+    names = [f"s{number}" for number in range(1000)]
+    for name in names:
+        await world.store.schedules.put(Schedule(name, "email", PAYLOAD, "0 0 * * *", catch_up="all"))
+    schedules = DueSchedules(world.measured, LifetimeSettings(), {"email": world.type})
+
+    async def act() -> None:
+        slot = int(time.time())
+        world.redis.zadd(keys.SCHEDULES, dict.fromkeys(names, slot))
+        while world.redis.zcount(keys.SCHEDULES, slot, slot):
+            schedules.run()
+
+    await act()
+    await asyncio.sleep(1)  # another slot is another second
+    return act
+
+
+async def _lost(world: World) -> Act:
+    await world.store_jobs(2000)
+    world.redis.delete(f"rq:queue:{QUEUE}")
+    jobs = LostJobs(world.measured)
+
+    async def act() -> None:
+        while world.redis.llen(f"rq:queue:{QUEUE}") < 2000:
+            jobs.run(pace_ms=0, pass_ms=0, between_looks_seconds=0)
+
+    return act
+
+
+async def _lost_in_a_long_queue(world: World) -> Act:
+    """Look for jobs in a queue that is longer than the look goes: what it does not find may be there."""
+    await world.store_jobs(100)
+    world.redis.delete(f"rq:queue:{QUEUE}")
+    _lengthen(world.redis, 500_000, "RPUSH")
+    jobs = LostJobs(world.measured)
+
+    async def act() -> None:
+        for _ in range(200):
+            jobs.run(pace_ms=0, pass_ms=0, between_looks_seconds=0)
+
+    return act
+
+
 MANY = f"{keys.DEPENDENTS_LIMIT:,} dependents"
 SCENES = (
     Scene("enqueue", "a batch of 1,000", _batch, is_batch=True),
@@ -205,5 +256,8 @@ SCENES = (
     Scene("orphans", "2,000 orphans", _look_for_orphans),
     Scene("turn", f"{THREADS} ends", _turn),
     Scene("due", "5,000 jobs at once", _due),
+    Scene("serve", "1,000 schedules at once", _serve),
+    Scene("lost", "2,000 jobs", _lost),
+    Scene("lost, long queue", "100 jobs, a queue of 500,000", _lost_in_a_long_queue),
     *LOOKS,
 )

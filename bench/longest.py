@@ -5,6 +5,7 @@ it; nothing else is asked of the server meanwhile. Without names all are measure
 """
 
 import asyncio
+import logging
 import platform
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,7 @@ async def measure(scene: Scene) -> tuple[float, int]:
 
 def main(names: list[str]) -> int:
     """Print a table; return 1 where a call is longer than it may be."""
+    logging.getLogger("errand").setLevel(logging.ERROR)  # lost jobs are put back with a warning
     print(f"{platform.machine()}, Python {platform.python_version()}; CPU time of the server's main thread\n")
     print("| script | at | calls | longest, ms | most |\n|---|---|---|---|---|")
     failed = False

@@ -3,16 +3,21 @@
 import json
 import time
 
-from bench.queued import PAYLOAD
-from bench.world import Act, Scene, World
+from bench.queued import PAYLOAD, multiply
+from bench.world import QUEUE, Act, Scene, World
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.store.batch import filter_batches
 from errand.store.index import Filter
+from errand.store.observe.health import HealthReader
 from errand.store.schedules.schedule import Schedule
 from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.stats import Folding
 from errand.worker.maintenance.sweep import Sweep
+from errand.worker.maintenance.wrong import WrongKeys
+
+TYPES = [f"t{number}" for number in range(50)]
+ALWAYS = "9999-12-31T23:59:59Z"  # a worker that was heard then lives for as long as a scene takes
 
 
 async def _sweep(world: World) -> Act:
@@ -29,7 +34,7 @@ async def _sweep(world: World) -> Act:
 async def _fold(world: World) -> Act:
     minute = int(time.time() / 60)
     for ago in range(1, 60):
-        counts = {f"t{type}|{wait}|{run}|finished": 1 for type in range(50) for wait in range(6) for run in range(6)}
+        counts = {f"{type}|{wait}|{run}|finished": 1 for type in TYPES for wait in range(6) for run in range(6)}
         world.redis.hset(f"{keys.TALLY}{minute - ago}", mapping=counts)
 
     async def act() -> None:
@@ -39,12 +44,20 @@ async def _fold(world: World) -> Act:
     return act
 
 
+def _add_workers(world: World) -> None:
+    """Register a hundred that live, and have fifty types each."""
+    types = dict.fromkeys(TYPES, "0" * keys.CODE_LENGTH)
+    for number in range(100):
+        record = {"state": "idle", "queues": QUEUE, "last_heartbeat": ALWAYS}
+        world.redis.hset(f"rq:worker:w{number}", mapping=record)
+        world.redis.sadd("rq:workers", f"rq:worker:w{number}")
+        world.redis.hset(f"{keys.TYPES}w{number}", mapping=types)
+
+
 async def _metrics(world: World) -> Act:
     act = await _fold(world)
     await act()
-    for number in range(100):
-        world.redis.hset(f"rq:worker:w{number}", mapping={"state": "idle", "last_heartbeat": "2026"})
-        world.redis.sadd("rq:workers", f"rq:worker:w{number}")
+    _add_workers(world)
     return lambda: world.store.observe.metrics.read(world.store.queues)
 
 
@@ -121,6 +134,48 @@ async def _bodies(world: World) -> Act:
     return act
 
 
+async def _keys(world: World) -> Act:
+    names = [f"n{number}" for number in range(1000)]
+    world.redis.sadd(keys.QUEUES, *(keys.QUEUE + name for name in names[:100]))
+    world.redis.sadd(keys.RATED, *(f"{keys.RATED_JOBS}q:{name}" for name in names))
+    world.redis.sadd(keys.PARKED, *(f"{keys.PARKED_JOBS}q:{name}:" for name in names))
+    world.redis.sadd(keys.LIMITS, *names)
+    world.redis.hset(keys.RATES, mapping=dict.fromkeys(names, 0))
+    world.redis.zadd(keys.INDEXES, {f"{keys.INDEX}q:{name}": 0 for name in names})
+
+    async def act() -> None:
+        WrongKeys(world.measured).run()
+
+    return act
+
+
+async def _why(world: World) -> Act:
+    _add_workers(world)
+    await world.store_jobs(1)
+    multiply(world.redis, 100_000)
+    (id,) = await world.store_jobs(1)
+    multiply(world.redis, 200_000)
+    return lambda: world.store.observe.why.read(id)
+
+
+async def _why_after_batches(world: World) -> Act:
+    _add_workers(world)
+    batches = [await world.store_batch(keys.BATCH_LIMIT) for _ in range(keys.LINKS_LIMIT // keys.BATCH_LIMIT)]
+    (id,) = await world.store_jobs(1, after=tuple(batches))
+    return lambda: world.store.observe.why.read(id)
+
+
+async def _health(world: World) -> Act:
+    _add_workers(world)
+    await world.store_jobs(1000)
+    types = {name: world.type.adopt(f"jobs.{name}") for name in TYPES}
+    parks = {f"{keys.PARKED_JOBS}{QUEUE}:{name}:": f"id of {name}" for name in TYPES}
+    world.redis.sadd(keys.PARKED, *parks)
+    for park, id in parks.items():
+        world.redis.zadd(park, {id: 0})
+    return HealthReader(world.store.redis, types, world.store.clock).read
+
+
 LOOKS = (
     Scene("sweep", "5,000 expired", _sweep),
     Scene("fold", "an hour of 50 types", _fold),
@@ -134,4 +189,8 @@ LOOKS = (
     Scene("schedules", "10,000", _schedules),
     Scene("schedules, put only", "10,000", _files_schedules),
     Scene("bodies", "2,000 to let go", _bodies),
+    Scene("keys", "100 queues, 1,000 other names", _keys),
+    Scene("why", "a job amid 200,000", _why),
+    Scene("why, batches", "a job after 5 of 1,000", _why_after_batches),
+    Scene("health", "50 types, 100 workers", _health),
 )

@@ -56,16 +56,15 @@ def store_as_rq(server: Server, count: int) -> None:
             )
 
 
-def multiply(server: Server, count: int) -> None:
+def multiply(redis: Redis, count: int) -> None:
     """Bring the queue to `count` jobs by copies of its first one."""
-    with server.connect() as redis:
-        list_key = Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue.name
-        hash_key = RQJob.key_for(redis.lindex(list_key, 0).decode())
-        copy = redis.register_script(Path(__file__).with_name("queued.lua").read_text())
-        for first in range(redis.llen(list_key), count, COPIES_AT_ONCE):
-            last = min(first + COPIES_AT_ONCE, count) - 1
-            copy(keys=[hash_key, list_key], args=[RQJob.redis_job_namespace_prefix, first, last])
-        assert redis.llen(list_key) == count
+    list_key = Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue.name
+    hash_key = RQJob.key_for(redis.lindex(list_key, 0).decode())
+    copy = redis.register_script(Path(__file__).with_name("queued.lua").read_text())
+    for first in range(redis.llen(list_key), count, COPIES_AT_ONCE):
+        last = min(first + COPIES_AT_ONCE, count) - 1
+        copy(keys=[hash_key, list_key], args=[RQJob.redis_job_namespace_prefix, first, last])
+    assert redis.llen(list_key) == count
 
 
 def wait_for_disk(redis: Redis, timeout_seconds: float = 120.0) -> None:

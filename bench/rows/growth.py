@@ -90,7 +90,7 @@ def _fill(server: Server, count: int) -> None:
     with server.connect() as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)
         asyncio.run(store(server, 1))
-        multiply(server, count)
+        multiply(redis, count)
         wait_for_disk(redis)
 
 
