@@ -1,1 +1,1 @@
-"""`Errand`: jobs in an application of one's own."""
+"""`Errand`: jobs in an application of your own."""

@@ -41,9 +41,9 @@ class NotStartedError(RuntimeError):
 class Errand:
     """The jobs of a package: its files are job files, and `builtin` names those of Errand's own that need no file.
 
-    Nothing is imported, read or sent before it is needed. `redis_url` stands in for the setting `REDIS_URL`, where a
-    process has two of them on two servers; `connector` makes the clients, by default of that server. Raises ValueError
-    for a `redis_url` that can't be read.
+    Nothing is imported, read or sent before it is needed. `redis_url` replaces the setting `REDIS_URL`, for a process
+    that has two of them on two servers; `connector` makes the clients, by default of that server. Raises ValueError for
+    a `redis_url` that can't be read.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Errand:
 
     @property
     def redis_url(self) -> str:
-        """Where its jobs are kept. Raises SettingsError where nothing says so."""
+        """The URL of the server that keeps its jobs. Raises SettingsError where none is set."""
         return self.own_redis_url or read_settings(QueueSettings, f"Errand({self.package!r})").redis_url
 
     @property
@@ -94,11 +94,16 @@ class Errand:
     def app(self) -> "MountedApp":
         """The API with its docs and the dashboard, to be mounted under a path; `lifespan` starts it."""
         try:
-            from errand.app.mount import MountedApp  # FastAPI, which a worker has no use for
+            from errand.app.mount import MountedApp  # FastAPI, which a worker does not need
         except ModuleNotFoundError as error:
             error.add_note("The API needs more than the jobs do: pip install 'rq-errand[api]'")
             raise
         return MountedApp(self.lifespan)
+
+    @property
+    def mounted_app(self) -> "MountedApp | None":
+        """`app`, None in a program that has not asked for it."""
+        return self.__dict__.get("app")
 
     @property
     def worker_class(self) -> "type[ErrandWorker]":
@@ -118,21 +123,21 @@ class Errand:
 
     @property
     def live_store(self) -> "Store":
-        """What stores and reads over Redis, of the running loop. Raises NotStartedError outside of `lifespan`."""
-        if self._live_store is None or self._loop is not asyncio.get_running_loop():
+        """The store that `lifespan` has opened in the running loop. Raises NotStartedError where it has opened none."""
+        if (store := self._find_live_store()) is None:
             raise NotStartedError
-        return self._live_store
+        return store
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[None]:
         """Keep open inside the block what the endpoints of `app` and of what is mounted there use.
 
-        For `FastAPI(lifespan=errand.lifespan)`, and to be entered in a lifespan of one's own. Raises SettingsError, and
-        EvictingServerError for a server that may throw jobs away; one that is away may come later.
+        For `FastAPI(lifespan=errand.lifespan)`, and to be entered in a lifespan of your own. Raises SettingsError, and
+        EvictingServerError for a server that may throw jobs away; one that can't be reached yet is no error.
         """
         from errand.app.running import run
 
-        async with run(self.connector, self.types, self.__dict__.get("app")) as store:
+        async with run(self.connector, self.types, self.mounted_app) as store:
             self._live_store, self._loop = store, asyncio.get_running_loop()
             if app is not None:
                 app.state.errand, app.state.errand_store = self, store
@@ -143,17 +148,22 @@ class Errand:
 
     async def store(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store(…)`; return its id. Outside of `lifespan` a thread does it."""
-        if self._live_store is None or self._loop is not asyncio.get_running_loop():
+        if (store := self._find_live_store()) is None:
             return await asyncio.to_thread(self.store_sync, job, payload, asked)
-        from errand.app.running import store
+        from errand.app.running import store_job
 
-        return await store(self._live_store, job, payload, asked)
+        return await store_job(store, job, payload, asked)
 
     def store_sync(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store_sync(…)`; return its id."""
         from errand.store.direct.planned import plan
 
         return self._open_sync().store(plan(job, payload, asked))
+
+    def _find_live_store(self) -> "Store | None":
+        if self._live_store is None or self._loop is not asyncio.get_running_loop():
+            return None
+        return self._live_store
 
     def _open_sync(self) -> "SyncEnqueuer":
         from errand.store.direct.sync import SyncEnqueuer

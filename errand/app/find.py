@@ -28,8 +28,8 @@ class FoundApp:
     is_wsgi: bool
 
     def find_mount(self, errand: Errand) -> str | None:
-        """Return the path at which it mounts the API of `errand`; None where it doesn't, or where only a call tells."""
-        mounted = errand.__dict__.get("app")
+        """Return the path at which it mounts the API of `errand`; None where it has none, or is a factory."""
+        mounted = errand.mounted_app
         paths = [route.path for route in getattr(self.app, "routes", ()) if getattr(route, "app", None) is mounted]
         return paths[0] if mounted is not None and paths else None
 
@@ -56,7 +56,7 @@ def find_app(target: str, named: str | None) -> FoundApp:
             counted = _count_required(app)
             return FoundApp(f"{name}:{each}", app, is_factory=counted == 0, is_wsgi=counted == 2)
     fix = f"name it: errand up {target} --app shop.web:app, or run without one: --no-web"
-    raise TargetError(f"{_tell_file(module)} has no {attribute or 'app'!r}; {fix}")
+    raise TargetError(f"{_name_file(module)} has no {attribute or 'app'!r}; {fix}")
 
 
 def _get(module: ModuleType, attribute: str) -> Any:
@@ -67,7 +67,7 @@ def _get(module: ModuleType, attribute: str) -> Any:
 
 
 def _count_required(app: Any) -> int | None:
-    """Return how many arguments `app` wants: 0 is a factory, 2 are WSGI's, 3 are ASGI's; None where nothing tells."""
+    """Return how many arguments `app` needs: 0 a factory, 2 WSGI, 3 ASGI; None where its signature can't be read."""
     try:
         parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
@@ -89,6 +89,6 @@ def _import(name: str) -> ModuleType:
         raise TargetError(f"there is no module {error.name!r} here; give one as you import it") from None
 
 
-def _tell_file(module: ModuleType) -> str:
+def _name_file(module: ModuleType) -> str:
     path = getattr(module, "__file__", None)
     return os.path.relpath(path) if path else module.__name__

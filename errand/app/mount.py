@@ -1,4 +1,4 @@
-"""The API as an application to mount in another: built when its Errand starts, for a key may be set by then."""
+"""The API as an application to mount in another: built when its Errand starts, since keys may be set until then."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -39,7 +39,7 @@ class MountedApp:
             await self._api(scope, receive, send)
 
     def build(self, connector: Connector, types: dict[str, Job[..., Any]]) -> Store:
-        """Build it anew; return its store. Raises SettingsError."""
+        """Build the API anew; return its store. Raises SettingsError."""
         settings = read_settings(ApiSettings, "the API")
         self._api = build_api(settings, LifetimeSettings(), types, connector)
         dashboard.mount(self._api, settings, "", connector)
@@ -48,5 +48,5 @@ class MountedApp:
         return store
 
     def drop(self) -> None:
-        """Forget it: what it used is closed."""
+        """Forget the API, whose store is closed."""
         self._api = None

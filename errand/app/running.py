@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "MountedApp | None") -> AsyncIterator[Store]:
-    """Open the store, and build the mounted `app` where there is one, on the same store."""
+    """Keep a store open inside the block, that of the mounted `app` where there is one, which is built.
+
+    Raises SettingsError, and EvictingServerError for a server that may throw jobs away.
+    """
     store = build_store(connector, LifetimeSettings(), types) if app is None else app.build(connector, types)
     try:
         async with run_store(store, build_chores(store)):
@@ -34,7 +37,7 @@ async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "Mount
             app.drop()
 
 
-async def store(store: Store, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
+async def store_job(store: Store, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
     """Store a job over a store in use; return its id. Raises what `Job.store` says."""
     await store.enqueuer.memory.check()  # which sets the clock
     jobs, holder = [plan(job, payload, asked).build(store.clock.moment())], None

@@ -1,4 +1,4 @@
-"""A service of its own: the API of an Errand with docs and dashboard, and the endpoints that somebody adds."""
+"""A service of your own: the API of an Errand with docs and dashboard, and endpoints that you add."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from errand.store.settings import QueueSettings
 
 
 class Service:
-    """What `service/app.py` makes one of, from its `Errand` and from routers of its own.
+    """The API of an `Errand`, and routers beside it: `service/app.py` makes one.
 
     The endpoints of `routers` want a key where the API does, those of `open_routers` never do.
     """
@@ -48,5 +48,5 @@ class Service:
         return app
 
     def from_environment(self) -> FastAPI:
-        """Build it for uvicorn's `--factory`; ends the process with a plain text where it can't be built."""
+        """Build it for uvicorn's `--factory`. Ends the process with a plain text where it can't be built."""
         return start(self.create_app, lambda: self._errand.types, self._errand.own_redis_url)
