@@ -1,12 +1,12 @@
-# One image for web, worker and release: each is a command of it, as in the Procfile. docs/deploy.md tells how to run it.
+# One image for web, worker and release: each is a command of it, as in the Procfile. docs/deploy.md shows how to run it.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# No pip in what is handed on: the one of the base installs into it.
+# No pip in the final image: the base image's installs into it.
 RUN python3 -m venv --without-pip /venv
 WORKDIR /build
-# What changes seldom comes first: a layer whose files are the same is taken from the last build.
+# What seldom changes comes first: a layer whose files are the same is taken from the last build.
 COPY requirements.txt .
 RUN pip --python /venv install --require-hashes --only-binary :all: -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
@@ -14,7 +14,7 @@ COPY errand errand
 RUN pip --python /venv install --no-deps --no-build-isolation .
 
 FROM ${BASE}
-# A number, since Kubernetes can't see of a name that it isn't root. /data is the one folder that it may write to.
+# A number, since Kubernetes can't tell that a name isn't root's. /data is the one folder that it may write to.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin errand && install -d -o errand -g errand /data
 COPY --from=build /venv /venv
 WORKDIR /app

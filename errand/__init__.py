@@ -53,7 +53,7 @@ __all__ = [
     "recording",
 ]
 
-# Each is loaded when it is asked for: the command line is in this package, too, and needs none of them.
+# Each is loaded when it is first used: the command line is in this package as well, and needs none of them.
 _HOMES = {
     "Backoff": "errand.contract.retry",
     "ContractError": "errand.contract.errors",

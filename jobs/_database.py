@@ -54,7 +54,7 @@ class Item(Base):
 
 
 def session() -> Iterator[Session]:
-    """Give one attempt its own session; what it does not commit is rolled back."""
+    """Yield a session of the attempt's own; what it does not commit is rolled back."""
     with Session(_engine(DatabaseSettings().database_url)) as db:
         yield db
 

@@ -1,4 +1,4 @@
-"""Tell a URL of an event, signed by the Standard Webhooks specification."""
+"""Notify a URL of an event, signed by the Standard Webhooks specification."""
 
 from errand.builtin import webhook
 

@@ -1,1 +1,1 @@
-"""This application: what is composed of the library `errand` and of the job files."""
+"""This application: what is made of the library `errand` and of the job files."""

@@ -27,9 +27,9 @@ from errand.testing.mail import MemoryMail, SentMail
 from errand.testing.outside import MemoryReceiver, MemorySink, SentWebhook
 from errand.testing.server import RedisServer
 from errand.testing.target import Target, connect_all
-from errand.testing.time import RealTime, StandingTime
+from errand.testing.time import RealTime, StandingTime, Time
 
-MOST_JOBS = 1000
+MOST_JOBS = 1000  # attempts of one drain(): more than a test makes, and soon reached by jobs that enqueue each other
 DEFAULTS = {  # what the built-in jobs need, where the test's environment has no other
     "SMTP_URL": "smtp://errand-jobs.invalid:25",
     "MAIL_FROM": "Errand <errand@example.com>",
@@ -39,7 +39,7 @@ DEFAULTS = {  # what the built-in jobs need, where the test's environment has no
 
 @dataclass
 class StoredJob(JobStatus):
-    """A job as it is now: what `GET /v1/jobs/{id}` tells of it, and its payload."""
+    """A job as it is now: what `GET /v1/jobs/{id}` returns, and its payload."""
 
     payload: Any = None
 
@@ -50,7 +50,7 @@ class JobsUnderTest:
     `connector`, `settings` and `types` are what a service's `create_app` takes; `redis` is a client of the server.
     """
 
-    def __init__(self, target: Target, server: RedisServer, time: StandingTime | RealTime) -> None:
+    def __init__(self, target: Target, server: RedisServer, time: Time) -> None:
         self.types: dict[str, Job[..., Any]] = target.types
         self.connector: Connector = server.connector
         self.redis: Redis = server.connector.connect(WORKER)
@@ -63,11 +63,11 @@ class JobsUnderTest:
         self._read = self.redis.register_script(read_script("store/status"))
 
     def drain(self, raise_errors: bool = True, most: int = MOST_JOBS) -> list[Ran]:
-        """Run what is due until nothing is, what these jobs enqueue and whose turn then comes as well.
+        """Run the jobs that are due until none is left, those that become due meanwhile as well.
 
         Return the attempts that were made, in their order. The first error of a job ends it and is raised, once it is
-        recorded; with `raise_errors=False` all are recorded and the rest runs on, as under a worker. More than `most`
-        attempts raise EndlessError.
+        recorded; with `raise_errors=False` all are recorded and the rest runs on, as under a worker. After `most`
+        attempts it raises EndlessError where there are more.
         """
         __tracebackhide__ = True
         return self._provide_drainer().run(raise_errors, most)
@@ -80,7 +80,7 @@ class JobsUnderTest:
     def advance(self, seconds: float) -> None:
         """Let time pass on the server: what is due then is run by the next `drain()`.
 
-        Delays, waits before retries, slots of schedules, expiry and lifetimes go by it. Raises RuntimeError on Valkey.
+        Delays, waits before retries, schedules, expiry and lifetimes go by it. Raises RuntimeError on Valkey.
         """
         self._provide_drainer().chores.run()  # a schedule begins when a worker first sees it
         self._time.advance(seconds)
@@ -140,7 +140,7 @@ class JobsUnderTest:
 
 @contextmanager
 def provide_jobs(target: Target, server: RedisServer, patch: pytest.MonkeyPatch) -> Iterator[JobsUnderTest]:
-    """Provide an empty server, with nothing that leads out of the process, until the block ends."""
+    """Provide an empty server until the block ends, and let the built-in jobs reach nothing outside the process."""
     time = _provide_time(server, patch)
     server.connector.connect(WORKER).flushall()
     _set_environment(server, patch)
@@ -155,7 +155,7 @@ def provide_jobs(target: Target, server: RedisServer, patch: pytest.MonkeyPatch)
         jobs.close()
 
 
-def _provide_time(server: RedisServer, patch: pytest.MonkeyPatch) -> StandingTime | RealTime:
+def _provide_time(server: RedisServer, patch: pytest.MonkeyPatch) -> Time:
     if not server.is_fake:
         return RealTime()
     time = StandingTime()
@@ -164,7 +164,7 @@ def _provide_time(server: RedisServer, patch: pytest.MonkeyPatch) -> StandingTim
 
 
 def _set_environment(server: RedisServer, patch: pytest.MonkeyPatch) -> None:
-    """Point to the test's server, and give the built-in jobs what they need; no test reaches a server of its user's."""
+    """Point to the test's server, never to one of the user's, and give the built-in jobs what they need."""
     patch.delenv("REDIS_URL_FILE", raising=False)
     patch.setenv("REDIS_URL", server.url)
     for name, value in DEFAULTS.items():

@@ -23,8 +23,8 @@ class SentAttachment:
 class SentMail:
     """A mail as it went out: `sender` and `recipients` are the envelope's, the rest is read out of the message.
 
-    Addresses are bare (`ada@example.com`); as they are written, with names, `headers` has them. `bcc` are the
-    recipients whom no header names. `raw` is the message itself.
+    Addresses are bare (`ada@example.com`); `headers` has them as they are written, with names. `bcc` are the
+    recipients that no header names. `raw` is the message itself.
     """
 
     sender: str
@@ -42,9 +42,9 @@ class SentMail:
 
 
 class MemoryMail:
-    """What the e-mail job sends with in a test.
+    """The transport of the e-mail job in a test.
 
-    `refuse` lets a recipient be refused for good, `is_down = True` the whole server be away.
+    After `refuse` a recipient is refused for good; while `is_down` is True the whole server is away.
     """
 
     place = "the test's memory"
@@ -55,11 +55,11 @@ class MemoryMail:
         self._refused: dict[str, str] = {}
 
     def refuse(self, address: str, reason: str = "550 5.1.1 no such user") -> None:
-        """Let a recipient be refused from now on."""
+        """Refuse a recipient from now on, with the server's answer `reason`."""
         self._refused[address.lower()] = reason
 
     def send(self, envelope: Envelope, ledger: Ledger, report: Callable[[str], None]) -> Outcomes:
-        """Keep a message; return what became of it for each recipient. Raises ServiceDownError."""
+        """Keep a message; return what became of it for each recipient. Raises ServiceDownError while `is_down`."""
         if self.is_down:
             raise ServiceDownError("the mail server is down (errand_jobs.mail.is_down)")
         outcomes = Outcomes()
@@ -75,7 +75,7 @@ class MemoryMail:
 
 
 def read_mail(sender: str, recipients: list[str], raw: bytes) -> SentMail:
-    """Return a message's parts."""
+    """Return a mail by its envelope and the message as it was sent."""
     message = message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)
     text, html = message.get_body(("plain",)), message.get_body(("html",))

@@ -1,4 +1,4 @@
-"""What jobs would send to others, kept in the test's memory: webhooks and log lines."""
+"""What jobs would send to other hosts, kept in the test's memory: webhooks and log lines."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class SentWebhook:
 
 
 class MemoryReceiver:
-    """Takes webhooks in the place of their hosts, and answers with `status`.
+    """Takes webhooks in place of their hosts, and answers with `status`.
 
     With 429 and 503 it asks to wait `retry_after_seconds`.
     """
@@ -34,9 +34,9 @@ class MemoryReceiver:
         self.retry_after_seconds = 0.0
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> Answer:
-        """Keep one; return the answer. It stands for errand.webhook.request.post."""
-        told = json.loads(body)
-        self.webhooks.append(SentWebhook(url, told["type"], told["timestamp"], told["data"], dict(headers), body))
+        """Keep a webhook; return the answer. It replaces errand.webhook.request.post."""
+        event = json.loads(body)
+        self.webhooks.append(SentWebhook(url, event["type"], event["timestamp"], event["data"], dict(headers), body))
         return Answer(self.status, self.retry_after_seconds if self.status in STATUSES else 0.0)
 
 

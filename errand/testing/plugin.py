@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Let the fixture come before a test's others, wherever it stands: a client's application must find its server."""
+    """Set the fixture up before a test's others, wherever it stands: a client's application must find its server."""
     for item in items:
         if NAME in getattr(item, "fixturenames", ()):
             _bring_forward(item)
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 def errand_jobs(
     monkeypatch: pytest.MonkeyPatch, _errand_server: RedisServer, _errand_target: Target
 ) -> Iterator[JobsUnderTest]:
-    """The jobs of the application under test: stored as ever, run by `drain()` in this process; docs/testing.md."""
+    """The jobs of the application under test: stored as usual, run by `drain()` in this process; docs/testing.md."""
     from errand.testing.jobs import provide_jobs
 
     with provide_jobs(_errand_target, _errand_server, monkeypatch) as jobs:

@@ -4,7 +4,7 @@
     app = build_api(settings, queue, types, connector)
     redis = connector.connect(WORKER)  # looks at what the application stored
 
-It is no Redis: it has no memory limit, no persistence, and no server that could go away; its scripts are slow, refuse
+It is not Redis: it has no memory limit, no persistence, and no server that could go away; its scripts are slow, refuse
 text that is not UTF-8 and write an empty table as `[]`. What depends on these needs a real one.
 """
 
@@ -24,9 +24,10 @@ from redis.asyncio import Redis as AsyncRedis
 
 from errand.redis.connection import WORKER, Limits
 
-# What a server says of itself, as far as Errand asks: fakeredis has no answer of its own.
+VERSION = (7, 4)  # whose commands it has; 7.0 is the least that Errand runs on
+# What Errand reads of INFO, which fakeredis does not answer: no append-only file, no limit of memory.
 INFO = {
-    "redis_version": "7.4.0",
+    "redis_version": f"{VERSION[0]}.{VERSION[1]}.0",
     "aof_enabled": 0,
     "used_memory": 1_000_000,
     "maxmemory": 0,
@@ -39,7 +40,7 @@ class FakeConnector:
     """Makes clients of one server in this process, empty at first; a `Connector` for whatever takes one."""
 
     def __init__(self) -> None:
-        self._server = FakeServer(version=(7, 4))
+        self._server = FakeServer(version=VERSION)
         self.connect(WORKER).eval("return 1", 0)  # makes its interpreter
         _add_sha1hex(self._server)
 

@@ -22,12 +22,12 @@ from errand.worker.allowed import AllowedJob, list_functions
 from errand.worker.records import Lifetimes, Records
 
 NAME = "errand_jobs"
-DAY_SECONDS = 24 * 3600  # of a lease: somebody may sit before a debugger
+DAY_SECONDS = 24 * 3600  # of a lease: somebody may be at a debugger
 LIFETIMES = Lifetimes(DAY_SECONDS, DEFAULT_RESULT_TTL, DEFAULT_FAILURE_TTL, DAY_SECONDS)
 
 
 class Target:
-    """An application's jobs, with what a worker finds out of them once; it takes a tenth of a second."""
+    """An application's jobs, and what a worker works out about them once, in a tenth of a second."""
 
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
@@ -44,7 +44,7 @@ class Target:
         return find_hooks(self.errand.package)
 
     def provide_records(self, server: RedisServer) -> Records:
-        """Return what a worker records with, for the environment as it is now: to make it takes longer than a test."""
+        """Return what a worker records with, for the environment as it is now: making it takes longer than a test."""
         services = {name: job.service() for name, job in self.types.items() if job.service}
         ending = Webhooks(self.types).values
         key = repr((services, ending))
@@ -54,7 +54,7 @@ class Target:
         return self._records[key]
 
     def provide_chores(self, records: Records, settings: LifetimeSettings) -> Chores:
-        """Return what a worker does beside."""
+        """Return what a worker does beside running jobs; made once for each settings."""
         if (records, settings) not in self._chores:
             self._chores[records, settings] = Chores(records, self.types, settings)
         return self._chores[records, settings]

@@ -15,10 +15,10 @@ from errand.testing import redis as fake
 
 
 class Time(Protocol):
-    """The time of the server."""
+    """The server's time, as a test may move it."""
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let so many seconds pass."""
 
 
 class StandingTime:
@@ -37,17 +37,17 @@ class StandingTime:
         return self._began + self._passed
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass. Raises ValueError for less than nothing."""
+        """Let so many seconds pass. Raises ValueError for less than none."""
         if seconds < 0:
             raise ValueError(f"advance({seconds:g}): time goes forward only")
         self._passed += seconds
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Let the fake server and Errand's clocks go by it."""
+        """Let the fake server and Errand's clocks go by this time until `patch` is undone."""
         standing = _Module(self.now)
         for module in (server_mixin, _helpers, fake):
             patch.setattr(module, "time", standing)
-        # There it says how long a call may block, too.
+        # This one also limits how long a call may block, so it has to go on.
         patch.setattr(_base, "time", _Module(lambda: time.time() + self._passed))
         patch.setattr(Clock, "now", lambda clock: self.now())
         patch.setattr(Clock, "offset_seconds", 0.0)

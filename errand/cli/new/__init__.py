@@ -1,1 +1,1 @@
-"""`errand new`: a service of one's own, written from the files in template/."""
+"""`errand new`: a service of your own, written from the files in template/."""

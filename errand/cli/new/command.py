@@ -19,7 +19,7 @@ def new(name: Name) -> None:
     fault = find_fault(name) or find_content(folder)
     if fault:
         fail(fault)
-    from errand.cli.new.write import read_range, write_service  # what they read takes as long as all other commands
+    from errand.cli.new.write import read_range, write_service  # importing them takes as long as any other command
 
     try:
         written = write_service(folder, {"name": name, "range": read_range()})

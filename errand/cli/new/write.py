@@ -1,11 +1,11 @@
-"""The files of a new service. In template/ each has `.tpl` behind its name, and no tool takes it for one of ours."""
+"""The files of a new service. In template/ each name ends with `.tpl`, so that no tool takes it for one of ours."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent / "template"
-HIDDEN = "dot-"  # stands for the dot at the beginning of a name: build tools leave hidden files out
+HIDDEN = "dot-"  # stands for the dot that begins a name: build tools leave hidden files out
 
 
 def read_files(values: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ REMIND_SECONDS = 3 * 24 * 3600
 
 errand = Errand("shop.jobs", builtin=["email"])
 app = FastAPI(title="Shop", lifespan=errand.lifespan)
-app.mount("/errand", errand.app)  # the jobs' status, the docs and the dashboard, for who has a key
+app.mount("/errand", errand.app)  # the jobs' status, the docs and the dashboard, for whoever has a key
 
 
 class NewUser(BaseModel):
@@ -33,7 +33,7 @@ class NewOrder(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The ids of the jobs that do the work, in their order: `GET /errand/v1/jobs/{id}` tells how far they are."""
+    """The ids of the jobs that do the work, in their order: `GET /errand/v1/jobs/{id}` shows how far they are."""
 
     jobs: list[str]
 
@@ -57,12 +57,12 @@ def place_order(
     tasks: Tasks,
     db: Annotated[Database, Depends(open_database)],
 ) -> Accepted:
-    """Charge, pack, then tell the customer. Sent again under the same key, it is the same order and the same jobs."""
+    """Charge, pack, then e-mail the customer. Sent again under the same key, it is the same order and the same jobs."""
     db.execute(
         "INSERT OR IGNORE INTO orders (id, email, product, quantity) VALUES (?, ?, ?, ?)",
         [idempotency_key, order.email, order.product, order.quantity],
     )
-    db.commit()  # before the jobs are stored, for a worker may be quick
+    db.commit()  # before the jobs are stored: a worker may be quick
     text = f"{order.quantity} × {order.product}, order {idempotency_key}"
     packed = email.Message(to=[order.email], subject="Your order is packed", text=text)
     return Accepted(
@@ -76,7 +76,7 @@ def place_order(
 
 @app.get("/orders/{order}")
 def read_order(order: str, db: Annotated[Database, Depends(open_database)]) -> dict[str, str | int | None]:
-    """Tell what the shop knows of an order."""
+    """Return what the shop knows of an order."""
     found = db.execute("SELECT * FROM orders WHERE id = ?", [order]).fetchone()
     if found is None:
         raise HTTPException(404, f"There is no order {order}")
