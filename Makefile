@@ -62,7 +62,7 @@ check: setup-dev ## ruff, ruff format, mypy --strict, every Lua script compiled,
 	@$(PYTHON) .ci/check_lua.py
 	@$(PYTHON) .ci/vendor.py --check
 
-# What writes the lock files comes with the tests' environment, of any age.
+# uv writes the lock files; the tests' environment has it, however old that is.
 .venv/bin/uv:
 	@sh .ci/setup requirements-dev.txt
 

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from errand.redis.lua.loader import FOLDER, ScriptError, assemble
 
-LOCALS_LIMIT = 150  # Lua allows 200 at once in a function
-UPVALUES_LIMIT = 50  # and 60 of these
+LOCALS_LIMIT = 150  # Lua allows 200 at once in a function; the rest is for what a change adds
+UPVALUES_LIMIT = 50  # Lua allows 60
 LINE_LIMIT = 120  # characters, as in Python
 KNOWN = {"redis", "cjson", "KEYS", "ARGV", "string", "table", "math", "ipairs", "pairs", "next", "tonumber", "tostring"}
 KNOWN |= {"type", "unpack", "select", "pcall", "error", "assert", "setmetatable"}
@@ -42,7 +42,7 @@ class Function:
 
 
 class Reader:
-    """Reads what Lua 5.1's string.dump writes on a 64-bit machine with the bytes' order of this one."""
+    """Reads what Lua 5.1's string.dump writes on a 64-bit machine with this one's byte order."""
 
     def __init__(self, dumped: bytes) -> None:
         self._dumped, self._at = dumped, 12  # behind the header

@@ -1,8 +1,8 @@
-"""`make screenshots`: the console's main pages as pictures for the docs, out of work that is always the same.
+"""`make screenshots`: the console's main pages as pictures for the docs, from work that is always the same.
 
 Runs `errand up` on a copy of the project with the job files of screenshots/, posts jobs of each kind, and takes each
 page in the light, in the dark and as wide as a telephone, with Debian's chromium, into docs/images/console/. A page
-that is not there is passed over. WebP: a third of the size of a PNG.
+that is not there is left out. WebP: a third of the size of a PNG.
 """
 
 import base64
@@ -36,15 +36,15 @@ JOBS = ROOT / ".ci/screenshots"
 IMAGES = ROOT / "docs/images/console"
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "small": ("light", 360)}
 HEIGHTS = {1280: 1000, 360: 760}
-QUALITY = 88
+QUALITY = 88  # of WebP: the text of a page is still sharp
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-RUNS = 50
+RUNS = 50  # of a schedule, as many as are kept
 PEOPLE = ("Ada", "Grace", "Katherine", "Hedy", "Mary", "Barbara", "Radia", "Frances", "Jean", "Annie", "Joan", "Karen")
 Paths = dict[str, str]
 
 
 def main() -> None:
-    """Take all of them."""
+    """Take all pictures."""
     with run_up() as world:
         paths = world.store()
         IMAGES.mkdir(parents=True, exist_ok=True)
@@ -222,17 +222,17 @@ class World:
         key = keys.SCHEDULE + "backup"
         batch, last = (self._redis.hget(key, "batch") or b"").decode(), int(time.time()) // 3600 * 3600
         for number in range(RUNS):
-            slot, id = last - number * 3600, f"{self._dice.getrandbits(128):032x}"
-            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(slot + 1))
+            due_at, id = last - number * 3600, f"{self._dice.getrandbits(128):032x}"
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due_at + 1))
             id = f"{id[:8]}-{id[8:12]}-4{id[13:16]}-8{id[17:20]}-{id[20:]}"
-            run = {"slot": slot, "at": at, "job": id}
+            run = {"slot": due_at, "at": at, "job": id}
             if number == 31:
-                run = {"slot": slot, "at": at, "status": "missed", "detail": "no worker was there"}
+                run = {"slot": due_at, "at": at, "status": "missed", "detail": "no worker was there"}
             self._redis.rpush(key + keys.RUNS, json.dumps(run))
             self._redis.hset(keys.BATCH + batch, id, "failed" if number in (8, 9, 40) else "finished")
 
     def _write_history(self) -> None:
-        """Count ends of the last hour as the workers count them, and let them be added up anew."""
+        """Count ends of the last hour as the workers count them, and let these be added up again."""
         now = int(time.time()) // 60
         for minute in range(now - 60, now):
             wave = 1 + math.sin(minute % 60 / 9) / 2

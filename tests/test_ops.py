@@ -1,4 +1,4 @@
-"""ops/: the alerts, the dashboard and the scrape configuration fit what /metrics tells."""
+"""ops/: the alerts, the dashboard and the scrape configuration fit what /metrics shows."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Job files that somebody adds to jobs/: served like those that come with it; no test depends on them."""
+"""Job files that a user adds to jobs/: served like those that come with it; no test depends on them."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The tests run alike however they are started: under nohup, in the background, without an input."""
+"""The tests run the same however they are started: under nohup, in the background, without an input."""
 
 import os
 import signal

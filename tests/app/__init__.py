@@ -1,1 +1,1 @@
-"""`Errand` in an application of one's own."""
+"""`Errand` in an application of your own."""

@@ -28,7 +28,7 @@ RunTests = Callable[[Path, str], list[str]]
 
 @dataclass(frozen=True)
 class Page:
-    """A page's files by their names: those that its reader has, and those that are new."""
+    """A page's files by their names: those that a reader has, and those that are new."""
 
     before: dict[str, str]
     after: dict[str, str]
@@ -81,7 +81,7 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 def run_tests(folder: Path, name: str, server: RedisServer, patch: pytest.MonkeyPatch) -> list[str]:
     """Run the page's own tests, of the Errand that `name` names; return their names.
 
-    Here, each with the two fixtures that they have, for a pytest of its own takes three seconds to start.
+    Here, each with the two fixtures that they have: a pytest of its own takes three seconds to start.
     """
     with importing(folder, patch):
         target, tests = find_target(name), _load_tests(folder)

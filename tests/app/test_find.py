@@ -1,4 +1,4 @@
-"""Finding an Errand and an application by name, and telling what is wrong with their files."""
+"""Finding an Errand and an application by name, and describing what is wrong with their files."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -81,9 +81,7 @@ def test_it_knows_where_the_api_is_mounted(write: Write, text: str, mount: str |
         ("import sys\nsys.exit('set SHOP_KEY')\n", "found_shop.py:2: SystemExit: set SHOP_KEY", True),
     ],
 )
-def test_what_is_wrong_is_told_with_the_applications_own_line(
-    write: Write, text: str, fault: str, has_trace: bool
-) -> None:
+def test_a_fault_is_shown_with_the_applications_own_line(write: Write, text: str, fault: str, has_trace: bool) -> None:
     write("found_shop", text)
     with pytest.raises(BaseException) as raised:
         find_errand("found_shop:errand")

@@ -1,4 +1,4 @@
-"""What docs/from-background-tasks.md shows works as written, and what it says of both is so."""
+"""What docs/from-background-tasks.md shows works as written, and what it says of both is true."""
 
 from importlib import import_module
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_dependencys_tasks_are_the_endpoints(host: FastAPI, redis: Redis) -> N
     assert redis.zrange("rq:deferred:shop", 0, -1) == [second.encode()]
 
 
-def test_a_dependency_with_yield_is_told_which_scope_it_needs(errand: Errand) -> None:
+def test_a_dependency_with_yield_is_refused_with_the_scope_that_it_needs(errand: Errand) -> None:
     async def audit(tasks: Tasks):  # type: ignore[no-untyped-def]
         yield tasks
 

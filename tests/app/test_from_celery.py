@@ -1,6 +1,6 @@
 """What docs/from-celery.md shows works as written.
 
-Celery is none of this project's dependencies: its code is compiled always, and run where Celery is there.
+Celery is not one of this project's dependencies: its code is always compiled, and run where Celery is installed.
 """
 
 from importlib import import_module

@@ -177,10 +177,13 @@ def test_the_tasks_of_an_endpoint_are_of_one_errand(errand: Errand) -> None:
         client.post("/signup")
 
 
-def test_a_url_that_can_not_be_read_is_told_where_it_is_given_without_its_text() -> None:
-    with pytest.raises(ValueError, match=r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://") as told:
+def test_a_url_that_can_not_be_read_is_refused_where_it_is_given_without_its_text() -> None:
+    fault = r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://"
+    with pytest.raises(ValueError, match=fault) as caught:
+        ValueError, match=r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://"
+    ) as caught:
         Errand("shop.jobs", redis_url="redis//:secret@host")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_an_errand_loads_neither_fastapi_nor_rq() -> None:
@@ -215,7 +218,7 @@ def test_an_application_that_mounts_no_api_needs_nothing_of_the_extra_api() -> N
         ),
     ],
 )
-def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(missing: str, program: str, extra: str) -> None:
-    told = run_here(f"import sys; sys.modules[{missing!r}] = None\n{program}")
-    assert told.returncode == 1
-    assert f"pip install '{extra}'" in told.stderr
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(missing: str, program: str, extra: str) -> None:
+    done = run_here(f"import sys; sys.modules[{missing!r}] = None\n{program}")
+    assert done.returncode == 1
+    assert f"pip install '{extra}'" in done.stderr

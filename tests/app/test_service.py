@@ -1,4 +1,4 @@
-"""A service of its own, made of an Errand."""
+"""A service of your own, made of an Errand."""
 
 import os
 import subprocess

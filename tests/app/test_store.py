@@ -119,7 +119,7 @@ def test_a_large_payload_lies_outside_its_job(errand: Errand, redis: Redis) -> N
     assert len(redis.hget(f"rq:job:{id}", "data") or b"") < 2_000
 
 
-def test_an_unknown_parent_is_told_and_nothing_stored(errand: Errand, redis: Redis) -> None:
+def test_an_unknown_parent_is_an_error_and_nothing_is_stored(errand: Errand, redis: Redis) -> None:
     with pytest.raises(UnknownParentError, match=OTHER):
         reminder.run.store_sync("ada", after=OTHER)
     assert redis.keys("rq:job:*") == []
@@ -196,7 +196,7 @@ def test_a_builtin_job_is_the_errands_that_names_it(errand: Errand, redis: Redis
     assert read_payload(redis, id)[0] == "errand.builtin.log.run.perform"
 
 
-def test_a_builtin_job_of_two_errands_is_told_how_to_be_one_ones(errand: Errand) -> None:
+def test_a_builtin_job_of_two_errands_is_refused_with_how_to_give_it_to_one(errand: Errand) -> None:
     other = Errand("tests.app.blog.jobs", builtin=["log"])
     with pytest.raises(HomelessJobError, match=r"run = log.run.adopt\(__name__\)"):
         log.run.store_sync("hello")
@@ -206,6 +206,6 @@ def test_a_builtin_job_of_two_errands_is_told_how_to_be_one_ones(errand: Errand)
 @pytest.mark.parametrize(
     ("builtin", "fault"), [("sms", "there are email, log, webhook"), ("welcome", "there is none of that name")]
 )
-def test_an_unknown_builtin_job_is_told(builtin: str, fault: str) -> None:
+def test_an_unknown_builtin_job_is_an_error_that_names_those_that_there_are(builtin: str, fault: str) -> None:
     with pytest.raises(SettingsError, match=fault):
         _ = Errand("tests.app.shop.jobs", builtin=[builtin]).types

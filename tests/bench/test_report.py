@@ -13,7 +13,7 @@ def record() -> Record:
         record.add("errand", [Result("one worker", rate, "jobs/s"), Result("two workers", rate * 1.5, "jobs/s")])
     for name, rate in (("rq", 400.0), ("saq", 2000.0), ("huey", 4000.0), ("bare", 90_000.0)):
         record.add(name, [Result("one worker", rate, "jobs/s")])
-        record.settings[name], record.versions[name] = "as told", {name: "1.0"}
+        record.settings[name], record.versions[name] = "as set", {name: "1.0"}
     return record
 
 
@@ -23,7 +23,7 @@ def test_a_bar_holds_our_median_against_the_fastest_peer(record):
     assert verdict.met
 
 
-def test_a_bar_that_is_missed_tells_by_how_much(record):
+def test_a_bar_that_is_missed_says_by_how_much(record):
     verdict = judge(Bar("one worker", 4.0), record)
     assert not verdict.met
     assert verdict.describe() == "**50% short**"
@@ -54,7 +54,7 @@ def test_the_report_shows_bars_medians_ranges_and_settings(record):
     bar = "No-op jobs, jobs/s: one worker | at least 3 × fastest peer"
     assert f"| {bar} | 8,000 | 4,000 (huey) | 2.00 | **33% short** |" in lines
     assert "| **Errand** | 8,000 (6,000 to 9,000) | 12,000 (9,000 to 13,500) |" in lines
-    assert "| saq | saq 1.0 | as told |" in lines
+    assert "| saq | saq 1.0 | as set |" in lines
 
 
 def test_values_keep_three_digits():

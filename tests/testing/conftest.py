@@ -20,7 +20,7 @@ Post = Callable[..., str]
 
 @cache
 def build() -> FastAPI:
-    """Build the API once: it takes longer than a test."""
+    """Build the API once: that takes longer than a test."""
     return build_api(ApiSettings(ERRAND_LOCAL=True), QueueSettings(), house.errand.types, house.errand.connector)
 
 

@@ -62,7 +62,7 @@ def test_each_errand_is_on_the_tests_server_until_the_test_ends(
     assert made._connector is None
 
 
-def test_a_job_that_is_not_there_is_told_with_those_that_are(errand_jobs: JobsUnderTest, post: Post) -> None:
+def test_looking_up_an_unknown_id_names_the_jobs_that_there_are(errand_jobs: JobsUnderTest, post: Post) -> None:
     id = post("tally", {"number": 7})
     with pytest.raises(LookupError, match=rf"there is no job x; there are: tally {id}"):
         errand_jobs.find("x")
@@ -114,7 +114,7 @@ def test_time_goes_forward_only(errand_jobs: JobsUnderTest) -> None:
         errand_jobs.advance(-1)
 
 
-def test_a_schedule_gives_a_job_for_its_slot(errand_jobs: JobsUnderTest) -> None:
+def test_a_schedule_gives_a_job_for_its_occurrence(errand_jobs: JobsUnderTest) -> None:
     assert errand_jobs.drain() == []
     errand_jobs.advance(24 * 3600)
     assert [one.type for one in errand_jobs.drain()] == ["nightly"]
@@ -134,20 +134,20 @@ def test_what_is_kept_for_a_time_is_gone_after_it(errand_jobs: JobsUnderTest, po
     assert errand_jobs.jobs == []
 
 
-def test_dependents_follow_and_a_webhook_tells_of_the_end(errand_jobs: JobsUnderTest, post: Post) -> None:
+def test_dependents_follow_and_a_webhook_reports_the_end(errand_jobs: JobsUnderTest, post: Post) -> None:
     first = post("tally", {"number": 7}, webhook=HOOK)
     post("tally", {"number": 8}, after=first)
     assert [one.type for one in errand_jobs.drain()] == ["tally", "tally", "webhook"]
-    (told,) = errand_jobs.webhooks
-    assert (told.url, told.type, told.data["id"], told.data["result"]) == (HOOK, "job.finished", first, 7)
-    assert told.headers["webhook-signature"].startswith("v1,")
+    (sent,) = errand_jobs.webhooks
+    assert (sent.url, sent.type, sent.data["id"], sent.data["result"]) == (HOOK, "job.finished", first, 7)
+    assert sent.headers["webhook-signature"].startswith("v1,")
 
 
-def test_the_end_of_a_batch_is_told(errand_jobs: JobsUnderTest, api: TestClient) -> None:
+def test_the_end_of_a_batch_is_reported_to_its_webhook(errand_jobs: JobsUnderTest, api: TestClient) -> None:
     answer = api.post("/v1/batches/tally", json={"items": [{"number": 1}, {"number": 2}]}, params={"webhook": HOOK})
     assert answer.status_code == 202, answer.text
     errand_jobs.drain()
-    assert [told.type for told in errand_jobs.webhooks] == ["batch.ended"]
+    assert [sent.type for sent in errand_jobs.webhooks] == ["batch.ended"]
 
 
 def test_a_webhook_that_is_refused_is_tried_again(errand_jobs: JobsUnderTest, post: Post) -> None:
@@ -228,7 +228,7 @@ def test_jobs_without_end_are_ended(errand_jobs: JobsUnderTest, post: Post) -> N
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, pytest.fail.Exception])
-def test_what_is_no_failure_of_the_job_ends_the_test_and_costs_no_try(
+def test_an_error_that_is_the_tests_own_ends_the_test_and_costs_no_try(
     errand_jobs: JobsUnderTest, post: Post, error: type[BaseException]
 ) -> None:
     def end() -> None:
@@ -243,7 +243,7 @@ def test_what_is_no_failure_of_the_job_ends_the_test_and_costs_no_try(
 
 
 @pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
-def test_what_a_job_itself_may_end_with_is_its_failure(
+def test_an_error_that_ends_the_job_alone_is_its_failure(
     errand_jobs: JobsUnderTest, post: Post, error: type[BaseException]
 ) -> None:
     def end() -> None:

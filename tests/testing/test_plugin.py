@@ -74,9 +74,9 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 def test_it_finds_the_jobs_of_the_folder_and_comes_before_a_client(folder: Path) -> None:
-    told = run(folder, "-rP")
-    assert "1 passed" in told, told
-    assert [line for line in told.splitlines() if line in ("opened", "greeting", "closed")] == [
+    output = run(folder, "-rP")
+    assert "1 passed" in output, output
+    assert [line for line in output.splitlines() if line in ("opened", "greeting", "closed")] == [
         "opened",
         "greeting",
         "closed",
@@ -86,16 +86,16 @@ def test_it_finds_the_jobs_of_the_folder_and_comes_before_a_client(folder: Path)
 @pytest.mark.thorough
 def test_it_runs_on_the_bundled_valkey_where_that_is_asked_for(folder: Path) -> None:
     (folder / "test_it.py").write_text(f"{TEST}{ON_VALKEY}")
-    told = run(folder, "-o", "errand_server=valkey")
-    assert "1 passed" in told, told
+    output = run(folder, "-o", "errand_server=valkey")
+    assert "1 passed" in output, output
 
 
-def test_a_wrong_server_is_told() -> None:
+def test_another_kind_of_server_is_refused() -> None:
     with pytest.raises(ValueError, match="ini option errand_server = redis; write fake or valkey"):
         provide_server("redis").__enter__()
 
 
-def test_what_is_no_errand_is_told() -> None:
+def test_a_name_of_something_else_is_refused() -> None:
     with pytest.raises(
         TargetError,
         match=r"errand = tests.support.job_types:EMAIL: tests.support.job_types has no Errand named 'EMAIL'",
@@ -117,7 +117,7 @@ def test_without_fakeredis_it_says_what_to_install(tmp_path: Path) -> None:
     assert "ImportError: errand.testing needs fakeredis with Lua: pip install 'rq-errand[testing]'" in done.stderr
 
 
-def test_who_does_not_use_it_imports_nothing() -> None:
+def test_a_project_that_does_not_use_it_imports_nothing() -> None:
     code = (
         "import sys, pytest; there = set(sys.modules); import errand.testing.plugin; print(*set(sys.modules) - there)"
     )

@@ -1,4 +1,4 @@
-"""The fake server behaves as far as Errand can see like a real one."""
+"""As far as Errand can see, the fake server behaves like a real one."""
 
 import asyncio
 from collections.abc import Iterator
