@@ -180,8 +180,6 @@ def test_the_tasks_of_an_endpoint_are_of_one_errand(errand: Errand) -> None:
 def test_a_url_that_can_not_be_read_is_refused_where_it_is_given_without_its_text() -> None:
     fault = r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://"
     with pytest.raises(ValueError, match=fault) as caught:
-        ValueError, match=r"^Errand\('shop.jobs'\): redis_url: its scheme is none of redis://"
-    ) as caught:
         Errand("shop.jobs", redis_url="redis//:secret@host")
     assert "secret" not in str(caught.value)
 
