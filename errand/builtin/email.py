@@ -47,8 +47,8 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     if result is None:
         progress(0, steps, "connecting")
         whole = fetch_attachments(message, read_mail_max_bytes())
-        built, _ = compose(whole, sender, id)
-        downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)[0]
+        built = compose(whole, sender, id)
+        downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)
         envelope = Envelope(sender.addr_spec, recipients, built, downgrade)
         check_expiry()
         result = deliver(envelope, message_id, transport, delivery, report)

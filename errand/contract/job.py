@@ -40,7 +40,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RESULT_LIMIT_BYTES = 64 * 1024
-# Without this setting pydantic makes NaN and infinity null, and nobody hears of it.
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode  # json.dumps() builds one at each such call
+# Without this setting pydantic makes NaN and infinity null without a word.
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -175,7 +176,7 @@ class Job(Generic[P, R]):
             return None
         try:
             kept = _ANYTHING.dump_python(result, mode="json")
-            size_bytes = len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode())
+            size_bytes = len(_encode(kept).encode())
         except (PydanticSerializationError, ValueError, TypeError) as error:
             raise ResultError(f"{self.where}: run() returned what JSON can't hold: {error}") from None
         if size_bytes > RESULT_LIMIT_BYTES:

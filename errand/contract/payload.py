@@ -11,6 +11,7 @@ from typing import Any
 
 from fast_depends.dependencies import Dependant
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
+from pydantic_core import PydanticSerializationError, to_json
 
 from errand.contract.bodies import Fetch, put_together, take_apart
 from errand.contract.errors import ContractError, InvalidPayloadError, NotFiniteError
@@ -38,7 +39,7 @@ class Payload:
             raise TypeError(f"{wrong[0]} is given by the worker; leave it out")
         value = given.get(self.whole, {}) if self.whole else given
         if isinstance(value, BaseModel):
-            value = self._read(value.model_dump(mode="json", **_DUMP))
+            value = self.parse(_write(value.model_dump(mode="json", **_DUMP)))
         return self.dump(self.model.model_validate(value, **_LOAD))
 
     def dump(self, model: BaseModel) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Payload:
         fields = _dump_fields(model)
         try:
             # pydantic's JsonValue lets these numbers in, and 1e999 is one of them
-            size = len(json.dumps(fields, allow_nan=False))
+            size = len(_encode_finite(fields))
         except ValueError:
             raise NotFiniteError(_NOT_FINITE) from None
         return {self.whole: fields} if self.whole else fields, size
@@ -76,7 +77,7 @@ class Payload:
         """
         text: str | bytes
         if fetch is None:
-            text = json.dumps(stored.get(self.whole) if self.whole else stored)
+            text = _write(stored.get(self.whole) if self.whole else stored)
         else:
             text = put_together(stored, self.whole, fetch)
         try:
@@ -93,8 +94,13 @@ class Payload:
         """Return a payload from JSON, by the names of its fields or by their aliases. Raises ValidationError."""
         return self.model.model_validate_json(text, **_LOAD)
 
-    def _read(self, stored: Any) -> BaseModel:
-        return self.parse(json.dumps(stored))
+
+def _write(stored: Any) -> str | bytes:
+    """Return JSON for `Payload.parse`: pydantic's takes a tenth to a half of the time that Python's does."""
+    try:
+        return to_json(stored)
+    except PydanticSerializationError:  # half of a surrogate pair, or too deep: `parse` says what is wrong
+        return json.dumps(stored)
 
 
 def _dump_fields(model: BaseModel) -> dict[str, Any]:
@@ -192,6 +198,7 @@ def _build_model(parameters: dict[str, inspect.Parameter], where: str) -> tuple[
         return create_model(f"{title}Payload", __config__=_CONFIG, **fields), None
 
 
+_encode_finite = json.JSONEncoder(allow_nan=False).encode  # json.dumps() builds one at each such call
 _NOT_FINITE = "a number is infinite or none at all (NaN), which JSON can't hold"
 
 # What fast-depends passes beside the arguments of the function that it calls.

@@ -18,25 +18,24 @@ def write_message_id(sender: Mailbox, id: str) -> str:
     return f"<{id}@{sender.domain}>"
 
 
-def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -> tuple[bytes, str]:
-    """Return the message as it goes over the wire, and its Message-ID. Raises PermanentError for data it can't hold.
+def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -> bytes:
+    """Return the message as it goes over the wire. Raises PermanentError for data that it can't hold.
 
     Where the server has no SMTPUTF8 (RFC 6531), `smtputf8=False` writes addresses beyond ASCII as mere names.
     """
-    message_id = write_message_id(sender, id)
     try:
         lines = [write_mailboxes("From", [sender])]
         for header, given in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
             if given:
                 lines.append(write_mailboxes(header, [split_mailbox(text) for text in given], smtputf8))
         lines += [write_text("Subject", message.subject or ""), f"Date: {formatdate(localtime=True)}"]
-        lines.append(f"Message-ID: {message_id}")
+        lines.append(f"Message-ID: {write_message_id(sender, id)}")
         lines += [write_header(name, value) for name, value in message.headers.items()]
         body = _build_body(message)
     except (ValueError, UnicodeError) as error:
         raise PermanentError(f"the message can't be written as an e-mail: {error}") from error
     head = "\r\n".join([*lines, *body.fields, "MIME-Version: 1.0", "", ""])
-    return head.encode() + body.content, message_id
+    return head.encode() + body.content
 
 
 def _build_body(message: Message) -> Part:

@@ -229,3 +229,12 @@ def test_a_model_may_be_stored_as_another_one() -> None:
     payload = read_payload(run, "jobs/order.py")
     assert payload.bind(Order(number=7)) == {"order": {"number": 7, "shown": "order 7"}}
     assert payload.dump(payload.model.model_validate({"number": 8}))["order"]["shown"] == "order 8"
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', f"{'[' * 300}{']' * 300}"], ids=["half a surrogate pair", "too deep"])
+def test_what_json_can_hold_and_pydantic_cannot_read_is_a_payload_that_does_not_fit(text: str) -> None:
+    def run(given: JsonValue) -> None: ...
+
+    with pytest.raises(InvalidPayloadError, match="does not fit this job any more") as refusal:
+        read(run).load({"given": json.loads(text)})
+    assert refusal.value.is_stored

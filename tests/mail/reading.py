@@ -18,7 +18,7 @@ def build(**fields: Any) -> Message:
 
 def read_back(message: Message) -> EmailMessage:
     """Return what a reader makes of it, after a look at its lines."""
-    raw, _ = compose(message, SENDER, "id")
+    raw = compose(message, SENDER, "id")
     assert raw.isascii()
     assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
     assert raw.count(b"\r") == raw.count(b"\n") == raw.count(b"\r\n")

@@ -87,9 +87,9 @@ def test_whether_a_domain_takes_mail_is_the_servers_business(address: str) -> No
 def test_an_address_beyond_ascii_is_taken_and_written_for_a_server_with_smtputf8() -> None:
     message = Message(to="Jürgen <jürgen@bücher.example>", subject="s", text="t")  # type: ignore[arg-type]
     assert message.recipients == ["jürgen@bücher.example"]
-    raw, _ = compose(message, Mailbox("", "e@example.com"), "id")
+    raw = compose(message, Mailbox("", "e@example.com"), "id")
     assert "To: =?utf-8?q?J=C3=BCrgen?= <jürgen@bücher.example>".encode() in raw
-    raw, _ = compose(message, Mailbox("", "e@example.com"), "id", smtputf8=False)
+    raw = compose(message, Mailbox("", "e@example.com"), "id", smtputf8=False)
     assert b"To: =?utf-8?q?J=C3=BCrgen?= :;" in raw
 
 

@@ -220,7 +220,7 @@ def test_an_attachment_is_a_download_under_a_safe_name(client: TestClient, keep:
 
 def test_a_mail_and_its_job_lead_to_each_other(client: TestClient, keep: Keep) -> None:
     id = client.post("/v1/jobs/email", json={"to": ["ada@example.com"], "subject": "s", "text": "t"}).json()["id"]
-    mail, _ = compose(Message(to=["ada@example.com"], subject="s", text="t"), Mailbox("", "e@example.com"), id)
+    mail = compose(Message(to=["ada@example.com"], subject="s", text="t"), Mailbox("", "e@example.com"), id)
     name = keep(mail)
     page = client.get(f"/console/mail/{name}").text
     assert f'href="/console/jobs/{id}"' in page
