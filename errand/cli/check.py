@@ -50,7 +50,7 @@ async def check_everything(errand: Errand, has_api: bool = True, has_service: bo
         return told, False
     lines = [f"ok    settings, and {len(types)} job types: {', '.join(types)}"]
     sound = await _check_redis(url, lines)
-    for kind, name in {job.settings: job.type for job in types.values() if job.settings}.items():
+    for kind, name in {job.options.settings: job.type for job in types.values() if job.options.settings}.items():
         settings = kind()
         if isinstance(settings, Probing):
             try:

@@ -28,9 +28,9 @@ def check_settings(jobs: Iterable[Job[..., Any]]) -> None:
     """Try the settings that jobs name. Raises SettingsError for all that is wrong."""
     faults = []
     for job in jobs:
-        if job.settings:
+        if (settings := job.options.settings) is not None:
             try:
-                read_settings(job.settings, job.where)
+                read_settings(settings, job.where)
             except SettingsError as error:
                 faults.append(str(error))
     if faults:

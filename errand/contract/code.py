@@ -32,7 +32,7 @@ def hash_services(types: Mapping[str, Job[..., Any]]) -> dict[str, str]:
 
     It may hold a password and the hash lies in Redis, so it is one that takes long to guess (RFC 7914).
     """
-    return {name: _hash_slowly(job.service()) for name, job in types.items() if job.service}
+    return {name: _hash_slowly(service()) for name, job in types.items() if (service := job.options.service)}
 
 
 def _hash_slowly(text: str) -> str:

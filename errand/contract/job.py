@@ -2,19 +2,18 @@
 
 import inspect
 import json
-import math
 from collections.abc import Callable
 from copy import copy
-from typing import Any, Generic, ParamSpec, TypeVar, get_args
+from dataclasses import replace
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from fast_depends import inject
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError
 from pydantic_settings import BaseSettings
 
 from errand.contract.attempt import Attempt, current_attempt, current_job
 from errand.contract.bodies import MARK, Fetch, build_fetch, list_bodies
-from errand.contract.cron import Cron, CronError, ZoneError
 from errand.contract.errors import (
     ContractError,
     ExpiredError,
@@ -25,11 +24,10 @@ from errand.contract.errors import (
     holds,
 )
 from errand.contract.options import BODY_LIMIT_BYTES, Expires, Options
-from errand.contract.payload import Payload, read_payload, tell_faults
+from errand.contract.payload import Payload, read_payload
 from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress, Progress
-from errand.contract.queue import DEFAULT, Queue
-from errand.contract.rate import Rate, read_rate
+from errand.contract.queue import DEFAULT
 from errand.contract.retry import Backoff
 from errand.contract.room import room
 from errand.contract.storing.asked import NOTHING, Asked, split
@@ -57,39 +55,48 @@ class Job(Generic[P, R]):
         self.type = module.rpartition(".")[2]
         self.where = f"{module.replace('.', '/')}.py"
         self.path = f"{module}.run.perform"
-        self.timeout_seconds, self.service = options.timeout_seconds, options.service
-        self.expires = options.expires
-        self._retry = options.retry
-        self.settings, self.isolate = options.settings, options.isolate
-        self._options, self.asked = options, NOTHING
-        self.queue = self._check()
+        self.options, self.asked = options, NOTHING
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ContractError(f"{self.where}: run() is a generator; return instead of yield")
+        options.check(self.where)
+        self.queue = options.read_queue(self.where)
         self.payload: Payload = read_payload(function, self.where)
-        self.example = self._check_example(options.example)
-        self.cron = self._read_cron(options.cron, options.timezone)
-        self.rate = self._read_rate(options.rate)
+        options.check_example(self.payload.model, self.where)
+        self.cron = options.read_cron(self.payload.model, self.where)
+        self.rate = options.read_rate(self.where)
         self._inject = self._build_injection()
         file = inspect.getmodule(function)
         # Python 3.13 and later describe None as well.
         self.__doc__ = (inspect.getdoc(file) if file else None) or function.__doc__
 
     @property
+    def timeout_seconds(self) -> int:
+        """How long an attempt may take."""
+        return self.options.timeout_seconds
+
+    @property
     def retry(self) -> Backoff:
-        """When its failed attempts are tried again; a function is asked anew, for the environment may tell."""
-        return self._retry if isinstance(self._retry, Backoff) else self._retry()
+        """When its failed attempts are tried again."""
+        return self.options.read_retry()
 
     @retry.setter
     def retry(self, retry: Backoff | Callable[[], Backoff]) -> None:
-        self._retry = retry
+        self.options = replace(self.options, retry=retry)
+
+    @property
+    def example(self) -> dict[str, Any] | None:
+        """A payload that runs as it is, None where the job file gives none."""
+        return self.options.example
 
     @property
     def max_bytes(self) -> int:
-        """How large the body of a request may be that posts it; a function is asked anew."""
-        most = self._options.max_bytes
+        """How large the body of a request that posts it may be; a function is called each time."""
+        most = self.options.max_bytes
         return most() if callable(most) else most
 
     def adopt(self, module: str) -> "Job[P, R]":
         """Return this job as the one of another job file: `run = log.run.adopt(__name__)` is all of jobs/log.py."""
-        return Job(self.function, module, self._options)
+        return Job(self.function, module, self.options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, without Redis."""
@@ -185,59 +192,6 @@ class Job(Generic[P, R]):
                 f"store it elsewhere and return where"
             )
         return kept
-
-    def _check(self) -> Queue:
-        """Return its queue. Raises ContractError."""
-        if inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function):
-            raise ContractError(f"{self.where}: run() is a generator; return instead of yield")
-        if self.timeout_seconds < 1:
-            raise ContractError(f"{self.where}: timeout_seconds is {self.timeout_seconds}; give at least 1")
-        if self.expires not in get_args(Expires):
-            raise ContractError(f"{self.where}: expires is {self.expires!r}; give 'start' or 'end'")
-        if not callable(self._options.max_bytes) and self._options.max_bytes < 1:
-            raise ContractError(f"{self.where}: max_bytes is {self._options.max_bytes}; give at least 1")
-        if self.retry.hours is not None and not 0 < self.retry.hours < math.inf:
-            raise ContractError(f"{self.where}: Backoff(hours={self.retry.hours}); give more than 0")
-        if self.retry.retries < 0:
-            raise ContractError(
-                f"{self.where}: Backoff(tries={self.retry.tries}); the first attempt counts: at least 1"
-            )
-        try:
-            return Queue(self._options.queue)
-        except ValueError as error:
-            raise ContractError(f"{self.where}: queue '{self._options.queue}': {error}") from None
-
-    def _check_example(self, example: dict[str, Any] | None) -> dict[str, Any] | None:
-        if example is not None:
-            try:
-                self.payload.model.model_validate(example)
-            except ValidationError as error:
-                raise ContractError(f"{self.where}: the example is no valid payload: {tell_faults(error)}") from None
-        return example
-
-    def _read_rate(self, rate: str | None) -> Rate | None:
-        try:
-            return None if rate is None else read_rate(rate)
-        except ValueError as error:
-            raise ContractError(f"{self.where}: rate {rate!r}: {error}") from None
-
-    def _read_cron(self, cron: str | None, timezone: str | None) -> Cron | None:
-        if cron is None:
-            if timezone is not None:
-                raise ContractError(f"{self.where}: timezone is the cron's; give a cron or leave it out")
-            return None
-        try:
-            self.payload.model.model_validate({})
-        except ValidationError as error:
-            names = [str(fault["loc"][0]) for fault in error.errors() if fault["type"] == "missing" and fault["loc"]]
-            which = ", ".join(f"'{name}'" for name in names) or tell_faults(error)
-            raise ContractError(f"{self.where}: cron runs it without a payload; give {which} a default") from None
-        try:
-            return Cron(cron, timezone or "UTC")
-        except CronError as error:
-            raise ContractError(f"{self.where}: cron: {error}") from None
-        except ZoneError as error:
-            raise ContractError(f"{self.where}: timezone: {error}") from None
 
     def _build_injection(self) -> Callable[..., Any]:
         try:

@@ -83,7 +83,7 @@ class Payload:
         try:
             model = self.parse(text)
         except ValidationError as error:
-            refusal = InvalidPayloadError(f"the stored payload does not fit this job any more: {tell_faults(error)}")
+            refusal = InvalidPayloadError(f"the stored payload does not fit this job any more: {format_faults(error)}")
             refusal.is_stored = True
             raise refusal from None
         if self.whole:
@@ -116,7 +116,7 @@ def _find_form(model: type[BaseModel]) -> Callable[[BaseModel], BaseModel] | Non
     return found
 
 
-def tell_faults(error: ValidationError) -> str:
+def format_faults(error: ValidationError) -> str:
     """Return what is wrong with a payload on one line: each field and its fault."""
     faults = error.errors(include_url=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in faults)

@@ -135,7 +135,7 @@ def _describe_expiry(job: NewJob, expires_at: float | None) -> dict[str, str]:
     """Return the fields of a job that expires: when, and whether it must have ended by then, not only started."""
     if expires_at is None:
         return {}
-    more = {"errand_expires_by": job.type.expires} if job.type.expires == "end" else {}
+    more = {"errand_expires_by": job.type.options.expires} if job.type.options.expires == "end" else {}
     return {"errand_expires_at": write_expiry(expires_at), **more}
 
 

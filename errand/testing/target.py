@@ -45,7 +45,7 @@ class Target:
 
     def provide_records(self, server: RedisServer) -> Records:
         """Return what a worker records with, for the environment as it is now: making it takes longer than a test."""
-        services = {name: job.service() for name, job in self.types.items() if job.service}
+        services = {name: service() for name, job in self.types.items() if (service := job.options.service)}
         ending = Webhooks(self.types).values
         key = repr((services, ending))
         if key not in self._records:

@@ -46,7 +46,7 @@ class ServedJobs:
     def list_isolated(self) -> tuple[bytes, ...]:
         """Return how the payloads begin of jobs that run in processes of their own."""
         # RQ's serializer writes the function's path first.
-        return tuple(f'["{job.path}"'.encode() for job in self.types.values() if job.isolate)
+        return tuple(f'["{job.path}"'.encode() for job in self.types.values() if job.options.isolate)
 
     def list_rates(self) -> tuple[str | int, ...]:
         """Return the types that have a rate, as `ServedQueues` has them."""

@@ -70,11 +70,11 @@ def test_the_settings_are_those_of_the_environment_as_it_is(monkeypatch: pytest.
 
 
 def test_workers_are_held_up_by_their_own_hosts_file_or_their_own_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert log.run.service
-    output = log.run.service()
+    assert log.run.options.service
+    output = log.run.options.service()
     monkeypatch.setenv("LOG_URL", "file:/a/log.txt?rotate=1MB")
-    file = log.run.service()
+    file = log.run.options.service()
     assert file.endswith(" /a/log.txt")
     assert output != file
     monkeypatch.setattr("socket.gethostname", lambda: "another.host")
-    assert log.run.service() == "another.host /a/log.txt"
+    assert log.run.options.service() == "another.host /a/log.txt"

@@ -173,5 +173,5 @@ def test_mails_depend_on_the_server_and_the_login(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SMTP_URL", "smtp://ada:old@mail.example.com")
     old = read_service()
     monkeypatch.setenv("SMTP_URL", "smtp://ada:new@mail.example.com")
-    assert email.run.service is read_service
+    assert email.run.options.service is read_service
     assert read_service() != old

@@ -168,7 +168,7 @@ def test_a_field_is_there_where_it_says_something(
 def test_a_job_that_must_have_ended_when_it_expires_says_so(
     builder: CallBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TALLY, "expires", "end")
+    monkeypatch.setattr(TALLY, "options", replace(TALLY.options, expires="end"))
     assert read_shared(builder, new_job(expires_in_seconds=1))[1]["errand_expires_by"] == "end"
     assert "errand_expires_by" not in read_shared(builder, new_job())[1]
 

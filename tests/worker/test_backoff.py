@@ -181,7 +181,7 @@ def test_a_plain_worker_waits_for_the_cap_each_time(redis: Redis, post: Post) ->
 
 def test_a_webhook_may_have_as_many_tries(redis: Redis, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_SECRETS", "whsec_" + "A" * 32)
-    webhook = Job(WEBHOOK.function, "jobs.webhook", WEBHOOK._options)
+    webhook = Job(WEBHOOK.function, "jobs.webhook", WEBHOOK.options)
     monkeypatch.setattr(webhook, "retry", Backoff(tries=100_000, hours=48))
     records = build_records(redis)
     records = Records(redis, "one", LIFETIMES, Webhooks({"log": LOG, "webhook": webhook}).values)

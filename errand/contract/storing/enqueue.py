@@ -21,7 +21,10 @@ class Storable(Protocol):
     type: str
     path: str
     queue: Queue
-    timeout_seconds: int
+
+    @property
+    def timeout_seconds(self) -> int:
+        """How long an attempt may take."""
 
     @property
     def retry(self) -> Backoff:
