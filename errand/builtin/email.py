@@ -9,7 +9,7 @@ from errand.contract.job import job
 from errand.contract.progress import Progress
 from errand.mail.compose import compose, write_message_id
 from errand.mail.deliver import deliver
-from errand.mail.ledger import Delivery
+from errand.mail.ledger import MailLedger
 from errand.mail.message import Address, Message, Text
 from errand.mail.retry import read_retry, read_service
 from errand.mail.settings import MailSettings, read_mail_settings
@@ -37,13 +37,13 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
     recipients, message_id = message.recipients, write_message_id(sender, id)
     steps = len(recipients) + 2
     transport = find_transport(settings)
-    delivery = Delivery(message_id, recipients, settings.mail_on_unknown, transport.place)
+    ledger = MailLedger(message_id, recipients, settings.mail_on_unknown, transport.place)
 
     def report(recipient: str) -> None:
         number = recipients.index(recipient) + 1
         progress(number, steps, f"recipient {number} of {len(recipients)}")
 
-    result = delivery.recall()
+    result = ledger.recall()
     if result is None:
         progress(0, steps, "connecting")
         whole = fetch_attachments(message, read_mail_max_bytes())
@@ -51,6 +51,6 @@ def run(message: Message, progress: Progress = Progress()) -> dict[str, Any]:
         downgrade = None if built.isascii() else lambda: compose(whole, sender, id, smtputf8=False)
         envelope = Envelope(sender.addr_spec, recipients, built, downgrade)
         check_expiry()
-        result = deliver(envelope, message_id, transport, delivery, report)
+        result = deliver(envelope, message_id, transport, ledger, report)
     progress(steps, steps, "sent")
     return result

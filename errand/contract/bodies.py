@@ -106,7 +106,7 @@ def list_bodies(stored: Mapping[str, Any]) -> list[tuple[str, int]]:
     try:
         return [(str(name), int(size)) for _, name, size in (stored[MARK]["cut"] if MARK in stored else ())]
     except (ValueError, TypeError, LookupError):
-        raise _tell_damage() from None
+        raise _build_damage_error() from None
 
 
 def put_together(stored: dict[str, Any], whole: str | None, fetch: Fetch) -> bytes:
@@ -125,7 +125,7 @@ def put_together(stored: dict[str, Any], whole: str | None, fetch: Fetch) -> byt
             _put(payload, path, f"{token}{number}")
         text = json.dumps(payload[whole] if whole else payload)
     except (ValueError, TypeError, LookupError):
-        raise _tell_damage() from None
+        raise _build_damage_error() from None
     pieces = re.split(f'"{token}([0-9]+)"', text)
     parts = [fetch(*entries[int(piece)][1:]) if place % 2 else piece.encode() for place, piece in enumerate(pieces)]
     return b"".join(parts)
@@ -140,7 +140,7 @@ def _put(stored: Any, path: Path, value: str) -> None:
     stored[last] = value
 
 
-def _tell_damage() -> BodyGoneError:
+def _build_damage_error() -> BodyGoneError:
     return BodyGoneError("the job's record of what lies outside of it is damaged; post it anew")
 
 

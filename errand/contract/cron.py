@@ -68,7 +68,7 @@ class Cron:
         last, simulator = moment, CronSim(self._fields, datetime.fromtimestamp(moment, self._zone))
         for found in simulator:
             seconds = int(found.timestamp())
-            # Begun in a repeated hour, cronsim first tells what came the first time round; where the clocks skip
+            # Begun in a repeated hour, cronsim first yields what came the first time round; where the clocks skip
             # midnight, it takes that for a time that they show.
             is_shown = simulator.fixup_tz or datetime.fromtimestamp(seconds, self._zone).hour in simulator.hours
             if seconds > last and is_shown:
@@ -116,7 +116,7 @@ def _read_fields(expression: str) -> str:
     parts = _STEPPED.sub(_shorten, ALIASES.get(text, expression)).split()
     if len(parts) != len(FIELDS):
         raise CronError(f"there are {len(parts)} fields; write five: {', '.join(FIELDS)}")
-    if faults := [_tell(i, part) for i, part in enumerate(parts) if not _is_readable(i, part)]:
+    if faults := [_describe_fault(i, part) for i, part in enumerate(parts) if not _is_readable(i, part)]:
         raise CronError(*faults)
     fields = " ".join(parts)
     try:
@@ -146,6 +146,6 @@ def _is_readable(place: int, part: str) -> bool:
     return True
 
 
-def _tell(place: int, part: str) -> str:
+def _describe_fault(place: int, part: str) -> str:
     name = list(FIELDS)[place]
     return f"{name} {part[:32]!r} can't be read: write {FIELDS[name]}, *, lists (1,2), ranges (1-5) and steps (*/5)"

@@ -21,7 +21,7 @@ class OneProcess:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if os.getpid() != self._pid:
-            leave(0 if error is None else _tell_exit_code(error))
+            leave(0 if error is None else _find_exit_code(error))
 
 
 def leave(code: int) -> NoReturn:
@@ -39,7 +39,7 @@ def flush() -> None:
             stream.flush()
 
 
-def _tell_exit_code(error: BaseException) -> int:
+def _find_exit_code(error: BaseException) -> int:
     """Return the exit code of a program that `error` ended; print what Python would print."""
     with suppress(BaseException):
         if isinstance(error, SystemExit):

@@ -39,8 +39,8 @@ class Backoff:
         if self.hours is None and self.retries <= LISTED:
             return ""
         seconds = None if self.hours is None else self.hours * 3600
-        told = {"retries": self.retries, "base": self.base_seconds, "cap": self.cap_seconds, "seconds": seconds}
-        return json.dumps({name: value for name, value in told.items() if value is not None})
+        policy = {"retries": self.retries, "base": self.base_seconds, "cap": self.cap_seconds, "seconds": seconds}
+        return json.dumps({name: value for name, value in policy.items() if value is not None})
 
     @cached_property
     def ceilings_seconds(self) -> list[float]:

@@ -48,11 +48,11 @@ def read_log_url(url: str) -> Place:
     return Place(place.removeprefix("file:"), _read_rotation(options) if marked else None)
 
 
-def _read_rotation(options: str) -> Rotation:
-    given = parse_qsl(options, keep_blank_values=True)
-    told = dict(given)
-    size, keep = _SIZE.fullmatch(told.get("rotate", "")), told.get("keep", str(KEEP))
-    is_known = set(told) <= {"rotate", "keep"} and len(told) == len(given)
+def _read_rotation(text: str) -> Rotation:
+    given = parse_qsl(text, keep_blank_values=True)
+    options = dict(given)
+    size, keep = _SIZE.fullmatch(options.get("rotate", "")), options.get("keep", str(KEEP))
+    is_known = set(options) <= {"rotate", "keep"} and len(options) == len(given)
     if size is None or not is_known or not re.fullmatch(r"[1-9][0-9]{0,3}", keep) or int(keep) > MOST_KEPT:
         raise ValueError(_OPTIONS)
     return Rotation(int(size[1]) * _UNITS[size[2].upper()], int(keep))

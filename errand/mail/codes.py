@@ -12,7 +12,7 @@ Reply = tuple[int, bytes]
 REASON_BYTES = 240  # a result holds two for each of 50 recipients
 
 
-class Step(StrEnum):
+class SmtpStep(StrEnum):
     """A step of the conversation; the value is how errors name it."""
 
     GREETING = "greeting"
@@ -38,19 +38,19 @@ class Meaning(Enum):
 
 # The most exact entry counts: «code status», «code none» (a reply without a status), the code, its first digit. Others
 # are nonsense. 421 ends the connection at any step.
-TABLE: dict[Step, dict[str, Meaning]] = {
-    Step.GREETING: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
-    Step.EHLO: {"2": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
-    Step.STARTTLS: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
-    Step.AUTH: {"235": Meaning.YES, "334": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
-    Step.MAIL: {
+TABLE: dict[SmtpStep, dict[str, Meaning]] = {
+    SmtpStep.GREETING: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    SmtpStep.EHLO: {"2": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    SmtpStep.STARTTLS: {"220": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    SmtpStep.AUTH: {"235": Meaning.YES, "334": Meaning.YES, "4": Meaning.DOWN, "5": Meaning.DOWN},
+    SmtpStep.MAIL: {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
         # No message can be the reason for these: it has only just begun.
         **dict.fromkeys(("502", "503", "521", "530", "534", "535", "538"), Meaning.DOWN),
     },
-    Step.RCPT: {
+    SmtpStep.RCPT: {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
@@ -59,13 +59,13 @@ TABLE: dict[Step, dict[str, Meaning]] = {
         # RFC 5321, section 4.5.3.1.10; with another status it is a mailbox or a disk that is full.
         **dict.fromkeys(("452 none", "452 4.5.3", "552 none", "552 5.5.3"), Meaning.FULL),
     },
-    Step.DATA: {
+    SmtpStep.DATA: {
         "354": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
         **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
     },
-    Step.MESSAGE: {
+    SmtpStep.MESSAGE: {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
@@ -75,7 +75,7 @@ TABLE: dict[Step, dict[str, Meaning]] = {
 WITH_STATUS = {name[:3] for entries in TABLE.values() for name in entries if " " in name}
 
 
-def judge(step: Step, reply: Reply, is_first: bool = True) -> Meaning:
+def judge(step: SmtpStep, reply: Reply, is_first: bool = True) -> Meaning:
     """Return what a reply means. `is_first` at RCPT: no other recipient of this transaction was accepted yet."""
     code, text = reply
     entries, name = TABLE[step], str(code)

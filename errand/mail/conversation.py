@@ -1,9 +1,10 @@
 """One message over a connection: MAIL, a RCPT for each recipient, DATA, and what the answers mean for each."""
 
 import smtplib
+from typing import Literal
 
 from errand.contract.errors import ServiceDownError
-from errand.mail.codes import Meaning, Reply, Step, judge, show
+from errand.mail.codes import Meaning, Reply, SmtpStep, judge, show
 from errand.mail.smtp import Connection
 from errand.mail.transport import DeliveryError, Ledger, Outcome, Outcomes, RefusedError
 
@@ -31,22 +32,22 @@ class Conversation:
         Raises ServiceDownError, and RefusedError where the sender or the message is refused for good.
         """
         command = f"MAIL FROM:{smtplib.quoteaddr(sender)}{options}"
-        self.connection.announce(Step.MAIL, command, *map(_name, recipients))
-        reply = self.connection.ask(Step.MAIL, command)
-        meaning = self._judge(Step.MAIL, reply)
+        self.connection.announce(SmtpStep.MAIL, command, *map(_name, recipients))
+        reply = self.connection.ask(SmtpStep.MAIL, command)
+        meaning = self._judge(SmtpStep.MAIL, reply)
         if meaning is Meaning.YES:
             return
         self._is_tired = True  # a used connection may be what the server has had enough of
         if meaning is Meaning.DOWN:
             self.connection.close()
-            raise ServiceDownError(f"{Step.MAIL} at {self.connection.server.place}: {show(reply)}")
+            raise ServiceDownError(f"{SmtpStep.MAIL} at {self.connection.server.place}: {show(reply)}")
         kind = DeliveryError if meaning is Meaning.LATER else RefusedError
-        raise kind(f"{Step.MAIL}: {show(reply)}")
+        raise kind(f"{SmtpStep.MAIL}: {show(reply)}")
 
     def address(self, recipient: str) -> None:
         """Name one recipient; the answer counts for it alone."""
-        reply = self.connection.ask(f"{Step.RCPT} {recipient}", _name(recipient))
-        meaning = self._judge(Step.RCPT, reply, f" {recipient}")
+        reply = self.connection.ask(f"{SmtpStep.RCPT} {recipient}", _name(recipient))
+        meaning = self._judge(SmtpStep.RCPT, reply, f" {recipient}")
         if meaning is Meaning.YES:
             self._accepted.append(recipient)
         elif meaning is not Meaning.FULL:
@@ -61,31 +62,32 @@ class Conversation:
         if not self._accepted:
             self._is_tired = any(outcome.status == "waits" for outcome in self._outcomes.values())
             return self._outcomes
-        reply = self.connection.ask(Step.DATA, "DATA")
-        step, meaning = Step.DATA, self._judge(Step.DATA, reply)
+        reply = self.connection.ask(SmtpStep.DATA, "DATA")
+        step, meaning = SmtpStep.DATA, self._judge(SmtpStep.DATA, reply)
         if meaning is Meaning.YES:
-            step, reply = Step.MESSAGE, self._send(message, ledger)
+            step, reply = SmtpStep.MESSAGE, self._send(message, ledger)
             meaning = judge(step, reply)
         else:
             self._is_tired = True
         return self._outcomes | dict.fromkeys(self._accepted, self._conclude(step, reply, meaning))
 
-    def _conclude(self, step: Step, reply: Reply, meaning: Meaning) -> Outcome:
+    def _conclude(self, step: SmtpStep, reply: Reply, meaning: Meaning) -> Outcome:
         if meaning is Meaning.YES:
             self.is_left = False
             return Outcome("sent")
         if meaning is Meaning.NONSENSE:
             self.connection.close()
-            raise DeliveryError(f"{Step.DATA}: {show(reply)}")
+            raise DeliveryError(f"{SmtpStep.DATA}: {show(reply)}")
         self.is_worn = self.connection.is_used
-        return Outcome("waits" if meaning is Meaning.LATER else "refused", f"{Step.DATA}: {show(reply)}", is_whole=True)
+        status: Literal["waits", "refused"] = "waits" if meaning is Meaning.LATER else "refused"
+        return Outcome(status, f"{SmtpStep.DATA}: {show(reply)}", is_whole=True)
 
     def _send(self, message: bytes, ledger: Ledger) -> Reply:
         """Send the message's lines and return the answer; up to their first one it is known that nothing was sent."""
         try:
             ledger.begin(self._accepted)
             self.is_begun = True
-            code, text = self.connection.send(Step.DATA, message)
+            code, text = self.connection.send(SmtpStep.DATA, message)
         except BaseException:
             self.connection.close()  # the server would take all else, an RSET too, for lines of the message
             raise
@@ -93,7 +95,7 @@ class Conversation:
             ledger.withdraw()
         return code, text
 
-    def _judge(self, step: Step, reply: Reply, whom: str = "") -> Meaning:
+    def _judge(self, step: SmtpStep, reply: Reply, whom: str = "") -> Meaning:
         """Return what a reply means. Raises DeliveryError where the connection has ended with it."""
         meaning = judge(step, reply, not self._accepted)
         if meaning is Meaning.NONSENSE:  # nobody knows what the next reply would belong to

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 
 from errand.contract.errors import ServiceDownError
-from errand.mail.codes import Meaning, Reply, Step, judge, show
+from errand.mail.codes import Meaning, Reply, SmtpStep, judge, show
 from errand.mail.server import Server
 
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")  # the first that is offered; TLS keeps what they send
@@ -43,18 +43,18 @@ def down(step: str, server: Server) -> Iterator[None]:
         yield
     except smtplib.SMTPResponseException as error:
         text = error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
-        step = Step.GREETING if isinstance(error, smtplib.SMTPConnectError) else step
+        step = SmtpStep.GREETING if isinstance(error, smtplib.SMTPConnectError) else step
         raise ServiceDownError(f"{step} at {server.place}: {show((error.smtp_code, text))}") from None
     except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a host that can't be one is a UnicodeError
         raise ServiceDownError(f"{step} at {server.place}: {error or type(error).__name__}") from error
 
 
 def _greet(smtp: smtplib.SMTP, server: Server) -> None:
-    with down(Step.EHLO, server):
+    with down(SmtpStep.EHLO, server):
         reply = smtp.ehlo()
         if 500 <= reply[0] < 600:  # one that knows SMTP of old alone
             reply = smtp.helo()
-        _demand(Step.EHLO, reply, server)
+        _demand(SmtpStep.EHLO, reply, server)
 
 
 def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
@@ -67,17 +67,17 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
     if not server.checks_certificate:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    with down(Step.STARTTLS, server):
+    with down(SmtpStep.STARTTLS, server):
         smtp.starttls(context=context)
-    with down(Step.EHLO, server):
-        _demand(Step.EHLO, smtp.ehlo(), server)
+    with down(SmtpStep.EHLO, server):
+        _demand(SmtpStep.EHLO, smtp.ehlo(), server)
 
 
 def _keeps_secrets(smtp: smtplib.SMTP, server: Server) -> bool:
     """Return whether nobody on the way can read along: TLS, or this machine; or SMTP_URL says not to care."""
     if server.encryption == "none" or isinstance(smtp.sock, ssl.SSLSocket):
         return True
-    with down(Step.STARTTLS, server):
+    with down(SmtpStep.STARTTLS, server):
         assert smtp.sock is not None
         return ip_address(smtp.sock.getpeername()[0].partition("%")[0]).is_loopback
 
@@ -92,11 +92,11 @@ def _log_in(smtp: smtplib.SMTP, server: Server) -> None:
             f"{', '.join(MECHANISMS)} ({said})"
         )
     for mechanism in mechanisms:
-        with down(Step.AUTH, server):
+        with down(SmtpStep.AUTH, server):
             reply, secrets = _try(smtp, server, mechanism)
         if reply[0] not in OTHER_WAY:
             break
-    _demand(Step.AUTH, (reply[0], _hide(reply[1], [*secrets, server.password.encode()])), server, 235)
+    _demand(SmtpStep.AUTH, (reply[0], _hide(reply[1], [*secrets, server.password.encode()])), server, 235)
 
 
 def _try(smtp: smtplib.SMTP, server: Server, mechanism: str) -> tuple[Reply, list[bytes]]:
@@ -137,6 +137,6 @@ def _hide(text: bytes, secrets: list[bytes]) -> bytes:
     return text
 
 
-def _demand(step: Step, reply: Reply, server: Server, code: int | None = None) -> None:
+def _demand(step: SmtpStep, reply: Reply, server: Server, code: int | None = None) -> None:
     if judge(step, reply) is not Meaning.YES or (code is not None and reply[0] != code):
         raise ServiceDownError(f"{step} at {server.place}: {show(reply)}")

@@ -1,4 +1,4 @@
-"""When a mail is tried again, and which mail server its jobs depend on: what the job file tells of the environment."""
+"""When a mail is tried again, and which mail server its jobs depend on: both from the environment."""
 
 import math
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 from errand.contract.retry import Backoff
 from errand.redis.variables import read_variable
 
-TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days, which a mail from a program seldom is worth
+TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days; a mail from a program is seldom worth that
 
 
 def read_retry() -> Backoff:
@@ -25,7 +25,7 @@ def _build(text: str) -> Backoff:
         hours = TRY_HOURS
     if not 0 < hours < math.inf:
         hours = TRY_HOURS
-    # Twice as many tries as fit on the average: the hours end it, and a plain `rq worker`, which keeps none, ends too.
+    # Twice as many tries as fit on average: the hours end them; a plain `rq worker`, which knows no hours, stops too.
     return Backoff(tries=20 + math.ceil(2 * hours), base_seconds=2, cap_seconds=7200, hours=hours)
 
 

@@ -22,31 +22,31 @@ def read_senders(text: str) -> Senders:
 
 
 def check_sender(text: str) -> str:
-    """Return a payload's `from`, where this process knows who may send: one of them. Raises ValueError."""
+    """Return a payload's `from`; where this process knows who may send, it is one of those. Raises ValueError."""
     mailbox = read_mailbox(text)
     if not mailbox.addr_spec.isascii():
         raise ValueError("a sender's address is ASCII")
     allowed = _read_allowed(read_variable("MAIL_FROM"), read_variable("MAIL_SENDERS"))
     if allowed and not is_allowed(mailbox, allowed):
-        raise ValueError(tell_refusal(mailbox))
+        raise ValueError(describe_refusal(mailbox))
     return str(mailbox)
 
 
 def is_allowed(sender: Mailbox, allowed: Senders) -> bool:
-    """Return whether a sender is one of those; names are free."""
+    """Return whether a sender's address is allowed; the name before it may be any."""
     address = sender.addr_spec.lower()
     return address in allowed or f"@{address.rpartition('@')[2]}" in allowed
 
 
-def tell_refusal(sender: Mailbox) -> str:
+def describe_refusal(sender: Mailbox) -> str:
     """Return why a sender is refused, and what to set."""
     address, domain = sender.addr_spec, sender.domain
     return f"{address} can't be the sender: it is not MAIL_FROM's, and MAIL_SENDERS has neither it nor *@{domain}"
 
 
-@lru_cache(8)
+@lru_cache(8)  # a process has one pair of settings, tests have a few
 def _read_allowed(mail_from: str | None, mail_senders: str | None) -> Senders:
-    """Return all who may send, nobody where this process isn't told or is told wrong, which its start refuses."""
+    """Return all who may send; nobody where the settings don't say or are wrong, which the start refuses."""
     try:
         own = {read_sender(mail_from).addr_spec.lower()} if mail_from else set()
         return read_senders(mail_senders or "") | own

@@ -1,4 +1,4 @@
-"""The mail server as `SMTP_URL` tells it."""
+"""The mail server that `SMTP_URL` names."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ Encryption = Literal["offered", "required", "none", "at once"]
 
 @dataclass(frozen=True)
 class Server:
-    """Where it is and how to speak to it.
+    """Where the mail server is, and how to talk to it.
 
-    `encryption`: STARTTLS where it is offered or always, no TLS, or TLS from the start. `name` is ours in EHLO.
+    `encryption`: STARTTLS where it is offered or always, no TLS, or TLS from the start. `name` is our own in EHLO.
     """
 
     host: str
@@ -35,7 +35,7 @@ class Server:
 
     @property
     def checks_certificate(self) -> bool:
-        """Whether there is something to lose to a server that is another; RFC 7435 has the rest."""
+        """Whether something could be lost to a false server. Without that, TLS with anyone beats none (RFC 7435)."""
         return self.encryption in ("required", "at once") or bool(self.password)
 
 

@@ -1,4 +1,4 @@
-"""What the e-mail job is told: the mail server, the sender, and how many connections it may have."""
+"""The settings of the e-mail job: the mail server, the senders, and how many connections there may be."""
 
 from functools import cache, cached_property
 from typing import Literal, Self
@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from errand.contract.errors import PermanentError
 from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
 from errand.mail.retry import TRY_HOURS
-from errand.mail.senders import is_allowed, read_senders, tell_refusal
+from errand.mail.senders import describe_refusal, is_allowed, read_senders
 from errand.mail.server import read_server
 from errand.mail.size import MailSize
 from errand.mail.smtp import Connection
@@ -46,22 +46,22 @@ class MailSettings(MailSize):
 
     @model_validator(mode="after")
     def _check_templates(self) -> Self:
-        list_templates()  # a template that is wrong stops the start, as a broken job file does
+        list_templates()  # a wrong template stops the start, as a broken job file does
         return self
 
     def choose_sender(self, given: str | None) -> Mailbox:
-        """Return who an e-mail is from: who it says, or else `sender`. Raises PermanentError for one that may not."""
+        """Return who an e-mail is from: `given`, or else `sender`. Raises PermanentError for one that isn't allowed."""
         if given is None:
             return self.sender
         mailbox = split_mailbox(given)
         allowed = read_senders(self.mail_senders) | {self.sender.addr_spec.lower()}
         if not is_allowed(mailbox, allowed):
-            raise PermanentError(tell_refusal(mailbox))
+            raise PermanentError(describe_refusal(mailbox))
         return mailbox
 
     @cached_property
     def sender(self) -> Mailbox:
-        """Who the mail is from where it doesn't say."""
+        """Who a mail is from that names nobody."""
         return read_sender(self.mail_from)
 
     def probe(self) -> None:

@@ -62,7 +62,7 @@ class MailTemplate:
     def _render(self, part: Template, variables: Mapping[str, Any]) -> str:
         try:
             return part.render(variables)
-        except UndefinedError as error:  # a branch that isn't taken needs nothing, so that this can't be told before
+        except UndefinedError as error:  # only now is it known: a branch that isn't taken needs nothing
             if missing := sorted(self._needed - variables.keys()):
                 raise VariablesError(f"template {self.id} lacks {', '.join(missing)}") from None
             raise VariablesError(f"{FOLDER / str(part.name)}: {error}") from None

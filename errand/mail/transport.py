@@ -1,4 +1,4 @@
-"""The seam between the e-mail job and whatever takes its mail: SMTP today, a provider over HTTP where one is added."""
+"""The interface between the e-mail job and what takes its mail: SMTP today, a provider over HTTP where one is added."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class RefusedError(PermanentError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """A message as it goes over the wire, and from whom and to whom it goes; each recipient is there once.
+    """A message as it goes over the wire, its sender, and its recipients, each once.
 
     `downgrade` returns the message without addresses beyond ASCII in its head, for a server that doesn't take them;
     None where it has none.
@@ -45,7 +45,7 @@ class Ledger(Protocol):
     """Where a transport notes how far the message has come, so that another run can know (errand/mail/ledger.py)."""
 
     def begin(self, recipients: list[str]) -> None:
-        """Note that the message goes out to these now. What it raises ends the conversation before that."""
+        """Note that the message goes out to these now. If it raises, nothing goes out."""
 
     def withdraw(self) -> None:
         """Note that the message was refused: nothing was sent."""
@@ -61,6 +61,6 @@ class MailTransport(Protocol):
 
         Those that are left out were too many for one go: the next call is for them, and never all are left out.
         `report` is called with each recipient that is named. Raises ServiceDownError where no mail can be sent now,
-        DeliveryError where another try may help, RefusedError where not; all recipients are without the mail then, or,
-        where `ledger` was told and not told otherwise, nobody knows.
+        DeliveryError where another try may help, RefusedError where not. No recipient has the mail then; where `begin`
+        of `ledger` was called and `withdraw` was not, nobody knows.
         """

@@ -8,7 +8,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from errand.mail.ledger import Delivery
+from errand.mail.ledger import MailLedger
 from tests.support.sinks import ScriptedSink
 
 ADA, BO = "ada@example.com", "bo@example.com"
@@ -61,11 +61,11 @@ def error_of(redis: Redis, job: Job) -> str:
 
 def die_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next run of the e-mail job end between the server's answer and the note of it."""
-    finish, left = Delivery.finish, [SystemError("killed")]
+    finish, left = MailLedger.finish, [SystemError("killed")]
 
-    def finish_or_die(self: Delivery, result: dict[str, Any]) -> None:
+    def finish_or_die(self: MailLedger, result: dict[str, Any]) -> None:
         if left:
             raise left.pop()
         finish(self, result)
 
-    monkeypatch.setattr(Delivery, "finish", finish_or_die)
+    monkeypatch.setattr(MailLedger, "finish", finish_or_die)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from errand.mail.codes import REASON_BYTES, TABLE, Meaning, Step, judge, show
+from errand.mail.codes import REASON_BYTES, TABLE, Meaning, SmtpStep, judge, show
 
 DOCS = Path(__file__).parents[2] / "docs" / "mail.md"
 COLUMNS = (Meaning.YES, Meaning.DOWN, Meaning.LATER, Meaning.REFUSED, Meaning.FULL)
@@ -17,7 +17,7 @@ def read_rows() -> set[tuple[str, str, Meaning]]:
     found = set()
     for line in DOCS.read_text().splitlines():
         step, *cells = [cell.strip() for cell in line.strip("| ").split(" |")]
-        if step in set(Step):
+        if step in set(SmtpStep):
             for cell, meaning in zip(cells, COLUMNS, strict=False):
                 for name in re.findall(r"\d(?:\d\d|xx)(?: \d\.\d\.\d| bare)?", cell):
                     found.add((step, name.replace("xx", "").replace("bare", "none"), meaning))
@@ -29,16 +29,16 @@ def test_the_documentation_has_the_same_table() -> None:
 
 
 @pytest.mark.parametrize(("step", "name", "meaning"), ENTRIES, ids=str)
-def test_each_entry_counts(step: Step, name: str, meaning: Meaning) -> None:
+def test_each_entry_counts(step: SmtpStep, name: str, meaning: Meaning) -> None:
     code, _, status = name.partition(" ")
     words = f"{status} words".removeprefix("none ").encode()
     number = int(code.ljust(3, "5")) if len(code) == 1 else int(code)
     assert judge(step, (number, words), is_first=False) is meaning
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", SmtpStep)
 @pytest.mark.parametrize("reply", [(-1, b""), (150, b"wait"), (299, b"x"), (600, b"x"), (354, b"more")])
-def test_what_is_no_answer_to_the_question_is_nonsense(step: Step, reply: tuple[int, bytes]) -> None:
+def test_what_is_no_answer_to_the_question_is_nonsense(step: SmtpStep, reply: tuple[int, bytes]) -> None:
     expected = TABLE[step].get(str(reply[0]), TABLE[step].get(str(reply[0])[:1]) if reply[0] == 299 else None)
     assert judge(step, reply) is (expected or Meaning.NONSENSE)
 
@@ -61,7 +61,7 @@ def test_what_is_no_answer_to_the_question_is_nonsense(step: Step, reply: tuple[
 def test_too_many_recipients_are_told_from_a_full_mailbox(
     reply: tuple[int, bytes], first: Meaning, later: Meaning
 ) -> None:
-    assert (judge(Step.RCPT, reply, is_first=True), judge(Step.RCPT, reply, is_first=False)) == (first, later)
+    assert (judge(SmtpStep.RCPT, reply, is_first=True), judge(SmtpStep.RCPT, reply, is_first=False)) == (first, later)
 
 
 def test_a_reply_is_shown_in_one_line_of_bounded_length() -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 from rq import Queue
 
 from errand import job_id
-from errand.mail.ledger import Delivery
+from errand.mail.ledger import MailLedger
 from tests.mail.rerun import BO, MAIL, die_once, error_of, hand_back, key_of, message_ids, notes, requeue, run_beside
 from tests.support.job_fixtures import Perform
 from tests.support.sinks import ScriptedSink
@@ -42,18 +42,18 @@ def spoil(sink: ScriptedSink, redis: Redis) -> Spoil:
 @pytest.fixture
 def halt(monkeypatch: pytest.MonkeyPatch) -> Halt:
     """Halts the next run just before or after it notes `sending`, as a frozen worker, and calls `act` with its id."""
-    begin = Delivery.begin
+    begin = MailLedger.begin
 
     def halt_once(when: str, act: Callable[[str], object]) -> None:
         acts = {when: act}
 
-        def begin_and_halt(self: Delivery, recipients: list[str]) -> None:
+        def begin_and_halt(self: MailLedger, recipients: list[str]) -> None:
             before, after = acts.pop("before", str), acts.pop("after", str)
             before(job_id())
             begin(self, recipients)
             after(job_id())
 
-        monkeypatch.setattr(Delivery, "begin", begin_and_halt)
+        monkeypatch.setattr(MailLedger, "begin", begin_and_halt)
 
     return halt_once
 
@@ -96,20 +96,20 @@ def test_a_refusal_is_told_as_it_is_where_it_can_not_be_noted(
 def test_sending_and_sent_are_noted_in_a_full_redis(
     sink: ScriptedSink, redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recall, finish = Delivery.recall, Delivery.finish
+    recall, finish = MailLedger.recall, MailLedger.finish
     seen: dict[str, list[bytes]] = {}
 
-    def recall_and_fill(self: Delivery) -> Any:
+    def recall_and_fill(self: MailLedger) -> Any:
         found = recall(self)
         redis.config_set("maxmemory", 1)
         return found
 
-    def finish_and_empty(self: Delivery, result: dict[str, Any]) -> None:
+    def finish_and_empty(self: MailLedger, result: dict[str, Any]) -> None:
         finish(self, result)
         redis.config_set("maxmemory", "512mb")
 
-    monkeypatch.setattr(Delivery, "recall", recall_and_fill)
-    monkeypatch.setattr(Delivery, "finish", finish_and_empty)
+    monkeypatch.setattr(MailLedger, "recall", recall_and_fill)
+    monkeypatch.setattr(MailLedger, "finish", finish_and_empty)
     sink.watch = lambda step: seen.update({step: notes(redis)})
     job = perform("email", MAIL)
     assert (job.get_status(), seen["DATA"], notes(redis)) == ("finished", [b"sending"], [b"sent"])

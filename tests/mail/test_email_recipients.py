@@ -9,7 +9,7 @@ from redis import Redis
 from rq.job import Job
 
 from errand import job_id
-from errand.mail.ledger import Delivery
+from errand.mail.ledger import MailLedger
 from tests.mail.rerun import ADA, BO, MAIL, die_once, error_of, hand_back, key_of, requeue, run_beside
 from tests.support.job_fixtures import Perform
 from tests.support.sinks import RawServer, ScriptedSink
@@ -108,14 +108,14 @@ def test_a_job_that_failed_between_sends_to_nobody_twice_when_it_is_requeued(
     sink: ScriptedSink, redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink.answers |= {BO: "451 greylisted", CY: "550 no such user"}
-    settle = Delivery.settle
+    settle = MailLedger.settle
 
-    def settle_and_fail(self: Delivery, outcomes: Any) -> None:
+    def settle_and_fail(self: MailLedger, outcomes: Any) -> None:
         settle(self, outcomes)
         raise SystemError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Delivery, "settle", settle_and_fail)
+        patch.setattr(MailLedger, "settle", settle_and_fail)
         job = perform("email", THREE)
     assert (job.get_status(), groups(sink)) == ("failed", [[ADA]])
     sink.answers.clear()
@@ -197,14 +197,14 @@ def die_with_two_of_three_in_flight(
     sink: ScriptedSink, perform: Perform, monkeypatch: pytest.MonkeyPatch, tries: int = 1
 ) -> Job:
     """Run a job whose first attempt ends between the server's answer, for two of three, and the note of it."""
-    settle, left = Delivery.settle, [SystemError("killed")]
+    settle, left = MailLedger.settle, [SystemError("killed")]
 
-    def settle_or_die(self: Delivery, outcomes: Any) -> None:
+    def settle_or_die(self: MailLedger, outcomes: Any) -> None:
         if left:
             raise left.pop()
         settle(self, outcomes)
 
-    monkeypatch.setattr(Delivery, "settle", settle_or_die)
+    monkeypatch.setattr(MailLedger, "settle", settle_or_die)
     sink.answers[BO] = "451 greylisted"
     sink.watch = lambda step: sink.answers.clear() if step == "taken" else None
     return perform("email", THREE, tries=tries)
@@ -245,15 +245,15 @@ def test_with_fail_a_run_that_repeats_without_a_recorded_failure_sends_nothing_t
 def test_a_run_that_was_overtaken_for_some_sends_to_nobody(
     sink: ScriptedSink, redis: Redis, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, left = Delivery.begin, ["beside"]
+    begin, left = MailLedger.begin, ["beside"]
 
-    def begin_beside(self: Delivery, recipients: list[str]) -> None:
+    def begin_beside(self: MailLedger, recipients: list[str]) -> None:
         if left and left.pop():
             sink.answers[BO] = "451 greylisted"
             run_beside(redis, job_id())
         begin(self, recipients)
 
-    monkeypatch.setattr(Delivery, "begin", begin_beside)
+    monkeypatch.setattr(MailLedger, "begin", begin_beside)
     job = perform("email", THREE, tries=1)
     assert (job.get_status(), groups(sink)) == ("failed", [[ADA, CY]])
     assert "ConflictError" in error_of(redis, job)

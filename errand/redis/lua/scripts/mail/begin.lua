@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Notes that a run begins to send a mail.
 -- KEYS  the mail's record
--- ARGV  the run's word that was seen before ('' for none), this run's word, for how many seconds it is kept,
---       then by twos those whom it goes to and what was seen of each; none: all, and nothing is known of any
+-- ARGV  the token of a run that was seen before ('' for none), this run's token, for how many seconds it is kept,
+--       then by twos recipients and what was seen of each; none: all, and nothing is known of any
 -- Returns 1, or 0 where another run got ahead.
 -- include base
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Notes after which of RQ's results it was reported that nobody knows what became of a mail.
+-- Notes at which result of RQ's the job failed because nobody knows what became of its mail.
 -- KEYS  the mail's record
--- ARGV  the word of the run that began to send it, the id of RQ's newest result, one of those whom it went to
+-- ARGV  the token of the run that began to send it, the id of RQ's newest result, one of those it went to
 -- include base
 
 if call('HGET', KEYS[1], 'sending') == ARGV[1] or call('HGET', KEYS[1], 'to ' .. ARGV[3]) == ARGV[1] then

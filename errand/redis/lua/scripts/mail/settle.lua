@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Notes what became of a mail for some of its recipients, while others wait.
 -- KEYS  the mail's record
--- ARGV  this run's word, for how many seconds it is kept, then by twos recipients and what is known of each
+-- ARGV  this run's token, for how many seconds it is kept, then by twos recipients and what is known of each
 -- include base
 
 if call('HGET', KEYS[1], 'sending') == ARGV[1] then call('HDEL', KEYS[1], 'sending') end
