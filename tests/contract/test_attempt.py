@@ -1,15 +1,21 @@
 """What an attempt leaves on its job's hash, under RQ's own worker."""
 
 import json
+import time
+from bisect import bisect_left
+from contextvars import Context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis, RedisError
+from rq import Queue, SimpleWorker
 
 from errand import job, job_id
 from errand.contract.attempt import PlainAttempt
-from tests.support.job_fixtures import Perform
+from errand.redis import keys
+from tests.support.job_fixtures import FIXTURES, Add, Perform
 
 
 @pytest.fixture
@@ -168,6 +174,39 @@ def test_failures_are_counted_by_whether_another_try_follows(perform: Perform, r
 def test_a_permanent_failure_is_counted_as_one(perform: Perform, redis: Redis, ledger: Path) -> None:
     perform("witness", {"ledger": str(ledger), "then": "permanent"}, tries=3)
     assert count(redis) == {"witness failed": 1}
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_times_of_an_attempt_are_redis_own_whatever_this_hosts_clock_says(
+    redis: Redis, add_folder: Add, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    add_folder(FIXTURES / "jobs")
+    queue = Queue("tests", connection=redis, serializer="json")
+    job = queue.enqueue("jobs.sleep.run.perform", seconds=0.1)
+    queued_at = datetime.now(UTC) - timedelta(seconds=100)
+    redis.hset(job.key, "enqueued_at", queued_at.isoformat().replace("+00:00", "Z"))
+    ordinary = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: ordinary() + hours * 3600)
+        Context().run(SimpleWorker([queue], connection=redis, serializer="json").work, burst=True)
+    reported_at = datetime.fromisoformat(field(redis, job.key, "errand_progress")["updated_at"])
+    assert abs(reported_at.timestamp() - ordinary()) < 60
+    counts = {name: int(number) for name, number in redis.hgetall(redis.keys("errand:tally:*")[0]).items()}
+    wait, ran = (counts.pop(name) / 1_000_000 for name in (b"sleep|w", b"sleep|r"))
+    assert 100 <= wait < 160
+    assert 0.1 <= ran < 60
+    buckets = [bisect_left(keys.TALLY_BOUNDS, seconds) for seconds in (wait, ran)]
+    assert counts == {f"sleep|{buckets[0]}|{buckets[1]}|finished".encode(): 1}
+
+
+def test_a_job_that_was_never_queued_is_counted_without_a_wait(redis: Redis) -> None:
+    job = Queue("tests", connection=redis, serializer="json").create_job("shop.jobs.tally.run.perform")
+    attempt = PlainAttempt(job)
+    job.save()
+    assert attempt.begin() == ""
+    attempt.succeed()
+    found = sorted(name.decode().split("|") for name in redis.hgetall(redis.keys("errand:tally:*")[0]))
+    assert found == [["other", "", "0", "finished"], ["other", "r"]]
 
 
 @job()

@@ -1,6 +1,7 @@
 """Jobs that have expired, under RQ's own worker: they fail, and their work is not begun."""
 
 import json
+import time
 from contextvars import Context
 from datetime import UTC, datetime
 
@@ -63,11 +64,27 @@ def test_one_that_can_not_be_read_counts_as_none(queue: Queue) -> None:
     assert job.get_status().value == "finished"
 
 
+@pytest.mark.parametrize(("hours", "seconds", "status"), [(1, 60, "finished"), (-1, -1, "failed")])
+def test_it_goes_by_redis_clock_where_this_hosts_is_wrong(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, hours: int, seconds: int, status: str
+) -> None:
+    job, ordinary = put(queue, seconds), time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: ordinary() + hours * 3600)
+        work(queue)
+    assert job.get_status().value == status
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
 @pytest.mark.parametrize(("seconds", "status"), [(60, "finished"), (-1, "failed")])
-def test_a_job_may_ask_before_it_does_what_can_not_be_taken_back(queue: Queue, seconds: int, status: str) -> None:
-    expires_at = write_expiry(datetime.now(UTC).timestamp() + seconds)
+def test_a_job_may_ask_before_it_does_what_can_not_be_taken_back(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, hours: int, seconds: int, status: str
+) -> None:
+    expires_at, ordinary = write_expiry(datetime.now(UTC).timestamp() + seconds), time.time
     job = queue.enqueue("jobs.late.run.perform", expires_at=expires_at)
-    work(queue)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: ordinary() + hours * 3600)  # what counts is Redis' clock
+        work(queue)
     assert job.get_status().value == status
     assert read_error(job).get("type") == ("Expired" if status == "failed" else None)
 
