@@ -1,5 +1,7 @@
 """`errand cancel`, `errand delete` and `errand requeue`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -18,77 +20,92 @@ from errand.cli.command import (
     print_json,
 )
 from errand.cli.moment import read_past
+from errand.cli.options import take_groups
 from errand.cli.plain import make_plain
 
 MANY_SECONDS = 600.0  # a filter may take every failed job there is
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs.")]
-MaybeIds = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs.")]
-Failed = Annotated[bool, typer.Option("--failed", help="All failed jobs that the filters below take.")]
-Error = Annotated[str | None, typer.Option(metavar="TEXT", help="With this in their error.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many they are.")]
-All = Annotated[bool, typer.Option("--all", help="Without a filter: all failed jobs.")]
 
 
-def cancel(ids: Ids, as_json: JsonOut = False) -> None:
+@dataclass(frozen=True)
+class ChosenJobs:
+    """The jobs to requeue or to delete: by their ids, or those of the failed ones that a filter finds."""
+
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs.")] = None
+    failed: Annotated[bool, typer.Option("--failed", help="All failed jobs that the filters below take.")] = False
+    type: TypeFilter = None
+    queue: QueueFilter = None
+    error: Annotated[str | None, typer.Option(metavar="TEXT", help="With this in their error.")] = None
+    batch: BatchFilter = None
+    since: Since = None
+    until: Until = None
+    all: Annotated[bool, typer.Option("--all", help="Without a filter: all failed jobs.")] = False
+    dry_run: DryRun = False
+
+    def build_query(self) -> dict[str, Any] | None:
+        """Return the query that finds the failed jobs, None where ids are given. Raises WrongUsageError."""
+        filters = {
+            "type": self.type,
+            "queue": self.queue,
+            "error": self.error,
+            "batch": self.batch,
+            "failed_after": None if self.since is None else read_past(self.since, "--since"),
+            "failed_before": None if self.until is None else read_past(self.until, "--until"),
+            "all": "true" if self.all else None,
+            "dry_run": "true" if self.dry_run else None,
+        }
+        query = {name: value for name, value in filters.items() if value is not None}
+        if self.ids and (self.failed or query):
+            raise WrongUsageError("give ids, or --failed with its filters, not both")
+        if not self.ids and not self.failed:
+            raise WrongUsageError("give ids, or --failed" + (" with the filters" if query else ""))
+        if self.failed and not query.keys() - {"dry_run"}:
+            known = "--type, --queue, --error, --batch, --since, --until"
+            raise WrongUsageError(f"--failed wants a filter ({known}), or --all")
+        return query if self.failed else None
+
+
+def cancel(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs.")], as_json: JsonOut = False) -> None:
     """Cancel jobs that have not begun, stop those that run; what waits for them goes as their on_failure says."""
     with ask_service() as service:
 
         def act(id: str) -> None:
             answer = service.send("POST", job_path(id, "/cancel"))
-            _tell(answer.body, as_json, " (told to stop)" if answer.status == 202 else "")
+            _print(answer.body, as_json, " (told to stop)" if answer.status == 202 else "")
 
         do_each(ids, act)
 
 
-def requeue(
-    ids: MaybeIds = None,
-    failed: Failed = False,
-    type: TypeFilter = None,
-    queue: QueueFilter = None,
-    error: Error = None,
-    batch: BatchFilter = None,
-    since: Since = None,
-    until: Until = None,
-    all: All = False,
-    dry_run: DryRun = False,
-    as_json: JsonOut = False,
-) -> None:
+@take_groups
+def requeue(jobs: ChosenJobs, as_json: JsonOut = False) -> None:
     """Queue jobs again that failed, were stopped or canceled, with all their tries.
 
     errand requeue ID… · errand requeue --failed --type email --since 2h --dry-run
     """
-    with ask_service() as service:
-        query = _read_filter(type, queue, error, batch, since, until, all, dry_run)
-        if _is_filtered(ids, failed, query):
-            change_failed(service, "requeue", query, as_json)
-        else:
-            do_each(ids or [], lambda id: _tell(service.send("POST", job_path(id, "/requeue")).body, as_json))
+    _change("requeue", jobs, as_json, _requeue)
 
 
-def delete(
-    ids: MaybeIds = None,
-    failed: Failed = False,
-    type: TypeFilter = None,
-    queue: QueueFilter = None,
-    error: Error = None,
-    batch: BatchFilter = None,
-    since: Since = None,
-    until: Until = None,
-    all: All = False,
-    dry_run: DryRun = False,
-    as_json: JsonOut = False,
-) -> None:
+@take_groups
+def delete(jobs: ChosenJobs, as_json: JsonOut = False) -> None:
     """Delete jobs with all that is kept of them; one that runs is refused: cancel it first.
 
     errand delete ID… · errand delete --failed --type email --until 30d --dry-run
     """
+    _change("delete", jobs, as_json, _delete)
+
+
+def _change(word: str, jobs: ChosenJobs, as_json: bool, act: Callable[[Service, str, bool], None]) -> None:
     with ask_service() as service:
-        query = _read_filter(type, queue, error, batch, since, until, all, dry_run)
-        if _is_filtered(ids, failed, query):
-            change_failed(service, "delete", query, as_json)
+        query = jobs.build_query()
+        if query is None:
+            do_each(jobs.ids or [], lambda id: act(service, id, as_json))
         else:
-            do_each(ids or [], lambda id: _delete(service, id, as_json))
+            change_failed(service, word, query, as_json)
+
+
+def _requeue(service: Service, id: str, as_json: bool) -> None:
+    _print(service.send("POST", job_path(id, "/requeue")).body, as_json)
 
 
 def _delete(service: Service, id: str, as_json: bool) -> None:
@@ -97,47 +114,13 @@ def _delete(service: Service, id: str, as_json: bool) -> None:
         print(f"{id}  deleted")
 
 
-def _tell(job: Any, as_json: bool, more: str = "") -> None:
+def _print(job: Any, as_json: bool, more: str = "") -> None:
     if as_json:
         print_json(job)
         return
     print(f"{job['id']}  {make_plain(job['status'])}{more}")
     for one in job.get("dependents") or []:
         print(f"  {one['id']}  {make_plain(one['status'])} (waits for it)")
-
-
-def _read_filter(
-    type: str | None,
-    queue: str | None,
-    error: str | None,
-    batch: str | None,
-    since: str | None,
-    until: str | None,
-    all: bool,
-    dry_run: bool,
-) -> dict[str, Any]:
-    given = {
-        "type": type,
-        "queue": queue,
-        "error": error,
-        "batch": batch,
-        "failed_after": None if since is None else read_past(since, "--since"),
-        "failed_before": None if until is None else read_past(until, "--until"),
-        "all": "true" if all else None,
-        "dry_run": "true" if dry_run else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _is_filtered(ids: list[str] | None, failed: bool, query: dict[str, Any]) -> bool:
-    """Return whether a filter is meant, and not ids. Raises WrongUsageError."""
-    if ids and (failed or query):
-        raise WrongUsageError("give ids, or --failed with its filters, not both")
-    if not ids and not failed:
-        raise WrongUsageError("give ids, or --failed" + (" with the filters" if query else ""))
-    if failed and not query.keys() - {"dry_run"}:
-        raise WrongUsageError("--failed wants a filter (--type, --queue, --error, --batch, --since, --until), or --all")
-    return failed
 
 
 def change_failed(service: Service, word: str, query: dict[str, Any], as_json: bool) -> None:

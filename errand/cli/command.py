@@ -24,11 +24,6 @@ QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.
 BatchFilter = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Of this batch.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or so long ago: 2h, 1d.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, or so long ago.")]
-Payload = Annotated[str | None, typer.Argument(metavar="JSON|-|@FILE", help="The payload; - reads the input.")]
-Fields = Annotated[
-    list[str] | None,
-    typer.Option("--field", "-f", metavar="NAME=VALUE", help="A field of the payload; NAME:=JSON for no text."),
-]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`errand status` and `errand list`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -20,14 +21,13 @@ from errand.cli.command import (
     print_json,
 )
 from errand.cli.moment import read_past, show_age
+from errand.cli.options import take_groups
 from errand.cli.output import is_read
 from errand.cli.plain import make_plain
 from errand.redis.keys import UNSTARTED
 
 PAGE = 100  # jobs a request
 
-Status = Annotated[str | None, typer.Option(help="With this status: queued, started, finished, failed, …")]
-Tag = Annotated[str | None, typer.Option(metavar="WORD", help="With this tag.")]
 Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
 Payload = Annotated[bool, typer.Option("--payload", help="With what a job was posted with.")]
 All = Annotated[bool, typer.Option("--all", help="All there are.")]
@@ -65,32 +65,38 @@ def _ask_why(service: Service, path: str, view: View) -> str:
         return ""
 
 
-def list_jobs(
-    type: TypeFilter = None,
-    queue: QueueFilter = None,
-    status: Status = None,
-    tag: Tag = None,
-    batch: BatchFilter = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = 20,
-    all: All = False,
-    as_json: JsonOut = False,
-) -> None:
+@dataclass(frozen=True)
+class ListFilter:
+    """Which jobs `errand list` shows."""
+
+    type: TypeFilter = None
+    queue: QueueFilter = None
+    status: Annotated[str | None, typer.Option(help="With this status: queued, started, finished, failed, …")] = None
+    tag: Annotated[str | None, typer.Option(metavar="WORD", help="With this tag.")] = None
+    batch: BatchFilter = None
+    since: Since = None
+    until: Until = None
+
+    def build_query(self) -> dict[str, Any]:
+        """Return the query of the list; what is None in it was not asked for. Raises WrongUsageError."""
+        return {
+            "type": self.type,
+            "queue": self.queue,
+            "status": self.status,
+            "tag": self.tag,
+            "batch": self.batch,
+            "created_after": None if self.since is None else read_past(self.since, "--since"),
+            "created_before": None if self.until is None else read_past(self.until, "--until"),
+        }
+
+
+@take_groups
+def list_jobs(filter: ListFilter, limit: Limit = 20, all: All = False, as_json: JsonOut = False) -> None:
     """List jobs, the newest first."""
     from errand.cli.render import print_table
 
     with ask_service() as service:
-        query = {
-            "type": type,
-            "queue": queue,
-            "status": status,
-            "tag": tag,
-            "batch": batch,
-            "created_after": None if since is None else read_past(since, "--since"),
-            "created_before": None if until is None else read_past(until, "--until"),
-        }
-        found = list_found(service, query, None if all else limit)
+        found = list_found(service, filter.build_query(), None if all else limit)
         if as_json:
             for job in found:
                 print_json(job)

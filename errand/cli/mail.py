@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import Fields, tell
-from errand.cli.payload import read_fields
+from errand.cli.command import tell
+from errand.cli.payload import Fields, read_fields
 
 app = typer.Typer(no_args_is_help=True, help="Look at e-mails before they are sent.")
 

@@ -15,7 +15,7 @@ from errand.cli.output import steady_streams
 from errand.cli.run import up
 from errand.cli.run import worker as worker_command
 from errand.cli.run.up import Data, Host, Port, Target, fail, find_application
-from errand.local.settings import OUTSIDE
+from errand.local.settings import OUTSIDE, UpOptions, default_data
 from errand.redis.variables import list_names, read_variable
 
 # What runs a service is imported where it is used: FastAPI, RQ and Redis take half a second, which `errand status` has
@@ -44,7 +44,7 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000, data: Data = None, workers
     Nothing leaves this machine, whatever settings are in the environment.
     """
     inside = {name: value for name, value in os.environ.items() if name not in list_names(OUTSIDE)}
-    up.run(host, port, data, workers, inside, demo=True)
+    up.run(UpOptions(host, port, data or default_data(port), workers), inside, demo=True)
 
 
 @app.command(rich_help_panel=HERE)

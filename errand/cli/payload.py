@@ -3,12 +3,30 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from errand.cli.client.problem import WrongUsageError
 
 FORM = "write name=text, or name:=JSON for a number, a list, true, null"
+
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--field", "-f", metavar="NAME=VALUE", help="A field of the payload; NAME:=JSON for no text."),
+]
+
+
+@dataclass(frozen=True)
+class PayloadOptions:
+    """The payload of a job that is sent, or that a schedule gives."""
+
+    argument: Annotated[str | None, typer.Argument(metavar="JSON|-|@FILE", help="The payload; - reads the input.")] = (
+        None
+    )
+    fields: Fields = None
 
 
 def read_payload(argument: str | None, fields: Sequence[str], many: bool = False) -> Any:

@@ -1,14 +1,16 @@
 """`errand schedule`: jobs at set times."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
 
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import EXITS, Fields, JsonOut, Payload, ask_service, print_json
+from errand.cli.command import EXITS, JsonOut, ask_service, print_json
 from errand.cli.moment import read_span, show_age, show_time, write_span
-from errand.cli.payload import read_payload
+from errand.cli.options import take_groups
+from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.plain import make_plain
 
 RUNS_SHOWN = 10
@@ -18,13 +20,37 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="The schedule.")]
-Cron = Annotated[str | None, typer.Option(metavar="FIELDS", help="Five fields, '0 7 * * MON-FRI', or @daily.")]
-Every = Annotated[str | None, typer.Option(metavar="SPAN", help="Every so often: 90, 90s, 5m, 2h, 1d.")]
-Timezone = Annotated[str | None, typer.Option(metavar="ZONE", help="The zone of --cron, Europe/Paris; UTC by default.")]
-CatchUp = Annotated[
-    Literal["none", "last", "all"] | None, typer.Option(help="Of the times that no worker was there for.")
-]
-Overlap = Annotated[Literal["skip", "queue"] | None, typer.Option(help="When the last one's job has not ended yet.")]
+
+
+@dataclass(frozen=True)
+class TimingOptions:
+    """When a schedule's jobs are due."""
+
+    cron: Annotated[str | None, typer.Option(metavar="FIELDS", help="Five fields, '0 7 * * MON-FRI', or @daily.")] = (
+        None
+    )
+    every: Annotated[str | None, typer.Option(metavar="SPAN", help="Every so often: 90, 90s, 5m, 2h, 1d.")] = None
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The zone of --cron, Europe/Paris; UTC by default.")
+    ] = None
+    catch_up: Annotated[
+        Literal["none", "last", "all"] | None, typer.Option(help="Of the times that no worker was there for.")
+    ] = None
+    overlap: Annotated[
+        Literal["skip", "queue"] | None, typer.Option(help="When the last one's job has not ended yet.")
+    ] = None
+
+    def build_fields(self) -> dict[str, Any]:
+        """Return the fields of a schedule that say so; what is None was not given. Raises WrongUsageError."""
+        if (self.cron is None) == (self.every is None):
+            raise WrongUsageError("give either --cron or --every")
+        return {
+            "cron": self.cron,
+            "every_seconds": None if self.every is None else read_span(self.every, "--every"),
+            "timezone": self.timezone,
+            "catch_up": self.catch_up,
+            "overlap": self.overlap,
+        }
 
 
 @app.command("list", epilog=EXITS)
@@ -50,16 +76,12 @@ def show(name: Name, as_json: JsonOut = False) -> None:
 
 
 @app.command(epilog=EXITS)
+@take_groups
 def put(
     name: Name,
     type: Annotated[str, typer.Argument(help="The job type: a file in jobs/.")],
-    payload: Payload = None,
-    field: Fields = None,
-    cron: Cron = None,
-    every: Every = None,
-    timezone: Timezone = None,
-    catch_up: CatchUp = None,
-    overlap: Overlap = None,
+    payload: PayloadOptions,
+    timing: TimingOptions,
     as_json: JsonOut = False,
 ) -> None:
     """Store a schedule under its name, in place of what was there.
@@ -67,17 +89,8 @@ def put(
     errand schedule put digest email @digest.json --cron '0 7 * * MON-FRI' --timezone Europe/Paris
     """
     with ask_service() as service:
-        if (cron is None) == (every is None):
-            raise WrongUsageError("give either --cron or --every")
-        body = {
-            "type": type,
-            "payload": read_payload(payload, field or []),
-            "cron": cron,
-            "every_seconds": None if every is None else read_span(every, "--every"),
-            "timezone": timezone,
-            "catch_up": catch_up,
-            "overlap": overlap,
-        }
+        times = timing.build_fields()
+        body = {"type": type, "payload": read_payload(payload.argument, payload.fields or []), **times}
         given = {name: value for name, value in body.items() if value is not None}
         _print(service.send("PUT", _path(name), body=given).body, as_json)
 

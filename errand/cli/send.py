@@ -5,106 +5,126 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
 
 from errand.cli.client.http import Answer, Query, Service, batch_path, job_path
 from errand.cli.client.problem import AwayError, RefusedError, WrongUsageError
-from errand.cli.command import Fields, JsonOut, Payload, ask_service, print_json
+from errand.cli.command import JsonOut, ask_service, print_json
 from errand.cli.moment import read_span, read_time
-from errand.cli.payload import read_payload
+from errand.cli.options import take_groups
+from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.watch import end_with, watch_all
 
 TAKEN = {"existing": ", and was before: the same unique key", "replaced": ", with this payload now"}
 BATCH_ITEMS = 1_000  # a request, as the API takes them
 
-After = Annotated[list[str] | None, typer.Option(metavar="ID", help="Run it after this job has finished; may repeat.")]
-OnFailure = Annotated[
-    Literal["cancel", "run", "wait"] | None, typer.Option(help="What becomes of it when a job of --after fails.")
-]
-At = Annotated[str | None, typer.Option(metavar="TIME", help="Run it then: 2026-12-24T18:00, or with an offset.")]
-Delay = Annotated[str | None, typer.Option(metavar="SPAN", help="Run it in so long: 90, 90s, 5m, 2h, 1d.")]
-Expires = Annotated[str | None, typer.Option(metavar="SPAN", help="Cancel it where it has not started in so long.")]
-Tag = Annotated[list[str] | None, typer.Option(metavar="WORD", help="A word to find it by; may repeat.")]
-Front = Annotated[bool, typer.Option("--front", help="Put it before all that wait in its queue.")]
-Key = Annotated[str | None, typer.Option(metavar="NAME", help="Its Idempotency-Key: sent twice, it is stored once.")]
-ConcurrencyKey = Annotated[str | None, typer.Option(metavar="WORD", help="Jobs under one key share --concurrency.")]
-Concurrency = Annotated[int | None, typer.Option(metavar="N", help="So many jobs under the key run at once.")]
-TimeoutSeconds = Annotated[
-    int | None, typer.Option(metavar="N", help="An attempt may take so long, not what the type says.")
-]
-Tries = Annotated[int | None, typer.Option(metavar="N", help="So many attempts, the first included; 1: no retry.")]
-UniqueKey = Annotated[
-    str | None, typer.Option(metavar="WORD", help="While a job of this type waits or runs under it, that one is told.")
-]
-Replace = Annotated[
-    bool, typer.Option("--replace", help="With --unique-key: one that waits for its time becomes this one.")
-]
-Webhook = Annotated[str | None, typer.Option(metavar="URL", help="An https URL that is told of the end.")]
-Batch = Annotated[bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or a payload a line.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it has ended; exit 1 where it did not finish well.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the id alone.")]
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What may be asked for a job beside its payload; for a batch it goes for each of its jobs."""
+
+    after: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Run it after this job has finished; may repeat.")
+    ] = None
+    on_failure: Annotated[
+        Literal["cancel", "run", "wait"] | None, typer.Option(help="What becomes of it when a job of --after fails.")
+    ] = None
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Run it then: 2026-12-24T18:00, or with an offset.")
+    ] = None
+    delay: Annotated[str | None, typer.Option(metavar="SPAN", help="Run it in so long: 90, 90s, 5m, 2h, 1d.")] = None
+    expires: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Cancel it where it has not started in so long.")
+    ] = None
+    tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="A word to find it by; may repeat.")] = None
+    front: Annotated[bool, typer.Option("--front", help="Put it before all that wait in its queue.")] = False
+    concurrency_key: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Jobs under one key share --concurrency.")
+    ] = None
+    concurrency: Annotated[int | None, typer.Option(metavar="N", help="So many jobs under the key run at once.")] = None
+    timeout_seconds: Annotated[
+        int | None, typer.Option(metavar="N", help="An attempt may take so long, not what the type says.")
+    ] = None
+    tries: Annotated[
+        int | None, typer.Option(metavar="N", help="So many attempts, the first included; 1: no retry.")
+    ] = None
+    unique_key: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="While a job of this type waits or runs under it, that one is told."),
+    ] = None
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --unique-key: one that waits for its time becomes this one.")
+    ] = False
+    webhook: Annotated[str | None, typer.Option(metavar="URL", help="An https URL that is told of the end.")] = None
+
+    def build_query(self) -> Query:
+        """Return the query of the POST; what is None in it was not asked for. Raises WrongUsageError."""
+        if self.at is not None and self.delay is not None:
+            raise WrongUsageError("give --at or --delay, not both")
+        return [
+            *(("after", id) for id in self.after or []),
+            ("on_failure", self.on_failure),
+            ("run_at", None if self.at is None else read_time(self.at, "--at")),
+            ("delay_seconds", None if self.delay is None else read_span(self.delay, "--delay")),
+            ("expires_in_seconds", None if self.expires is None else read_span(self.expires, "--expires")),
+            ("at_front", "true" if self.front else None),
+            *(("tag", word) for word in self.tag or []),
+            ("concurrency_key", self.concurrency_key),
+            ("concurrency", self.concurrency),
+            ("timeout_seconds", self.timeout_seconds),
+            ("tries", self.tries),
+            ("unique_key", self.unique_key),
+            ("unique", "replace" if self.replace else None),
+            ("webhook", self.webhook),
+        ]
 
 
+@dataclass(frozen=True)
+class SendOptions:
+    """How it is sent, and what is shown of it."""
+
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its Idempotency-Key: sent twice, it is stored once.")
+    ] = None
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or a payload a line.")
+    ] = False
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Watch it until it has ended; exit 1 where it did not finish well.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the id alone.")] = False
+    as_json: JsonOut = False
+
+
+@take_groups
 def send(
     type: Annotated[str, typer.Argument(help="The job type: a file in jobs/.")],
-    payload: Payload = None,
-    field: Fields = None,
-    after: After = None,
-    on_failure: OnFailure = None,
-    at: At = None,
-    delay: Delay = None,
-    expires: Expires = None,
-    tag: Tag = None,
-    front: Front = False,
-    concurrency_key: ConcurrencyKey = None,
-    concurrency: Concurrency = None,
-    timeout_seconds: TimeoutSeconds = None,
-    tries: Tries = None,
-    unique_key: UniqueKey = None,
-    replace: Replace = False,
-    webhook: Webhook = None,
-    key: Key = None,
-    batch: Batch = False,
-    wait: Wait = False,
-    quiet: Quiet = False,
-    as_json: JsonOut = False,
+    payload: PayloadOptions,
+    job: JobOptions,
+    sending: SendOptions,
 ) -> None:
     """Send a job, or with --batch many; --wait watches it.
 
     errand send log '{"text": "Hello"}' · errand send log -f text=Hello · errand send log --batch @lines.jsonl
     """
+    batch, as_json = sending.batch, sending.as_json
     with ask_service() as service:
-        if at is not None and delay is not None:
-            raise WrongUsageError("give --at or --delay, not both")
-        if quiet and (wait or as_json):
+        query = job.build_query()
+        if sending.quiet and (sending.wait or as_json):
             raise WrongUsageError("--quiet goes with neither --wait nor --json")
-        query = [
-            *(("after", id) for id in after or []),
-            ("on_failure", on_failure),
-            ("run_at", None if at is None else read_time(at, "--at")),
-            ("delay_seconds", None if delay is None else read_span(delay, "--delay")),
-            ("expires_in_seconds", None if expires is None else read_span(expires, "--expires")),
-            ("at_front", "true" if front else None),
-            *(("tag", word) for word in tag or []),
-            ("concurrency_key", concurrency_key),
-            ("concurrency", concurrency),
-            ("timeout_seconds", timeout_seconds),
-            ("tries", tries),
-            ("unique_key", unique_key),
-            ("unique", "replace" if replace else None),
-            ("webhook", webhook),
-        ]
-        path, body = (batch_path if batch else job_path)(type), read_payload(payload, field or [], batch)
+        path = (batch_path if batch else job_path)(type)
+        body = read_payload(payload.argument, payload.fields or [], batch)
         sent = []
-        for answer, progress in _post_all(service, path, query, body, key, batch):
+        for answer, progress in _post_all(service, path, query, body, sending.key, batch):
             sent.append(answer.body["id"])
-            if as_json and not wait:
+            if as_json and not sending.wait:
                 print_json(answer.body)
-            elif not wait:
-                print(answer.body["id"] if quiet else _describe(answer, batch) + progress, flush=True)
-        if wait:
+            elif not sending.wait:
+                print(answer.body["id"] if sending.quiet else _describe(answer, batch) + progress, flush=True)
+        if sending.wait:
             _wait(service, sent, batch, as_json)
 
 

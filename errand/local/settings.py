@@ -83,3 +83,8 @@ class UpOptions:
     def sink_command(self, port: int) -> list[str]:
         """Return the SMTP sink's command."""
         return [sys.executable, "-m", "errand.local.sink", str(port), os.fspath(self.mail_folder)]
+
+
+def default_data(port: int) -> Path:
+    """Return the data folder for a port: `.errand`, and one of its own for any other than 8000."""
+    return Path(".errand") if port == 8000 else Path(f".errand-{port}")

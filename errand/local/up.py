@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.error import HTTPError
 
 from rich.console import Console
@@ -184,8 +183,3 @@ def _stop(processes: Processes, console: Console) -> None:
         processes.stop(GRACE_SECONDS)
     if processes.has_workers:
         console.print("Stopped.")
-
-
-def default_data(port: int) -> Path:
-    """Return the data folder for a port: `.errand`, and one of its own for any other than 8000."""
-    return Path(".errand") if port == 8000 else Path(f".errand-{port}")
