@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from errand.cli.client.http import Service, job_path
+from errand.cli.client.http import ServiceClient, job_path
 from errand.cli.client.problem import WrongUsageError
 from errand.cli.command import (
     BatchFilter,
@@ -95,7 +95,7 @@ def delete(jobs: ChosenJobs, as_json: JsonOut = False) -> None:
     _change("delete", jobs, as_json, _delete)
 
 
-def _change(word: str, jobs: ChosenJobs, as_json: bool, act: Callable[[Service, str, bool], None]) -> None:
+def _change(word: str, jobs: ChosenJobs, as_json: bool, act: Callable[[ServiceClient, str, bool], None]) -> None:
     with ask_service() as service:
         query = jobs.build_query()
         if query is None:
@@ -104,11 +104,11 @@ def _change(word: str, jobs: ChosenJobs, as_json: bool, act: Callable[[Service, 
             change_failed(service, word, query, as_json)
 
 
-def _requeue(service: Service, id: str, as_json: bool) -> None:
+def _requeue(service: ServiceClient, id: str, as_json: bool) -> None:
     _print(service.send("POST", job_path(id, "/requeue")).body, as_json)
 
 
-def _delete(service: Service, id: str, as_json: bool) -> None:
+def _delete(service: ServiceClient, id: str, as_json: bool) -> None:
     service.send("DELETE", job_path(id))
     if not as_json:  # the API's answer has no JSON
         print(f"{id}  deleted")
@@ -123,7 +123,7 @@ def _print(job: Any, as_json: bool, more: str = "") -> None:
         print(f"  {one['id']}  {make_plain(one['status'])} (waits for it)")
 
 
-def change_failed(service: Service, word: str, query: dict[str, Any], as_json: bool) -> None:
+def change_failed(service: ServiceClient, word: str, query: dict[str, Any], as_json: bool) -> None:
     """Requeue or delete the failed jobs that a query finds, and print which. Raises ClientError."""
     path = f"/v1/dead-letters/{word}"
     found = service.send("POST", path, query.items(), timeout_seconds=MANY_SECONDS).body

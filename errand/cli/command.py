@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from errand.cli.client.http import Service
-from errand.cli.client.problem import AwayError, ClientError, RefusedError
+from errand.cli.client.http import ServiceClient
+from errand.cli.client.problem import AwayError, ClientError, RequestRefusedError
 from errand.cli.client.settings import read_client_settings
 from errand.cli.plain import make_plain
 
@@ -27,10 +27,10 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this tim
 
 
 @contextmanager
-def ask_service() -> Iterator[Service]:
+def ask_service() -> Iterator[ServiceClient]:
     """Give the service that ERRAND_URL names; what goes wrong is told in plain words and becomes the exit code."""
     try:
-        yield Service(read_client_settings(os.environ))
+        yield ServiceClient(read_client_settings(os.environ))
         sys.stdout.flush()  # a reader that has gone is met here, and not while the interpreter ends
     except ClientError as error:
         raise typer.Exit(tell(error)) from None
@@ -57,7 +57,7 @@ def do_each(ids: Iterable[str], act: Callable[[str], None]) -> None:
     for id in ids:
         try:
             act(id)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             code = tell(error)
     if code:
         raise typer.Exit(code)

@@ -44,7 +44,7 @@ def build_drawing(views: Sequence[View], as_json: bool) -> Drawing:
     if as_json:
         return JsonOfEnds()
     console = make_console()
-    return Bars(views) if console.is_terminal and not console.is_dumb_terminal else Lines(views)
+    return Bars(views) if console.is_terminal and not console.is_dumb_terminal else StatusLines(views)
 
 
 class JsonOfEnds(Drawing):
@@ -59,7 +59,7 @@ class JsonOfEnds(Drawing):
         """Print nothing: `errand logs --json` does."""
 
 
-class Lines(Drawing):
+class StatusLines(Drawing):
     """Prints a line when a status has changed, of a batch at each tenth of its way."""
 
     def __init__(self, views: Sequence[View]) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from errand.cli.client.follow import View, is_batch, read
-from errand.cli.client.http import Service
-from errand.cli.client.problem import RefusedError
+from errand.cli.client.http import ServiceClient
+from errand.cli.client.problem import RequestRefusedError
 from errand.cli.command import (
     BatchFilter,
     JsonOut,
@@ -55,13 +55,13 @@ def status(
         do_each(ids, show)
 
 
-def _ask_why(service: Service, path: str, view: View) -> str:
+def _ask_why(service: ServiceClient, path: str, view: View) -> str:
     """Return why a job has not started, "" for one that has, and where the service does not tell."""
     if is_batch(view) or view["status"] not in UNSTARTED:
         return ""
     try:
         return str(service.get(f"{path}/why")["reason"])
-    except RefusedError:  # it has gone meanwhile, or the service is an older one
+    except RequestRefusedError:  # it has gone meanwhile, or the service is an older one
         return ""
 
 
@@ -108,7 +108,7 @@ def list_jobs(filter: ListFilter, limit: Limit = 20, all: All = False, as_json: 
             typer.echo("no such jobs", err=True)
 
 
-def list_found(service: Service, query: dict[str, Any], limit: int | None) -> Iterator[View]:
+def list_found(service: ServiceClient, query: dict[str, Any], limit: int | None) -> Iterator[View]:
     """Yield the jobs that a query finds, page after page, `limit` at most."""
     cursor = None
     left = limit

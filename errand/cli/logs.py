@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from errand.cli.client.follow import Logged, View, follow
-from errand.cli.client.http import Service, job_path
+from errand.cli.client.http import ServiceClient, job_path
 from errand.cli.command import JsonOut, ask_service, print_json
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")]
@@ -25,7 +25,7 @@ def logs(id: Annotated[str, typer.Argument(help="A job.")], goes_on: Follow = Fa
                 print(describe_log_line(line), flush=goes_on)
 
 
-def list_lines(service: Service, id: str, goes_on: bool) -> Iterator[View]:
+def list_lines(service: ServiceClient, id: str, goes_on: bool) -> Iterator[View]:
     """Yield the lines that are kept, and if it `goes_on` those that come until the job has ended.
 
     Raises ClientError.

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from errand.cli.client.http import Service
+from errand.cli.client.http import ServiceClient
 from errand.cli.client.problem import AwayError
 from errand.cli.command import EXITS, JsonOut, ask_service, do_each, print_json
 from errand.cli.moment import show_span
@@ -72,12 +72,12 @@ def _change(names: list[str], word: str, as_json: bool) -> None:
         do_each(names, act)
 
 
-def _read(service: Service) -> list[dict[str, Any]]:
+def _read(service: ServiceClient) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = service.get("/v1/queues")["items"]
     return found
 
 
-def _show_live(service: Service) -> None:
+def _show_live(service: ServiceClient) -> None:
     queues, note = _read(service), ""
     live = Live(console=make_console(), auto_refresh=False)
     try:  # not `with`: a Ctrl-C that comes while it starts would leave the cursor hidden

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from errand.cli.client.http import Answer, Query, Service, batch_path, job_path
-from errand.cli.client.problem import AwayError, RefusedError, WrongUsageError
+from errand.cli.client.http import Query, ServiceAnswer, ServiceClient, batch_path, job_path
+from errand.cli.client.problem import AwayError, RequestRefusedError, WrongUsageError
 from errand.cli.command import JsonOut, ask_service, print_json
 from errand.cli.moment import read_span, read_time
 from errand.cli.options import take_groups
@@ -128,7 +128,7 @@ def send(
             _wait(service, sent, batch, as_json)
 
 
-def _post(service: Service, path: str, query: Query, body: Any, key: str | None) -> Answer:
+def _post(service: ServiceClient, path: str, query: Query, body: Any, key: str | None) -> ServiceAnswer:
     """Send it under a key, its own or one of ours, so that a lost answer is asked for again and nothing runs twice."""
     once = key or _make_key()
     try:
@@ -141,8 +141,8 @@ def _post(service: Service, path: str, query: Query, body: Any, key: str | None)
 
 
 def _post_all(
-    service: Service, path: str, query: Query, body: Any, key: str | None, batch: bool
-) -> Iterator[tuple[Answer, str]]:
+    service: ServiceClient, path: str, query: Query, body: Any, key: str | None, batch: bool
+) -> Iterator[tuple[ServiceAnswer, str]]:
     """Send it, a batch in as many requests as it takes; yield each answer and how much of the whole is stored then.
 
     Their keys are that of the command with their numbers: the same items, sent again, are stored once. What goes wrong
@@ -167,8 +167,8 @@ def _telling_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]
     left = f"{stored:,} of {total} are stored; {again}"
     try:
         yield
-    except RefusedError as error:
-        raise RefusedError(error.status, _shift(error.problem, stored), error.has_key, left) from None
+    except RequestRefusedError as error:
+        raise RequestRefusedError(error.status, _shift(error.problem, stored), error.has_key, left) from None
     except AwayError as error:
         least = "at least " if error.arrived else ""
         raise AwayError(f"{error}\n{least}{left}", error.final, error.arrived) from None
@@ -194,12 +194,12 @@ def _make_key() -> str:
     return f"errand-{secrets.token_hex(16)}"
 
 
-def _wait(service: Service, ids: Sequence[str], batch: bool, as_json: bool) -> None:
+def _wait(service: ServiceClient, ids: Sequence[str], batch: bool, as_json: bool) -> None:
     paths = [(batch_path if batch else job_path)(id) for id in ids]
     end_with(watch_all(service, [(path, service.get(path)) for path in paths], as_json))
 
 
-def _describe(answer: Answer, batch: bool) -> str:
+def _describe(answer: ServiceAnswer, batch: bool) -> str:
     sent = answer.body
     again = ", and was before: the same Idempotency-Key" if "Idempotency-Replayed" in answer.headers else ""
     if batch:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from errand.cli.client.follow import Logged, View, ended_well, follow, read
-from errand.cli.client.http import Service
-from errand.cli.client.problem import RefusedError
+from errand.cli.client.http import ServiceClient
+from errand.cli.client.problem import RequestRefusedError
 from errand.cli.command import JsonOut, ask_service, tell
 
 Found = tuple[str, View]
@@ -35,15 +35,15 @@ def end_with(code: int) -> None:
         raise typer.Exit(code)
 
 
-def watch_all(service: Service, found: Sequence[Found], as_json: bool) -> int:
+def watch_all(service: ServiceClient, found: Sequence[Found], as_json: bool) -> int:
     """Show what was found, by path and view, until all of it has ended; return the exit code. Raises AwayError."""
     from errand.cli.draw import build_drawing
 
-    last, refusals = [view for _, view in found], list[RefusedError]()
+    last, refusals = [view for _, view in found], list[RequestRefusedError]()
     try:
         with build_drawing(last, as_json) as drawing:
             for number, news in _listen(service, found):
-                if isinstance(news, RefusedError):  # it has expired; the others go on
+                if isinstance(news, RequestRefusedError):  # it has expired; the others go on
                     refusals.append(news)
                 elif isinstance(news, BaseException):
                     raise news
@@ -59,7 +59,7 @@ def watch_all(service: Service, found: Sequence[Found], as_json: bool) -> int:
     return codes[0] if codes else int(not all(map(ended_well, last)))
 
 
-def _listen(service: Service, found: Sequence[Found]) -> Iterator[tuple[int, View | Logged | BaseException]]:
+def _listen(service: ServiceClient, found: Sequence[Found]) -> Iterator[tuple[int, View | Logged | BaseException]]:
     """Yield each view that comes, with its number, until there are no more; an exception stands for an end by it."""
     news: News = SimpleQueue()
     for number, (path, view) in enumerate(found):
@@ -74,7 +74,7 @@ def _listen(service: Service, found: Sequence[Found]) -> Iterator[tuple[int, Vie
             yield number, told
 
 
-def _follow(service: Service, number: int, path: str, view: View, news: News) -> None:
+def _follow(service: ServiceClient, number: int, path: str, view: View, news: News) -> None:
     try:
         for newer in follow(service, path, view):
             news.put((number, newer))

@@ -27,7 +27,7 @@ STEADY_SECONDS = 10.0
 AGAIN = "starting it again in"
 
 
-class Output:
+class ProcessOutput:
     """Takes honcho's messages; every line goes to the file, and to the screen while `on_screen`."""
 
     def __init__(self, path: Path, width: int) -> None:
@@ -89,7 +89,7 @@ def _paint(data: bytes | str) -> str:
 class Kept:
     """A command that is started again whenever it has ended, until it is told to leave off."""
 
-    def __init__(self, process: Process, output: Output) -> None:
+    def __init__(self, process: Process, output: ProcessOutput) -> None:
         self._process, self._output = process, output
         self._lock = threading.Lock()
         self._is_wanted, self._is_due = True, False
@@ -156,7 +156,7 @@ class Kept:
 class Processes:
     """Named commands that are to run until `stop`."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: ProcessOutput) -> None:
         self._output = output
         self._kept: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []

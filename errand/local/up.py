@@ -10,7 +10,7 @@ from rich.console import Console
 
 from errand.local.keeper import ValkeyKeeper
 from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
-from errand.local.processes import Output, Processes
+from errand.local.processes import Processes, ProcessOutput
 from errand.local.request import call
 from errand.local.room import ROOM_MB, measure_free_mb, tell_full
 from errand.local.settings import LOOPBACK, UpOptions
@@ -30,7 +30,7 @@ class Machine:
 
     console: Console
     valkey: EmbeddedValkey | None
-    output: Output
+    output: ProcessOutput
     processes: Processes
     environment: Mapping[str, str]  # of the processes
     keeper: ValkeyKeeper
@@ -98,10 +98,10 @@ def start_workers(options: UpOptions, machine: Machine) -> list[str]:
     return names
 
 
-def _open_output(options: UpOptions) -> Output:
+def _open_output(options: UpOptions) -> ProcessOutput:
     path = options.data / "errand.log"
     try:
-        return Output(path, width=len("worker.10"))
+        return ProcessOutput(path, width=len("worker.10"))
     except OSError as error:
         raise CannotStartError(f"{path} can't be written: {error.strerror}") from error
 

@@ -95,7 +95,7 @@ def test_where_nothing_listens_it_says_so(quick: Quick) -> None:
 
 
 def test_a_service_that_does_not_answer_is_away(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("errand.cli.client.http.Service.send.__defaults__", ((), None, "", 0.2))
+    monkeypatch.setattr("errand.cli.client.http.ServiceClient.send.__defaults__", ((), None, "", 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = quick("cancel", ID, ERRAND_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert found.exit_code == 4

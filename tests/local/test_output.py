@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from errand.local.processes import Output
+from errand.local.processes import ProcessOutput
 
 
 class Screen(io.StringIO):
@@ -19,7 +19,7 @@ def test_a_terminal_shows_what_matters_in_colour_and_the_file_has_none(
 ) -> None:
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
-    output = Output(tmp_path / "errand.log", width=3)
+    output = ProcessOutput(tmp_path / "errand.log", width=3)
     output.say("web", "WARNING: no keys")
     output.say("web", "ready")
     output.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Event:
+class ServerSentEvent:
     """One event; `id` is what a later stream may be resumed after, `data` its JSON."""
 
     id: str
@@ -15,7 +15,7 @@ class Event:
     data: Any
 
 
-def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
+def read_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     """Yield the events of a stream's lines; one that was cut off, or whose data is not JSON, is left out."""
     id, name, data = "", "message", list[str]()
     for line in lines:
@@ -23,7 +23,7 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
         value = value.removeprefix(" ")
         if not field and not value and line.strip() == b"":
             if (found := _parse(data)) is not None:
-                yield Event(id, name, found)
+                yield ServerSentEvent(id, name, found)
             name, data = "message", []
         elif field == "id":
             id = value

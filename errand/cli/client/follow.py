@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-from errand.cli.client.events import Event, read_events
-from errand.cli.client.http import Service, batch_path, job_path
-from errand.cli.client.problem import AwayError, RefusedError
+from errand.cli.client.events import ServerSentEvent, read_events
+from errand.cli.client.http import ServiceClient, batch_path, job_path
+from errand.cli.client.problem import AwayError, RequestRefusedError
 from errand.redis import keys
 
 ENDED = keys.BATCH_ENDED
@@ -46,24 +46,24 @@ def ended_well(view: View) -> bool:
     return bool(view["finished"] == view["total"]) if is_batch(view) else view["status"] == "finished"
 
 
-def read(service: Service, id: str) -> tuple[str, View]:
+def read(service: ServiceClient, id: str) -> tuple[str, View]:
     """Return the path and the view of a job, or of a batch where no job has the id. Raises ClientError."""
     try:
         return job_path(id), service.get(job_path(id))
-    except RefusedError as error:
+    except RequestRefusedError as error:
         if error.name != "no-such-job":
             raise
     try:
         return batch_path(id), service.get(batch_path(id))
-    except RefusedError as error:
+    except RequestRefusedError as error:
         if error.name == "no-such-batch":
-            raise RefusedError(
+            raise RequestRefusedError(
                 404, {"detail": f"There is no job and no batch {id!r}; it may have expired"}, True
             ) from None
         raise
 
 
-def follow(service: Service, path: str, view: View) -> Iterator[View | Logged]:
+def follow(service: ServiceClient, path: str, view: View) -> Iterator[View | Logged]:
     """Yield the job or the batch at `path` each time that it has changed, from `view` on, and last as it ended.
 
     Between them come the lines that a job logs, where the service has events. Raises ClientError; a service that is
@@ -80,7 +80,7 @@ def follow(service: Service, path: str, view: View) -> Iterator[View | Logged]:
                 else:
                     view = merge(view, event)
                     yield view
-        except RefusedError:
+        except RequestRefusedError:
             streams = False  # this service, or a proxy before it, has no events
         except (AwayError, OSError, HTTPException):
             pass  # what follows tells whether it is the stream alone
@@ -97,13 +97,13 @@ def follow(service: Service, path: str, view: View) -> Iterator[View | Logged]:
             time.sleep(PAUSE_SECONDS if streams else POLL_SECONDS)
 
 
-def _listen(service: Service, path: str, last_id: str) -> Iterator[Event]:
+def _listen(service: ServiceClient, path: str, last_id: str) -> Iterator[ServerSentEvent]:
     with service.stream(f"{path}/events", last_id) as stream:
         if "text/event-stream" in stream.headers.get("Content-Type", ""):
             yield from read_events(stream)
 
 
-def merge(view: View, event: Event) -> View:
+def merge(view: View, event: ServerSentEvent) -> View:
     """Return the view with what an event tells: the whole, some of its fields, or the progress alone."""
     if not isinstance(event.data, dict):
         return view

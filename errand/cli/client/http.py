@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-from errand.cli.client.problem import AwayError, RefusedError
+from errand.cli.client.problem import AwayError, RequestRefusedError
 from errand.cli.client.settings import ClientSettings
 from errand.redis.refusals import REFUSALS
 
@@ -24,7 +24,7 @@ Query = Iterable[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceAnswer:
     """A good answer; `body` is its JSON, None where it has none."""
 
     status: int
@@ -32,8 +32,8 @@ class Answer:
     body: Any
 
 
-class Service:
-    """The service at one URL. Its methods raise RefusedError for a 4xx, and AwayError for a 5xx or no answer."""
+class ServiceClient:
+    """The service at one URL. Its methods raise RequestRefusedError for a 4xx, and AwayError for a 5xx or no answer."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.url = settings.url
@@ -53,7 +53,7 @@ class Service:
         body: Any = None,
         once_key: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> Answer:
+    ) -> ServiceAnswer:
         """Send a request; it is sent again only where that does no harm: GET, and POST with an Idempotency-Key."""
         request = self._build(method, path, query, body)
         if once_key:
@@ -88,14 +88,14 @@ class Service:
             request.add_header("Authorization", f"Bearer {self._key}")
         return request
 
-    def _exchange(self, request: Request, timeout_seconds: float) -> Answer:
+    def _exchange(self, request: Request, timeout_seconds: float) -> ServiceAnswer:
         with self._open(request, timeout_seconds) as answer:
             try:
                 text = answer.read()
             except (OSError, HTTPException) as error:
                 raise AwayError(f"{self.url} broke off its answer ({error or type(error).__name__})") from None
             try:
-                return Answer(answer.status, answer.headers, json.loads(text) if text else None)
+                return ServiceAnswer(answer.status, answer.headers, json.loads(text) if text else None)
             except ValueError:
                 raise AwayError(f"what answers at {self.url} is not Errand; is ERRAND_URL right?", final=True) from None
 
@@ -112,7 +112,7 @@ class Service:
     def _refuse(self, error: HTTPError) -> NoReturn:
         problem = _read_problem(error)
         if 400 <= error.code < 500:
-            raise RefusedError(error.code, problem, bool(self._key))
+            raise RequestRefusedError(error.code, problem, bool(self._key))
         if 300 <= error.code < 400:
             target = error.headers.get("Location", "elsewhere")
             raise AwayError(f"{self.url} sends on to {target}; set ERRAND_URL to where it is", True, False)

@@ -41,7 +41,7 @@ class AwayError(ClientError):
         self.final, self.arrived = final, arrived
 
 
-class RefusedError(ClientError):
+class RequestRefusedError(ClientError):
     """Raised for an answer 4xx: `name` is its stable type, without what all of them begin with."""
 
     code = 3

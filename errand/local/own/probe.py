@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from errand.local.child import describe_end, die_with_parent
 from errand.local.own.settings import OwnOptions
-from errand.local.processes import Output
+from errand.local.processes import ProcessOutput
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def try_out(options: OwnOptions, environment: Mapping[str, str]) -> Probe:
         return Probe(f"importing {options.target} {describe_end(ended.returncode)}", ended.stderr)
 
 
-def tell_fault(found: Probe, options: OwnOptions, output: Output) -> str:
+def tell_fault(found: Probe, options: OwnOptions, output: ProcessOutput) -> str:
     """Return what is wrong, in plain words; Python's traceback goes to the log."""
     for line in found.trace.splitlines():
         output.note("import", line)

@@ -16,7 +16,7 @@ READ_SECONDS = 0.2
 NOT_STARTED = 3  # uvicorn's own exit code for it
 
 
-class Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """uvicorn's server, which would close a connection that it has taken and not yet read a request from."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -36,7 +36,7 @@ def serve(descriptor: int, target: str, named: str | None = None) -> None:
         interface="wsgi" if found.is_wsgi else "auto",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = Server(config)
+    server = GracefulServer(config)
     server.run(sockets=[socket.socket(fileno=descriptor)])
     if not server.started:
         sys.exit(NOT_STARTED)
