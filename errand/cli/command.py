@@ -33,13 +33,13 @@ def ask_service() -> Iterator[ServiceClient]:
         yield ServiceClient(read_client_settings(os.environ))
         sys.stdout.flush()  # a reader that has gone is met here, and not while the interpreter ends
     except ClientError as error:
-        raise typer.Exit(tell(error)) from None
+        raise typer.Exit(print_error(error)) from None
     except (LookupError, TypeError, AttributeError, ValueError) as error:  # JSON, but of another shape
         away = AwayError(f"the answer can't be read ({error!r}); is it Errand at ERRAND_URL, as new as this command?")
-        raise typer.Exit(tell(away)) from None
+        raise typer.Exit(print_error(away)) from None
 
 
-def tell(error: ClientError) -> int:
+def print_error(error: ClientError) -> int:
     """Print what went wrong on the error output; return the exit code."""
     print(f"errand: {make_plain(error, lines=True)}", file=sys.stderr)
     return error.code
@@ -58,6 +58,6 @@ def do_each(ids: Iterable[str], act: Callable[[str], None]) -> None:
         try:
             act(id)
         except RequestRefusedError as error:
-            code = tell(error)
+            code = print_error(error)
     if code:
         raise typer.Exit(code)

@@ -13,7 +13,15 @@ from errand.cli.client.follow import View, has_ended, is_batch
 from errand.cli.command import print_json
 from errand.cli.moment import show_time
 from errand.cli.plain import make_plain
-from errand.cli.render import STYLES, describe_end, describe_error, list_counts, make_console, show_value, tell_log_line
+from errand.cli.render import (
+    STYLES,
+    describe_end,
+    describe_error,
+    format_short_log_line,
+    list_counts,
+    make_console,
+    show_value,
+)
 
 LABEL_WIDTH = 24
 BAR_WIDTH = 20
@@ -78,7 +86,7 @@ class StatusLines(Drawing):
 
     def log(self, number: int, line: View) -> None:
         """Print it after the job's id, each line of a traceback as well."""
-        for text in tell_log_line(line).split("\n"):
+        for text in format_short_log_line(line).split("\n"):
             print(f"{self._ids[number]}  {text}", flush=True)
 
 
@@ -106,7 +114,7 @@ class Bars(Drawing):
         self._progress.stop()
         if kind is None:
             for view in self._views:
-                self._tell_end(view)
+                self._print_end(view)
 
     def show(self, number: int, view: View) -> None:
         """Move a bar."""
@@ -116,9 +124,9 @@ class Bars(Drawing):
     def log(self, number: int, line: View) -> None:
         """Print it above the bars."""
         head = f"{self._views[number]['id'][:8]}  "
-        self._progress.console.print(Text.assemble((head, "dim"), tell_log_line(line)), soft_wrap=True)
+        self._progress.console.print(Text.assemble((head, "dim"), format_short_log_line(line)), soft_wrap=True)
 
-    def _tell_end(self, view: View) -> None:
+    def _print_end(self, view: View) -> None:
         if is_batch(view):
             return
         if view["status"] != "finished" and (error := describe_error(view)):

@@ -15,14 +15,14 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the jo
 
 def logs(id: Annotated[str, typer.Argument(help="A job.")], goes_on: Follow = False, as_json: JsonOut = False) -> None:
     """Show what a job has logged and printed: the last 1,000 lines of it."""
-    from errand.cli.render import describe_log_line
+    from errand.cli.render import format_log_line
 
     with ask_service() as service:
         for line in list_lines(service, id, goes_on):
             if as_json:
                 print_json(line)
             else:
-                print(describe_log_line(line), flush=goes_on)
+                print(format_log_line(line), flush=goes_on)
 
 
 def list_lines(service: ServiceClient, id: str, goes_on: bool) -> Iterator[View]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import tell
+from errand.cli.command import print_error
 from errand.cli.payload import Fields, read_fields
 
 app = typer.Typer(no_args_is_help=True, help="Look at e-mails before they are sent.")
@@ -27,7 +27,7 @@ def preview(
     try:
         parts = _render(id, read_fields(field or []))
     except WrongUsageError as error:
-        raise typer.Exit(tell(error)) from None
+        raise typer.Exit(print_error(error)) from None
     if folder is None:
         print("\n".join(f"--- {file}\n{content}" for file, content in parts.items()))
         return

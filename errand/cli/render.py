@@ -169,20 +169,20 @@ def describe_error(job: View) -> str:
     return make_plain(f"{error.get('type')}: {error.get('message')}") if error else ""
 
 
-def describe_log_line(line: View) -> str:
+def format_log_line(line: View) -> str:
     """Return a line that a job has logged or printed, with its time, its attempt, and its level or its stream."""
     printed = line["level"] == "print"
     level = line["logger"] if printed else line["level"]
-    return f"{show_time(line['time'])}  {line['attempt']}  {make_plain(level):<8}  {_tell_text(line, printed)}"
+    return f"{show_time(line['time'])}  {line['attempt']}  {make_plain(level):<8}  {_format_text(line, printed)}"
 
 
-def tell_log_line(line: View) -> str:
+def format_short_log_line(line: View) -> str:
     """Return a line as it stands among others about its job."""
     printed = line["level"] == "print"
-    return _tell_text(line, printed) if printed else f"{make_plain(line['level'])} {_tell_text(line, printed)}"
+    return _format_text(line, printed) if printed else f"{make_plain(line['level'])} {_format_text(line, printed)}"
 
 
-def _tell_text(line: View, printed: bool) -> str:
+def _format_text(line: View, printed: bool) -> str:
     text = make_plain(line["text"], lines=True)
     return text if printed else f"{make_plain(line['logger'])}: {text}"
 

@@ -155,13 +155,13 @@ def _post_all(
     once, total = key or _make_key(), f"{len(items):,}"
     for number, start in enumerate(range(0, len(items), BATCH_ITEMS), 1):
         part = items[start : start + BATCH_ITEMS]
-        with _telling_what_is_stored(start, total, once):
+        with _adding_what_is_stored(start, total, once):
             answer = service.send("POST", path, query, {"items": part}, f"{once}-{number}")
         yield answer, f" ({start + len(part):,} of {total})"
 
 
 @contextmanager
-def _telling_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]:
+def _adding_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]:
     """Add to what is raised how many are stored and how to go on."""
     again = f"send all of them again with --key {key}, and none is stored twice"
     left = f"{stored:,} of {total} are stored; {again}"

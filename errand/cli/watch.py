@@ -11,7 +11,7 @@ import typer
 from errand.cli.client.follow import Logged, View, ended_well, follow, read
 from errand.cli.client.http import ServiceClient
 from errand.cli.client.problem import RequestRefusedError
-from errand.cli.command import JsonOut, ask_service, tell
+from errand.cli.command import JsonOut, ask_service, print_error
 
 Found = tuple[str, View]
 News = SimpleQueue[tuple[int, View | Logged | BaseException | None]]
@@ -55,7 +55,7 @@ def watch_all(service: ServiceClient, found: Sequence[Found], as_json: bool) -> 
     except KeyboardInterrupt:
         print("errand: stopped watching; what was sent goes on", file=sys.stderr)
         raise
-    codes = [tell(refusal) for refusal in refusals]
+    codes = [print_error(refusal) for refusal in refusals]
     return codes[0] if codes else int(not all(map(ended_well, last)))
 
 

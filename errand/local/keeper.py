@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from errand.local.room import ROOM_MB, measure_free_mb, tell_full
+from errand.local.room import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.valkey import EmbeddedValkey, ServerMissingError
 
 RETRY_SECONDS = 5.0
@@ -25,7 +25,7 @@ class ValkeyKeeper:
         free_mb = measure_free_mb(valkey.folder)
         if free_mb < ROOM_MB:
             if not self._waits_for_room:
-                self._say("valkey", self._tell_full(valkey, free_mb))
+                self._say("valkey", self._describe_full_disk(valkey, free_mb))
             self._waits_for_room = True
             return
         begun = "there is room again; starting valkey"
@@ -37,8 +37,8 @@ class ValkeyKeeper:
         except ServerMissingError as error:
             self._say("valkey", f"{error}; trying again in {RETRY_SECONDS:.0f} s")
 
-    def _tell_full(self, valkey: EmbeddedValkey, free_mb: float) -> str:
+    def _describe_full_disk(self, valkey: EmbeddedValkey, free_mb: float) -> str:
         return (
-            f"valkey {valkey.how_it_ended}: {tell_full(valkey.folder, free_mb)}. Make room, and it goes on; "
+            f"valkey {valkey.how_it_ended}: {describe_full_disk(valkey.folder, free_mb)}. Make room, and it goes on; "
             "what was acknowledged is kept, and the API answers 503 meanwhile"
         )

@@ -49,7 +49,7 @@ class ProcessOutput:
 
     def _write(self, message: Any) -> None:
         self._printers[0].write(message)
-        self._tell_fault(message)
+        self._show_fault(message)
         if self.on_screen:
             if sys.stdout.isatty():
                 message = message._replace(data=_paint(message.data))
@@ -58,7 +58,7 @@ class ProcessOutput:
             except OSError as error:  # the terminal was closed, or what read our output has ended
                 self.on_screen = error.errno in FULL  # or it is a file, on a disk that may have room again
 
-    def _tell_fault(self, message: Any) -> None:
+    def _show_fault(self, message: Any) -> None:
         """Say on the screen, once, that the file takes no lines."""
         fault, before = self._file.fault, self._shown_fault
         self._shown_fault = fault
@@ -86,7 +86,7 @@ def _paint(data: bytes | str) -> str:
     return "\n".join(map(paint, text.splitlines()))
 
 
-class Kept:
+class KeptProcess:
     """A command that is started again whenever it has ended, until it is told to leave off."""
 
     def __init__(self, process: Process, output: ProcessOutput) -> None:
@@ -158,7 +158,7 @@ class Processes:
 
     def __init__(self, output: ProcessOutput) -> None:
         self._output = output
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, KeptProcess] = {}
         self._threads: list[threading.Thread] = []
         self._colours = get_colours()
 
@@ -168,7 +168,7 @@ class Processes:
         """Start a command and keep it running; `pass_fds` are the files that it is handed."""
         process = Process(f"exec {shlex.join(command)}", name, next(self._colours), env=dict(environment))
         process._child_ctor = partial(Popen, preexec_fn=die_with_parent, pass_fds=pass_fds)
-        self._kept[name] = Kept(process, self._output)
+        self._kept[name] = KeptProcess(process, self._output)
         # The thread that starts a process lives as long as it: «die with parent» means with that thread.
         thread = threading.Thread(target=self._kept[name].run, name=name, daemon=True)
         self._threads.append(thread)
@@ -195,7 +195,7 @@ class Processes:
         """Return how often a process has ended that nobody had asked to."""
         return self._kept[name].ends
 
-    def _end(self, list_left: Callable[[], list[Kept]], grace_seconds: float) -> None:
+    def _end(self, list_left: Callable[[], list[KeptProcess]], grace_seconds: float) -> None:
         """Wait until none is left of those that were asked to end; press the more the longer it takes.
 
         A worker that was killed may have left the process of its job, which keeps the worker's output open.
@@ -213,7 +213,7 @@ class Processes:
         _wait(list_left, 3)
 
 
-def _wait(list_left: Callable[[], list[Kept]], seconds: float) -> bool:
+def _wait(list_left: Callable[[], list[KeptProcess]], seconds: float) -> bool:
     """Return whether none is left within so many seconds."""
     deadline = time.monotonic() + seconds
     while list_left():

@@ -16,6 +16,6 @@ def measure_free_mb(folder: Path) -> float:
     return found.f_bavail * found.f_frsize / 2**20
 
 
-def tell_full(folder: Path, free_mb: float) -> str:
+def describe_full_disk(folder: Path, free_mb: float) -> str:
     """Return in words that the disk of a folder is full."""
     return f"the disk of {folder}/ is full ({free_mb:.1f} MB free)"

@@ -12,7 +12,7 @@ from errand.local.keeper import ValkeyKeeper
 from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
 from errand.local.processes import Processes, ProcessOutput
 from errand.local.request import call
-from errand.local.room import ROOM_MB, measure_free_mb, tell_full
+from errand.local.room import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.settings import LOOPBACK, UpOptions
 from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
@@ -110,7 +110,7 @@ def _start_valkey(options: UpOptions, environment: Mapping[str, str], stack: Exi
     if is_set("REDIS_URL", environment):
         return None
     if (free_mb := measure_free_mb(options.data)) < ROOM_MB:
-        raise CannotStartError(f"{tell_full(options.data, free_mb)}; make room and start again")
+        raise CannotStartError(f"{describe_full_disk(options.data, free_mb)}; make room and start again")
     valkey = EmbeddedValkey(options.data.absolute() / "valkey")
     stack.callback(valkey.stop)
     try:
@@ -142,8 +142,8 @@ def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str
     places["Redis"] = (
         "REDIS_URL" if is_set("REDIS_URL", environment) else f"{options.data}/valkey/ (Valkey, every write on disk)"
     )
-    places["Mail"] = tell_mail(options, environment, places.get("Console"))
-    places["Log lines"] = tell_log(environment)
+    places["Mail"] = describe_mail(options, environment, places.get("Console"))
+    places["Log lines"] = describe_log(environment)
     places["Workers"] = str(options.workers)
     return places
 
@@ -157,14 +157,14 @@ def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str,
     return pages | ({"Dashboard": f"{api}/dashboard"} if is_open or password else {})
 
 
-def tell_mail(options: UpOptions, environment: Mapping[str, str], console: str | None = None) -> str:
+def describe_mail(options: UpOptions, environment: Mapping[str, str], console: str | None = None) -> str:
     """Return where mail goes, and where it can be looked at."""
     if is_set("SMTP_URL", environment):
         return "SMTP_URL"
     return f"{options.mail_folder}/ (a local SMTP sink)" + (f", shown at {console}/mail" if console else "")
 
 
-def tell_log(environment: Mapping[str, str]) -> str:
+def describe_log(environment: Mapping[str, str]) -> str:
     """Return where log lines go."""
     return (read_variable("LOG_URL", environment) or "log.txt").removeprefix("file:")
 

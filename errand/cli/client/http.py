@@ -107,7 +107,7 @@ class ServiceClient:
             with error:
                 self._refuse(error)
         except (OSError, HTTPException, UnicodeError) as error:
-            raise self._tell_absence(error) from None
+            raise self._build_away_error(error) from None
 
     def _refuse(self, error: HTTPError) -> NoReturn:
         problem = _read_problem(error)
@@ -119,7 +119,7 @@ class ServiceClient:
         detail = str(problem.get("detail") or error.reason)
         raise AwayError(f"{self.url} answered {error.code}: {detail}", arrived=_may_have_stored(problem))
 
-    def _tell_absence(self, error: Exception) -> AwayError:
+    def _build_away_error(self, error: Exception) -> AwayError:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
             text = f"{self.url} has a certificate that can't be verified ({reason.verify_message})"

@@ -47,12 +47,12 @@ class RequestRefusedError(ClientError):
     code = 3
 
     def __init__(self, status: int, problem: Mapping[str, Any], has_key: bool, more: str = "") -> None:
-        super().__init__("\n".join(filter(None, (_tell(status, problem, has_key), more))))
+        super().__init__("\n".join(filter(None, (_describe(status, problem, has_key), more))))
         self.status, self.problem, self.has_key = status, problem, has_key
         self.name = str(problem.get("type", "")).rpartition(":")[2]
 
 
-def _tell(status: int, problem: Mapping[str, Any], has_key: bool) -> str:
+def _describe(status: int, problem: Mapping[str, Any], has_key: bool) -> str:
     if status == 401:
         return WRONG_KEY if has_key else NO_KEY
     if not problem:

@@ -46,7 +46,9 @@ def _describe_all(items: list[dict[str, Any]], full: bool) -> Iterator[Text]:
 
 def _describe(attempt: dict[str, Any], full: bool, again: int | None) -> Iterator[Text]:
     word = make_plain(attempt["outcome"] or "running")
-    yield Text.assemble((f"attempt {attempt['number']}  ", "bold"), (word, STYLE.get(word, "")), _tell_times(attempt))
+    yield Text.assemble(
+        (f"attempt {attempt['number']}  ", "bold"), (word, STYLE.get(word, "")), _describe_times(attempt)
+    )
     error = describe_error(attempt)
     told = f"{error} (as in attempt {again})" if again else attempt.get("traceback") or error
     for number, line in enumerate(make_plain(told, lines=True).splitlines()):
@@ -54,7 +56,7 @@ def _describe(attempt: dict[str, Any], full: bool, again: int | None) -> Iterato
         yield Text(f"  {line}".rstrip(), style)
 
 
-def _tell_times(attempt: dict[str, Any]) -> str:
+def _describe_times(attempt: dict[str, Any]) -> str:
     """Return when it began, for how long it ran, and where."""
     started, ended = attempt.get("started_at"), attempt.get("ended_at")
     parts = [show_time(started)] if started else []

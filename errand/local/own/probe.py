@@ -16,7 +16,7 @@ from errand.local.processes import ProcessOutput
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeResult:
     """What was found: `fault` is what is wrong, in plain words, and `trace` Python's; "" where nothing is."""
 
     fault: str = ""
@@ -28,7 +28,7 @@ class Probe:
     has_redis_url: bool = False
 
 
-def try_out(options: OwnOptions, environment: Mapping[str, str]) -> Probe:
+def try_out(options: OwnOptions, environment: Mapping[str, str]) -> ProbeResult:
     """Import the application and its job files as the processes will; return what was found."""
     ended = subprocess.run(
         options.probe_command(),
@@ -42,19 +42,19 @@ def try_out(options: OwnOptions, environment: Mapping[str, str]) -> Probe:
         preexec_fn=die_with_parent,
     )
     try:
-        return Probe(**json.loads(ended.stdout.splitlines()[-1]))
+        return ProbeResult(**json.loads(ended.stdout.splitlines()[-1]))
     except (IndexError, ValueError, TypeError):
-        return Probe(f"importing {options.target} {describe_end(ended.returncode)}", ended.stderr)
+        return ProbeResult(f"importing {options.target} {describe_end(ended.returncode)}", ended.stderr)
 
 
-def tell_fault(found: Probe, options: OwnOptions, output: ProcessOutput) -> str:
+def log_fault(found: ProbeResult, options: OwnOptions, output: ProcessOutput) -> str:
     """Return what is wrong, in plain words; Python's traceback goes to the log."""
     for line in found.trace.splitlines():
         output.note("import", line)
     return found.fault + (f"\n(the traceback is in {options.data}/errand.log)" if found.trace else "")
 
 
-def probe(has_web: bool, target: str, named: str | None = None) -> Probe:
+def probe(has_web: bool, target: str, named: str | None = None) -> ProbeResult:
     """Do it, in this process."""
     from errand.local.own.faults import describe, trace
 
@@ -63,10 +63,10 @@ def probe(has_web: bool, target: str, named: str | None = None) -> Probe:
     except BaseException as error:  # whatever a module does when it is imported, its author needs file and line
         from errand.app.find import TargetError
 
-        return Probe(describe(error), trace(error), isinstance(error, TargetError))
+        return ProbeResult(describe(error), trace(error), isinstance(error, TargetError))
 
 
-def _look(has_web: bool, target: str, named: str | None) -> Probe:
+def _look(has_web: bool, target: str, named: str | None) -> ProbeResult:
     from errand.api.settings import ApiSettings
     from errand.app.find import find_app, find_errand
     from errand.contract.catalog import check_settings
@@ -79,7 +79,7 @@ def _look(has_web: bool, target: str, named: str | None) -> Probe:
     mount = found.find_mount(errand) if found else None
     if mount is not None:
         read_settings(ApiSettings, "the API").check()
-    return Probe(
+    return ProbeResult(
         app=found.name if found else "",
         mount=mount,
         has_log="log" in errand.builtin,

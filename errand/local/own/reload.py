@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errand.local.own.changes import Changes
-from errand.local.own.probe import Probe, tell_fault, try_out
+from errand.local.own.probe import ProbeResult, log_fault, try_out
 from errand.local.own.settings import OwnOptions
 from errand.local.preflight import CannotStartError
 from errand.local.up import Machine
@@ -24,7 +24,7 @@ class Reloader:
         self._changes = Changes(Path.cwd())
         self.names: Sequence[str] = ()
 
-    def wait_for_sound(self) -> Probe:
+    def wait_for_sound(self) -> ProbeResult:
         """Return what is found in the application as soon as it can be imported.
 
         Raises CannotStartError for a wrong name.
@@ -32,7 +32,7 @@ class Reloader:
         while (found := try_out(self._options, self._machine.environment)).fault:
             if found.is_wrong_name:
                 raise CannotStartError(found.fault)
-            fault = tell_fault(found, self._options, self._machine.output)
+            fault = log_fault(found, self._options, self._machine.output)
             self._machine.console.print(
                 f"{format_fault(fault)}\nWaiting for the next change …", soft_wrap=True, markup=False
             )
@@ -50,7 +50,7 @@ class Reloader:
         say = self._machine.output.say
         found = try_out(self._options, self._machine.environment)
         if found.fault:
-            for line in tell_fault(found, self._options, self._machine.output).splitlines():
+            for line in log_fault(found, self._options, self._machine.output).splitlines():
                 say("reload", line)
             say("reload", "what was started before goes on; waiting for the next change")
         else:

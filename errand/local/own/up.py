@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from socket import socket
 from urllib.parse import urlsplit
 
-from errand.local.own.probe import Probe, tell_fault, try_out
+from errand.local.own.probe import ProbeResult, log_fault, try_out
 from errand.local.own.reload import Reloader
 from errand.local.own.settings import OwnOptions
 from errand.local.preflight import CannotStartError, check_redis, take_port
@@ -14,12 +14,12 @@ from errand.local.processes import AGAIN
 from errand.local.up import (
     READY_SECONDS,
     Machine,
+    describe_log,
+    describe_mail,
     list_pages,
     run_on_machine,
     show_places,
     start_workers,
-    tell_log,
-    tell_mail,
 )
 
 LOOK_SECONDS = 0.1
@@ -56,10 +56,10 @@ def run_own(options: OwnOptions, environment: Mapping[str, str]) -> None:
             each.close()
 
 
-def _try_once(options: OwnOptions, machine: Machine) -> Probe:
+def _try_once(options: OwnOptions, machine: Machine) -> ProbeResult:
     found = try_out(options, machine.environment)
     if found.fault:
-        raise CannotStartError(tell_fault(found, options, machine.output))
+        raise CannotStartError(log_fault(found, options, machine.output))
     return found
 
 
@@ -112,7 +112,9 @@ def _read_end(options: OwnOptions) -> str:
     return "\n".join(said[-SHOWN_LINES:]).rstrip()
 
 
-def _list_places(options: OwnOptions, environment: Mapping[str, str], machine: Machine, found: Probe) -> dict[str, str]:
+def _list_places(
+    options: OwnOptions, environment: Mapping[str, str], machine: Machine, found: ProbeResult
+) -> dict[str, str]:
     places = {"App": f"{options.base_url} ({found.app})"} if options.has_web else {}
     if found.mount is not None:
         places |= list_pages(options.base_url + found.mount, options.host, environment)
@@ -122,9 +124,9 @@ def _list_places(options: OwnOptions, environment: Mapping[str, str], machine: M
         places["Redis"] = "REDIS_URL"
     else:
         places["Redis"] = f"REDIS_URL={machine.valkey.url} (Valkey, every write on disk)"
-    places["Mail"] = tell_mail(options, environment, places.get("Console"))
+    places["Mail"] = describe_mail(options, environment, places.get("Console"))
     if found.has_log:
-        places["Log lines"] = tell_log(environment)
+        places["Log lines"] = describe_log(environment)
     places["Workers"] = str(options.workers)
     if options.reload:
         places["Reload"] = "when a .py file below this folder changes"
