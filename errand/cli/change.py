@@ -23,9 +23,9 @@ from errand.cli.moment import read_past
 from errand.cli.options import take_groups
 from errand.cli.plain import make_plain
 
-MANY_SECONDS = 600.0  # a filter may take every failed job there is
+MANY_SECONDS = 600.0  # a filter may find every failed job, which the API changes in steps before it answers
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many they are.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show how many there are.")]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class ChosenJobs:
     """The jobs to requeue or to delete: by their ids, or those of the failed ones that a filter finds."""
 
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs.")] = None
-    failed: Annotated[bool, typer.Option("--failed", help="All failed jobs that the filters below take.")] = False
+    failed: Annotated[bool, typer.Option("--failed", help="All failed jobs that match the filters below.")] = False
     type: TypeFilter = None
     queue: QueueFilter = None
-    error: Annotated[str | None, typer.Option(metavar="TEXT", help="With this in their error.")] = None
+    error: Annotated[str | None, typer.Option(metavar="TEXT", help="With this text in their error.")] = None
     batch: BatchFilter = None
     since: Since = None
     until: Until = None
@@ -67,12 +67,12 @@ class ChosenJobs:
 
 
 def cancel(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs.")], as_json: JsonOut = False) -> None:
-    """Cancel jobs that have not begun, stop those that run; what waits for them goes as their on_failure says."""
+    """Cancel jobs that have not started, stop those that run; jobs that wait for them follow their own on_failure."""
     with ask_service() as service:
 
         def act(id: str) -> None:
             answer = service.send("POST", job_path(id, "/cancel"))
-            _print(answer.body, as_json, " (told to stop)" if answer.status == 202 else "")
+            _print(answer.body, as_json, " (asked to stop)" if answer.status == 202 else "")
 
         do_each(ids, act)
 

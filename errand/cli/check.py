@@ -1,4 +1,4 @@
-"""`errand check`: whether a release could run here, and whether this machine's worker is at work."""
+"""`errand check`: whether a release could run here, and whether a worker runs on this host."""
 
 import socket
 from collections.abc import Callable
@@ -33,9 +33,10 @@ class Probing(Protocol):
 
 
 async def check_everything(errand: Errand, has_api: bool = True, has_service: bool = False) -> tuple[list[str], bool]:
-    """Return a line a finding, and whether a release of these jobs may go on, with the API where it has one.
+    """Return a line for each finding, and whether a release of these jobs may go on.
 
-    `has_service` is whether this folder's service/app.py is what would be released.
+    `has_api`: the release has an API, whose settings are checked too. `has_service`: what is released is this folder's
+    service/app.py, which is imported.
     """
     faults: list[str] = []
     broken = _import_service() if has_service else []
@@ -46,8 +47,8 @@ async def check_everything(errand: Errand, has_api: bool = True, has_service: bo
         _attempt(lambda: read_settings(ApiSettings, "the API").check(), faults)
     url = _attempt(lambda: _read_url(errand), faults)
     if types is None or url is None or faults or broken:
-        told = [*(f"FAIL  service: {fault}" for fault in broken), *(f"FAIL  settings: {fault}" for fault in faults)]
-        return told, False
+        named = [*(("service", fault) for fault in broken), *(("settings", fault) for fault in faults)]
+        return [f"FAIL  {name}: {fault}" for name, fault in named], False
     lines = [f"ok    settings, and {len(types)} job types: {', '.join(types)}"]
     sound = await _check_redis(url, lines)
     for kind, name in {job.options.settings: job.type for job in types.values() if job.options.settings}.items():
@@ -56,15 +57,16 @@ async def check_everything(errand: Errand, has_api: bool = True, has_service: bo
             try:
                 settings.probe()
                 lines.append(f"ok    {name}: the server answers")
-            except Exception as error:  # a probe may raise anything, and each is a warning
+            except Exception as error:  # a probe may raise anything, and all of it is a warning
                 lines.append(f"WARN  {name}: {error}")
     return lines, sound
 
 
 async def check_worker(errand: Errand) -> tuple[str, bool]:
-    """Return what there is to say of the workers of this host, by its name, and whether one is at work.
+    """Return a line about the workers of this host, found by its name, and whether one runs.
 
-    While Redis is away that can't be known, and is no reason to start the worker again, which waits for it.
+    While Redis is away that can't be known. It counts as running then: a worker waits for Redis, and to restart it
+    would not help.
     """
     clock, host = Clock(), socket.gethostname()
     try:
@@ -77,21 +79,21 @@ async def check_worker(errand: Errand) -> tuple[str, bool]:
     live = [
         worker.name for worker in workers if worker.hostname == host and worker.heartbeat_at >= find_live_since(clock)
     ]
-    return (f"ok    worker: {', '.join(live)}", True) if live else (f"FAIL  worker: none is at work on {host}", False)
+    return (f"ok    worker: {', '.join(live)}", True) if live else (f"FAIL  worker: none runs on {host}", False)
 
 
 def _import_service() -> list[str]:
-    """Return what is wrong with service/app.py, where there is one: after a merge it may import what is gone."""
+    """Return what is wrong with service/app.py, if there is one: after a merge it may import what is gone."""
     try:
         if find_spec("service") and find_spec("service.app"):
             import_module("service.app")
-    except Exception as error:  # whatever it does when it is imported
+    except Exception as error:  # importing a module may raise anything
         return describe(error).splitlines()
     return []
 
 
 def _read_url(errand: Errand) -> str:
-    """Return where its jobs are kept. Raises SettingsError, in which this package is not named."""
+    """Return where its jobs are kept. Raises SettingsError, without the package of the Errand, which may be ours."""
     try:
         return errand.redis_url
     except SettingsError:
@@ -99,7 +101,7 @@ def _read_url(errand: Errand) -> str:
 
 
 def _attempt(read: Callable[[], T], faults: list[str]) -> T | None:
-    """Return what `read` gives; what is wrong goes to `faults`, so that all of it is told at once."""
+    """Return what `read` gives; what is wrong goes to `faults`, so that all of it is shown at once."""
     try:
         return read()
     except SettingsError as error:

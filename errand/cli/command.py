@@ -1,4 +1,4 @@
-"""What the commands that ask a service have in common: the options, the way in, and the way out."""
+"""What the commands that ask a service share: common options, the client, and how they print errors and end."""
 
 import json
 import os
@@ -18,7 +18,7 @@ EXITS = (
     "Exit codes: 0 good; 1 a job that was watched did not finish well; 2 wrong usage; 3 refused by the service; "
     "4 no service there, or a fault in it; 130 Ctrl-C."
 )
-JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line an item, and nothing else.")]
+JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line per item, and nothing else.")]
 TypeFilter = Annotated[str | None, typer.Option("--type", help="Of this job type.")]
 QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.")]
 BatchFilter = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Of this batch.")]
@@ -28,10 +28,10 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this tim
 
 @contextmanager
 def ask_service() -> Iterator[ServiceClient]:
-    """Give the service that ERRAND_URL names; what goes wrong is told in plain words and becomes the exit code."""
+    """Yield a client of the service at ERRAND_URL; print an error in plain words and end with its exit code."""
     try:
         yield ServiceClient(read_client_settings(os.environ))
-        sys.stdout.flush()  # a reader that has gone is met here, and not while the interpreter ends
+        sys.stdout.flush()  # here, and not while the interpreter ends, where a reader that has gone would be an error
     except ClientError as error:
         raise typer.Exit(print_error(error)) from None
     except (LookupError, TypeError, AttributeError, ValueError) as error:  # JSON, but of another shape
@@ -40,7 +40,7 @@ def ask_service() -> Iterator[ServiceClient]:
 
 
 def print_error(error: ClientError) -> int:
-    """Print what went wrong on the error output; return the exit code."""
+    """Print an error on the error output; return its exit code."""
     print(f"errand: {make_plain(error, lines=True)}", file=sys.stderr)
     return error.code
 
@@ -52,7 +52,7 @@ def print_json(*items: Any) -> None:
 
 
 def do_each(ids: Iterable[str], act: Callable[[str], None]) -> None:
-    """Call `act` with each id; a refusal is told, the rest is done still. Ends the command with its exit code."""
+    """Call `act` with each id; print a refusal, go on with the rest, and end with the exit code of the last refusal."""
     code = 0
     for id in ids:
         try:

@@ -23,12 +23,12 @@ from errand.cli.render import (
     show_value,
 )
 
-LABEL_WIDTH = 24
-BAR_WIDTH = 20
+LABEL_WIDTH = 24  # columns: eight characters of the id, and the names of most types
+BAR_WIDTH = 20  # of 80 columns, most are for the status and its message
 
 
 class Drawing(ABC):
-    """Shows views by their number, inside its `with`."""
+    """Shows views, each by its number, within a `with` statement."""
 
     @abstractmethod
     def show(self, number: int, view: View) -> None:
@@ -68,7 +68,7 @@ class JsonOfEnds(Drawing):
 
 
 class StatusLines(Drawing):
-    """Prints a line when a status has changed, of a batch at each tenth of its way."""
+    """Prints a line when a status has changed, for a batch at each tenth of its jobs."""
 
     def __init__(self, views: Sequence[View]) -> None:
         self._ids = [make_plain(view["id"]) for view in views]
@@ -80,7 +80,7 @@ class StatusLines(Drawing):
         if self._last.get(number) == news:
             return
         self._last[number] = news
-        # One that is tried again keeps the last error; it was told when it came.
+        # A job that is retried keeps its last error, which was shown when it came.
         error = describe_error(view) if has_ended(view) and not is_batch(view) else ""
         print("  ".join(filter(None, [self._ids[number], describe(view), error])), flush=True)
 
@@ -91,7 +91,7 @@ class StatusLines(Drawing):
 
 
 class Bars(Drawing):
-    """Draws a bar each; below them, at the end, what came out of it."""
+    """Draws a bar for each; at the end, below them, the errors, or the result of a single job."""
 
     def __init__(self, views: Sequence[View]) -> None:
         self._views = list(views)
@@ -103,7 +103,7 @@ class Bars(Drawing):
     def __enter__(self) -> Self:
         try:
             self._progress.start()
-        except BaseException:  # a Ctrl-C that comes while it draws for the first time leaves the cursor hidden
+        except BaseException:  # a Ctrl-C during the first drawing would leave the cursor hidden
             self._progress.stop()
             raise
         return self

@@ -26,11 +26,11 @@ from errand.cli.output import is_read
 from errand.cli.plain import make_plain
 from errand.redis.keys import UNSTARTED
 
-PAGE = 100  # jobs a request
+PAGE = 100  # jobs per request: the most that the API gives
 
-Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
-Payload = Annotated[bool, typer.Option("--payload", help="With what a job was posted with.")]
-All = Annotated[bool, typer.Option("--all", help="All there are.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+Payload = Annotated[bool, typer.Option("--payload", help="Show the payload of each job as well.")]
+All = Annotated[bool, typer.Option("--all", help="All of them, without a limit.")]
 
 
 def status(
@@ -56,12 +56,12 @@ def status(
 
 
 def _ask_why(service: ServiceClient, path: str, view: View) -> str:
-    """Return why a job has not started, "" for one that has, and where the service does not tell."""
+    """Return why a job has not started; "" for one that has, and for a service that can't say."""
     if is_batch(view) or view["status"] not in UNSTARTED:
         return ""
     try:
         return str(service.get(f"{path}/why")["reason"])
-    except RequestRefusedError:  # it has gone meanwhile, or the service is an older one
+    except RequestRefusedError:  # the job has gone meanwhile, or the service is older
         return ""
 
 

@@ -26,7 +26,7 @@ def logs(id: Annotated[str, typer.Argument(help="A job.")], goes_on: Follow = Fa
 
 
 def list_lines(service: ServiceClient, id: str, goes_on: bool) -> Iterator[View]:
-    """Yield the lines that are kept, and if it `goes_on` those that come until the job has ended.
+    """Yield the lines that are kept; with `goes_on` also those that come until the job has ended.
 
     Raises ClientError.
     """

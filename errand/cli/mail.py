@@ -1,4 +1,4 @@
-"""`errand mail`: what concerns e-mails and needs no service."""
+"""`errand mail`: commands about e-mails that need no service."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ def preview(
 
 
 def _render(id: str, variables: dict[str, Any]) -> dict[str, str]:
-    """Return a template's parts by file, the text made from the html where it has none. Raises WrongUsageError."""
+    """Return a template's parts by file name; a text that is missing is made from the html. Raises WrongUsageError."""
     from errand.mail.format.text import write_text_of
     from errand.mail.templates import FILES, list_templates
 

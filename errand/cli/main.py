@@ -14,12 +14,12 @@ from errand.cli.observe import attempts, failures
 from errand.cli.output import steady_streams
 from errand.cli.run import up
 from errand.cli.run import worker as worker_command
-from errand.cli.run.up import Data, Host, Port, Target, fail, find_application
+from errand.cli.run.up import Data, Host, Port, Target, add_this_folder, fail
 from errand.local.settings import OUTSIDE, UpOptions, default_data
 from errand.redis.variables import list_names, read_variable
 
-# What runs a service is imported where it is used: FastAPI, RQ and Redis take half a second, which `errand status` has
-# no use for.
+# What runs a service is imported where it is used: FastAPI, RQ and Redis take half a second to import, and
+# `errand status` needs none of them.
 
 HERE, THERE = "Run a service", "Ask the service at ERRAND_URL, with ERRAND_KEY"
 PLACE = "ERRAND_URL is http://127.0.0.1:8000 unless it is set."
@@ -31,7 +31,7 @@ app = typer.Typer(
     epilog=f"{PLACE} {EXITS}",
 )
 
-AtWork = Annotated[bool, typer.Option("--worker", help="Only whether a worker is at work on this host.")]
+AtWork = Annotated[bool, typer.Option("--worker", help="Only check whether a worker runs on this host.")]
 DemoWorkers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 
 app.command("up", rich_help_panel=HERE)(up.up)
@@ -72,7 +72,7 @@ def check(target: Target = None, worker: AtWork = False) -> None:
     from errand.app.errand import Errand
     from errand.cli.check import check_everything, check_worker
 
-    find_application()
+    add_this_folder()
     errand = worker_command.find_errand(target) if target else Errand()
     if worker:
         line, sound = asyncio.run(check_worker(errand))
@@ -105,7 +105,7 @@ app.add_typer(queues.app, name="queues", rich_help_panel=THERE)
 app.add_typer(mail.app, name="mail", rich_help_panel=HERE)
 
 
-# What the commands that run a service import, by the extras of rq-errand that bring it.
+# Packages that the commands that run a service import, and the extras of rq-errand that install them.
 EXTRAS = {
     "fastapi": "api",
     "fastapi_offline": "api",

@@ -1,4 +1,4 @@
-"""Times and spans: as a person types them, and as a person reads them."""
+"""Times and spans, read as a person types them and shown as a person reads them."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, or hold ASCII alone: neither changes what a command does."""
+"""Standard streams that may be closed, or only take ASCII: neither changes what a command does."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 
 class SteadyOutput:
-    """A text stream that throws away what nobody reads any more, and escapes what its encoding lacks.
+    """A text stream that drops what nobody reads any more, and escapes what its encoding lacks.
 
     A command whose reader has gone, `errand watch … | head -1`, ends with the exit code that it would have had.
     """
@@ -23,7 +23,7 @@ class SteadyOutput:
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._let_go()
+            self._drop_rest()
             return len(text)
 
     def flush(self) -> None:
@@ -31,13 +31,13 @@ class SteadyOutput:
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._let_go()
+            self._drop_rest()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _let_go(self) -> None:
-        """Send what is still kept, and all that comes, to nowhere: the interpreter flushes once more at its end."""
+    def _drop_rest(self) -> None:
+        """Send what is buffered, and all that follows, to nowhere: the interpreter flushes once more at its end."""
         self.is_closed = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
@@ -45,15 +45,15 @@ class SteadyOutput:
 
 
 def steady_streams() -> None:
-    """Open what was closed from the start, as `errand up <&-` has it, and put such streams in the place of the outputs.
+    """Make both outputs SteadyOutput, and open standard streams that were closed from the start (`errand up <&-`).
 
-    Else the next file that is opened, of a lock or a socket, would be the standard input of every process that follows.
+    Otherwise the next file that is opened, a lock or a socket, would be the standard input of every later process.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # of the free numbers a file gets the lowest
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # a file gets the lowest free number
     if sys.stdin is None:
         sys.stdin = os.fdopen(0, closefd=False)
     for number, name in enumerate(("stdout", "stderr"), 1):

@@ -15,13 +15,13 @@ FORM = "write name=text, or name:=JSON for a number, a list, true, null"
 
 Fields = Annotated[
     list[str] | None,
-    typer.Option("--field", "-f", metavar="NAME=VALUE", help="A field of the payload; NAME:=JSON for no text."),
+    typer.Option("--field", "-f", metavar="NAME=VALUE", help="A field of the payload; NAME:=JSON if it is not text."),
 ]
 
 
 @dataclass(frozen=True)
 class PayloadOptions:
-    """The payload of a job that is sent, or that a schedule gives."""
+    """The payload of a job that is sent, or that a schedule stores."""
 
     argument: Annotated[str | None, typer.Argument(metavar="JSON|-|@FILE", help="The payload; - reads the input.")] = (
         None
@@ -60,7 +60,7 @@ def read_fields(fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_text(argument: str) -> tuple[str, str]:
-    """Return the text and what to call where it came from."""
+    """Return the text, and what errors call its source."""
     try:
         if argument == "-":
             return sys.stdin.buffer.read().decode("utf-8-sig"), "the standard input"
@@ -102,4 +102,4 @@ def _is_json(text: str) -> bool:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number there")
+    raise ValueError(f"{name} is not a number in JSON")

@@ -8,5 +8,5 @@ _UNFIT_IN_LINE = re.compile(_UNFIT.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\
 
 
 def make_plain(value: object, lines: bool = False) -> str:
-    """Return a value's text with blanks for what does not print; its lines stay where `lines` is asked for."""
+    """Return a value's text with blanks for what does not print; with `lines` its line breaks stay."""
     return (_UNFIT_IN_LINE if lines else _UNFIT).sub(" ", str(value))

@@ -17,9 +17,9 @@ from errand.cli.moment import show_span
 from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, build_table, make_console, print_table
 
-REFRESH_SECONDS = 1.0
+REFRESH_SECONDS = 1.0  # as often as a person notices, and a light request for the service
 COUNTS = ("queued", "started", "scheduled", "deferred")
-RARE = ("ready_to_enqueue", "rate_limited")
+RARE = ("ready_to_enqueue", "rate_limited")  # these have a column only where there are any
 
 app = typer.Typer(
     help="Show the queues, live on a terminal until Ctrl-C; pause, resume.", invoke_without_command=True, epilog=EXITS
@@ -31,7 +31,7 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Queues.")]
 @app.callback()
 def show(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Show them once, as where there is no terminal.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show them once, as without a terminal.")] = False,
     as_json: JsonOut = False,
 ) -> None:
     """Show the queues, live on a terminal until Ctrl-C; pause, resume."""
@@ -87,14 +87,14 @@ def _show_live(service: ServiceClient) -> None:
             time.sleep(REFRESH_SECONDS)
             try:
                 queues, note = _read(service), ""
-            except AwayError as error:  # it may come back, and the last that was seen is better than nothing
+            except AwayError as error:  # it may come back; until then the last table stays
                 note = f"{time.strftime('%H:%M:%S%z')}  {make_plain(error)}"
     finally:
         live.stop()
 
 
 def _describe(queues: list[dict[str, Any]]) -> tuple[Sequence[str], list[list[Any]], Sequence[int]]:
-    """Return the table's header, its rows and which columns are numbers; rare states have one when there are any."""
+    """Return the table's header, its rows, and which columns hold numbers."""
     rare = [name for name in RARE if any(queue["jobs"].get(name) for queue in queues)]
     rows = [
         [
@@ -123,7 +123,7 @@ def _show_wait(queue: dict[str, Any]) -> str:
 
 
 def _show_state(queue: dict[str, Any]) -> Text:
-    """Return what holds it up: a pause, as it stands, no worker, types that wait."""
+    """Return what holds a queue up: a pause, no worker, types whose jobs wait."""
     words = [_show_pause(queue)] if queue["paused"] else []
     why = queue.get("why") or {}
     if why.get("verdict") in ("rq_suspended", "no_worker"):

@@ -26,13 +26,13 @@ STYLES = {
     "rate_limited": "blue",
     "deferred": "dim",
 }
-GAP = 2
+GAP = 2  # blanks between two columns
 
 Cell = str | Text
 
 
 def make_console() -> Console:
-    """Return the standard output as rich draws on it: without colour where it is no terminal."""
+    """Return rich's console for the standard output: without colour where it is no terminal."""
     return Console(highlight=False, markup=False, emoji=False, force_terminal=sys.stdout.isatty())
 
 
@@ -130,7 +130,7 @@ def _list_batch_fields(batch: View) -> list[tuple[str, Cell]]:
 
 
 def list_counts(batch: View) -> list[tuple[str, int]]:
-    """Return how many of a batch's jobs have which status, those that none has left out."""
+    """Return the number of a batch's jobs by status, without statuses that no job has."""
     return [
         (name, count)
         for name, count in batch.items()
@@ -144,7 +144,7 @@ def describe_end(job: View) -> str:
 
 
 def describe_progress(job: View) -> str:
-    """Return how far a job is and what it said last, as in `, 66 %: sending`."""
+    """Return a job's progress and its last message, as in `, 66 %: sending`."""
     progress = job.get("progress") or {}
     percent = "" if progress.get("percent") is None else f", {progress['percent']:.0f} %"
     message = make_plain(progress.get("message") or "")
@@ -152,7 +152,7 @@ def describe_progress(job: View) -> str:
 
 
 def describe_attempts(job: View) -> str:
-    """Return how often a job began and what is left, "" for one that has not begun."""
+    """Return how often a job has started and how many retries are left, "" for one that has not started."""
     if not job.get("attempts"):
         return ""
     more = [
@@ -177,7 +177,7 @@ def format_log_line(line: View) -> str:
 
 
 def format_short_log_line(line: View) -> str:
-    """Return a line as it stands among others about its job."""
+    """Return a line without the time and the attempt, to show it among a job's other news."""
     printed = line["level"] == "print"
     return _format_text(line, printed) if printed else f"{make_plain(line['level'])} {_format_text(line, printed)}"
 

@@ -13,7 +13,7 @@ from errand.cli.options import take_groups
 from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.plain import make_plain
 
-RUNS_SHOWN = 10
+RUNS_SHOWN = 10  # of the last 50 that the API gives: the page fits on a screen
 
 app = typer.Typer(
     no_args_is_help=True, help="Jobs at set times: list, show, put, pause, resume, run, delete.", epilog=EXITS
@@ -24,24 +24,25 @@ Name = Annotated[str, typer.Argument(help="The schedule.")]
 
 @dataclass(frozen=True)
 class TimingOptions:
-    """When a schedule's jobs are due."""
+    """When a schedule's jobs are due, and what happens when one could not be stored in time."""
 
-    cron: Annotated[str | None, typer.Option(metavar="FIELDS", help="Five fields, '0 7 * * MON-FRI', or @daily.")] = (
-        None
-    )
+    cron: Annotated[
+        str | None, typer.Option(metavar="FIELDS", help="Five fields such as '0 7 * * MON-FRI', or @daily.")
+    ] = None
     every: Annotated[str | None, typer.Option(metavar="SPAN", help="Every so often: 90, 90s, 5m, 2h, 1d.")] = None
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="The zone of --cron, Europe/Paris; UTC by default.")
     ] = None
     catch_up: Annotated[
-        Literal["none", "last", "all"] | None, typer.Option(help="Of the times that no worker was there for.")
+        Literal["none", "last", "all"] | None,
+        typer.Option(help="Which times that no worker was there for to catch up on."),
     ] = None
     overlap: Annotated[
-        Literal["skip", "queue"] | None, typer.Option(help="When the last one's job has not ended yet.")
+        Literal["skip", "queue"] | None, typer.Option(help="What to do when the job before has not ended yet.")
     ] = None
 
     def build_fields(self) -> dict[str, Any]:
-        """Return the fields of a schedule that say so; what is None was not given. Raises WrongUsageError."""
+        """Return the fields of the schedule, None for those that were not given. Raises WrongUsageError."""
         if (self.cron is None) == (self.every is None):
             raise WrongUsageError("give either --cron or --every")
         return {
@@ -109,7 +110,7 @@ def resume(name: Name, as_json: JsonOut = False) -> None:
 
 @app.command(epilog=EXITS)
 def run(name: Name, as_json: JsonOut = False) -> None:
-    """Store a job of it at once, paused or not."""
+    """Store one of its jobs now, paused or not."""
     with ask_service() as service:
         job = service.send("POST", _path(name, "/run")).body
         if as_json:
@@ -120,7 +121,7 @@ def run(name: Name, as_json: JsonOut = False) -> None:
 
 @app.command(epilog=EXITS)
 def delete(name: Name, as_json: JsonOut = False) -> None:
-    """Forget it; the jobs that it gave stay."""
+    """Delete it; the jobs that it has stored stay."""
     with ask_service() as service:
         service.send("DELETE", _path(name))
         if not as_json:  # the API's answer has no JSON

@@ -17,48 +17,51 @@ from errand.cli.moment import read_span, read_time
 from errand.cli.options import take_groups
 from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.watch import end_with, watch_all
+from errand.redis.keys import BATCH_LIMIT
 
-TAKEN = {"existing": ", and was before: the same unique key", "replaced": ", with this payload now"}
-BATCH_ITEMS = 1_000  # a request, as the API takes them
+# By the answer's header Errand-Unique: what became of a job under a unique key that was there before.
+UNIQUE_NOTES = {"existing": ", and was before: the same unique key", "replaced": ", with this payload now"}
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What may be asked for a job beside its payload; for a batch it goes for each of its jobs."""
+    """What a job can be given besides its payload; in a batch each job gets it."""
 
     after: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Run it after this job has finished; may repeat.")
     ] = None
     on_failure: Annotated[
-        Literal["cancel", "run", "wait"] | None, typer.Option(help="What becomes of it when a job of --after fails.")
+        Literal["cancel", "run", "wait"] | None, typer.Option(help="What happens to it when a job of --after fails.")
     ] = None
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Run it then: 2026-12-24T18:00, or with an offset.")
     ] = None
-    delay: Annotated[str | None, typer.Option(metavar="SPAN", help="Run it in so long: 90, 90s, 5m, 2h, 1d.")] = None
+    delay: Annotated[str | None, typer.Option(metavar="SPAN", help="Run it later: 90, 90s, 5m, 2h, 1d.")] = None
     expires: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Cancel it where it has not started in so long.")
+        str | None, typer.Option(metavar="SPAN", help="Cancel it if it has not started after this long.")
     ] = None
     tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="A word to find it by; may repeat.")] = None
-    front: Annotated[bool, typer.Option("--front", help="Put it before all that wait in its queue.")] = False
+    front: Annotated[bool, typer.Option("--front", help="Put it before all others that wait in its queue.")] = False
     concurrency_key: Annotated[
         str | None, typer.Option(metavar="WORD", help="Jobs under one key share --concurrency.")
     ] = None
-    concurrency: Annotated[int | None, typer.Option(metavar="N", help="So many jobs under the key run at once.")] = None
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="How many jobs under the key may run at once.")
+    ] = None
     timeout_seconds: Annotated[
-        int | None, typer.Option(metavar="N", help="An attempt may take so long, not what the type says.")
+        int | None, typer.Option(metavar="N", help="How long an attempt may take, instead of what the type says.")
     ] = None
     tries: Annotated[
-        int | None, typer.Option(metavar="N", help="So many attempts, the first included; 1: no retry.")
+        int | None, typer.Option(metavar="N", help="How many attempts, the first included; 1: no retry.")
     ] = None
     unique_key: Annotated[
         str | None,
-        typer.Option(metavar="WORD", help="While a job of this type waits or runs under it, that one is told."),
+        typer.Option(metavar="WORD", help="While a job of this type waits or runs under it, no other is stored."),
     ] = None
     replace: Annotated[
-        bool, typer.Option("--replace", help="With --unique-key: one that waits for its time becomes this one.")
+        bool, typer.Option("--replace", help="With --unique-key: replace one that still waits for its time.")
     ] = False
-    webhook: Annotated[str | None, typer.Option(metavar="URL", help="An https URL that is told of the end.")] = None
+    webhook: Annotated[str | None, typer.Option(metavar="URL", help="An https URL to notify when it has ended.")] = None
 
     def build_query(self) -> Query:
         """Return the query of the POST; what is None in it was not asked for. Raises WrongUsageError."""
@@ -84,18 +87,18 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class SendOptions:
-    """How it is sent, and what is shown of it."""
+    """How a job or a batch is sent, and what is printed about it."""
 
     key: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its Idempotency-Key: sent twice, it is stored once.")
     ] = None
     batch: Annotated[
-        bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or a payload a line.")
+        bool, typer.Option("--batch", help="Many payloads, one batch: a JSON list, or one payload per line.")
     ] = False
     wait: Annotated[
         bool, typer.Option("--wait", help="Watch it until it has ended; exit 1 where it did not finish well.")
     ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the id alone.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id.")] = False
     as_json: JsonOut = False
 
 
@@ -129,7 +132,7 @@ def send(
 
 
 def _post(service: ServiceClient, path: str, query: Query, body: Any, key: str | None) -> ServiceAnswer:
-    """Send it under a key, its own or one of ours, so that a lost answer is asked for again and nothing runs twice."""
+    """Send it under `key` or a new one: it can be sent again after a lost answer, and nothing is stored twice."""
     once = key or _make_key()
     try:
         return service.send("POST", path, query, body, once)
@@ -143,18 +146,18 @@ def _post(service: ServiceClient, path: str, query: Query, body: Any, key: str |
 def _post_all(
     service: ServiceClient, path: str, query: Query, body: Any, key: str | None, batch: bool
 ) -> Iterator[tuple[ServiceAnswer, str]]:
-    """Send it, a batch in as many requests as it takes; yield each answer and how much of the whole is stored then.
+    """Send it, a large batch in several requests; yield each answer, and how much is stored by then as text.
 
-    Their keys are that of the command with their numbers: the same items, sent again, are stored once. What goes wrong
-    is told with what is stored by then.
+    The requests' keys are the command's key and a number: the same items, sent again, are stored once. Raises
+    ClientError, which says what is stored by then.
     """
     items = body["items"] if batch else []
-    if not isinstance(items, list) or len(items) <= BATCH_ITEMS:
+    if not isinstance(items, list) or len(items) <= BATCH_LIMIT:
         yield _post(service, path, query, body, key), ""
         return
     once, total = key or _make_key(), f"{len(items):,}"
-    for number, start in enumerate(range(0, len(items), BATCH_ITEMS), 1):
-        part = items[start : start + BATCH_ITEMS]
+    for number, start in enumerate(range(0, len(items), BATCH_LIMIT), 1):
+        part = items[start : start + BATCH_LIMIT]
         with _adding_what_is_stored(start, total, once):
             answer = service.send("POST", path, query, {"items": part}, f"{once}-{number}")
         yield answer, f" ({start + len(part):,} of {total})"
@@ -162,7 +165,7 @@ def _post_all(
 
 @contextmanager
 def _adding_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]:
-    """Add to what is raised how many are stored and how to go on."""
+    """Add to what is raised how many are stored and how to send the rest."""
     again = f"send all of them again with --key {key}, and none is stored twice"
     left = f"{stored:,} of {total} are stored; {again}"
     try:
@@ -178,7 +181,7 @@ def _adding_what_is_stored(stored: int, total: str, key: str) -> Iterator[None]:
 
 
 def _shift(problem: Mapping[str, Any], by: int) -> Mapping[str, Any]:
-    """Return a problem with the numbers that a part's items have among all."""
+    """Return a problem with the items' numbers among all, instead of those in the request."""
 
     def number(match: re.Match[str]) -> str:
         return f"#/items/{int(match[1]) + by}"
@@ -204,4 +207,4 @@ def _describe(answer: ServiceAnswer, batch: bool) -> str:
     again = ", and was before: the same Idempotency-Key" if "Idempotency-Replayed" in answer.headers else ""
     if batch:
         return f"{sent['id']}  {sent['total']:,} {sent['type']} jobs stored{again}"
-    return f"{sent['id']}  {sent['status']}{TAKEN.get(answer.headers.get('Errand-Unique'), '')}{again}"
+    return f"{sent['id']}  {sent['status']}{UNIQUE_NOTES.get(answer.headers.get('Errand-Unique'), '')}{again}"

@@ -8,15 +8,15 @@ from errand.cli.command import JsonOut, TypeFilter, ask_service, print_json
 from errand.cli.moment import read_past
 from errand.cli.plain import make_plain
 from errand.cli.render import print_table
+from errand.redis.keys import ENDED
 
-ENDED = ("finished", "failed", "stopped", "canceled")
 HEADER = ["type", *ENDED, "failed tries", "lost", "wait p50", "p95", "run p50", "p95"]
 
 Since = Annotated[str, typer.Option(metavar="TIME", help="From this time on, or so long ago: 10m, 1d.")]
 
 
 def stats(since: Since = "1h", type: TypeFilter = None, as_json: JsonOut = False) -> None:
-    """Show by type how many jobs ended, and how long half and 95 of a hundred waited and ran at most."""
+    """Show by type how many jobs ended, and the median and 95th percentile of their waits and runs."""
     query = [("from", read_past(since, "--since")), *([("type", type)] if type else [])]
     with ask_service() as service:
         found = service.get("/v1/stats", query)

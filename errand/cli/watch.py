@@ -1,4 +1,4 @@
-"""`errand watch`: jobs and batches until they have ended."""
+"""`errand watch`: follows jobs and batches until they have ended."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ def end_with(code: int) -> None:
 
 
 def watch_all(service: ServiceClient, found: Sequence[Found], as_json: bool) -> int:
-    """Show what was found, by path and view, until all of it has ended; return the exit code. Raises AwayError."""
+    """Show jobs and batches, given by path and view, until all have ended; return the exit code. Raises AwayError."""
     from errand.cli.draw import build_drawing
 
     last, refusals = [view for _, view in found], list[RequestRefusedError]()
@@ -60,24 +60,24 @@ def watch_all(service: ServiceClient, found: Sequence[Found], as_json: bool) -> 
 
 
 def _listen(service: ServiceClient, found: Sequence[Found]) -> Iterator[tuple[int, View | Logged | BaseException]]:
-    """Yield each view that comes, with its number, until there are no more; an exception stands for an end by it."""
+    """Yield what comes, with the number of its job or batch; an exception ends the news of its number."""
     news: News = SimpleQueue()
     for number, (path, view) in enumerate(found):
-        # Daemons, for Ctrl-C is not to wait until a stream says something.
+        # Daemons, so that Ctrl-C does not wait for the next event of a stream.
         Thread(target=_follow, args=(service, number, path, view, news), daemon=True).start()
     left = len(found)
     while left:
-        number, told = news.get()
-        if told is None:
+        number, item = news.get()
+        if item is None:
             left -= 1
         else:
-            yield number, told
+            yield number, item
 
 
 def _follow(service: ServiceClient, number: int, path: str, view: View, news: News) -> None:
     try:
         for newer in follow(service, path, view):
             news.put((number, newer))
-    except BaseException as error:  # raised again by who listens
+    except BaseException as error:  # watch_all raises it again in the main thread
         news.put((number, error))
     news.put((number, None))

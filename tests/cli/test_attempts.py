@@ -56,4 +56,4 @@ def test_json_is_a_line_an_attempt_and_full_is_asked_for(quick: Quick, scripted:
 def test_one_that_has_not_begun_is_told_on_the_error_output(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply(f"GET /v1/jobs/{ID}/attempts", Reply({"items": []}))
     found = quick("attempts", ID)
-    assert (found.exit_code, found.stdout, found.stderr) == (0, "", "it has not begun\n")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "", "it has not started\n")

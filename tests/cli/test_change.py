@@ -25,7 +25,7 @@ def test_a_refusal_of_one_leaves_the_others(quick: Quick, scripted: ScriptedServ
 
 def test_a_job_that_has_not_stopped_yet_is_told(quick: Quick, scripted: ScriptedService) -> None:
     scripted.reply(f"POST /v1/jobs/{ID}/cancel", Reply(make_job("started"), 202))
-    assert quick("cancel", ID).stdout == f"{ID}  started (told to stop)\n"
+    assert quick("cancel", ID).stdout == f"{ID}  started (asked to stop)\n"
 
 
 @pytest.mark.parametrize(

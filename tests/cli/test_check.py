@@ -50,7 +50,7 @@ def test_a_worker_that_is_elsewhere_or_silent_does_not_count(
 ) -> None:
     register(redis, hostname, silent_seconds)
     found = check("--worker", REDIS_URL=valkey.url)
-    assert (found.exit_code, found.stdout) == (1, f"FAIL  worker: none is at work on {socket.gethostname()}\n")
+    assert (found.exit_code, found.stdout) == (1, f"FAIL  worker: none runs on {socket.gethostname()}\n")
 
 
 def test_a_worker_is_not_called_dead_while_redis_is_away() -> None:

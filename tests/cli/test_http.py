@@ -1,4 +1,4 @@
-"""The store to a service: keys, prefixes, lost answers, and how each fault is told."""
+"""Requests to a service: keys, prefixes, lost answers, and how each fault is shown."""
 
 import json
 import socket
@@ -136,7 +136,8 @@ def test_a_redirect_is_not_followed_and_the_key_stays_here(quick: Quick, scripte
     found = quick("list", ERRAND_KEY=KEY)
     assert found.exit_code == 4
     assert (
-        found.stderr == f"errand: {scripted.url} sends on to {scripted.url}/elsewhere; set ERRAND_URL to where it is\n"
+        found.stderr
+        == f"errand: {scripted.url} redirects to {scripted.url}/elsewhere; set ERRAND_URL to where the service is\n"
     )
     assert len(scripted.received) == 1
 

@@ -99,7 +99,7 @@ def test_an_empty_folder_and_a_new_repository_are_filled(folder: Path) -> None:
 
 def test_a_file_of_that_name_is_told(folder: Path) -> None:
     (folder / "shop").touch()
-    assert new("shop").stderr == "errand: shop is there, and is no folder; choose another name\n"
+    assert new("shop").stderr == "errand: shop exists and is not a folder; choose another name\n"
 
 
 def test_a_folder_that_can_not_be_written_is_told(folder: Path) -> None:

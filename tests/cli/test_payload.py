@@ -46,7 +46,7 @@ def test_fields_are_text_or_json() -> None:
         (None, ["a=1", "a=2"], "--field a is given twice"),
         (None, ["a:=x"], "--field a is not JSON"),
         ("{", [], "the payload is not JSON: .* at line 1, column 2"),
-        ('{"a": NaN}', [], "the payload is not JSON: NaN is no number there"),
+        ('{"a": NaN}', [], "the payload is not JSON: NaN is not a number in JSON"),
         ("[" * 100_000, [], "the payload is not JSON"),
         ("@no/such.json", [], "no/such.json: No such file or directory"),
     ],

@@ -1,1 +1,1 @@
-"""The command line's side of HTTP."""
+"""The command line's HTTP client."""

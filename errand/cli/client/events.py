@@ -1,4 +1,4 @@
-"""Server-sent events, as the HTML standard has them."""
+"""Reading server-sent events, as the HTML standard defines them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ServerSentEvent:
-    """One event; `id` is what a later stream may be resumed after, `data` its JSON."""
+    """One event: a later stream can resume after its `id`; `data` is its parsed JSON."""
 
     id: str
     name: str

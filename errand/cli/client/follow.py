@@ -1,4 +1,4 @@
-"""Following a job or a batch until it has ended: by its events, or by asking where there are none."""
+"""Following a job or a batch until it has ended: by its events, or by polling where there are none."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from errand.cli.client.problem import AwayError, RequestRefusedError
 from errand.redis import keys
 
 ENDED = keys.BATCH_ENDED
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # as often as a person notices, where there are no events
 PAUSE_SECONDS = 1.0  # before a lost stream is opened again
 PATIENCE_SECONDS = 60.0  # for a service that is away meanwhile, as in a deploy
 
@@ -37,7 +37,7 @@ def has_ended(view: View) -> bool:
 
 
 def has_expired(view: View) -> bool:
-    """Return whether a job was canceled because its time was over."""
+    """Return whether a job was canceled because it had not started in time."""
     return view.get("status") == "canceled" and (view.get("error") or {}).get("type") == "Expired"
 
 
@@ -83,7 +83,7 @@ def follow(service: ServiceClient, path: str, view: View) -> Iterator[View | Log
         except RequestRefusedError:
             streams = False  # this service, or a proxy before it, has no events
         except (AwayError, OSError, HTTPException):
-            pass  # what follows tells whether it is the stream alone
+            pass  # the request below shows whether only the stream is lost
         if has_ended(view):
             return
         try:
@@ -104,7 +104,7 @@ def _listen(service: ServiceClient, path: str, last_id: str) -> Iterator[ServerS
 
 
 def merge(view: View, event: ServerSentEvent) -> View:
-    """Return the view with what an event tells: the whole, some of its fields, or the progress alone."""
+    """Return the view with an event's data: a whole view, some of its fields, or only the progress."""
     if not isinstance(event.data, dict):
         return view
     if event.name == "progress" and "progress" not in event.data and not is_batch(view):

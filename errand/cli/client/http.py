@@ -16,16 +16,16 @@ from errand.cli.client.problem import AwayError, RequestRefusedError
 from errand.cli.client.settings import ClientSettings
 from errand.redis.refusals import REFUSALS
 
-TIMEOUT_SECONDS = 15.0  # for each wait on the connection; the API itself answers within 2 s or says why not
-STREAM_TIMEOUT_SECONDS = 40.0  # a stream says something every 15 s
-PAUSES_SECONDS = (0.3, 1.0)  # before a second and a third try
+TIMEOUT_SECONDS = 15.0  # for each wait on the connection; the API itself answers within 2 s, if only with a 503
+STREAM_TIMEOUT_SECONDS = 40.0  # a stream has a comment at least every 15 s: two of them may be late
+PAUSES_SECONDS = (0.3, 1.0)  # before a second and a third try: a service that restarts is often back by then
 
 Query = Iterable[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
 class ServiceAnswer:
-    """A good answer; `body` is its JSON, None where it has none."""
+    """An answer that is no error; `body` is its parsed JSON, None where it has none."""
 
     status: int
     headers: Any
@@ -115,7 +115,7 @@ class ServiceClient:
             raise RequestRefusedError(error.code, problem, bool(self._key))
         if 300 <= error.code < 400:
             target = error.headers.get("Location", "elsewhere")
-            raise AwayError(f"{self.url} sends on to {target}; set ERRAND_URL to where it is", True, False)
+            raise AwayError(f"{self.url} redirects to {target}; set ERRAND_URL to where the service is", True, False)
         detail = str(problem.get("detail") or error.reason)
         raise AwayError(f"{self.url} answered {error.code}: {detail}", arrived=_may_have_stored(problem))
 
@@ -133,10 +133,10 @@ class ServiceClient:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows nothing: a redirect would turn a POST into a GET and take the key to another host."""
+    """Follows no redirect: it would turn a POST into a GET and send the key to another host."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Return None: the redirect is an error then."""
+        """Return None, which makes the redirect an error."""
 
 
 def _build_opener(settings: ClientSettings) -> OpenerDirector:
@@ -154,7 +154,7 @@ def _read_problem(error: HTTPError) -> dict[str, Any]:
     """Return an answer's RFC 9457 problem, {} where it holds none."""
     try:
         found = json.loads(error.read()) if "json" in error.headers.get("Content-Type", "") else {}
-    except (OSError, HTTPException, ValueError):  # the status alone has to do
+    except (OSError, HTTPException, ValueError):  # the status has to suffice
         return {}
     return found if isinstance(found, dict) else {}
 

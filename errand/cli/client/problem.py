@@ -1,4 +1,4 @@
-"""What went wrong, in the words of the person who typed the command."""
+"""Errors that end a command, in the words of the person who typed it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,13 +26,16 @@ class ClientError(Exception):
 
 
 class WrongUsageError(ClientError):
-    """Raised for options, arguments or settings that can't be meant."""
+    """Raised for wrong options, arguments or settings."""
 
     code = 2
 
 
 class AwayError(ClientError):
-    """Raised where no good answer came: `final` where asking again is no use, `arrived` where the request may have."""
+    """Raised for no answer, a 5xx, or one that can't be read.
+
+    `final`: sending the request again would not help. `arrived`: it may have reached the service.
+    """
 
     code = 4
 
@@ -42,7 +45,7 @@ class AwayError(ClientError):
 
 
 class RequestRefusedError(ClientError):
-    """Raised for an answer 4xx: `name` is its stable type, without what all of them begin with."""
+    """Raised for a 4xx answer; `name` is its problem type without the prefix that all of them share."""
 
     code = 3
 

@@ -13,7 +13,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """The service's URL, without a slash at its end, and the secret that it knows the caller by; "" for none."""
+    """The service's URL, without a slash at its end, and the API key's secret, "" for none."""
 
     url: str = DEFAULT_URL
     key: str = field(default="", repr=False)
@@ -47,7 +47,7 @@ def _read(environment: Mapping[str, str], name: str) -> str:
 
 def _find_fault(url: str) -> str:
     if "@" in url:
-        return "a user and a password have no place there; the key goes into ERRAND_KEY"
+        return "a user and a password don't belong there; the key goes into ERRAND_KEY"
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number

@@ -33,7 +33,7 @@ def new(name: Name) -> None:
 
 
 def find_fault(name: str) -> str:
-    """Return what is wrong with a service's name, which becomes that of its distribution."""
+    """Return what is wrong with a service's name, which is its distribution's name too; "" for nothing."""
     if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?", name):
         return (
             f"{name!r} can't be a service's name: letters, digits, - and _, a letter first, as in errand new shop-jobs"
@@ -44,8 +44,8 @@ def find_fault(name: str) -> str:
 
 
 def find_content(folder: Path) -> str:
-    """Return what is in the way of a new service in a folder; a repository that has no files yet is not."""
+    """Return what is in the way of a new service in a folder, "" for nothing; an empty repository is not."""
     if folder.is_dir():
         found = sorted(path.name for path in folder.iterdir() if path.name != ".git")
         return f"{folder}/ is not empty: there is {found[0]}; choose another name" if found else ""
-    return f"{folder} is there, and is no folder; choose another name" if folder.exists() else ""
+    return f"{folder} exists and is not a folder; choose another name" if folder.exists() else ""

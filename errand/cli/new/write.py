@@ -25,7 +25,7 @@ def write_service(folder: Path, values: Mapping[str, str]) -> list[Path]:
 
 
 def read_range() -> str:
-    """Return the versions of the library that a service may have: from this one on, up to the next that may break it.
+    """Return the versions of the library that a service may have: from this one to the next that may break it.
 
     That is the next minor version before 1.0 and the next major one after it (semver.org, 4 and 8).
     """

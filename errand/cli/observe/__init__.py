@@ -1,1 +1,1 @@
-"""Commands that tell what happened to jobs."""
+"""Commands that show what happened to jobs."""

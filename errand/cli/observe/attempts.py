@@ -15,7 +15,7 @@ from errand.cli.render import STYLES, describe_error, make_console
 
 STYLE = STYLES | {"interrupted": "yellow", "lost": "bold red"}
 
-Full = Annotated[bool, typer.Option("--full", help="The tracebacks as Python wrote them, the libraries' frames too.")]
+Full = Annotated[bool, typer.Option("--full", help="Show tracebacks as Python wrote them, with the libraries' frames.")]
 
 
 def attempts(
@@ -28,7 +28,7 @@ def attempts(
         if as_json:
             print_json(*items)
         elif not items:
-            typer.echo("it has not begun", err=True)
+            typer.echo("it has not started", err=True)
         else:
             console = make_console()
             for line in _describe_all(items, full):
@@ -36,7 +36,7 @@ def attempts(
 
 
 def _describe_all(items: list[dict[str, Any]], full: bool) -> Iterator[Text]:
-    """Yield the lines of all attempts; a traceback that comes again is told by the attempt that had it first."""
+    """Yield the lines of all attempts; for a repeated traceback, the number of the attempt that had it."""
     first: dict[str, int] = {}
     for attempt in items:
         known = first.setdefault(attempt.get("traceback") or "", attempt["number"])
@@ -50,14 +50,14 @@ def _describe(attempt: dict[str, Any], full: bool, again: int | None) -> Iterato
         (f"attempt {attempt['number']}  ", "bold"), (word, STYLE.get(word, "")), _describe_times(attempt)
     )
     error = describe_error(attempt)
-    told = f"{error} (as in attempt {again})" if again else attempt.get("traceback") or error
-    for number, line in enumerate(make_plain(told, lines=True).splitlines()):
+    text = f"{error} (as in attempt {again})" if again else attempt.get("traceback") or error
+    for number, line in enumerate(make_plain(text, lines=True).splitlines()):
         style = "red" if number == 0 and not full else "dim" if line.lstrip().startswith("…") else ""
         yield Text(f"  {line}".rstrip(), style)
 
 
 def _describe_times(attempt: dict[str, Any]) -> str:
-    """Return when it began, for how long it ran, and where."""
+    """Return when it started, for how long it ran, and where."""
     started, ended = attempt.get("started_at"), attempt.get("ended_at")
     parts = [show_time(started)] if started else []
     if started and ended:

@@ -1,4 +1,4 @@
-"""`errand failures`: what failed, as a whole; requeue and delete by group."""
+"""`errand failures`: failed jobs in groups of the same error; requeue and delete them by group."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ HEADER = ("group", "failed", "retrying", "last", "type", "error", "at", "newest"
 
 app = typer.Typer(help=SUMMARY, invoke_without_command=True, epilog=EXITS)
 
-Limit = Annotated[int, typer.Option(min=1, max=100, help="So many groups at most, those of the most jobs.")]
+Limit = Annotated[int, typer.Option(min=1, max=100, help="How many groups at most, those with the most jobs.")]
 Group = Annotated[str, typer.Argument(metavar="GROUP", help="A group, as `errand failures` names it.")]
 
 
@@ -78,7 +78,7 @@ def _count(count: int, style: str) -> Text:
 
 
 def _list_notes(found: dict[str, Any]) -> list[str]:
-    """Return what the table leaves out."""
+    """Return what the table does not show."""
     notes = [] if found["items"] else ["nothing has failed"]
     if found["groups"] > len(found["items"]):
         notes.append(f"and {found['groups'] - len(found['items']):,} groups more; see --limit")

@@ -1,1 +1,1 @@
-"""Commands that run something on this machine until they are told to end."""
+"""Commands that run something on this machine until they are stopped."""

@@ -1,4 +1,4 @@
-"""`errand up`: everything on this machine, for a service of its own or for one's own application."""
+"""`errand up`: everything on this machine, for this folder's service or for an application of your own."""
 
 import os
 import sys
@@ -24,20 +24,20 @@ Target = Annotated[
 
 @dataclass(frozen=True)
 class ApplicationOptions:
-    """An application of your own to run, and how."""
+    """Which application of your own to run, and how."""
 
     target: Target = None
     app: Annotated[
         str | None,
         typer.Option(
-            metavar="MODULE:NAME", help="Your application, where it is no 'app' or 'create_app' beside the Errand."
+            metavar="MODULE:NAME", help="Your application, if it is not 'app' or 'create_app' beside the Errand."
         ),
     ] = None
-    no_web: Annotated[bool, typer.Option("--no-web", help="Serve no application: Redis, mail sink and workers.")] = (
-        False
-    )
+    no_web: Annotated[
+        bool, typer.Option("--no-web", help="Serve no application: run only Redis, mail sink and workers.")
+    ] = False
     reload: Annotated[
-        bool, typer.Option("--reload", help="Start your application and workers anew when a file changes.")
+        bool, typer.Option("--reload", help="Restart your application and workers when a file changes.")
     ] = False
 
 
@@ -67,7 +67,7 @@ def up(own: ApplicationOptions, machine: MachineOptions) -> None:
         return run(UpOptions(host, port, data, workers), dict(os.environ), demo=False)
     if own.app and own.no_web:
         raise typer.BadParameter("give --app or --no-web, not both")
-    find_application()
+    add_this_folder()
     from errand.local.own.settings import OwnOptions
     from errand.local.own.up import run_own
     from errand.local.preflight import CannotStartError
@@ -80,8 +80,8 @@ def up(own: ApplicationOptions, machine: MachineOptions) -> None:
 
 
 def run(options: UpOptions, environment: dict[str, str], demo: bool) -> None:
-    """Run this folder's service."""
-    find_application()
+    """Run this folder's service. Ends the command with exit code 1 where it can't start."""
+    add_this_folder()
     if missing := [name for name in ("service", "jobs") if not find_spec(name)]:
         fail(f"there is no {missing[0]}/ here; for an application of your own: errand up shop.main:errand")
     from errand.local.demo import run_demo
@@ -98,13 +98,13 @@ def _announce(options: UpOptions, look: Callable[[], None]) -> None:
     print("\nReady; what the processes say follows.\n", flush=True)
 
 
-def find_application() -> None:
-    """Let job files be found in this folder, as uvicorn and rq find them: a console script looks elsewhere."""
+def add_this_folder() -> None:
+    """Add this folder to the import path, as uvicorn and rq do: a console script has its own folder there."""
     sys.path.insert(0, os.getcwd())
 
 
 def fail(text: str) -> NoReturn:
-    """End the command with exit code 1."""
+    """Print an error and end the command with exit code 1."""
     from errand.redis.settings import format_fault
 
     print(format_fault(text), file=sys.stderr)

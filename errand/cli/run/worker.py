@@ -1,4 +1,4 @@
-"""`errand worker`: a worker for the Errand of one's own application."""
+"""`errand worker`: a worker for the Errand of your own application."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
