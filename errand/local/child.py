@@ -1,4 +1,4 @@
-"""A child process: what it does before it runs, and what it leaves."""
+"""Child processes: how they end with their parent, and what ended them."""
 
 import ctypes
 import os
@@ -7,18 +7,18 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """End with the thread that started this process, where the system can (Linux, prctl(2))."""
+    """Let this process end with the thread that started it, where the system can (Linux, prctl(2))."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def kill_session(leader: int) -> None:
-    """Kill what lives in the session of `leader`, in whatever group, where the system tells (Linux, /proc)."""
+    """Kill all processes in the session of `leader`, whatever their group, where /proc lists them (Linux)."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has just ended
             session = stat.read_text(errors="replace").rpartition(")")[2].split()[3]

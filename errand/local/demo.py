@@ -1,4 +1,4 @@
-"""`make demo`: posts a little of each that there is, says where to look, and draws the progress of the first ones."""
+"""`make demo`: posts one of each kind, says where to look, and draws the progress of the first ones."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,14 +14,15 @@ from errand.local.request import call
 from errand.local.settings import UpOptions
 from errand.store.status import ENDED
 
+DRAW_SECONDS = 0.1  # between two looks at all of them: the bars move smoothly
 AWAY = 503
-GONE = (404, 422)  # a schedule's type stands in its body
+GONE = (404, 422)  # a job type that is gone; 422 for a schedule, which names its type in the body
 
 
-def run_demo(options: UpOptions, look: Callable[[], None]) -> None:
+def run_demo(options: UpOptions, keep_valkey: Callable[[], None]) -> None:
     """Post, say where to look, and draw what was posted first until it has ended. Raises CannotStartError.
 
-    `look` keeps Valkey going.
+    `keep_valkey` is called meanwhile: it starts Valkey again where it has ended.
     """
     console = Console(highlight=False)
     watched: dict[str, str] = {}
@@ -32,22 +33,22 @@ def run_demo(options: UpOptions, look: Callable[[], None]) -> None:
             console.print(f"  {post.text}", soft_wrap=True)
             watched |= found
     _show_pages(options, console)
-    _draw_all(options, console, watched, look)
+    _draw_all(options, console, watched, keep_valkey)
     mails = len(list(options.mail_folder.glob("*.eml")))
-    console.print(f"\n{mails} mails lie in {options.mail_folder}/, log lines in log.txt")
+    console.print(f"\n{mails} mails are in {options.mail_folder}/, log lines in log.txt")
     console.print("Everything stays up until Ctrl-C; what the processes say follows.\n")
 
 
 def _send(options: UpOptions, send: Callable[[Call], Mapping[str, str]]) -> dict[str, str] | None:
-    """Return what to draw, None where this project has no such route or job type any more."""
+    """Return what to draw, None where this project has removed the route or the job type."""
     try:
         return dict(send(lambda path, body, method: call(options, path, body, method)))
     except HTTPError as error:
         if error.code in GONE:
             return None
-        raise _find_no_answer(options, error) from error
+        raise _build_error(options, error) from error
     except OSError as error:
-        raise _find_no_answer(options, error) from error
+        raise _build_error(options, error) from error
 
 
 def _show_pages(options: UpOptions, console: Console) -> None:
@@ -60,7 +61,7 @@ def _show_pages(options: UpOptions, console: Console) -> None:
     )
 
 
-def _draw_all(options: UpOptions, console: Console, watched: dict[str, str], look: Callable[[], None]) -> None:
+def _draw_all(options: UpOptions, console: Console, watched: dict[str, str], keep_valkey: Callable[[], None]) -> None:
     columns = (
         TextColumn("  {task.description:<22}"),
         BarColumn(40),
@@ -73,8 +74,8 @@ def _draw_all(options: UpOptions, console: Console, watched: dict[str, str], loo
                 found = _read(options, path)
                 if found is not None and _draw(bars, task, found):
                     del tasks[path]
-            look()
-            time.sleep(0.1)
+            keep_valkey()
+            time.sleep(DRAW_SECONDS)
 
 
 def _draw(bars: Progress, task: TaskID, found: dict[str, Any]) -> bool:
@@ -88,14 +89,14 @@ def _draw(bars: Progress, task: TaskID, found: dict[str, Any]) -> bool:
 
 
 def _read(options: UpOptions, path: str) -> Any:
-    """Return what the API tells, None while its Redis is away: on a full disk, say."""
+    """Return the API's answer, None while its Redis is away, as on a full disk."""
     try:
         return call(options, path)
     except OSError as error:
         if isinstance(error, HTTPError) and error.code == AWAY:
             return None
-        raise _find_no_answer(options, error) from error
+        raise _build_error(options, error) from error
 
 
-def _find_no_answer(options: UpOptions, error: OSError) -> CannotStartError:
+def _build_error(options: UpOptions, error: OSError) -> CannotStartError:
     return CannotStartError(f"the demo got no answer ({error}); see {options.data}/errand.log")

@@ -1,4 +1,4 @@
-"""Keeping the bundled Valkey going: it ends where it can't write, since it acknowledges nothing that is not on disk."""
+"""Keeping the bundled Valkey going: it ends when it can't write, since it acknowledges only what is on disk."""
 
 import time
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from errand.local.room import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.valkey import EmbeddedValkey, ServerMissingError
 
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 5.0  # between two starts of a server that ends at once: the log stays readable
 
 
 class ValkeyKeeper:
-    """Starts it again where it has ended: at once, or when there is room on its disk. `say` takes a name and a line."""
+    """Starts it again when it has ended: at once, or when there is room on its disk. `say` takes a name and a line."""
 
     def __init__(self, valkey: EmbeddedValkey | None, say: Callable[[str, str], None]) -> None:
         self._valkey, self._say = valkey, say
         self._waits_for_room = False
         self._next_start = 0.0
 
-    def look(self) -> None:
-        """Do what is due; takes no time while it runs."""
+    def start_if_ended(self) -> None:
+        """Start it again if it has ended and there is room; return at once while it runs."""
         valkey = self._valkey
         if valkey is None or valkey.is_running() or time.monotonic() < self._next_start:
             return
@@ -28,10 +28,11 @@ class ValkeyKeeper:
                 self._say("valkey", self._describe_full_disk(valkey, free_mb))
             self._waits_for_room = True
             return
-        begun = "there is room again; starting valkey"
-        self._say("valkey", begun if self._waits_for_room else f"valkey {valkey.how_it_ended}; starting it again")
+        after_full = "there is room again; starting valkey"
+        after_end = f"valkey {valkey.how_it_ended}; starting it again"
+        self._say("valkey", after_full if self._waits_for_room else after_end)
         self._waits_for_room = False
-        self._next_start = time.monotonic() + RETRY_SECONDS  # one that ends at once
+        self._next_start = time.monotonic() + RETRY_SECONDS  # counted from here: it may end at once
         try:
             valkey.start()
         except ServerMissingError as error:
@@ -39,6 +40,6 @@ class ValkeyKeeper:
 
     def _describe_full_disk(self, valkey: EmbeddedValkey, free_mb: float) -> str:
         return (
-            f"valkey {valkey.how_it_ended}: {describe_full_disk(valkey.folder, free_mb)}. Make room, and it goes on; "
+            f"valkey {valkey.how_it_ended}: {describe_full_disk(valkey.folder, free_mb)}. Make room, and it starts; "
             "what was acknowledged is kept, and the API answers 503 meanwhile"
         )

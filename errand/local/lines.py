@@ -1,13 +1,13 @@
-"""A file of lines that goes on when its disk has been full."""
+"""A file of lines that survives a full disk."""
 
 from contextlib import suppress
 from pathlib import Path
 
 
 class LineFile:
-    """Takes text as an open file does; lines that can't be written are counted, and told of when there is room again.
+    """Takes text as an open file does; counts lines that can't be written, and writes their number when it can again.
 
-    `fault` says why the last line was not written, "" where it was. Raises OSError where it can't be opened.
+    `fault` says why the last line was not written, "" where it was. Raises OSError where the file can't be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -17,12 +17,12 @@ class LineFile:
         self.fault = ""
 
     def write(self, text: str) -> int:
-        """Take text; it is written by `flush`."""
+        """Keep a text for `flush`, which writes it; return its length."""
         self._text += text
         return len(text)
 
     def flush(self) -> None:
-        """Write what was taken, all of it or nothing."""
+        """Write the text that is kept, all of it or nothing; what can't be written is dropped and counted."""
         lines = self._text.count("\n")
         lost = f"({self._lost} lines were lost: {self.fault})\n" if self._lost else ""
         data, self._text = (lost + self._text).encode("utf-8", "replace"), ""

@@ -1,13 +1,13 @@
-"""What `make demo` posts: a little of each that there is to look at, by the requests that anybody could send."""
+"""What `make demo` posts: one of each kind that there is to look at, by requests that anybody could send."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-BATCH_SIZE = 40
-REFUSED = 4  # of the batch: the sink refuses what is under .invalid
-BEGINS_SECONDS = 30  # the order waits so long, so that it can be seen waiting
+BATCH_SIZE = 40  # at the sink's pace some ten seconds: long enough to watch a bar
+REFUSED = 4  # of the batch: the sink refuses addresses under .invalid
+BEGINS_SECONDS = 30  # the order waits this long, so that it can be seen waiting
 Call = Callable[[str, Any, str], Any]  # path, body, method; returns the answer's JSON, and raises HTTPError
 
 INVOICE = """<div style="font-family: sans-serif; max-width: 32rem; margin: auto; color: #222">
@@ -28,7 +28,7 @@ STAMP = (
 
 
 class Post(NamedTuple):
-    """Something to post: how it is told, and what posts it, which returns the paths to follow with their names."""
+    """Something to post: `text` describes it; `send` posts it and returns the paths to follow, each with a name."""
 
     text: str
     send: Callable[[Call], Mapping[str, str]]
@@ -49,7 +49,7 @@ def _send_newsletter(call: Call) -> Mapping[str, str]:
         }
         for number in range(1, BATCH_SIZE + 1)
     ]
-    query = urlencode({"tag": "newsletter", "concurrency_key": "newsletter", "concurrency": 1})  # with a little pace
+    query = urlencode({"tag": "newsletter", "concurrency_key": "newsletter", "concurrency": 1})  # one at a time
     batch = call(f"/v1/batches/email?{query}", {"items": items}, "POST")
     return {batch["links"]["self"]: f"{BATCH_SIZE} e-mails"}
 
@@ -67,10 +67,10 @@ def _order(call: Call) -> Mapping[str, str]:
         return id
 
     paid = post("log", {"text": "Order 1042 is paid"}, delay_seconds=BEGINS_SECONDS)
-    told = post("email", _write_invoice(), after=paid)
+    mailed = post("email", _write_invoice(), after=paid)
     pack = {"to": "packing@example.com", "subject": "Pack order 1042", "text": "Three notebooks and ten pencils."}
     packed = post("email", pack, after=paid)
-    post("log", {"text": "Order 1042 is done", "level": "notice"}, after=[told, packed])
+    post("log", {"text": "Order 1042 is done", "level": "notice"}, after=[mailed, packed])
     return {}
 
 

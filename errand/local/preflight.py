@@ -1,4 +1,4 @@
-"""What is looked at before `errand up` starts anything."""
+"""What is checked before `errand up` starts anything."""
 
 import asyncio
 import fcntl
@@ -23,8 +23,8 @@ class CannotStartError(Exception):
 
 
 def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
-    """Say what the processes would say, once and before they start. Raises CannotStartError."""
-    os.environ.clear()  # what the demo leaves out is to be out
+    """Read the settings as the processes will, once and before they start. Raises CannotStartError."""
+    os.environ.clear()  # so that what the demo leaves out is not read here
     os.environ.update(options.complete(environment, "unix:///checked", "smtp://127.0.0.1"))
     try:
         read_catalog()
@@ -35,7 +35,7 @@ def check_settings(options: UpOptions, environment: Mapping[str, str]) -> None:
 
 
 def check_redis(environment: Mapping[str, str]) -> None:
-    """Ask the Redis that is set, where one is. Raises CannotStartError."""
+    """Check the server at REDIS_URL, if it is set. Raises CannotStartError."""
     if is_set("REDIS_URL", environment):
         try:
             queue = read_settings(QueueSettings, "Errand")
@@ -54,7 +54,7 @@ async def _check_redis(url: str) -> None:
 
 
 def check_port(options: UpOptions) -> None:
-    """Try whether the port can be had. Raises CannotStartError."""
+    """Check that the port is free. Raises CannotStartError."""
     take_port(options).close()
 
 

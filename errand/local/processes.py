@@ -1,4 +1,4 @@
-"""Running several processes: their output on one screen and in one file, and each started again when it dies."""
+"""Running several processes: their output on one screen and in one file, and each started again when it ends."""
 
 import os
 import shlex
@@ -22,13 +22,13 @@ from errand.local.lines import LineFile
 from errand.local.room import FULL
 from errand.logs.line import paint
 
-LONGEST_WAIT_SECONDS = 30.0
-STEADY_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 30.0  # between two starts; the waits double: 2, 4, 8 … s
+STEADY_SECONDS = 10.0  # a process that ran so long had started well, and is started again after 1 s
 AGAIN = "starting it again in"
 
 
 class ProcessOutput:
-    """Takes honcho's messages; every line goes to the file, and to the screen while `on_screen`."""
+    """Takes honcho's messages; writes every line to the file, and to the screen while `on_screen`."""
 
     def __init__(self, path: Path, width: int) -> None:
         self._file, self._shown_fault = LineFile(path), ""
@@ -55,16 +55,16 @@ class ProcessOutput:
                 message = message._replace(data=_paint(message.data))
             try:
                 self._printers[1].write(message)
-            except OSError as error:  # the terminal was closed, or what read our output has ended
-                self.on_screen = error.errno in FULL  # or it is a file, on a disk that may have room again
+            except OSError as error:  # the terminal was closed, or the reader of our output has ended
+                self.on_screen = error.errno in FULL  # the output is a file on a full disk, which may have room again
 
     def _show_fault(self, message: Any) -> None:
-        """Say on the screen, once, that the file takes no lines."""
+        """Print on the screen, once, that the file can't be written."""
         fault, before = self._file.fault, self._shown_fault
         self._shown_fault = fault
         if fault and not before and self.on_screen:
             with suppress(OSError):
-                self._printers[1].write(message._replace(data=f"errand.log takes no lines: {fault}", name="errand"))
+                self._printers[1].write(message._replace(data=f"errand.log can't be written: {fault}", name="errand"))
 
     def say(self, name: str, text: str) -> None:
         """Print a line of our own under a process's name."""
@@ -87,7 +87,7 @@ def _paint(data: bytes | str) -> str:
 
 
 class KeptProcess:
-    """A command that is started again whenever it has ended, until it is told to leave off."""
+    """A command that is started again whenever it has ended, until `stop`."""
 
     def __init__(self, process: Process, output: ProcessOutput) -> None:
         self._process, self._output = process, output
@@ -97,7 +97,7 @@ class KeptProcess:
         self.ends = 0
 
     def run(self) -> None:
-        """Start it again and again; a thread does this."""
+        """Start it again and again until `stop`; runs in a thread of its own."""
         wait_seconds = 1.0
         while self._begin():
             started_at = time.monotonic()
@@ -112,21 +112,21 @@ class KeptProcess:
             self._woken.wait(wait_seconds)
 
     def restart(self) -> int | None:
-        """Let it begin anew, at once where it waits; return the process that is asked to end for it."""
+        """Start it anew, at once if it waits; return the id of the process that is to end, None where none runs."""
         with self._lock:
             self._is_due = True
             self._woken.set()
             return self.signal(signal.SIGTERM)
 
-    def leave_off(self) -> None:
-        """Ask it to end, for good."""
+    def stop(self) -> None:
+        """Ask it to end, and don't start it again."""
         with self._lock:
             self._is_wanted = False
             self._woken.set()
             self.signal(signal.SIGTERM)
 
     def signal(self, number: int) -> int | None:
-        """Send a signal; return the process that got it, None where none runs."""
+        """Send a signal; return the id of the process that got it, None where none runs."""
         pid = self.pid
         if pid is not None:
             with suppress(ProcessLookupError):
@@ -135,18 +135,18 @@ class KeptProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
+        """The id of the process that runs now, None where none runs."""
         return self._output.pids.get(self._process.name)
 
     def put(self, message: Any) -> None:
-        """Pass on what honcho tells; a process that was no longer wanted when it was started is asked to end."""
+        """Pass on honcho's message; a process that is no longer wanted when it has started is asked to end."""
         with self._lock:
             self._output.put(message)
             if message.type == "start" and (self._is_due or not self._is_wanted):
                 self.signal(signal.SIGTERM)
 
     def _begin(self) -> bool:
-        """Return whether to start it; what is asked for from now on is asked of the one that is started."""
+        """Return whether to start it; what is asked for after this is asked of the process that now starts."""
         with self._lock:
             self._is_due = False
             self._woken.clear()
@@ -154,7 +154,7 @@ class KeptProcess:
 
 
 class Processes:
-    """Named commands that are to run until `stop`."""
+    """Named commands that are kept running until `stop`."""
 
     def __init__(self, output: ProcessOutput) -> None:
         self._output = output
@@ -165,7 +165,7 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
     ) -> None:
-        """Start a command and keep it running; `pass_fds` are the files that it is handed."""
+        """Start a command and keep it running; `pass_fds` are the open files that it inherits."""
         process = Process(f"exec {shlex.join(command)}", name, next(self._colours), env=dict(environment))
         process._child_ctor = partial(Popen, preexec_fn=die_with_parent, pass_fds=pass_fds)
         self._kept[name] = KeptProcess(process, self._output)
@@ -175,14 +175,14 @@ class Processes:
         thread.start()
 
     def restart(self, names: Sequence[str], grace_seconds: float) -> None:
-        """Let these begin anew; return when the processes of before have ended, as `stop` would end them."""
+        """Start these anew; return when their old processes have ended, which are ended as by `stop`."""
         before = [(self._kept[name], self._kept[name].restart()) for name in names]
         self._end(lambda: [kept for kept, pid in before if pid is not None and kept.pid == pid], grace_seconds)
 
     def stop(self, grace_seconds: float) -> None:
         """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later."""
         for kept in self._kept.values():
-            kept.leave_off()
+            kept.stop()
         running = list(zip(self._kept.values(), self._threads, strict=True))
         self._end(lambda: [kept for kept, thread in running if thread.is_alive()], grace_seconds)
 
@@ -192,11 +192,11 @@ class Processes:
         return any(name.startswith("worker") for name in self._kept)
 
     def count_ends(self, name: str) -> int:
-        """Return how often a process has ended that nobody had asked to."""
+        """Return how often a command has ended by itself."""
         return self._kept[name].ends
 
     def _end(self, list_left: Callable[[], list[KeptProcess]], grace_seconds: float) -> None:
-        """Wait until none is left of those that were asked to end; press the more the longer it takes.
+        """Wait until none is left of those that were asked to end; ask again after the grace, and kill 3 seconds later.
 
         A worker that was killed may have left the process of its job, which keeps the worker's output open.
         """

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-ROOM_MB = 1.0  # with less Valkey ends at its next write
+ROOM_MB = 1.0  # with less, Valkey would end at one of its next writes
 
 
 def measure_free_mb(folder: Path) -> float:
-    """Return how much room this user has on the disk of a folder, or of the nearest one above that is there."""
+    """Return the MiB that this user may still write on the disk of a folder, or of its nearest parent that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     found = os.statvfs(folder)

@@ -1,4 +1,4 @@
-"""What `errand up` is told, and the environment it makes of that for its processes."""
+"""The options of `errand up`, and the environment and commands of its processes."""
 
 import os
 import sys
@@ -11,9 +11,9 @@ from errand.redis.variables import is_set
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-OURS = ("ERRAND_LOCAL", "ERRAND_MAIL_FOLDER")  # said by nobody else
+OURS = ("ERRAND_LOCAL", "ERRAND_MAIL_FOLDER")  # set by `errand up` alone; a caller's own are left out
 
-# What could reach beyond this machine; the demo is to touch nothing but itself.
+# What could reach beyond this machine, and so is left out of the demo.
 OUTSIDE = (
     "REDIS_URL",
     "SMTP_URL",
@@ -29,7 +29,7 @@ OUTSIDE = (
 
 @dataclass(frozen=True)
 class UpOptions:
-    """The options of `errand up`; `workers` are processes."""
+    """The options of `errand up`; `workers` is how many processes."""
 
     host: str
     port: int
@@ -64,10 +64,10 @@ class UpOptions:
         if not is_set("SMTP_URL", environment):
             local |= {"SMTP_URL": smtp_url, "MAIL_FROM": "Errand <errand@example.com>"}
         local = {name: value for name, value in local.items() if not is_set(name, environment)}
-        said = {"ERRAND_LOCAL": "1"} if self.host in LOOPBACK else {}
+        ours = {"ERRAND_LOCAL": "1"} if self.host in LOOPBACK else {}
         if not is_set("SMTP_URL", environment):
-            said["ERRAND_MAIL_FOLDER"] = f"{self.mail_folder.absolute()}"
-        return {**local, **{name: value for name, value in environment.items() if name not in OURS}, **said}
+            ours["ERRAND_MAIL_FOLDER"] = f"{self.mail_folder.absolute()}"
+        return {**local, **{name: value for name, value in environment.items() if name not in OURS}, **ours}
 
     def web_command(self) -> list[str]:
         """Return the API's command."""

@@ -1,6 +1,6 @@
 """A local SMTP server that keeps every mail as a file: `python -m errand.local.sink PORT FOLDER`.
 
-It refuses recipients under `.invalid` (RFC 6761, section 6.4), so that one can see what becomes of a refusal.
+It refuses recipients under `.invalid` (RFC 6761, section 6.4), to show what becomes of a refused mail.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 SECONDS_A_MAIL = 0.3  # as slow as a small real server, so that progress can be seen
-MAILS_AT_ONCE = 2
+MAILS_AT_ONCE = 2  # as a small real server would
 REFUSED = ".invalid"
 
 
@@ -22,7 +22,7 @@ class MailFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with suppress(OSError):  # a full disk; it is tried again for each mail
+        with suppress(OSError):  # a full disk; each mail tries again
             folder.mkdir(parents=True, exist_ok=True)
         self._room = asyncio.Semaphore(MAILS_AT_ONCE)
 
@@ -37,7 +37,7 @@ class MailFolder:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        """Take one mail."""
+        """Keep one mail, or answer 452 where it can't be written."""
         async with self._room:
             await asyncio.sleep(SECONDS_A_MAIL)
         content = envelope.content
@@ -54,7 +54,7 @@ class MailFolder:
                 part.unlink()
             print(f"a mail can't be kept in {self._folder}/: {error.strerror}", flush=True)
             return "452 4.3.1 No room for it now"
-        print(f"{path}", flush=True)  # whose it is stands in it, and in no output
+        print(f"{path}", flush=True)  # the file alone says whose it is: addresses have no place in the output
         return "250 Kept"
 
 

@@ -18,15 +18,15 @@ from errand.local.terminal import Interrupted, own_foreground, raise_on_interrup
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
 from errand.redis.variables import is_set, read_variable
 
-READY_SECONDS = 30.0
-GRACE_SECONDS = 10.0
-WATCH_SECONDS = 0.5
-Look = Callable[[], None]
+READY_SECONDS = 30.0  # imports take seconds on a slow machine; what takes longer has failed
+GRACE_SECONDS = 10.0  # for running jobs, as `docker stop` gives by default
+WATCH_SECONDS = 0.5  # between two looks whether Valkey still runs
+KeepValkey = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What everything runs on: the bundled Valkey, or None where REDIS_URL is set; processes, and their output."""
+    """What `errand up` has started: the bundled Valkey, None where REDIS_URL is set; processes, and their output."""
 
     console: Console
     valkey: EmbeddedValkey | None
@@ -36,10 +36,10 @@ class Machine:
     keeper: ValkeyKeeper
 
 
-def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, Look], None]) -> None:
+def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[UpOptions, KeepValkey], None]) -> None:
     """Start everything, call `then` when it is ready, and stay until Ctrl-C or SIGTERM. Raises CannotStartError.
 
-    `then` gets the options, and what it has to call now and then to keep Valkey going.
+    `then` gets the options, and a function to call every second or so: it starts Valkey again where that has ended.
     """
 
     def check() -> None:
@@ -51,11 +51,11 @@ def run_up(options: UpOptions, environment: Mapping[str, str], then: Callable[[U
         start_workers(options, machine)
         _wait_until_ready(options)
         show_places(_list_places(options, environment), machine.console)
-        then(options, machine.keeper.look)
+        then(options, machine.keeper.start_if_ended)
         machine.output.on_screen = True
         while True:
             time.sleep(WATCH_SECONDS)
-            machine.keeper.look()
+            machine.keeper.start_if_ended()
 
     run_on_machine(options, environment, check, run)
 
@@ -149,7 +149,7 @@ def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str
 
 
 def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return where the API is, and those of its pages that are open there, or by a password."""
+    """Return the URLs of the API and of its pages that are open to this host, or behind a password."""
     is_open, password = host in LOOPBACK, read_variable("DASHBOARD_PASSWORD", environment)
     has_console = is_open or password or read_variable("CONSOLE_READ_PASSWORD", environment)
     pages = {"Console": f"{api}/console"} if has_console else {}
@@ -158,7 +158,7 @@ def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str,
 
 
 def describe_mail(options: UpOptions, environment: Mapping[str, str], console: str | None = None) -> str:
-    """Return where mail goes, and where it can be looked at."""
+    """Return where mail goes, and where to look at it."""
     if is_set("SMTP_URL", environment):
         return "SMTP_URL"
     return f"{options.mail_folder}/ (a local SMTP sink)" + (f", shown at {console}/mail" if console else "")
@@ -179,7 +179,7 @@ def _stop(processes: Processes, console: Console) -> None:
     try:
         if processes.has_workers:
             console.print(f"Stopping; running jobs have {GRACE_SECONDS:.0f} seconds to end …")
-    finally:  # a terminal that was closed takes no text
+    finally:  # printing fails where the terminal was closed
         processes.stop(GRACE_SECONDS)
     if processes.has_workers:
         console.print("Stopped.")

@@ -1,4 +1,4 @@
-"""The embedded Redis: the Valkey that comes with the package, or one that is on the PATH."""
+"""The embedded Redis server: the Valkey that comes with the package, or a server on the PATH."""
 
 import fcntl
 import os
@@ -18,16 +18,16 @@ from redis import Redis, RedisError
 from errand.local.child import describe_end, die_with_parent
 
 SOCKET_PATH_LIMIT_BYTES = 100  # of the 104 to 108 that systems allow
-START_SECONDS = 20.0
-STOP_SECONDS = 10.0
+START_SECONDS = 20.0  # to read a full append-only file, of 512 MB in memory, from a slow disk
+STOP_SECONDS = 10.0  # to sync its file; it saves no snapshot at its end
 
 
 class ServerMissingError(Exception):
-    """Raised when there is no server to start, or it does not start; the text says what to do."""
+    """Raised when there is no server to start, or when it does not start; the text says what to do."""
 
 
 class EmbeddedValkey:
-    """One server with its data in `folder`, which the caller has locked; this user alone reaches it."""
+    """One server with its data in `folder`, which the caller has locked; only this user can reach it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,12 +38,12 @@ class EmbeddedValkey:
 
     @property
     def folder(self) -> Path:
-        """Where its data is."""
+        """The folder of its data."""
         return self._folder
 
     @property
     def url(self) -> str:
-        """How to reach it."""
+        """The URL to connect to, with its password."""
         return (
             f"redis://:{self._password}@127.0.0.1:{self._port}/0"
             if self._port
@@ -55,7 +55,7 @@ class EmbeddedValkey:
         program = find_program()
         try:
             self._start(program)
-        except (OSError, subprocess.SubprocessError) as error:  # its disk is full, say
+        except (OSError, subprocess.SubprocessError) as error:  # as on a full disk
             raise ServerMissingError(f"Valkey can't be started in {self._folder}/: {error}") from error
         self._wait_until_ready()
 
@@ -65,7 +65,7 @@ class EmbeddedValkey:
         with (self._folder / "valkey.log").open("ab") as log, (self._folder / "pid").open("a+") as held:
             self._take_folder(held)
             self._process = subprocess.Popen(
-                [program, "-"],  # the configuration, the password with it, comes over standard input
+                [program, "-"],  # the configuration, password included, comes over standard input
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -74,7 +74,8 @@ class EmbeddedValkey:
                 preexec_fn=lambda: _prepare(held),
             )
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError), self._process.stdin as configuration:  # one that has ended is told of below
+        # A server that has ended already breaks the pipe; _wait_until_ready finds that.
+        with suppress(BrokenPipeError), self._process.stdin as configuration:
             configuration.write(os.fsencode(self._configure()))
 
     def is_running(self) -> bool:
@@ -83,12 +84,12 @@ class EmbeddedValkey:
 
     @property
     def how_it_ended(self) -> str:
-        """Return how the process ended, in words."""
+        """How the process ended, in words; waits until it has."""
         assert self._process is not None
         return describe_end(self._process.wait())
 
     def stop(self) -> None:
-        """End it; what it acknowledged is on disk."""
+        """End it, by force after STOP_SECONDS; what it acknowledged is on disk."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -118,7 +119,7 @@ class EmbeddedValkey:
     def _take_folder(self, held: IO[str]) -> None:
         """Lock the folder for the server, which inherits the lock and so holds it for as long as it lives.
 
-        One that an `errand up` left behind when it was killed is ended first: two on one folder would ruin the data.
+        A server that a killed `errand up` left behind is ended first: two on one folder would ruin the data.
         """
         deadline = time.monotonic() + STOP_SECONDS
         while True:
@@ -174,10 +175,10 @@ def find_free_port() -> int:
 
 
 def _prepare(held: IO[str]) -> None:
-    """Run in the child before the server: note whose lock it is."""
+    """Run in the child before the server starts: write into the locked file which process holds it."""
     die_with_parent()
     os.ftruncate(held.fileno(), 0)
-    with suppress(OSError):  # on a full disk; then the lock alone says that it lives
+    with suppress(OSError):  # on a full disk; the lock alone then shows that it runs
         os.write(held.fileno(), str(os.getpid()).encode())
 
 

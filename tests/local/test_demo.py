@@ -138,7 +138,7 @@ def test_there_is_something_of_each_to_look_at(demo: tuple[Terminal, Path, str])
 def test_its_mails_and_the_log_line_lie_where_it_says(demo: tuple[Terminal, Path, str]) -> None:
     terminal, folder, url = demo
     data = f".errand-{url.rpartition(':')[2]}"
-    assert re.search(rf"\b[5-9] mails lie in {re.escape(data)}/mail/, log lines in log.txt", terminal.output)
+    assert re.search(rf"\b[5-9] mails are in {re.escape(data)}/mail/, log lines in log.txt", terminal.output)
     mails = [mail.read_text() for mail in (folder / data / "mail").glob("*.eml")]
     assert sum("\nSubject: News " in mail for mail in mails) == 4
     assert sum("\nSubject: Notification" in mail for mail in mails) == 1

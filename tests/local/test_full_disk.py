@@ -111,7 +111,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> tuple[Valkey, ValkeyKeeper, list[st
 
     def pass_seconds(free_mb: float) -> None:
         now[0], free[0] = now[0] + 60, free_mb
-        keeper.look()
+        keeper.start_if_ended()
 
     keeper = ValkeyKeeper(valkey, lambda name, text: said.append(text))  # type: ignore[arg-type]
     return valkey, keeper, said, pass_seconds
@@ -140,7 +140,7 @@ def test_one_that_ends_at_once_is_not_started_again_and_again(kept: Any) -> None
     pass_seconds(100.0)
     valkey.runs = False
     for _ in range(10):
-        keeper.look()
+        keeper.start_if_ended()
     assert valkey.starts == 1
     pass_seconds(100.0)
     assert valkey.starts == 2

@@ -1,4 +1,4 @@
-"""Noticing that .py files below a folder have changed, by asking the file system now and then."""
+"""Noticing that .py files below a folder have changed, by polling the file system."""
 
 import os
 import time
@@ -8,24 +8,24 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 SKIPPED = frozenset({"node_modules", "__pycache__"})
-SETTLED_SECONDS = 0.15
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 5.0
+SETTLED_SECONDS = 0.15  # without a change end a burst: an editor or `git checkout` writes several files
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 5.0  # between two looks, by how long one takes
 SHARE = 150  # a look takes 1/150 of the time between two: with 1,000 files less than 1 % of a core
 
 Files = dict[str, tuple[int, int, int]]
 
 
 class Changes:
-    """Remembers the .py files below `folder`; those of environments and of hidden folders don't count."""
+    """Remembers the .py files below `folder`, without those of virtual environments and hidden folders."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = self._look()
 
     def find(self) -> list[str]:
-        """Return the files that have changed, come or gone since the last call; waits until a burst of changes is over.
+        """Return the files that have changed, come or gone since the last call; wait until a burst of changes is over.
 
-        Asks the file system no more often than it may; it returns at once then.
+        Return [] at once where the last look is too recent for another one.
         """
         if time.monotonic() < self._next_at:
             return []
@@ -52,18 +52,18 @@ class Changes:
 
 
 def _forget_compiled(paths: Iterable[str]) -> None:
-    """Remove what Python keeps of these files: it goes by second and size, and misses another edit of one length."""
+    """Remove these files' compiled ones: Python goes by second and size, and misses a quick edit of the same length."""
     for path in paths:
         with suppress(OSError):
             os.unlink(cache_from_source(path))
 
 
 def _list_files(folder: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Yield each .py file with what tells that it was written: time, size, inode."""
+    """Yield each .py file with what changes when it is written: time, size, inode."""
     folders = [folder]
     while folders:
         at = folders.pop()
-        with suppress(OSError), os.scandir(at) as entries:  # it may have gone meanwhile
+        with suppress(OSError), os.scandir(at) as entries:  # the folder may have gone meanwhile
             found = list(entries)
             if any(entry.name == "pyvenv.cfg" for entry in found) and at != folder:
                 continue

@@ -1,6 +1,6 @@
-"""Trying an application in a process of its own, before anything is started with it.
+"""Importing an application in a process of its own, before anything is started with it.
 
-`python -m errand.local.own.probe web|no-web MODULE:NAME [APP]` prints a line of JSON; `try_out` asks it.
+`python -m errand.local.own.probe web|no-web MODULE:NAME [APP]` prints a line of JSON, which `try_out` reads.
 """
 
 import json
@@ -17,11 +17,11 @@ from errand.local.processes import ProcessOutput
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What was found: `fault` is what is wrong, in plain words, and `trace` Python's; "" where nothing is."""
+    """What was found: `fault` says what is wrong, in plain words, and `trace` is Python's traceback; "" for nothing."""
 
     fault: str = ""
     trace: str = ""
-    is_wrong_name: bool = False  # no change of a file mends that
+    is_wrong_name: bool = False  # of the Errand or the application: no change of a file helps
     app: str = ""
     mount: str | None = None
     has_log: bool = False
@@ -29,7 +29,7 @@ class ProbeResult:
 
 
 def try_out(options: OwnOptions, environment: Mapping[str, str]) -> ProbeResult:
-    """Import the application and its job files as the processes will; return what was found."""
+    """Import the application and its job files in a new process, as the processes will; return what was found."""
     ended = subprocess.run(
         options.probe_command(),
         env=dict(environment),
@@ -38,7 +38,7 @@ def try_out(options: OwnOptions, environment: Mapping[str, str]) -> ProbeResult:
         text=True,
         errors="replace",
         check=False,
-        start_new_session=True,  # Ctrl-C is ours to tell
+        start_new_session=True,  # so that Ctrl-C reaches only us
         preexec_fn=die_with_parent,
     )
     try:
@@ -48,25 +48,25 @@ def try_out(options: OwnOptions, environment: Mapping[str, str]) -> ProbeResult:
 
 
 def log_fault(found: ProbeResult, options: OwnOptions, output: ProcessOutput) -> str:
-    """Return what is wrong, in plain words; Python's traceback goes to the log."""
+    """Write Python's traceback to the log; return in plain words what is wrong."""
     for line in found.trace.splitlines():
         output.note("import", line)
     return found.fault + (f"\n(the traceback is in {options.data}/errand.log)" if found.trace else "")
 
 
 def probe(has_web: bool, target: str, named: str | None = None) -> ProbeResult:
-    """Do it, in this process."""
+    """Import the application and its job files in this process; return what was found."""
     from errand.local.own.faults import describe, trace
 
     try:
-        return _look(has_web, target, named)
-    except BaseException as error:  # whatever a module does when it is imported, its author needs file and line
+        return _import(has_web, target, named)
+    except BaseException as error:  # importing a module may raise anything, and its author needs file and line
         from errand.app.find import TargetError
 
         return ProbeResult(describe(error), trace(error), isinstance(error, TargetError))
 
 
-def _look(has_web: bool, target: str, named: str | None) -> ProbeResult:
+def _import(has_web: bool, target: str, named: str | None) -> ProbeResult:
     from errand.api.settings import ApiSettings
     from errand.app.find import find_app, find_errand
     from errand.contract.catalog import check_settings
@@ -88,10 +88,10 @@ def _look(has_web: bool, target: str, named: str | None) -> ProbeResult:
 
 
 def _main() -> None:
-    answer, _ = os.dup(1), os.dup2(2, 1)  # what a module prints when it is imported is no part of the answer
+    answer, _ = os.dup(1), os.dup2(2, 1)  # what a module prints when it is imported goes to the error output
     found = probe(sys.argv[1] == "web", *sys.argv[2:])
     os.write(answer, json.dumps(asdict(found)).encode() + b"\n")
-    os._exit(0)  # whatever threads a module has started
+    os._exit(0)  # also where a module has started threads
 
 
 if __name__ == "__main__":

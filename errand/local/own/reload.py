@@ -1,4 +1,4 @@
-"""`--reload`: web and workers begin anew when a file has changed and the application can still be imported."""
+"""`--reload`: restarts web and workers when a file has changed and the application can still be imported."""
 
 import time
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from errand.local.preflight import CannotStartError
 from errand.local.up import Machine
 from errand.redis.settings import format_fault
 
-LOOK_SECONDS = 0.1
-NAMED_FILES = 3
-GRACE_SECONDS = 5.0  # for running jobs; what takes longer is handed back and begins anew with the new code
+LOOK_SECONDS = 0.1  # a change is noticed at once for a person; `Changes` itself limits how often it looks
+NAMED_FILES = 3  # in the line that names what has changed: with more it would not fit on the screen
+GRACE_SECONDS = 5.0  # for running jobs; one that takes longer is handed back, and starts again with the new code
 
 
 class Reloader:
-    """Looks for changes and restarts `names`, which run meanwhile as they were where the change is no good."""
+    """Looks for changes and restarts `names`; they go on as they are while it can't be imported."""
 
     def __init__(self, options: OwnOptions, machine: Machine) -> None:
         self._options, self._machine = options, machine
         self._changes = Changes(Path.cwd())
         self.names: Sequence[str] = ()
 
-    def wait_for_sound(self) -> ProbeResult:
+    def wait_until_importable(self) -> ProbeResult:
         """Return what is found in the application as soon as it can be imported.
 
         Raises CannotStartError for a wrong name.
@@ -40,13 +40,13 @@ class Reloader:
                 time.sleep(LOOK_SECONDS)
         return found
 
-    def look(self) -> None:
-        """Restart everything of the application where a file has changed; say what is wrong where something is."""
+    def restart_if_changed(self) -> None:
+        """Restart `names` if a file has changed; print what is wrong where the application can't be imported."""
         changed = self._changes.find()
         if changed:
-            self._take(_name(changed))
+            self._restart(_name(changed))
 
-    def _take(self, what: str) -> None:
+    def _restart(self, what: str) -> None:
         say = self._machine.output.say
         found = try_out(self._options, self._machine.environment)
         if found.fault:

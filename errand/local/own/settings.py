@@ -1,4 +1,4 @@
-"""What `errand up MODULE:NAME` is told, and the commands that it makes of that."""
+"""The options of `errand up MODULE:NAME`, and the commands of its processes."""
 
 import sys
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class OwnOptions(UpOptions):
 
     @property
     def names(self) -> list[str]:
-        """What both of the commands below are told: where the Errand is, and the application."""
+        """The arguments that serving and probing have in common: where the Errand is, and the application."""
         return [self.target, *([self.app] if self.app else [])]
 
     @property
@@ -28,18 +28,18 @@ class OwnOptions(UpOptions):
         return f"errand up {self.target} --port {self.port + 1}"
 
     def complete(self, environment: Mapping[str, str], redis_url: str, smtp_url: str) -> dict[str, str]:
-        """Return the processes' environment; the database is the application's own affair."""
+        """Return the processes' environment; the database is left to the application."""
         complete = super().complete(environment, redis_url, smtp_url)
         if not is_set("DATABASE_URL", environment):
             complete.pop("DATABASE_URL", None)
         return complete
 
     def serve_command(self, descriptor: int) -> list[str]:
-        """Return the command of the web process, which listens on a socket that it is handed."""
+        """Return the command of the web process, which listens on the socket that it inherits as `descriptor`."""
         return [sys.executable, "-m", "errand.local.own.web", str(descriptor), *self.names]
 
     def probe_command(self) -> list[str]:
-        """Return the command that tries the application."""
+        """Return the command that tries to import the application."""
         return [sys.executable, "-m", "errand.local.own.probe", "web" if self.has_web else "no-web", *self.names]
 
     def worker_command(self) -> list[str]:

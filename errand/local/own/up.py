@@ -1,4 +1,4 @@
-"""`errand up MODULE:NAME`: an application of one's own with everything it needs on this machine, until Ctrl-C."""
+"""`errand up MODULE:NAME`: your own application with everything it needs on this machine, until Ctrl-C."""
 
 import http.client
 import time
@@ -22,8 +22,8 @@ from errand.local.up import (
     start_workers,
 )
 
-LOOK_SECONDS = 0.1
-SHOWN_LINES = 20
+LOOK_SECONDS = 0.1  # between two looks at Valkey, files and the web process: at once for a person
+SHOWN_LINES = 20  # of the web process where it does not start: the end of a traceback
 
 
 def run_own(options: OwnOptions, environment: Mapping[str, str]) -> None:
@@ -33,11 +33,11 @@ def run_own(options: OwnOptions, environment: Mapping[str, str]) -> None:
     def check() -> None:
         check_redis(environment)
         if options.has_web:
-            sockets.append(take_port(options))  # and keep it: it outlives the web process
+            sockets.append(take_port(options))  # and keep it open: it outlives the web process
 
     def run(machine: Machine) -> None:
         reloader = Reloader(options, machine) if options.reload else None
-        found = reloader.wait_for_sound() if reloader else _try_once(options, machine)
+        found = reloader.wait_until_importable() if reloader else _try_once(options, machine)
         names = [*_start_web(options, machine, sockets), *start_workers(options, machine)]
         if reloader:
             reloader.names = names
@@ -71,16 +71,16 @@ def _start_web(options: OwnOptions, machine: Machine, sockets: list[socket]) -> 
 
 
 def _go_on(machine: Machine, reloader: Reloader | None) -> None:
-    """Wait a moment, and do what is due."""
+    """Wait a moment; restart what has ended or changed."""
     time.sleep(LOOK_SECONDS)
-    machine.keeper.look()
+    machine.keeper.start_if_ended()
     if reloader:
-        reloader.look()
+        reloader.restart_if_changed()
 
 
 def _wait_until_ready(options: OwnOptions, machine: Machine, name: str, reloader: Reloader | None) -> None:
-    """Return when the application answers, whatever it is. Raises CannotStartError where its process ends before."""
-    shown_at = time.monotonic() + READY_SECONDS  # one that loads a model may take its time: show what it says
+    """Return when the application answers, with any status. Raises CannotStartError where its process ends before."""
+    shown_at = time.monotonic() + READY_SECONDS  # one that loads a model may take longer: show its output then
     while not _answers(options.base_url):
         _go_on(machine, reloader)
         has_ended = machine.processes.count_ends("web") > 0

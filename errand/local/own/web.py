@@ -1,6 +1,6 @@
 """The web process of `errand up MODULE:NAME`: `python -m errand.local.own.web DESCRIPTOR MODULE:NAME [APP]`.
 
-The socket is the parent's and outlives this process: what connects while it starts anew waits, and is not refused.
+The parent keeps the socket open: a client that connects during a restart waits, and is not refused.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ import uvicorn
 
 from errand.app.find import find_app
 
-GRACE_SECONDS = 2  # for what is being answered, a stream that never ends among it
-READ_SECONDS = 0.2
-NOT_STARTED = 3  # uvicorn's own exit code for it
+GRACE_SECONDS = 2  # for requests in progress, some of which are streams that never end
+READ_SECONDS = 0.2  # in which a client that has connected sends its request
+NOT_STARTED = 3  # uvicorn's own exit code for an application that does not start
 
 
 class GracefulServer(uvicorn.Server):
-    """uvicorn's server, which would close a connection that it has taken and not yet read a request from."""
+    """uvicorn's server, which at its end would drop connections that it has accepted but not yet read."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, read what those that are there want, and end as uvicorn does."""
+        """Accept no more connections, let those that are open send their requests, and end as uvicorn does."""
         for server in self.servers:
             server.close()
         await asyncio.sleep(READ_SECONDS)
