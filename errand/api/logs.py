@@ -5,7 +5,7 @@ import logging
 from uvicorn.config import LOGGING_CONFIG
 
 from errand.api.http.access_log import ACCESS, hide_values
-from errand.logs.setup import give_form
+from errand.logs.setup import set_formatter
 
 _OWN = {kind["()"]: kind["fmt"] for kind in LOGGING_CONFIG["formatters"].values()}
 
@@ -16,10 +16,10 @@ def form_logs() -> None:
     if not root.handlers:
         root.addHandler(logging.StreamHandler())
         root.setLevel(logging.INFO)
-        give_form(root.handlers[0])
+        set_formatter(root.handlers[0])
     for handler in logging.getLogger("uvicorn").handlers:
         if is_uvicorns_own(handler):
-            give_form(handler)
+            set_formatter(handler)
     logging.getLogger(ACCESS).addFilter(hide_values)
 
 

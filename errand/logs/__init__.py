@@ -1,1 +1,1 @@
-"""The log lines of API and worker: one form, and where it is put."""
+"""The log lines of API and worker: their formatters, and where these are set."""

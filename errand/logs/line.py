@@ -1,4 +1,4 @@
-"""What the forms of lines share: times, JSON's quotes, passwords, colours, the request's id."""
+"""What all lines share: times, JSON strings, passwords, colours, the request's id."""
 
 import re
 import time
@@ -7,22 +7,22 @@ from json.encoder import encode_basestring_ascii
 
 quote = encode_basestring_ascii  # text as JSON; a lone surrogate becomes an escape as well
 
-# The request that is served, in the API; "" elsewhere.
+# The id of the request that the API serves in this context; "" elsewhere.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}  # ANSI: yellow, red
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]+@")
 
 
 class Stamp:
-    """Writes times; most of one is the same for all lines of a second."""
+    """Formats times; keeps the last text, which all lines of one second share."""
 
     def __init__(self, is_utc: bool) -> None:
         self._form, self._split = ("%Y-%m-%dT%H:%M:%S", time.gmtime) if is_utc else ("%H:%M:%S", time.localtime)
         self._last = (-1, "")
 
     def write(self, seconds: float) -> str:
-        """Return seconds since 1970 to the second, as UTC or as this machine's time of the day."""
+        """Return seconds since 1970 as a text to the second: in UTC, or as this machine's time of day."""
         second, text = self._last
         if second != int(seconds):
             second = int(seconds)
@@ -37,6 +37,6 @@ def hide_password(text: str) -> str:
 
 
 def paint(line: str) -> str:
-    """Return a short line in its level's colour, for a terminal; what begins with no level stays as it is."""
+    """Return a short line in its level's colour, for a terminal; one that begins with no level stays as it is."""
     colour = COLOURS.get(line.partition(":")[0])
     return f"\033[{colour}m{line}\033[0m" if colour else line

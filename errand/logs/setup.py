@@ -1,19 +1,19 @@
-"""Which form the lines of a stream have."""
+"""Which formatter the lines of a stream have."""
 
 import logging
 from typing import Any
 
-from errand.logs.form import JsonForm, ShortForm
+from errand.logs.formatters import JsonFormatter, ShortFormatter
 from errand.logs.reader import is_read_along, is_terminal, is_under_up
 
 
-def build_form(stream: Any, worker: str = "") -> logging.Formatter:
-    """Return the form of lines that go to a stream."""
+def build_formatter(stream: Any, worker: str = "") -> logging.Formatter:
+    """Return the formatter for a stream: short lines where a person reads along, else JSON."""
     if is_read_along(stream):
-        return ShortForm(has_time=not is_under_up(), has_colour=is_terminal(stream))
-    return JsonForm(worker)
+        return ShortFormatter(has_time=not is_under_up(), has_colour=is_terminal(stream))
+    return JsonFormatter(worker)
 
 
-def give_form(handler: logging.Handler, worker: str = "") -> None:
-    """Let a handler write its lines in the form that fits its stream."""
-    handler.setFormatter(build_form(getattr(handler, "stream", None), worker))
+def set_formatter(handler: logging.Handler, worker: str = "") -> None:
+    """Give a handler the formatter that fits its stream."""
+    handler.setFormatter(build_formatter(getattr(handler, "stream", None), worker))

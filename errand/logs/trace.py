@@ -5,16 +5,16 @@ from typing import Any
 
 from errand.contract.errors import name_type, read_frames
 
-FRAMES = 50  # the innermost; a recursion has a thousand
-MOST = 10  # errors in a chain
+FRAMES = 50  # of an error, the innermost; a recursion has a thousand
+ERRORS = 10  # of a chain, the last; an error raised again and again has many causes
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 
 def format_places(error: BaseException) -> str:
-    """Return an error's traceback, with those of its causes, as Python prints it but for the errors' messages."""
+    """Return the tracebacks of an error and its causes as Python prints them, but without the errors' messages."""
     parts = [_format_one(error)]
-    while len(parts) < 2 * MOST:
+    while len(parts) < 2 * ERRORS:
         cause, context = _read(error, "__cause__"), _read(error, "__context__")
         before = cause or (None if _read(error, "__suppress_context__") else context)
         if before is None:
@@ -31,5 +31,5 @@ def _format_one(error: BaseException) -> str:
 
 
 def _read(error: BaseException, name: str) -> Any:
-    """Return an attribute as the interpreter keeps it: an error's class may have code of a job's in its place."""
+    """Return an attribute as the interpreter keeps it: in an error's class a job's own code may stand in its place."""
     return vars(BaseException)[name].__get__(error)

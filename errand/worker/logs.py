@@ -9,8 +9,8 @@ from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.logutils import ColorizingStreamHandler
 
 from errand.contract.errors import read_frames
-from errand.logs.form import GivenForm
-from errand.logs.setup import give_form
+from errand.logs.formatters import GivenFormatter
+from errand.logs.setup import set_formatter
 from errand.worker.trace import format_trace
 
 ROOT, WORKER, RQ = "errand", "errand.worker", "rq.worker"
@@ -42,13 +42,13 @@ def form_log_of_rq(worker: str) -> None:
         if type(handler) is not ColorizingStreamHandler or type(given) is not logging.Formatter:
             continue
         if (given._fmt, given.datefmt) == (DEFAULT_LOGGING_FORMAT, DEFAULT_LOGGING_DATE_FORMAT):
-            give_form(handler, worker)
+            set_formatter(handler, worker)
         else:
-            handler.setFormatter(GivenForm(given._fmt, given.datefmt))
+            handler.setFormatter(GivenFormatter(given._fmt, given.datefmt))
         if handler.stream is sys.stderr:
             handler.setLevel(logging.ERROR)  # as its filter has it, but at less cost for each line that is not its own
     if logging.lastResort is not None:
-        give_form(logging.lastResort, worker)
+        set_formatter(logging.lastResort, worker)
 
 
 def log_end(text: str, *args: object, extra: Mapping[str, object]) -> None:

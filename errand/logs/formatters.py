@@ -1,4 +1,4 @@
-"""The formatters of API and worker: whatever logs through `logging` comes out as one line an event."""
+"""The formatters of API and worker: each event that is logged through `logging` becomes one line."""
 
 import logging
 import re
@@ -7,7 +7,7 @@ from errand.contract.errors import name_type
 from errand.logs.line import Stamp, hide_password, paint, quote, request_id
 from errand.logs.trace import format_places
 
-# A record's own fields, and what a line calls them: `extra=` of those who log gives them.
+# Fields that callers give by `extra=`, and the names that a line of JSON has for them.
 FIELDS = (
     ("job_id", ',"job_id":'),
     ("job_type", ',"type":'),
@@ -16,12 +16,12 @@ FIELDS = (
     ("error_type", ',"error":'),
     ("frame", ',"frame":'),
 )
-_VALUES_OF_ASYNCIO = re.compile(r"[(\n].*", re.S)  # its message goes on with the call's arguments, and the error's text
+_VALUES_OF_ASYNCIO = re.compile(r"[(\n].*", re.S)  # in its messages the call's arguments and the error's text follow
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")  # RQ colours some words
 
 
-class JsonForm(logging.Formatter):
-    """A record as a line of JSON, with the worker that says it."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as a line of JSON, with the name of the worker that logs it."""
 
     def __init__(self, worker: str = "") -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class JsonForm(logging.Formatter):
         self._worker = f',"worker":{quote(worker)}' if worker else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; what is None or "" is left out."""
+        """Return the line; fields that are None or "" are left out."""
         about, at = record.__dict__, record.created
         line = (
             f'{{"time":"{self._stamp.write(at)}.{int(at % 1 * 1000):03d}Z","level":"{record.levelname.lower()}",'
@@ -52,8 +52,8 @@ def write_value(value: object) -> str:
     return repr(value) if type(value) in (int, float) else quote(str(value))
 
 
-class ShortForm(logging.Formatter):
-    """A record as a person reads it along: the time unless something else writes it, the level where it matters."""
+class ShortFormatter(logging.Formatter):
+    """Formats a record for a person who reads along: with the time if `has_time`, and the level from WARNING on."""
 
     def __init__(self, has_time: bool, has_colour: bool) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class ShortForm(logging.Formatter):
         self._has_colour = has_colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and below it where an error came from that is no job's."""
+        """Return the line, and below it the places of an error that is not a job attempt's."""
         line = read_text(record).encode("utf-8", "replace").decode()
         if record.levelno > logging.INFO:
             line = f"{record.levelname}: {line}"
@@ -72,11 +72,11 @@ class ShortForm(logging.Formatter):
         return line + _add_trace(record)
 
 
-class GivenForm(logging.Formatter):
-    """The form that RQ's command was given (`--log-format`, `--date-format`), without what no line may hold."""
+class GivenFormatter(logging.Formatter):
+    """Formats a record as RQ's options `--log-format` and `--date-format` say, without what no line may hold."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and below it where an error came from that is no job's."""
+        """Return the line, and below it the places of an error that is not a job attempt's."""
         record.message = read_text(record)
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
@@ -84,7 +84,7 @@ class GivenForm(logging.Formatter):
 
 
 def read_text(record: logging.LogRecord) -> str:
-    """Return what a record says, as one line and without secrets that can be told."""
+    """Return a record's message as one line, without the secrets that can be recognised."""
     text = record.getMessage()
     if record.name == "asyncio":
         text = _VALUES_OF_ASYNCIO.sub("", text)
@@ -105,5 +105,5 @@ def _read_error(record: logging.LogRecord) -> BaseException | None:
 
 
 def _is_of_attempt(record: logging.LogRecord) -> bool:
-    """Return whether a record tells of a job's attempt: there its traceback is kept."""
+    """Return whether a record is about a job's attempt, which keeps the traceback itself."""
     return "frame" in record.__dict__
