@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from errand.api.console.home import find_console, lead_to_console
+from errand.api.console.redirect import find_console, lead_to_console
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
 from errand.api.tasks import Tasks

@@ -9,7 +9,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from errand.api.app import build_api
-from errand.api.console.home import lead_from_root
+from errand.api.console.redirect import lead_from_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from errand.api.app import build_api, guard
-from errand.api.console.home import lead_from_root
+from errand.api.console.redirect import lead_from_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.settings import ApiSettings
 from errand.api.start import start

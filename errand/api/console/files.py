@@ -19,7 +19,7 @@ ASK_AGAIN = "no-cache"  # an address of another version, during a deploy
 
 
 @dataclass(frozen=True)
-class File:
+class StaticFile:
     """A file as it is sent: its media type, and what is in it, packed with gzip and not."""
 
     media_type: str
@@ -29,7 +29,7 @@ class File:
 
 
 @cache
-def load_files() -> dict[str, File]:
+def load_files() -> dict[str, StaticFile]:
     """Return the files by name, read once. Those of vendor/ are kept packed."""
     files = {"console.css": _pack("text/css", load_styles())}
     for path in sorted([*FOLDER.glob("*"), *FOLDER.glob("vendor/*")]):
@@ -48,8 +48,8 @@ def load_styles() -> bytes:
     return b"\n".join(path.read_bytes() for path in paths)
 
 
-def _pack(media_type: str, plain: bytes, packed: bytes | None = None) -> File:
-    return File(media_type, sha256(plain).hexdigest()[:12], packed or gzip.compress(plain, 9, mtime=0), plain)
+def _pack(media_type: str, plain: bytes, packed: bytes | None = None) -> StaticFile:
+    return StaticFile(media_type, sha256(plain).hexdigest()[:12], packed or gzip.compress(plain, 9, mtime=0), plain)
 
 
 async def send_file(request: Request) -> Response:

@@ -12,27 +12,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from errand.api.console.access.guard import Guard
 from errand.api.console.access.login import Login
 from errand.api.console.access.session import Sessions
-from errand.api.console.changes import again as again_changes
 from errand.api.console.changes import batches as batch_changes
 from errand.api.console.changes import job as job_changes
 from errand.api.console.changes import jobs as jobs_changes
 from errand.api.console.changes import new as new_changes
 from errand.api.console.changes import queues as queue_changes
+from errand.api.console.changes import rerun as rerun_changes
 from errand.api.console.changes import schedules as schedule_changes
+from errand.api.console.endpoints import Answer, Endpoints
 from errand.api.console.files import send_file
 from errand.api.console.mail.folder import Mails
 from errand.api.console.page import View
-from errand.api.console.pages import Answer, Pages
 from errand.api.console.render import PATH, Renderer
 from errand.api.console.search import search
 from errand.api.console.views import mail
 from errand.api.console.views.batch import batch
 from errand.api.console.views.batches import batches
+from errand.api.console.views.bulk import bulk
 from errand.api.console.views.edit import edit
 from errand.api.console.views.help import help_page
 from errand.api.console.views.job import job, send_part
 from errand.api.console.views.jobs import jobs
-from errand.api.console.views.many import many
 from errand.api.console.views.new import new, new_job
 from errand.api.console.views.overview import overview
 from errand.api.console.views.queues import queues
@@ -49,7 +49,7 @@ from errand.api.tries import Tries
 VIEWS = [
     overview,
     jobs,
-    many,
+    bulk,
     job,
     batches,
     batch,
@@ -73,7 +73,7 @@ ACTIONS = [
     *queue_changes.ACTIONS,
     *schedule_changes.ACTIONS,
     *job_changes.ACTIONS,
-    *again_changes.ACTIONS,
+    *rerun_changes.ACTIONS,
     *new_changes.ACTIONS,
     *jobs_changes.ACTIONS,
 ]
@@ -84,7 +84,7 @@ def mount(app: FastAPI, settings: ApiSettings) -> None:
     if not (settings.dashboard_password or settings.console_read_password or settings.local):
         return
     console = build_console(settings, app.state.tries)
-    app.router.routes.append(Route(PATH, Home(console), name="console"))
+    app.router.routes.append(Route(PATH, PathWithoutSlash(console), name="console"))
     app.mount(PATH, console)
 
 
@@ -94,26 +94,26 @@ def build_console(settings: ApiSettings, tries: Tries) -> Guard:
     mails = Mails(Path(settings.mail_folder)) if settings.mail_folder else None
     views, answers = [*VIEWS, *(mail.VIEWS if mails else ())], [*ANSWERS, *(mail.ANSWERS if mails else ())]
     renderer = Renderer(console.router, {view.name: view for view in views})
-    pages = Pages(renderer, mails)
-    console.router.routes.extend(_list_routes(pages, Login(renderer, sessions, tries), views, answers))
-    console.add_exception_handler(HTTPException, pages.show_problem)
+    endpoints = Endpoints(renderer, mails)
+    console.router.routes.extend(_list_routes(endpoints, Login(renderer, sessions, tries), views, answers))
+    console.add_exception_handler(HTTPException, endpoints.show_problem)
     return Guard(console, sessions, PATH)
 
 
 def _list_routes(
-    pages: Pages, login: Login, views: Sequence[View], answers: Sequence[tuple[str, str, Answer]]
+    endpoints: Endpoints, login: Login, views: Sequence[View], answers: Sequence[tuple[str, str, Answer]]
 ) -> Sequence[BaseRoute]:
     return [
         Route("/static/{digest}/{name}", send_file, name="file"),
         Route("/login", login.show, name="login"),
         Route("/login", login.sign_in, methods=["POST"]),
         Route("/logout", login.sign_out, methods=["POST"], name="logout"),
-        Route("/search", pages.open(search), name="search"),
-        *(Route(path, pages.open(answer, is_page=False), name=name) for name, path, answer in answers),
-        *(Route(one.path, pages.change(one), methods=["POST"], name=one.name) for one in ACTIONS),
+        Route("/search", endpoints.open(search), name="search"),
+        *(Route(path, endpoints.open(answer, is_page=False), name=name) for name, path, answer in answers),
+        *(Route(one.path, endpoints.change(one), methods=["POST"], name=one.name) for one in ACTIONS),
         *(Route(path, RefuseMethod()) for path in _list_buttons(views)),
-        *(Route(f"/live{one.path}", pages.stream(one), name=f"live-{one.name}") for one in views),
-        *(Route(one.path or "/", pages.show(one), name=one.name) for one in views),
+        *(Route(f"/live{one.path}", endpoints.stream(one), name=f"live-{one.name}") for one in views),
+        *(Route(one.path or "/", endpoints.show(one), name=one.name) for one in views),
     ]
 
 
@@ -123,7 +123,7 @@ def _list_buttons(views: Sequence[View]) -> list[str]:
     return [one.path for one in ACTIONS if one.path not in pages]
 
 
-class Home:
+class PathWithoutSlash:
     """Serves the console's path without the / that a mount wants behind it."""
 
     def __init__(self, console: ASGIApp) -> None:

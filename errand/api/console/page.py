@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from errand.api.console.keep import Keeper
+from errand.api.console.cache import Cache
 from errand.api.console.mail.folder import Mails
 from errand.api.store import Store
 
@@ -25,7 +25,7 @@ class Look:
     path: Mapping[str, str]
     query: Mapping[str, str]
     may_change: bool
-    keep: Keeper
+    cache: Cache
     mails: Mails | None = None
 
     @property

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from errand.api.console import words
+from errand.api.console import formatting
 from errand.api.console.files import load_files, takes_gzip
 from errand.api.console.page import Content, Look, Snapshot, View
 from errand.api.http.prefix import link
@@ -46,7 +46,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._env.filters.update(words.FILTERS)
+        self._env.filters.update(formatting.FILTERS)
         self._env.globals.update(
             url_for=self.url_for, file_for=self.file_for, link=link, may=lambda name: name in views, PAGES=NAVIGATION
         )

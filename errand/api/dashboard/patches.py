@@ -22,9 +22,9 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import JOB_ID_PATTERN
 from rq.serializers import JSONSerializer
 
+from errand.api.dashboard.job_page import ShownJob, describe
 from errand.api.dashboard.queues import ListedQueue, serialize_queues, show_jobs
-from errand.api.dashboard.records import DAMAGE, JSONWorker, is_damage
-from errand.api.dashboard.shown import ShownJob, describe
+from errand.api.dashboard.rq_classes import DAMAGE, JSONWorker, is_damage
 from errand.api.dashboard.views import REGISTRIES, delete, empty, read_page, requeue, requeue_all
 from errand.contract.job import Job
 from errand.redis.connection import DASHBOARD, Connector, UrlConnector

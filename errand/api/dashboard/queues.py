@@ -7,7 +7,7 @@ import rq_dashboard.web as web
 from flask import current_app, url_for
 from rq import Queue
 
-from errand.api.dashboard.records import JSONQueue, is_damage, past_damage
+from errand.api.dashboard.rq_classes import JSONQueue, is_damage, past_damage
 from errand.api.dashboard.views import REGISTRIES
 from errand.contract.load import list_queues
 from errand.redis import keys

@@ -18,7 +18,7 @@ from rq.registry import (
     StartedJobRegistry,
 )
 
-from errand.api.dashboard.records import AWAY, DAMAGE, JSONJob, JSONQueue, is_damage
+from errand.api.dashboard.rq_classes import AWAY, DAMAGE, JSONJob, JSONQueue, is_damage
 from errand.redis.lua.loader import read_script
 from errand.store.requeue import build_args
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand.api.console.rhythm import describe_cron, describe_every
+from errand.api.console.schedule_text import describe_cron, describe_every
 from errand.redis import keys
 from errand.store.schedules.schedule import note_run
 from tests.api.console.conftest import OURS, READ, sign_in

@@ -6,10 +6,8 @@ from typing import Any
 
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
-from errand.api.console.views import many as views
-from errand.api.console.views.counts import count_many
-from errand.api.console.views.jobs import FILTERS, is_id, read_filter
-from errand.api.console.views.many import (
+from errand.api.console.views import bulk as views
+from errand.api.console.views.bulk import (
     build_ask,
     build_ask_chosen,
     build_nothing,
@@ -20,6 +18,8 @@ from errand.api.console.views.many import (
     read_number,
     read_verb,
 )
+from errand.api.console.views.counts import count_many
+from errand.api.console.views.jobs import FILTERS, is_id, read_filter
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
 from errand.store.index import Place
@@ -78,7 +78,7 @@ async def _go_on(change: Change) -> Done:
         return _finish(change, asked.verb, logged, asked.back, taken, passed)
     cursor = narrowed.write_cursor(step.place)
     state: dict[str, Any] = {**asked.fields, "cursor": cursor, "taken": taken, "passed": passed}
-    return Done(logged, change.renderer.url_for("many", state))
+    return Done(logged, change.renderer.url_for("bulk", state))
 
 
 def _finish(change: Change, verb: Verb, logged: str, back: Mapping[str, str], taken: int, passed: int) -> Done:
@@ -101,6 +101,6 @@ def _read_ids(change: Change) -> list[str]:
 
 
 ACTIONS = [
-    Action("ask-jobs", "/jobs/ask", ask, views.many, BYTES_LIMIT),
+    Action("ask-jobs", "/jobs/ask", ask, views.bulk, BYTES_LIMIT),
     Action("change-jobs", "/jobs/change", apply, bytes_limit=BYTES_LIMIT),
 ]

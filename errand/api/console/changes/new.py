@@ -1,9 +1,9 @@
-"""Storing a job for which somebody has filled the form."""
+"""Storing a job for which somebody has draft the form."""
 
 import re
 
 from errand.api.console.changes.change import Action, Change, Done
-from errand.api.console.new.filled import read_filled
+from errand.api.console.new.draft import read_draft
 from errand.api.console.new.posting import post
 from errand.api.console.page import Content
 from errand.api.console.views.edit import new_key
@@ -22,25 +22,25 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 
 async def send(change: Change) -> Done | Content:
     """Store the job; or show the form in another way, which stores nothing. Raises Problem (404, 503)."""
-    filled = read_filled(find_type(change.look), change.form)
+    draft = read_draft(find_type(change.look), change.form)
     key, asked = change.form.get("key"), change.form.get("do")
     key = key if _KEY.fullmatch(key) else new_key()
     if asked == "curl":
-        return show_form(filled, key=key)
+        return show_form(draft, key=key)
     if asked == "json":
-        return show_form(filled.as_json(), key=key)
+        return show_form(draft.as_json(), key=key)
     if asked == "fields":
-        parted = filled.as_fields()
-        return show_form(parted, key=key) if parted else show_form(filled, fault=HIDDEN, key=key)
+        parted = draft.as_fields()
+        return show_form(parted, key=key) if parted else show_form(draft, fault=HIDDEN, key=key)
     try:
-        new, headers = await post(change.look.store, filled, key)
+        new, headers = await post(change.look.store, draft, key)
     except Problem as problem:
         if problem.status not in UNREADABLE:
             raise
         if problem.name == "idempotency-key-reused":
-            return show_form(filled, fault=REUSED)
+            return show_form(draft, fault=REUSED)
         errors = problem.extra.get("errors", [])
-        return show_form(filled, errors, "" if errors else f"{problem.detail}.", key)
+        return show_form(draft, errors, "" if errors else f"{problem.detail}.", key)
     is_repeated = headers.items() >= REPLAYED.items()
     notice = NOTICES.get(headers.get(UNIQUE, ""), "job-sent-before" if is_repeated else "job-stored")
     return Done(f"job {new.id} of type {new.type.type} posted", change.renderer.url_for("job", id=new.id), notice)

@@ -6,7 +6,7 @@ from errand.api import scheduling
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
 from errand.api.console.views.schedule_form import (
-    Draft,
+    ScheduleDraft,
     build_form,
     edit_schedule,
     find_editable,
@@ -66,7 +66,7 @@ async def delete(change: Change) -> Done:
     return Done(f"schedule {name} deleted", change.renderer.url_for("schedules"), "schedule-deleted")
 
 
-async def _store(change: Change, draft: Draft, edited: str | None) -> Done | Content:
+async def _store(change: Change, draft: ScheduleDraft, edited: str | None) -> Done | Content:
     look = change.look
     if draft.faults or not draft.schedule:
         return build_form(look, draft, edited, status=422)

@@ -41,7 +41,7 @@ State = Snapshot | Away | Gone
 
 
 @dataclass(eq=False)
-class Looked:
+class WatchedPage:
     """A page that somebody looks at."""
 
     take: Take
@@ -59,7 +59,7 @@ class Broadcast:
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._looked: dict[str, Looked] = {}
+        self._pages: dict[str, WatchedPage] = {}
         self._streams = 0
 
     @property
@@ -69,77 +69,77 @@ class Broadcast:
 
     def find(self, key: str) -> Snapshot | None:
         """Return a page that is looked at, as it was a second ago at most; None where it has to be read."""
-        looked = self._looked.get(key)
-        return looked.state if looked and isinstance(looked.state, Snapshot) else None
+        page = self._pages.get(key)
+        return page.state if page and isinstance(page.state, Snapshot) else None
 
     def check(self, key: str) -> None:
         """Raise FullError where one more could not look at that page."""
-        if self._streams >= STREAMS_LIMIT or (key not in self._looked and len(self._looked) >= PAGES_LIMIT):
+        if self._streams >= STREAMS_LIMIT or (key not in self._pages and len(self._pages) >= PAGES_LIMIT):
             raise FullError
 
     @contextmanager
     def look(self, key: str, take: Take) -> Iterator[Watch[State | None]]:
         """Look at a page, which `take` reads, until the block ends. Its state is None until it was read first."""
-        looked = self._looked.get(key)
-        if looked is None:
-            looked = self._looked[key] = Looked(take)
-            looked.task = asyncio.create_task(self._run(key, looked))
-        watch: Watch[State | None] = Watch(looked.state)
-        looked.watches.add(watch)
+        page = self._pages.get(key)
+        if page is None:
+            page = self._pages[key] = WatchedPage(take)
+            page.task = asyncio.create_task(self._run(key, page))
+        watch: Watch[State | None] = Watch(page.state)
+        page.watches.add(watch)
         self._streams += 1
         try:
             yield watch
         finally:
             self._streams -= 1
-            looked.watches.discard(watch)
-            if not looked.watches:
-                looked.bell.set()
+            page.watches.discard(watch)
+            if not page.watches:
+                page.bell.set()
 
-    async def _run(self, key: str, looked: Looked) -> None:
+    async def _run(self, key: str, page: WatchedPage) -> None:
         try:
-            while looked.watches and not self.is_stopping:
+            while page.watches and not self.is_stopping:
                 begun = time.monotonic()
-                self._publish(looked, await _take(looked))
+                self._publish(page, await _take(page))
                 took = time.monotonic() - begun
-                await _rest(looked, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
+                await _rest(page, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
         finally:
-            if self._looked.get(key) is looked:
-                del self._looked[key]
-            for watch in looked.watches:  # the process stops: they are to see that
+            if self._pages.get(key) is page:
+                del self._pages[key]
+            for watch in page.watches:  # the process stops: they are to see that
                 watch.ring()
 
-    def _publish(self, looked: Looked, state: State) -> None:
-        before = looked.state
+    def _publish(self, page: WatchedPage, state: State) -> None:
+        before = page.state
         is_same = isinstance(before, Snapshot) and isinstance(state, Snapshot) and before.mark == state.mark
         if is_same or before == state:
             return
-        looked.state = state
-        for watch in looked.watches:
+        page.state = state
+        for watch in page.watches:
             watch.notify(state)
 
 
-async def _take(looked: Looked) -> State:
+async def _take(page: WatchedPage) -> State:
     """Return the page as it is now; why it can't be read is logged once, and not once a second."""
     try:
         async with asyncio.timeout(keys.API_SECONDS):
-            return await looked.take()
+            return await page.take()
     except (RedisError, OSError, TimeoutError) as error:
-        if not isinstance(looked.state, Away):
+        if not isinstance(page.state, Away):
             logger.warning("A page of the console stands still: Redis is away, or refuses (%s)", name_type(error))
     except Problem as problem:
         return Gone() if problem.status == 404 else Away()
     except Exception as error:  # a fault of ours in one page, whose viewers wait for the next second
-        if not isinstance(looked.state, Away):
+        if not isinstance(page.state, Away):
             logger.error("A page of the console can't be shown: %s", name_type(error), exc_info=error)
     return Away()
 
 
-async def _rest(looked: Looked, seconds: float) -> None:
+async def _rest(page: WatchedPage, seconds: float) -> None:
     """Wait so long, or until nobody looks any more."""
     try:
         async with asyncio.timeout(seconds):
-            while looked.watches:
-                await looked.bell.wait()
-                looked.bell.clear()
+            while page.watches:
+                await page.bell.wait()
+                page.bell.clear()
     except TimeoutError:
         return

@@ -36,7 +36,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class File:
+class MailFile:
     """A part of a mail that can be taken as a file."""
 
     number: int
@@ -56,7 +56,7 @@ class Mail:
     text_left: int = 0
     has_html: bool = False
     links: tuple[str, ...] = ()
-    files: tuple[File, ...] = ()
+    files: tuple[MailFile, ...] = ()
     fault: str = ""
 
 
@@ -110,7 +110,7 @@ def _build_mail(head: Head, content: bytes) -> Mail:
             bodies[form] = read_text(part)
         else:
             size, is_inline = len(read_bytes(part)), bool(part["Content-ID"])
-            files.append(File(number, name_file(part, number), decode(part.get_content_type()), size, is_inline))
+            files.append(MailFile(number, name_file(part, number), decode(part.get_content_type()), size, is_inline))
     text, html = bodies.get("text/plain", ""), bodies.get("text/html", "")
     return Mail(
         head,

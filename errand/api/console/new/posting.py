@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.types import Message
 
-from errand.api.console.new.asked import read_options
-from errand.api.console.new.filled import Error, Filled
+from errand.api.console.new.draft import Error, JobDraft
+from errand.api.console.new.options import read_options
 from errand.api.http.body import parse_beside
 from errand.api.http.idempotency import HEADER
 from errand.api.http.problems import Problem, refuse_input
@@ -20,28 +20,28 @@ from errand.store.new_job import NewJob
 KEY_PREFIX = "console-"  # of the forms' idempotency keys
 
 
-async def post(store: Store, filled: Filled, key: str) -> tuple[NewJob, dict[str, str]]:
+async def post(store: Store, draft: JobDraft, key: str) -> tuple[NewJob, dict[str, str]]:
     """Store the job that a form asks for; return it and the answer's headers.
 
     Raises Problem: 422 with all that is wrong with fields and options as `errors`, 413, 503.
     """
-    text, errors = filled.write_body()
-    request = _build_request(store, filled, text.encode(), key)
+    text, errors = draft.write_body()
+    request = _build_request(store, draft, text.encode(), key)
     told = {error["pointer"] for error in errors}
-    errors += [error for error in await _check(request, filled, text.encode()) if error.get("pointer") not in told]
+    errors += [error for error in await _check(request, draft, text.encode()) if error.get("pointer") not in told]
     if errors:
         raise Problem(422, "invalid", "Some fields need another look", errors=errors)
     try:
-        new, _, headers = await post_job(request, filled.job, await read_options(request))
+        new, _, headers = await post_job(request, draft.job, await read_options(request))
         return new, headers
     except NotFiniteError as error:
         raise refuse_input([{"loc": (), "msg": str(error)}], in_body=True) from None
 
 
-async def _check(request: Request, filled: Filled, body: bytes) -> list[Error]:
+async def _check(request: Request, draft: JobDraft, body: bytes) -> list[Error]:
     """Return what is wrong with options and payload, both: the route stops at the first of the two."""
     errors: list[Error] = []
-    for check in (read_options(request), parse_beside(body, filled.job.payload.model)):
+    for check in (read_options(request), parse_beside(body, draft.job.payload.model)):
         try:
             await check
         except Problem as problem:
@@ -51,7 +51,7 @@ async def _check(request: Request, filled: Filled, body: bytes) -> list[Error]:
     return errors
 
 
-def _build_request(store: Store, filled: Filled, body: bytes, key: str) -> Request:
+def _build_request(store: Store, draft: JobDraft, body: bytes, key: str) -> Request:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -60,8 +60,8 @@ def _build_request(store: Store, filled: Filled, body: bytes, key: str) -> Reque
     scope = {
         "type": "http",
         "method": "POST",
-        "path": f"/v1/jobs/{filled.job.type}",
-        "query_string": urlencode(filled.pairs).encode(),
+        "path": f"/v1/jobs/{draft.job.type}",
+        "query_string": urlencode(draft.pairs).encode(),
         "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
         # what its functions ask the application for: who has signed in here needs no key of the API
         "app": SimpleNamespace(state=SimpleNamespace(store=store, settings=SimpleNamespace(hashes=()))),

@@ -1,7 +1,7 @@
 // The jobs' list: which are ticked, over everything that comes and goes while one looks. And going on with all that match.
 "use strict";
 (() => {
-  const BOXES = 'input[name="id"][form="many"]';
+  const BOXES = 'input[name="id"][form="bulk"]';
   const ticked = new Set(); // ids, those that have left the page as well
   let last = null; // the box that was used last, where a range begins
 
@@ -86,7 +86,7 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
-    const form = document.getElementById("many");
+    const form = document.getElementById("bulk");
     if (form) follow(form);
     const change = document.getElementById("change");
     if (change) goOn(change);

@@ -32,7 +32,7 @@ async def read_batch(look: Look) -> Content:
     store, id = look.store, check_id(look.path["id"], "batch")
     batch, failures, parents = await asyncio.gather(
         store.batches.read(id),
-        look.keep.get(f"failures {id}", GROUPS_SECONDS, lambda: store.observe.failures.read_batch(id)),
+        look.cache.get(f"failures {id}", GROUPS_SECONDS, lambda: store.observe.failures.read_batch(id)),
         _read_parents(store, id),
     )
     if batch is None:

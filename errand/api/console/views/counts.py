@@ -11,17 +11,17 @@ SECONDS = 3.0  # so old may they be
 
 
 @dataclass(frozen=True)
-class Counts:
+class FilterCounts:
     """How many match, and how many would for each status; None where that is not known."""
 
     matching: Count
     by_status: Count
 
 
-async def read_counts(look: Look, wanted: Filter) -> Counts:
+async def read_counts(look: Look, wanted: Filter) -> FilterCounts:
     """Return the counts for a filter, some seconds old. Raises RedisError."""
     name = f"counts {json.dumps(wanted.describe(), sort_keys=True)}"
-    return await look.keep.get(name, SECONDS, lambda: _read(look, wanted))
+    return await look.cache.get(name, SECONDS, lambda: _read(look, wanted))
 
 
 async def count_many(look: Look, wanted: Filter) -> Count | None:
@@ -38,22 +38,22 @@ def _is_told(wanted: Filter) -> bool:
     return wanted == Filter(status=wanted.status, queue=wanted.queue)
 
 
-async def _read(look: Look, wanted: Filter) -> Counts:
+async def _read(look: Look, wanted: Filter) -> FilterCounts:
     """Read them from RQ's own counts where these tell them, else from the newest 1,000 jobs that the index has."""
     if _is_told(wanted):
         by_status = await _count_queues(look, wanted.queue)
     else:
         by_status = await look.store.index.count(replace(wanted, status=None))
     if wanted.status is None:
-        return Counts(by_status, by_status)
+        return FilterCounts(by_status, by_status)
     matching = await look.store.index.count(wanted)
     if not matching.is_whole and by_status.is_whole:
         matching = Count({wanted.status: by_status.by_status.get(wanted.status, 0)}, True)
-    return Counts(matching, by_status)
+    return FilterCounts(matching, by_status)
 
 
 async def _count_queues(look: Look, name: str | None) -> Count:
-    queues = await look.keep.get("queues", SECONDS, look.store.queues.read_all)
+    queues = await look.cache.get("queues", SECONDS, look.store.queues.read_all)
     counts: Counter[str] = Counter()
     for queue in queues:
         if name in (None, queue.name):

@@ -15,7 +15,7 @@ WORDS = {"finished": "delivered", "failed": "given up", "canceled": "canceled", 
 
 
 @dataclass(frozen=True)
-class Delivery:
+class WebhookDelivery:
     """A webhook on its way: `word` says how far it has come, `job` is the job that delivers it."""
 
     word: str
@@ -39,9 +39,9 @@ async def read_linked(store: Store, job: JobStatus, record: Record, payload: Any
     }
 
 
-def _list_deliveries(found: Sequence[JobStatus | None]) -> list[Delivery]:
+def _list_deliveries(found: Sequence[JobStatus | None]) -> list[WebhookDelivery]:
     """Return the webhooks that there are."""
-    return [Delivery(*_tell(one), one) for one in found if one is not None and one.type == TYPE]
+    return [WebhookDelivery(*_tell(one), one) for one in found if one is not None and one.type == TYPE]
 
 
 def _tell(delivery: JobStatus) -> tuple[str, str]:

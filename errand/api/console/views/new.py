@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from errand.api.console.new.asked import list_options
+from errand.api.console.new.draft import JSON, Error, JobDraft, draft_example
 from errand.api.console.new.fields import Field
-from errand.api.console.new.filled import JSON, Error, Filled, fill_with_example
+from errand.api.console.new.options import list_options
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.edit import new_key
 from errand.api.http.prefix import link
@@ -22,8 +22,8 @@ async def read_types(look: Look) -> Content:
 
 
 async def read_new(look: Look) -> Content:
-    """Return the form of a type, filled with its example. Raises Problem 404."""
-    return show_form(fill_with_example(find_type(look), look.query.get("as") == JSON))
+    """Return the form of a type, draft with its example. Raises Problem 404."""
+    return show_form(draft_example(find_type(look), look.query.get("as") == JSON))
 
 
 def find_type(look: Look) -> Job[..., Any]:
@@ -34,15 +34,15 @@ def find_type(look: Look) -> Job[..., Any]:
     return types[type]
 
 
-def show_form(filled: Filled, errors: Sequence[Error] = (), fault: str = "", key: str = "") -> Content:
+def show_form(draft: JobDraft, errors: Sequence[Error] = (), fault: str = "", key: str = "") -> Content:
     """Return the form, with what is wrong at the fields and above them; under `key` it was sent before."""
-    job = filled.job
-    faults = _sort(filled, errors)
-    first, more = _fold(filled, faults)
+    job = draft.job
+    faults = _sort(draft, errors)
+    first, more = _fold(draft, faults)
     shown = {
         "job": job,
         "summary": _describe(job),
-        "filled": filled,
+        "draft": draft,
         "options": list_options(),
         "first": first,
         "more": more,
@@ -58,24 +58,24 @@ def _describe(job: Job[..., Any]) -> str:
     return (job.__doc__ or "").partition("\n")[0].replace("`", "")
 
 
-def _fold(filled: Filled, faults: Mapping[str, object]) -> tuple[list[Field], list[Field]]:
+def _fold(draft: JobDraft, faults: Mapping[str, object]) -> tuple[list[Field], list[Field]]:
     """Return the fields that are seen at once, and those that few need: neither required nor in use."""
-    used = {name for name, text in filled.values.items() if text} | set(filled.job.example or ())
-    first = [one for one in filled.fields if one.is_required or one.name in used or one.input in faults]
-    more = [one for one in filled.fields if one not in first]
-    return (first, more) if len(more) >= FOLDED else (list(filled.fields), [])
+    used = {name for name, text in draft.values.items() if text} | set(draft.job.example or ())
+    first = [one for one in draft.fields if one.is_required or one.name in used or one.input in faults]
+    more = [one for one in draft.fields if one not in first]
+    return (first, more) if len(more) >= FOLDED else (list(draft.fields), [])
 
 
-def _sort(filled: Filled, errors: Sequence[Error]) -> dict[str, list[str]]:
+def _sort(draft: JobDraft, errors: Sequence[Error]) -> dict[str, list[str]]:
     """Return what is wrong by the names that the fields have in the form; what belongs to none of them, under ''."""
     inputs = {option.name: option.input for option in list_options()}
-    names = {} if filled.is_json else {field.name: field.input for field in filled.fields}
+    names = {} if draft.is_json else {field.name: field.input for field in draft.fields}
     found: dict[str, list[str]] = {}
     for error in errors:
         pointer = error.get("pointer", "#").removeprefix("#")
         first, _, rest = pointer.removeprefix("/").partition("/")
         input = inputs.get(error.get("parameter", "")) or names.get(first.replace("~1", "/").replace("~0", "~"), "")
-        place = rest if input and not filled.is_plain(first) else "" if input else pointer
+        place = rest if input and not draft.is_plain(first) else "" if input else pointer
         found.setdefault(input, []).append(f"{place}: {error['detail']}" if place else error["detail"])
     order = ["", *names.values(), *inputs.values()]
     return {input: found[input] for input in order if input in found}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from errand.api.console.formatting import read_moment
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.stats import DEFAULT, PERIODS, read_stats
-from errand.api.console.words import read_moment
 from errand.redis.memory import FullRedisError
 from errand.store.observe.failures import FailureGroup
 from errand.store.observe.health import Health
@@ -42,7 +42,7 @@ async def read_overview(look: Look) -> Content:
         store.queues.read_all(),
         store.workers.read_all(),
         read_stats(look, period),
-        look.keep.get("groups", GROUPS_SECONDS, lambda: _read_groups(look)),
+        look.cache.get("groups", GROUPS_SECONDS, lambda: _read_groups(look)),
         _check_memory(look),
     )
     alerts = [*filter(None, [alert]), *_list_alerts(look, health, queues)]

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from errand.api import scheduling
 from errand.api.console.form import Form
 from errand.api.console.page import Content, Look, View
-from errand.api.console.rhythm import UNITS, describe_rhythm, split_every
+from errand.api.console.schedule_text import UNITS, describe_rhythm, split_every
 from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem, refuse_input
 from errand.api.scheduling import ScheduleBody
@@ -29,7 +29,7 @@ Faults = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
-class Draft:
+class ScheduleDraft:
     """A schedule as it stands in the form: what was written, what is wrong, and the schedule where nothing is."""
 
     fields: Mapping[str, str]
@@ -42,13 +42,13 @@ async def read_new(look: Look) -> Content:
     types = look.store.types
     job = types.get(look.query.get("type", "")) or (next(iter(types.values())) if len(types) == 1 else None)
     chosen = {"type": job.type, "payload": _write(job.example or {})} if job else {}
-    return build_form(look, Draft({**EMPTY, **chosen}), None)
+    return build_form(look, ScheduleDraft({**EMPTY, **chosen}), None)
 
 
 async def read_edit(look: Look) -> Content:
     """Return the form with what is stored. Raises Problem 404 and 409, and RedisError."""
     found = await find_editable(look)
-    return build_form(look, Draft(_list_fields(look.store, found)), look.path["name"])
+    return build_form(look, ScheduleDraft(_list_fields(look.store, found)), look.path["name"])
 
 
 async def find_editable(look: Look) -> StoredSchedule:
@@ -60,7 +60,7 @@ async def find_editable(look: Look) -> StoredSchedule:
 
 
 def build_form(
-    look: Look, draft: Draft, edited: str | None, preview: list[str] | None = None, status: int = 200
+    look: Look, draft: ScheduleDraft, edited: str | None, preview: list[str] | None = None, status: int = 200
 ) -> Content:
     """Return the form; `edited` is the name of the schedule that is there, `preview` its next times."""
     examples = {job.type: _write(job.example or {}) for job in look.store.types.values()}
@@ -78,7 +78,7 @@ def build_form(
     return Content(f"Edit {edited}" if edited else "New schedule", {}, page, status)
 
 
-async def read_draft(store: Store, form: Form, name: str | None) -> Draft:
+async def read_draft(store: Store, form: Form, name: str | None) -> ScheduleDraft:
     """Return what was written, with all that is wrong with it, as the API would say it; `name` is an edited one's."""
     fields = {**{one: form.get(one).strip() for one in FIELDS}, **({"name": name} if name else {})}
     faults: Faults = {}
@@ -95,7 +95,7 @@ async def read_draft(store: Store, form: Form, name: str | None) -> Draft:
         schedule = await asyncio.to_thread(scheduling.build_schedule, fields["name"], asked, store.types)
     except Problem as problem:
         _note(faults, problem, "type")
-    return Draft(fields, faults, None if faults else schedule)
+    return ScheduleDraft(fields, faults, None if faults else schedule)
 
 
 def list_next(schedule: Schedule, now: float) -> list[str]:

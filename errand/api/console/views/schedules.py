@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
+from errand.api.console.formatting import read_moment
 from errand.api.console.page import Content, Look, View
-from errand.api.console.rhythm import describe_rhythm
-from errand.api.console.words import read_moment
+from errand.api.console.schedule_text import describe_rhythm
 from errand.store.observe.health import Health
 from errand.store.schedules.occurrences import LATE_SECONDS
 from errand.store.schedules.schedules import StoredSchedule

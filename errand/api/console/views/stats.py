@@ -36,7 +36,7 @@ DEFAULT = "1h"
 
 
 @dataclass(frozen=True)
-class Stats:
+class PeriodStats:
     """A period's sums, and its charts' columns."""
 
     ended: dict[str, int]
@@ -45,9 +45,9 @@ class Stats:
     columns: dict[str, list[Any]]
 
 
-async def read_stats(look: Look, name: str) -> Stats:
+async def read_stats(look: Look, name: str) -> PeriodStats:
     """Return a period's figures. Raises RedisError."""
-    return await look.keep.get(f"stats {name}", PERIODS[name].fresh_seconds, lambda: _read(look, PERIODS[name]))
+    return await look.cache.get(f"stats {name}", PERIODS[name].fresh_seconds, lambda: _read(look, PERIODS[name]))
 
 
 async def send_stats(request: Request, look: Look, renderer: Renderer) -> Response:
@@ -59,14 +59,14 @@ async def send_stats(request: Request, look: Look, renderer: Renderer) -> Respon
     return JSONResponse(stats.columns, headers={"Cache-Control": "no-store"})
 
 
-async def _read(look: Look, period: Period) -> Stats:
+async def _read(look: Look, period: Period) -> PeriodStats:
     step = period.step_seconds
     last = int(look.store.clock.now() // step)
     spans = await look.store.observe.stats.read(step, (last - period.steps + 1) * step, period.steps)
     return await asyncio.to_thread(lambda: _sum_up(spans.build(), step))
 
 
-def _sum_up(spans: Sequence[Span], step_seconds: int) -> Stats:
+def _sum_up(spans: Sequence[Span], step_seconds: int) -> PeriodStats:
     sums = [(span.start, _add(span.counts.values())) for span in spans]
     total = _add(counts for _, counts in sums)
     columns: dict[str, list[Any]] = {"at": [start for start, _ in sums]}
@@ -79,7 +79,7 @@ def _sum_up(spans: Sequence[Span], step_seconds: int) -> Stats:
     ):
         columns[f"{name}_p50"], columns[f"{name}_p95"] = ([_round(one[i]) for one in quantiles] for i in (0, 1))
     waits, runs = find_quantiles(total.waits, HALF_AND_MOST), find_quantiles(total.runs, HALF_AND_MOST)
-    return Stats(total.count_jobs(), waits, runs, columns)
+    return PeriodStats(total.count_jobs(), waits, runs, columns)
 
 
 def _add(found: Iterable[Counts]) -> Counts:

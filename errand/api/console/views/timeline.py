@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from errand.api.console.words import show_span
+from errand.api.console.formatting import show_span
 from errand.store.observe.attempts import AttemptRecord
 from errand.store.status import JobStatus
 
@@ -13,7 +13,7 @@ COLOURS = {"failed": "failed", "lost": "failed", "stopped": "failed", "finished"
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineStep:
     """Something that happened, or will: a word for its colour, a sentence, when, and what more is told of it."""
 
     kind: str
@@ -38,28 +38,28 @@ class EditStep:
     changed: Sequence[str]
 
 
-def build_steps(job: JobStatus, attempts: Sequence[AttemptRecord], edits: Sequence[EditStep] = ()) -> list[Step]:
+def build_steps(job: JobStatus, attempts: Sequence[AttemptRecord], edits: Sequence[EditStep] = ()) -> list[TimelineStep]:
     """Return the steps in order."""
-    steps = [Step("stored", "Stored", job.created_at)]
+    steps = [TimelineStep("stored", "Stored", job.created_at)]
     if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
-        steps.append(Step("queued", "Queued", job.enqueued_at))
+        steps.append(TimelineStep("queued", "Queued", job.enqueued_at))
     return [*steps, *_tell_counts(job, attempts), *_tell_runs(attempts, edits), *_tell_next(job)]
 
 
-def _tell_runs(attempts: Sequence[AttemptRecord], edits: Sequence[EditStep]) -> list[Step]:
+def _tell_runs(attempts: Sequence[AttemptRecord], edits: Sequence[EditStep]) -> list[TimelineStep]:
     """Return attempts and edits in their order; an edit comes after the attempts that there were."""
     runs = [(attempt.number, 0, _tell_attempt(attempt)) for attempt in attempts]
     runs += [(edit.attempts, 1, _tell_edit(edit)) for edit in edits]
     return [step for _, _, step in sorted(runs, key=_place)]
 
 
-def _place(entry: tuple[int, int, Step]) -> tuple[int, int]:
+def _place(entry: tuple[int, int, TimelineStep]) -> tuple[int, int]:
     return entry[:2]
 
 
-def _tell_edit(edit: EditStep) -> Step:
+def _tell_edit(edit: EditStep) -> TimelineStep:
     detail = f"changed: {', '.join(edit.changed)}" if edit.changed else ""
-    return Step("edited", "Payload edited", edit.at, detail=detail, edit=edit.number)
+    return TimelineStep("edited", "Payload edited", edit.at, detail=detail, edit=edit.number)
 
 
 def list_changes(before: Any, after: Any) -> list[str]:
@@ -70,9 +70,9 @@ def list_changes(before: Any, after: Any) -> list[str]:
     return [name for name in names if name not in before or name not in after or before[name] != after[name]]
 
 
-def _tell_attempt(attempt: AttemptRecord) -> Step:
+def _tell_attempt(attempt: AttemptRecord) -> TimelineStep:
     error = attempt.error
-    return Step(
+    return TimelineStep(
         kind=COLOURS.get(attempt.outcome or "started", attempt.outcome or "started"),
         title=f"Attempt {attempt.number} {attempt.outcome or 'runs'}",
         at=attempt.started_at or attempt.ended_at,
@@ -85,7 +85,7 @@ def _tell_attempt(attempt: AttemptRecord) -> Step:
     )
 
 
-def _tell_counts(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[Step]:
+def _tell_counts(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[TimelineStep]:
     """Return how often it was handed back, as far as no attempt that is known tells that."""
     known = Counter(attempt.outcome for attempt in attempts)
     parts = []
@@ -93,23 +93,23 @@ def _tell_counts(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[Step
         parts.append(f"interrupted {job.interruptions:,} times by a stop of its worker, which spends no try")
     if job.losses > known["lost"]:
         parts.append(f"lost {job.losses:,} times with its worker's process")
-    return [Step("interrupted", "Handed back", detail="; ".join(parts))] if parts else []
+    return [TimelineStep("interrupted", "Handed back", detail="; ".join(parts))] if parts else []
 
 
-def _tell_next(job: JobStatus) -> list[Step]:
+def _tell_next(job: JobStatus) -> list[TimelineStep]:
     if job.status == "canceled":
-        return [Step("canceled", "Canceled", job.ended_at)]
+        return [TimelineStep("canceled", "Canceled", job.ended_at)]
     if job.status == "scheduled":
         title = f"Attempt {job.attempts + 1}" if job.attempts else "Runs"
         more = _count_tries(job.retries_left)
         left = f"if it fails, {more} after it" if more else "it is the last try"
-        return [Step("scheduled", title, job.run_at, detail=left if job.attempts else "")]
+        return [TimelineStep("scheduled", title, job.run_at, detail=left if job.attempts else "")]
     if job.status == "started" and job.retries_left:
-        return [Step("scheduled", "If it fails", detail=_count_tries(job.retries_left))]
+        return [TimelineStep("scheduled", "If it fails", detail=_count_tries(job.retries_left))]
     if job.status == "queued":
-        return [Step("queued", "Waits in its queue", job.enqueued_at, since=job.enqueued_at)]
+        return [TimelineStep("queued", "Waits in its queue", job.enqueued_at, since=job.enqueued_at)]
     if job.status == "deferred":
-        return [Step("deferred", "Waits for other jobs", detail="")]
+        return [TimelineStep("deferred", "Waits for other jobs", detail="")]
     return []
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from errand.api.console.form import Form
-from errand.api.console.new.asked import list_options, list_pairs
 from errand.api.console.new.curl import write_curl
 from errand.api.console.new.fields import Field, list_fields, point_at
+from errand.api.console.new.options import list_options, list_pairs
 from errand.contract.job import Job
 
 JSON = "json"  # the word for a form with one field for all of the payload, and that field's name
@@ -16,7 +16,7 @@ Error = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Filled:
+class JobDraft:
     """What is in the fields: of the payload by name, or all of it as JSON in `text`; and what is asked beside it."""
 
     job: Job[..., Any]
@@ -51,12 +51,12 @@ class Filled:
         """Return the line for a shell that posts it."""
         return write_curl(self.job.type, self.pairs, self.write_body()[0])
 
-    def as_json(self) -> "Filled":
+    def as_json(self) -> "JobDraft":
         """Return it with one field for all of the payload."""
         text = self.text if self.is_json else _write(self._read_values()[0])
         return replace(self, is_json=True, text=text)
 
-    def as_fields(self) -> "Filled | None":
+    def as_fields(self) -> "JobDraft | None":
         """Return it with a field for each of the payload's; None where these can't hold what it says."""
         try:
             payload = json.loads(self.text) if self.is_json else self._read_values()[0]
@@ -82,17 +82,17 @@ class Filled:
         return payload, errors
 
 
-def fill_with_example(job: Job[..., Any], is_json: bool) -> Filled:
+def draft_example(job: Job[..., Any], is_json: bool) -> JobDraft:
     """Return a form as it is before somebody types."""
     fields, example = list_fields(job.payload.model), job.example or {}
-    return Filled(job, is_json or not fields, _write_values(fields, example), _write(example), {})
+    return JobDraft(job, is_json or not fields, _write_values(fields, example), _write(example), {})
 
 
-def read_filled(job: Job[..., Any], form: Form) -> Filled:
+def read_draft(job: Job[..., Any], form: Form) -> JobDraft:
     """Return a form as it was sent."""
     values = {field.name: _read(form, field.input) for field in list_fields(job.payload.model)}
     asked = {option.name: _read(form, option.input) for option in list_options()}
-    return Filled(job, form.get("form") == JSON or not values, values, _read(form, JSON), asked)
+    return JobDraft(job, form.get("form") == JSON or not values, values, _read(form, JSON), asked)
 
 
 def _read(form: Form, name: str) -> str:

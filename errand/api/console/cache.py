@@ -9,7 +9,7 @@ T = TypeVar("T")
 MOST = 100  # values; each belongs to what the pages have in common, and not to one job
 
 
-class Keeper:
+class Cache:
     """Keeps values for some seconds; who asks for one that is just being read waits for the same read."""
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 
 from errand.api.console.access.guard import FOREIGN, ROLE, STORE
 from errand.api.console.access.login import refuse_foreign
+from errand.api.console.cache import Cache
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.form import read_form
-from errand.api.console.keep import Keeper
 from errand.api.console.live.broadcast import Broadcast
 from errand.api.console.live.stream import stream_page
 from errand.api.console.mail.folder import Mails
@@ -42,10 +42,10 @@ class Shared:
 
     store: Store
     broadcast: Broadcast
-    keep: Keeper
+    cache: Cache
 
 
-class Pages:
+class Endpoints:
     """Makes endpoints of views."""
 
     def __init__(self, renderer: Renderer, mails: Mails | None = None) -> None:
@@ -141,13 +141,13 @@ class Pages:
     def _look(self, request: Request, known: tuple[str, ...]) -> Look:
         asked = {name: value for name in known if (value := request.query_params.get(name, "")[:VALUE_LIMIT])}
         shared = self._share(request)
-        return Look(shared.store, request.path_params, asked, bool(request.scope[ROLE]), shared.keep, self._mails)
+        return Look(shared.store, request.path_params, asked, bool(request.scope[ROLE]), shared.cache, self._mails)
 
     def _share(self, request: Request) -> Shared:
         """Return what is in common; anew where the application has another store, as after a restart."""
         store: Store = request.scope[STORE]
         if self._shared is None or self._shared.store is not store:
-            self._shared = Shared(store, Broadcast(store.watcher), Keeper())
+            self._shared = Shared(store, Broadcast(store.watcher), Cache())
         return self._shared
 
     async def _take(self, view: View, look: Look) -> Snapshot:

@@ -21,7 +21,7 @@ LEFT_SECONDS = 60.0  # the page stands still; it is only read again for its stre
 
 
 @dataclass(frozen=True)
-class Asked:
+class BulkChange:
     """All jobs that match a filter, whose times are moments: `back` is the query of the list that it was made from."""
 
     verb: Verb
@@ -36,7 +36,7 @@ class Asked:
         return {"verb": self.verb, "scope": "all", "back": urlencode(self.back), **given}
 
 
-async def read_many(look: Look) -> Content:
+async def read_bulk(look: Look) -> Content:
     """Return how far it has come, by the page's address. Raises Problem 422 and RedisError."""
     if not look.query:
         return build_nothing("Tick jobs in the list, or choose all that match its filters.", {})
@@ -45,7 +45,7 @@ async def read_many(look: Look) -> Content:
     cursor = look.query.get("cursor")
     place = read_place(narrowed, cursor)
     name = f"many {json.dumps(asked.fields)} {cursor}"
-    left = await look.keep.get(name, LEFT_SECONDS, lambda: _count_left(look, asked, place))
+    left = await look.cache.get(name, LEFT_SECONDS, lambda: _count_left(look, asked, place))
     done = {name: read_number(look.query.get(name, "")) for name in ("taken", "passed")}
     return Content(
         f"{asked.verb.capitalize()} jobs",
@@ -63,7 +63,7 @@ async def read_many(look: Look) -> Content:
     )
 
 
-async def _count_left(look: Look, asked: Asked, place: Place | None) -> Count:
+async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Count:
     """Return how many are left; where they are many, with those that came in after it was asked."""
     listed = _read_filter(look, {name: asked.back.get(name, "") for name in FILTERS})
     found = await count_many(look, listed)
@@ -74,7 +74,7 @@ async def _count_left(look: Look, asked: Asked, place: Place | None) -> Count:
     )
 
 
-def build_ask(asked: Asked, found: Count, fitting: Count) -> Content:
+def build_ask(asked: BulkChange, found: Count, fitting: Count) -> Content:
     """Return the page that asks whether to do it to all that match."""
     left = found.total - fitting.total if found.is_whole and fitting.is_whole else None
     return Content(
@@ -121,19 +121,21 @@ def build_nothing(text: str, back: Mapping[str, str]) -> Content:
     return Content("Jobs", {}, {"ask": "", "text": text, "back": back})
 
 
-def read_asked(look: Look, given: Mapping[str, str]) -> Asked:
+def read_asked(look: Look, given: Mapping[str, str]) -> BulkChange:
     """Return what is asked for by the fields of a form or an address. Raises Problem 422."""
     filters = {name: given.get(name, "") for name in FILTERS}
-    return Asked(read_verb(given.get("verb", "")), filters, _read_filter(look, filters), read_back(given))
+    return BulkChange(read_verb(given.get("verb", "")), filters, _read_filter(look, filters), read_back(given))
 
 
-def close(look: Look, verb: Verb, chosen: Mapping[str, str]) -> Asked:
+def close(look: Look, verb: Verb, chosen: Mapping[str, str]) -> BulkChange:
     """Return what is asked for by the filters of the list, without what comes in from now on. Raises Problem 422."""
     wanted, now = _read_filter(look, chosen), look.store.clock.moment()
     before = min(wanted.created_before or now, now)
     after = wanted.created_after.isoformat() if wanted.created_after else ""
     filters = {**chosen, "since": "", "after": after, "before": before.isoformat()}
-    return Asked(verb, filters, _read_filter(look, filters), {name: value for name, value in chosen.items() if value})
+    return BulkChange(
+        verb, filters, _read_filter(look, filters), {name: value for name, value in chosen.items() if value}
+    )
 
 
 def _read_filter(look: Look, filters: Mapping[str, str]) -> Filter:
@@ -175,4 +177,4 @@ def describe(chosen: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "created", f"before {chosen['before']}"
 
 
-many = View("many", "/jobs/many", read_many, "jobs", ("verb", *FILTERS, "cursor", "taken", "passed", "back"))
+bulk = View("bulk", "/jobs/many", read_bulk, "jobs", ("verb", *FILTERS, "cursor", "taken", "passed", "back"))

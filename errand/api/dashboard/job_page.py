@@ -8,7 +8,7 @@ from flask import current_app
 from pydantic_core import to_json
 from rq.exceptions import InvalidJobOperation
 
-from errand.api.dashboard.records import JSONJob, past_damage
+from errand.api.dashboard.rq_classes import JSONJob, past_damage
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.store.observe.bounded import cut_record
