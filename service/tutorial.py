@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from errand.api.console.redirect import find_console, lead_to_console
+from errand.api.console.redirect import find_console, redirect_to_console
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
 from errand.api.tasks import Tasks
@@ -18,7 +18,7 @@ router = APIRouter(tags=["tutorial"], responses=PROBLEMS)
 @hello.get("/", responses={307: {"description": "To the console, for a browser"}})
 async def read_root(request: Request, response: Response) -> Any:
     """Say hello, and where the rest is; lead a browser to the console, where there is one."""
-    if found := lead_to_console(request):
+    if found := redirect_to_console(request):
         return found
     console = find_console(request)
     response.headers["Vary"] = "Accept"

@@ -9,7 +9,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from errand.api.app import build_api
-from errand.api.console.redirect import lead_from_root
+from errand.api.console.redirect import redirect_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
@@ -43,7 +43,7 @@ class MountedApp:
         settings = read_settings(ApiSettings, "the API")
         self._api = build_api(settings, LifetimeSettings(), types, connector)
         dashboard.mount(self._api, settings, "", connector)
-        lead_from_root(self._api)
+        redirect_root(self._api)
         store: Store = self._api.state.store
         return store
 

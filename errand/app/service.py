@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from errand.api.app import build_api, guard
-from errand.api.console.redirect import lead_from_root
+from errand.api.console.redirect import redirect_root
 from errand.api.dashboard import mount as dashboard
 from errand.api.settings import ApiSettings
 from errand.api.start import start
@@ -44,7 +44,7 @@ class Service:
         for router in self._routers:
             app.include_router(router, dependencies=guard(settings))
         dashboard.mount(app, settings, queue.redis_url, connector)
-        lead_from_root(app)
+        redirect_root(app)
         return app
 
     def from_environment(self) -> FastAPI:

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand.api.console.views.edit import mark_payload
+from errand.api.console.views.edit import digest_payload
 from errand.redis import keys
 from tests.api.console.conftest import OURS
 from tests.api.stored import Stored
@@ -76,7 +76,7 @@ def test_a_payload_that_is_to_run_again_or_to_be_edited(client: TestClient, redi
     client.post(f"/v1/jobs/{id}/cancel")
     redis.hset(keys.JOB + id, "data", PAYLOADS[form]())
     page = client.get(f"/console/jobs/{id}/edit")
-    sent = {"payload": '{"text": "y"}', "before": mark_payload(b""), "do": "new"}
+    sent = {"payload": '{"text": "y"}', "before": digest_payload(b""), "do": "new"}
     answers = [client.post(f"/console/jobs/{id}/{what}", data=sent, headers=OURS) for what in ("again", "edit")]
     for answer in (page, *answers):
         assert answer.status_code == 409

@@ -1,4 +1,4 @@
-"""What a page shows and need not be read once a second: what costs Redis more, and changes slowly."""
+"""A cache of what pages show that takes Redis long to read and changes slowly."""
 
 import asyncio
 import time
@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-MOST = 100  # values; each belongs to what the pages have in common, and not to one job
+VALUES_LIMIT = 100  # of all pages together; beyond it the oldest goes
 
 
 class Cache:
-    """Keeps values for some seconds; who asks for one that is just being read waits for the same read."""
+    """Keeps values for some seconds. Those who ask for one while it is being read wait for that read."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[float, Any]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def get(self, name: str, seconds: float, read: Callable[[], Awaitable[T]]) -> T:
-        """Return the value of that name, read again where it is older than that. Raises what `read` raises."""
+        """Return the value of that name, read again once it is older than `seconds`. Raises what `read` raises."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             known = self._kept.get(name)
             if known is None or time.monotonic() - known[0] > seconds:
@@ -28,7 +28,7 @@ class Cache:
         return found
 
     def _make_room(self, name: str) -> None:
-        if len(self._kept) >= MOST and name not in self._kept:
+        if len(self._kept) >= VALUES_LIMIT and name not in self._kept:
             oldest = min(self._kept, key=lambda known: self._kept[known][0])
             del self._kept[oldest]
             self._locks.pop(oldest, None)

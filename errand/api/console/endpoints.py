@@ -1,4 +1,4 @@
-"""Serving pages: who may see them, whole ones, their streams, and those that tell of an error."""
+"""Endpoints: whole pages, their streams, changes and pages for errors, each for those who may see it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -27,9 +27,9 @@ from errand.api.http.problems import Problem
 from errand.api.store import Store
 from errand.redis import keys
 
-VALUE_LIMIT = 300  # characters of a parameter; the longest that has a meaning is a cursor
-TITLES = {403: "Refused", 404: "Not found", 405: "Not possible", 422: "Not understood", 503: "Not at the moment"}
-AGAIN_SECONDS = 3
+VALUE_LIMIT = 300  # characters of a parameter; the longest that means something is a cursor
+TITLES = {403: "Refused", 404: "Not found", 405: "Not possible", 422: "Not understood", 503: "Not available"}
+RETRY_SECONDS = 3  # after which a page for a 503 loads itself again; Redis is asked that often by each open one
 
 logger = logging.getLogger("errand.api")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -38,7 +38,7 @@ Answer = Callable[[Request, Look, Renderer], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Shared:
-    """What all who look have in common, over one store."""
+    """What all viewers have in common, over one store."""
 
     store: Store
     broadcast: Broadcast
@@ -46,7 +46,7 @@ class Shared:
 
 
 class Endpoints:
-    """Makes endpoints of views."""
+    """Makes endpoints of views, answers and actions."""
 
     def __init__(self, renderer: Renderer, mails: Mails | None = None) -> None:
         self.renderer = renderer
@@ -54,16 +54,16 @@ class Endpoints:
         self._shared: Shared | None = None
 
     def open(self, endpoint: Answer, is_page: bool = True, seconds: float | None = keys.API_SECONDS) -> Endpoint:
-        """Return an endpoint for those who may look; one that is no page does not lead others to the login.
+        """Return an endpoint for those who may look; others are led to the login if it `is_page`, else refused.
 
-        Redis has so many `seconds` for all of it.
+        Redis has so many `seconds` for all that it is asked.
         """
 
         async def serve(request: Request) -> Response:
             if request.scope[FOREIGN]:
                 raise refuse_foreign()
             if request.scope[ROLE] is None:
-                return self._ask(request, is_page)
+                return self._ask_password(request, is_page)
             try:
                 async with redis_deadline(seconds=seconds):
                     return await endpoint(request, self._look(request, ()), self.renderer)
@@ -96,7 +96,7 @@ class Endpoints:
         return self.open(serve, is_page=False)
 
     def change(self, action: Action) -> Endpoint:
-        """Return the endpoint for a change: for those who may, from a page of ours; each is a line of the log."""
+        """Return the endpoint for a change: for those who may make it, from a page of ours. Each is logged."""
 
         async def serve(request: Request, look: Look, renderer: Renderer) -> Response:
             if not look.may_change:
@@ -112,10 +112,10 @@ class Endpoints:
             logger.info("Console: %s, asked for from %s", done.logged, address)
             return RedirectResponse(_lead(done), 303)
 
-        return self.open(serve, is_page=False, seconds=None)  # a form may take a while to come
+        return self.open(serve, is_page=False, seconds=None)  # a large form may take longer to arrive
 
     async def show_problem(self, request: Request, error: Exception) -> Response:
-        """Return the page for a problem; where Redis is away, the browser tries again by itself."""
+        """Return the page for a problem; for a 503 it loads itself again."""
         assert isinstance(error, HTTPException)
         status, details = error.status_code, {404: "There is no such page.", 405: "That is not possible here."}
         detail = error.detail if isinstance(error, Problem) else details.get(status, error.detail)
@@ -123,15 +123,15 @@ class Endpoints:
             "problem.html", title=TITLES.get(status, "Error"), detail=detail, is_known=request.scope[ROLE] is not None
         )
         headers = allow_methods(request.scope, error.headers) if status == 405 else error.headers or {}
-        again = {"Refresh": str(AGAIN_SECONDS)} if status == 503 and request.method == "GET" else {}
+        again = {"Refresh": str(RETRY_SECONDS)} if status == 503 and request.method == "GET" else {}
         return send_html(request, html, status, {**headers, **again})
 
-    def _ask(self, request: Request, is_page: bool) -> Response:
-        """Lead to the login. Raises Problem 401 where no page was asked for."""
+    def _ask_password(self, request: Request, is_page: bool) -> Response:
+        """Return a redirect to the login. Raises Problem 401 where no page was asked for."""
         if not is_page or request.method not in ("GET", "HEAD"):
             raise Problem(401, "no-session", "Sign in first")
         if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            # By a link on another site no SameSite=Strict cookie comes; what loads itself again has it.
+            # A SameSite=Strict cookie is not sent after a link on another site, but when this page loads itself again.
             html = self.renderer.render("problem.html", title="Opening", detail="One moment …", is_known=False)
             return send_html(request, html, headers={"Refresh": "0"})
         here = request.scope["path"].removeprefix(request.scope["root_path"]).removesuffix("/")
@@ -144,7 +144,7 @@ class Endpoints:
         return Look(shared.store, request.path_params, asked, bool(request.scope[ROLE]), shared.cache, self._mails)
 
     def _share(self, request: Request) -> Shared:
-        """Return what is in common; anew where the application has another store, as after a restart."""
+        """Return what viewers have in common; made again where the application has another store."""
         store: Store = request.scope[STORE]
         if self._shared is None or self._shared.store is not store:
             self._shared = Shared(store, Broadcast(store.watcher), Cache())
@@ -155,11 +155,11 @@ class Endpoints:
 
 
 def _lead(done: Done) -> str:
-    """Return the page to go to, with what it says."""
+    """Return the address of the page to go to, with its notice."""
     said = {WORD: done.notice, **({} if done.count is None else {COUNT: done.count})}
     return f"{done.goal}{'&' if '?' in done.goal else '?'}{urlencode(said)}" if done.notice else done.goal
 
 
 def _name(view: View, look: Look) -> str:
-    """Return what names a page among those that are looked at: links differ by the prefix of who asks."""
+    """Return the key of a page in the broadcast; the prefix is in it, since it is in the page's links."""
     return f"{link(PATH)} {view.name} {look.key}"

@@ -1,4 +1,4 @@
-"""The console's style sheet, scripts and icons: under addresses that change with what is in them."""
+"""The console's style sheet, scripts and icon, at addresses that change with what is in them."""
 
 import gzip
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from errand.api.http.problems import Problem
 
 FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-FIRST_STYLES = ("base.css", "parts.css")  # then one a page, by name; what comes later wins
+FIRST_STYLES = ("base.css", "parts.css")  # before those of the pages, which win
 FOR_EVER = "public, max-age=31536000, immutable"
-ASK_AGAIN = "no-cache"  # an address of another version, during a deploy
+ASK_AGAIN = "no-cache"  # for an address of another version, during a deploy
 
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file as it is sent: its media type, and what is in it, packed with gzip and not."""
+    """A file as it is sent: its media type, a digest, and what is in it, with gzip and without."""
 
     media_type: str
     digest: str

@@ -1,4 +1,4 @@
-"""How values read on the pages: times, spans, counts, statuses."""
+"""How the pages show values: times, spans, counts, statuses, problems."""
 
 import re
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
+
+from errand.api.http.problems import Problem
 
 NONE = "–"
 _WORD = re.compile(r"[a-z_]{1,30}")
@@ -21,11 +23,11 @@ def read_moment(text: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-@lru_cache(4096)  # a page that is looked at has the same times every second
+@lru_cache(4096)  # an open page has the same times every second
 def show_time(text: str | None, kind: str = "") -> Markup | str:
     """Return a time in UTC, which the pages' script puts into the viewer's zone.
 
-    What `kind`, an attribute, tells it to show otherwise is in console.js.
+    `kind` is an attribute by which console.js shows it as an age, a span or a time of day.
     """
     moment = read_moment(text)
     if moment is None:
@@ -78,12 +80,23 @@ def show_number(number: float | None) -> str:
     return NONE if number is None else f"{number:,}"
 
 
+def show_count(number: int, noun: str) -> str:
+    """Return a number of things: 1 field, 2 fields."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 @lru_cache(64)
 def show_status(status: str | None) -> Markup:
     """Return a status as a pill: its word, and a colour beside it."""
     word = status or "running"
     name = f"is-{word}" if _WORD.fullmatch(word) else "is-other"
     return Markup('<span class="pill {}">{}</span>').format(name, word.replace("_", " "))
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return what is wrong on one line, each error with the field or parameter that it is about."""
+    errors = [(one.get("pointer") or one.get("parameter"), one["detail"]) for one in problem.extra.get("errors", ())]
+    return "; ".join(f"{place}: {detail}" if place else detail for place, detail in errors) or problem.detail
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

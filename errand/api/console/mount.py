@@ -45,7 +45,7 @@ from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
 from errand.api.tries import Tries
 
-# What there is: pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
+# All pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
 VIEWS = [
     overview,
     jobs,
@@ -118,13 +118,13 @@ def _list_routes(
 
 
 def _list_buttons(views: Sequence[View]) -> list[str]:
-    """Return the paths that buttons alone have: `/jobs/ask` is not to be looked up as a job by who opens it."""
+    """Return the paths that only buttons have, so that nobody who opens `/jobs/ask` is shown a job «ask»."""
     pages = {view.path for view in views}
     return [one.path for one in ACTIONS if one.path not in pages]
 
 
 class PathWithoutSlash:
-    """Serves the console's path without the / that a mount wants behind it."""
+    """Serves the console at its path without a slash at the end, which a mount does not match."""
 
     def __init__(self, console: ASGIApp) -> None:
         self._console = console

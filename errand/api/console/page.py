@@ -1,4 +1,4 @@
-"""What a page is: sections, each of which is sent anew to those who look at it when it has changed."""
+"""What a page is: sections, each sent again to the page's viewers when it has changed."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,14 +11,14 @@ from errand.api.console.cache import Cache
 from errand.api.console.mail.folder import Mails
 from errand.api.store import Store
 
-EVENTS_KEPT = 64  # of one state, by what was seen before
+EVENTS_KEPT = 64  # of one snapshot, one for each older state that a viewer has; most have the same
 
 
 @dataclass(frozen=True)
 class Look:
-    """A look at a page: the store, what the path and the query say, and whether who looks may change things.
+    """A look at a page: the store, what the path and the query say, and whether the viewer may change things.
 
-    `keep` has what is read less often than once a second, `mails` what the local mail server has kept, where it runs.
+    `cache` has what is read less often than once a second, `mails` what the local mail server has kept, where it runs.
     """
 
     store: Store
@@ -30,7 +30,7 @@ class Look:
 
     @property
     def key(self) -> str:
-        """What is the same for all looks at the same page."""
+        """What is the same for all looks at one page with the same rights."""
         return json.dumps([sorted(self.path.items()), sorted(self.query.items()), self.may_change])
 
 
@@ -49,7 +49,7 @@ class View:
     """A page: its route's name, which is the folder of its templates, its path, and what reads it.
 
     `read` raises Problem, RedisError and TimeoutError. `entry` is the entry of the navigation that it belongs to,
-    `query` the parameters that it knows; others are passed over.
+    `query` the parameters that it knows; others are ignored.
     """
 
     name: str
@@ -70,17 +70,17 @@ class Snapshot:
     _events: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
-    def mark(self) -> str:
-        """Which state of the sections this is, as the id of an event: a digest of each, in their order."""
+    def event_id(self) -> str:
+        """The id of the event that brings a page to this state: a digest of each section, in their order."""
         return ".".join(_digest(html) for html in self.sections.values())
 
     def write_event(self, seen: str) -> bytes:
-        """Return the event that brings a page up to date that has `seen` those sections, b"" where nothing changed.
+        """Return the event for a page that has `seen` the state of that id, b"" where nothing has changed since.
 
-        It is made once for all that have seen the same.
+        It is made once for all pages in the same state.
         """
         if seen not in self._events:
-            if len(self._events) >= EVENTS_KEPT:  # somebody makes them up
+            if len(self._events) >= EVENTS_KEPT:  # more than viewers have: somebody makes ids up
                 return self._build_event(seen)
             self._events[seen] = self._build_event(seen)
         return self._events[seen]
@@ -88,12 +88,12 @@ class Snapshot:
     def _build_event(self, seen: str) -> bytes:
         known = seen.split(".")
         known += [""] * (len(self.sections) - len(known))
-        pairs = zip(self.sections.items(), known, self.mark.split("."), strict=False)
+        pairs = zip(self.sections.items(), known, self.event_id.split("."), strict=False)
         changed = [_wrap(name, html) for (name, html), before, now in pairs if before != now]
         if not changed:
             return b""
         lines = "".join(changed).splitlines()
-        return "".join([*(f"data: {line}\n" for line in lines), f"id: {self.mark}\n\n"]).encode()
+        return "".join([*(f"data: {line}\n" for line in lines), f"id: {self.event_id}\n\n"]).encode()
 
 
 def _wrap(name: str, html: str) -> str:

@@ -1,4 +1,4 @@
-"""The way to the console: from `/`, for a browser."""
+"""Leading a browser from `/` to the console."""
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -18,7 +18,7 @@ def find_console(request: Request) -> str | None:
         return None
 
 
-def lead_to_console(request: Request) -> Response | None:
+def redirect_to_console(request: Request) -> Response | None:
     """Return a redirect to the console for a browser, None for everyone else and where there is no console."""
     console = find_console(request)
     if console is None or "text/html" not in request.headers.get("Accept", ""):
@@ -26,16 +26,16 @@ def lead_to_console(request: Request) -> Response | None:
     return RedirectResponse(console, headers={"Vary": "Accept"})
 
 
-def lead_from_root(app: FastAPI) -> None:
-    """Let `/` lead a browser to the console, where no route of the application's own is there."""
+def redirect_root(app: FastAPI) -> None:
+    """Redirect a browser from `/` to the console, unless the application has a route of its own there."""
     app.router.routes.append(Route("/", _Root()))
 
 
 class _Root(RefuseMethod):
-    """Takes a GET by a browser; nothing else is here, unless the application has a route of its own."""
+    """Redirects a GET by a browser; refuses the rest, as if there were no `/`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope)
-        answer = lead_to_console(request) if request.method == "GET" else None
+        answer = redirect_to_console(request) if request.method == "GET" else None
         await (answer or super().__call__)(scope, receive, send)

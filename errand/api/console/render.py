@@ -1,4 +1,4 @@
-"""Templates: every value in them is text unless it was rendered here."""
+"""Rendering templates: every value in them is escaped unless it was rendered here."""
 
 import gzip
 from collections.abc import Mapping
@@ -15,13 +15,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
 from errand.api.console import formatting
+from errand.api.console.access.guard import SESSION
 from errand.api.console.files import load_files, takes_gzip
 from errand.api.console.page import Content, Look, Snapshot, View
 from errand.api.http.prefix import link
 
 PATH = "/console"
 FOLDER = Path(__file__).parent / "templates"
-NAVIGATION = (  # a page's name, its word, and the key that leads to it, after a g
+NAVIGATION = (  # a page's name, its label, and the key that opens it, after a g
     ("overview", "Overview", "o"),
     ("jobs", "Jobs", "j"),
     ("batches", "Batches", "b"),
@@ -30,7 +31,9 @@ NAVIGATION = (  # a page's name, its word, and the key that leads to it, after a
     ("workers", "Workers", "w"),
     ("mail", "Mail", "m"),
 )
-GZIP_BYTES = 1024  # a page has more; what is shorter fits into one packet anyway
+# Of what is sent as it came from outside: a browser that opens it runs and loads nothing.
+RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
+GZIP_BYTES = 1024  # shorter answers fit into one packet anyway
 
 
 class Renderer:
@@ -78,7 +81,7 @@ class Renderer:
         return self._env.get_template(template).render(values)
 
     def take(self, view: View, look: Look, content: Content) -> Snapshot:
-        """Return what a page shows now."""
+        """Return a page's sections, rendered."""
         sections = {
             name: self.render(f"{view.name}/{name}.html", may_change=look.may_change, **values)
             for name, values in content.sections.items()
@@ -87,7 +90,7 @@ class Renderer:
 
     def show(self, request: Request, view: View, look: Look, snapshot: Snapshot, notice: str | None = None) -> Response:
         """Return a whole page; `notice` is what it says after a change."""
-        asked = {**look.query, "seen": snapshot.mark, "version": self.version}
+        asked = {**look.query, "seen": snapshot.event_id, "version": self.version}
         html = self.render(
             f"{view.name}/page.html",
             title=snapshot.title,
@@ -103,12 +106,12 @@ class Renderer:
 
 
 def has_session(request: Request) -> bool:
-    """Return whether somebody has signed in, and so may sign out."""
-    return bool(request.scope.get("errand.console.session"))
+    """Return whether the sender has signed in, and so can sign out."""
+    return bool(request.scope.get(SESSION))
 
 
 def send_html(request: Request, html: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a page, packed where the client takes that. No secret is in it that packing could tell of (BREACH)."""
+    """Return a page, compressed where the client accepts that. It has no secret to leak that way (BREACH)."""
     packed = html.encode()
     given = {"Cache-Control": "no-store", "Vary": "Accept-Encoding", **(headers or {})}
     if len(packed) >= GZIP_BYTES and takes_gzip(request):

@@ -1,4 +1,4 @@
-"""When a schedule's times come, in words: those of the usual expressions; others are shown as they are written."""
+"""A schedule's times in words, for the usual cron expressions; others are shown as they are written."""
 
 import re
 from functools import lru_cache
@@ -23,7 +23,7 @@ MONTHS = (
     "December",
 )
 NUMBER, STEP = r"\d{1,2}", r"\*/(\d{1,2})"
-TIMES_MOST = 4  # in words
+TIMES_LIMIT = 4  # of a day; more are shorter as an expression
 
 
 def describe_rhythm(schedule: Schedule) -> str:
@@ -68,7 +68,7 @@ def _describe_time(minute: str, hour: str) -> str | None:
     if step := re.fullmatch(STEP, hour):
         return f"every {int(step[1])} hours at :{int(minute):02}" if 24 % int(step[1]) == 0 else None
     hours = hour.split(",")
-    if len(hours) > TIMES_MOST or not all(re.fullmatch(NUMBER, one) for one in hours):
+    if len(hours) > TIMES_LIMIT or not all(re.fullmatch(NUMBER, one) for one in hours):
         return None
     return "at " + _join([f"{int(one):02}:{int(minute):02}" for one in hours])
 

@@ -11,11 +11,11 @@ from errand.api.http.problems import Problem
 from errand.contract.storing.asked import WORD
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TEXT_LIMIT = 200
+TEXT_LIMIT = 200  # characters, as of the search field
 
 
 async def search(request: Request, look: Look, renderer: Renderer) -> Response:
-    """Lead to what was searched for. Raises Problem 404 and RedisError."""
+    """Redirect to what was searched for. Raises Problem 404 and RedisError."""
     text = request.query_params.get("q", "").strip()[:TEXT_LIMIT]
     if not text:
         return RedirectResponse(renderer.url_for("jobs"))
@@ -36,4 +36,4 @@ async def _find(text: str, look: Look, renderer: Renderer) -> str:
         return renderer.url_for("jobs", {"queue": text})
     if re.fullmatch(WORD, text):
         return renderer.url_for("jobs", {"tag": text})
-    raise Problem(404, "not-found", f"Nothing is found by {text!r}: search for an id, a type, a queue or a tag")
+    raise Problem(404, "not-found", f"Nothing is found for {text!r}. Search for an id, a type, a queue or a tag")

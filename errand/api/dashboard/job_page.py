@@ -1,4 +1,4 @@
-"""What a job's page shows beside RQ's own fields: what it was posted with, how far it is, what went wrong."""
+"""A job's page: shows besides RQ's fields what it was posted with, how far it is and what went wrong."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -16,7 +16,7 @@ from errand.store.observe.payloads import BYTES_LIMIT, show_payload
 from errand.store.status import JobStatus, Progress, read_status
 
 OURS = ".run.perform"  # the end of a function's name whose job is ours: RQ describes others by their arguments
-LIST_CHARACTERS, PAGE_CHARACTERS = 200, 20_000  # of a description
+LIST_CHARACTERS, PAGE_CHARACTERS = 200, 20_000  # of a description, in a row of a list and on a job's page
 
 
 class ShownJob(JSONJob):
@@ -27,7 +27,7 @@ class ShownJob(JSONJob):
     def restore(self, raw_data: Any) -> None:
         """Take the fields over; those that can't be read are left out, and named in `damaged`."""
         if not cut_record(raw_data).get(b"data"):
-            self.damaged = ("data",)  # too large, say
+            self.damaged = ("data",)  # missing, or too large
         with past_damage():
             super().restore(raw_data)
             return
@@ -63,7 +63,7 @@ class ShownJob(JSONJob):
         return self._facts.result if self._facts else None
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:
-        """Return what the API tells of it, before the metadata that RQ keeps."""
+        """Return what the API shows of it, before RQ's own metadata."""
         ours = dict(_list_facts(self._facts)) if self._facts else {}
         if self.damaged:
             ours["damaged"] = ", ".join(self.damaged)
@@ -78,7 +78,7 @@ class ShownJob(JSONJob):
 
 
 def _list_facts(job: JobStatus) -> Iterator[tuple[str, Any]]:
-    """Return what there is to tell; of a job that is not ours that is nothing, unless it can't be read."""
+    """Return what to show; of a job that is not ours nothing, except that its result can't be read."""
     if (job.attempts or job.progress.updated_at) and (text := describe_progress(job.progress)):
         yield "progress", text
     if job.attempts:
@@ -94,7 +94,7 @@ def _list_facts(job: JobStatus) -> Iterator[tuple[str, Any]]:
 
 
 def describe_progress(progress: Progress) -> str:
-    """Return it in words: «45 %: sending»."""
+    """Return progress in words: «45 %: sending»."""
     share = "" if progress.percent is None else f"{progress.percent} %"
     return ": ".join(filter(None, [share or (f"{progress.done:g} done" if progress.done else ""), progress.message]))
 

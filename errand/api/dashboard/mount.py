@@ -39,7 +39,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
         built = build_dashboard(redis_url, app.state.store.types, connector)
         app.state.store.server.failover.leaves.append(partial(renew, built.redis_conn))
         dashboard = cast(ASGIApp, WSGIMiddleware(cast(Any, built)))
-    except Exception:  # another project's code, which is not to stop this one's
+    except Exception:  # another project's code must not stop the API
         logger.exception("The dashboard can't be built; %s answers 404", PATH)
         return
     app.add_api_route(PATH, _add_slash, include_in_schema=False)
@@ -53,7 +53,7 @@ async def _add_slash() -> RedirectResponse:
 class Guarded:
     """Asks for the password (Basic, any user name), and takes changes from the dashboard's own pages only.
 
-    An ASGI wrapper, for what FastAPI asks of its routes does not reach a mounted application.
+    An ASGI wrapper, since FastAPI's dependencies do not reach a mounted application.
     """
 
     def __init__(self, app: ASGIApp, password: str, tries: Tries) -> None:

@@ -1,4 +1,4 @@
-"""rq-dashboard 0.9.0, made whole on rq 3.0 from outside.
+"""rq-dashboard 0.9.0, mended from outside to work on rq 3.0.
 
 What it does by itself: it reads jobs as pickle, which runs what is in them; pages answer 500 for a job with a
 dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in
@@ -65,7 +65,7 @@ def build_dashboard(
     web.from_url = _reuse_connection
     web.requeue_job = requeue
     web.get_queue_registry_jobs_count = read_page
-    web.RedisConnectionError = ()  # it catches this on one page, and says so with a 200
+    web.RedisConnectionError = ()  # it catches this error on one page, and answers 200
     app.url_map.redirect_defaults = app.url_map.strict_slashes = False  # they redirect to http:// behind a TLS proxy
     app.register_blueprint(web.blueprint)
     for name, view in VIEWS.items():

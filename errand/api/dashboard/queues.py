@@ -1,4 +1,4 @@
-"""The dashboard's queues, those of the job files as well: each with its counts, a damaged one told in its cell."""
+"""The dashboard's queues, also those of the job files, each with its counts; a damaged list says so in its cell."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +14,16 @@ from errand.redis import keys
 
 DAMAGED = "damaged"
 LISTS = ("queued", *REGISTRIES)
-FIRST = ("queued", "started", "failed", "scheduled", "deferred", "finished", "canceled")  # what to open, where it is
+# The list to open: the first of these that has jobs.
+FIRST = (
+    "queued",
+    "started",
+    "failed",
+    "scheduled",
+    "deferred",
+    "finished",
+    "canceled",
+)
 _show_jobs = web.jobs_overview
 
 
@@ -67,7 +76,7 @@ def _read_count(answer: int | Exception) -> int | str:
 
 
 def show_jobs(instance_number: int, queue_name: str | None, registry_name: str, **place: Any) -> Any:
-    """Return the page of a list; where none is named of one that has jobs."""
+    """Return the page of a list; where none is named, of one that has jobs."""
     if queue_name is None:
         queue_name, registry_name = _find_jobs()
     return _show_jobs(instance_number=instance_number, queue_name=queue_name, registry_name=registry_name, **place)

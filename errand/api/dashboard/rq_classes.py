@@ -1,4 +1,4 @@
-"""RQ's job, queue and worker as the dashboard is to read them: as JSON, and past what is damaged."""
+"""RQ's job, queue and worker as the dashboard reads them: as JSON, and past what is damaged."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -23,7 +23,7 @@ DAMAGE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, zlib
 
 
 def is_damage(error: BaseException) -> bool:
-    """Return whether an error tells of something damaged in Redis: a record, or a key of a wrong type."""
+    """Return whether an error comes from something damaged in Redis: a record, or a key of a wrong type."""
     return isinstance(error, DAMAGE) or (isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error))
 
 
@@ -56,18 +56,18 @@ class JSONJob(Job):
         self.restore(dict(zip(found[::2], found[1::2], strict=True)))
 
     def restore(self, raw_data: Any) -> Any:
-        """Take the fields over, of those that are packed none that is too large: b"" stands for it."""
+        """Take the fields over, with b"" in place of a compressed one that is too large."""
         return super().restore(cut_record(raw_data))
 
     def latest_result(self, timeout: int = 0) -> Result | None:
-        """Return its last result, less what is too large to be shown."""
+        """Return its last result, without what is too large to be shown."""
         found = self.connection.register_script(read_script("observe/result"))(keys=[keys.RESULTS + self.id])
         if not found:
             return None
-        id, told = found[0].decode(), dict(zip(found[1][::2], found[1][1::2], strict=True))
+        id, fields = found[0].decode(), dict(zip(found[1][::2], found[1][1::2], strict=True))
         with suppress(KeyError):
-            told[b"exc_string"] = _cut_trace(told[b"exc_string"])
-        return Result.restore(self.id, id, told, self.connection, self.serializer)
+            fields[b"exc_string"] = _cut_trace(fields[b"exc_string"])
+        return Result.restore(self.id, id, fields, self.connection, self.serializer)
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:
         """Return the metadata; one that is no JSON must not hide the rest of the job."""
@@ -82,7 +82,7 @@ class JSONJob(Job):
 
 
 def _cut_trace(packed: bytes) -> bytes:
-    """Return a traceback as RQ packs it, or in its place that it is too large."""
+    """Return a traceback as RQ packs it, or a line that says that it is too large."""
     try:
         unzip(b64decode(packed), keys.TRACE_BYTES)
     except TooLargeError as error:

@@ -1,4 +1,4 @@
-"""The dashboard's lists and actions, in place of its own: right on every page, and none stops half-way."""
+"""Lists and actions in place of the dashboard's own: right on every page, and none stops half-way."""
 
 from contextlib import suppress
 from typing import Any
@@ -91,7 +91,7 @@ def _show(job_id: str, connection: Any) -> dict[str, Any] | None:
 
 
 def delete(job_id: str) -> Any:
-    """Delete a job; of a damaged one the record, and what lists its id passes over it then."""
+    """Delete a job; of a damaged one only the record, after which lists pass over its id."""
     connection = current_app.redis_conn  # type: ignore[attr-defined]
     try:
         JSONJob.fetch(job_id, connection=connection).delete()

@@ -57,7 +57,7 @@ def test_what_failed_was_stopped_or_canceled_is_requeued_and_the_rest_is_counted
     page = ask(client, "requeue", id=ids)
     assert "Requeue 2 jobs?" in page
     assert "2 jobs are passed over: only failed, stopped and canceled jobs can be requeued" in page
-    assert "Jobs queued again: 2." in confirm(client, page)
+    assert "Jobs requeued: 2." in confirm(client, page)
     assert read_statuses(client, ids) == ["queued", "queued", "finished", "queued"]
 
 
@@ -154,7 +154,7 @@ def test_a_chain_is_requeued_parents_first(client: TestClient, post: Post) -> No
     second = post(query=f"after={first}")
     client.post(f"/v1/jobs/{first}/cancel")
     page = ask(client, "requeue", "all", status="canceled")
-    assert "Jobs queued again: 2." in confirm(client, page)
+    assert "Jobs requeued: 2." in confirm(client, page)
     assert read_statuses(client, [first, second]) == ["queued", "deferred"]
 
 

@@ -49,7 +49,7 @@ def test_the_webhook_of_an_end_is_linked_with_its_state(client: TestClient, redi
     redis.hset(keys.JOB + webhook, "status", "finished")
     assert f"{webhook} delivered" in read_webhooks(client, id)
     redis.delete(keys.JOB + webhook)
-    assert read_webhooks(client, id).endswith("· not there any more")
+    assert read_webhooks(client, id).endswith("· no longer there")
 
 
 def test_a_webhook_links_the_job_of_whose_end_it_tells(client: TestClient, redis: Redis, post: Post) -> None:

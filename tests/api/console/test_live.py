@@ -68,12 +68,12 @@ async def wait_for(watch: Watch[State | None], is_right: Callable[[Any], bool]) 
 
 def test_only_the_sections_that_changed_are_sent() -> None:
     before, after = show(a="1", b="<i>1</i>"), show(a="1", b="<i>2</i>\n</i>")
-    told = after.write_event(before.mark).decode()
+    told = after.write_event(before.event_id).decode()
     assert told == (
         'data: <hx-partial hx-target="#s-b" hx-swap="innerMorph"><i>2</i>\n'
-        f"data: </i></hx-partial>\nid: {after.mark}\n\n"
+        f"data: </i></hx-partial>\nid: {after.event_id}\n\n"
     )
-    assert after.write_event(after.mark) == b""
+    assert after.write_event(after.event_id) == b""
     for seen in ("", "made up", "a.b.c.d"):
         assert after.write_event(seen).count(b"hx-partial hx-target") == 2
 
@@ -91,7 +91,7 @@ def test_all_who_look_at_a_page_share_what_is_read_and_written() -> None:
             with broadcast.look("page", source.take) as watch:
                 first = await wait_for(watch, lambda state: state is not None)
                 second = await wait_for(watch, lambda state: state is not first)
-                return [first.write_event(""), second.write_event(first.mark)]
+                return [first.write_event(""), second.write_event(first.event_id)]
 
         found = await asyncio.gather(*(look() for _ in range(50)))
         assert {id(told) for told, _ in found} == {id(found[0][0])}

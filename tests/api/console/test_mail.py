@@ -237,7 +237,7 @@ def test_a_large_text_is_cut_and_a_large_mail_not_read(
     assert "more characters are in its source" in page
     assert len(page) < 250_000
     monkeypatch.setattr("errand.api.console.mail.message.BYTES_LIMIT", 1000)
-    assert "too many to be shown" in client.get(f"/console/mail/{keep(write(text='x' * 2000))}").text
+    assert "too large to be shown" in client.get(f"/console/mail/{keep(write(text='x' * 2000))}").text
 
 
 @pytest.mark.parametrize(

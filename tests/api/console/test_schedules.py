@@ -104,10 +104,10 @@ def test_a_schedule_is_paused_resumed_and_run(
     put(client)
     page = client.post(f"{PAGE}/pause", headers=OURS)
     assert (page.url.path, redis.zscore(keys.SCHEDULES, "morning")) == (PAGE, float("inf"))
-    assert "None while it is paused." in page.text
+    assert "No runs while it is paused." in page.text
     page = client.post(f"{PAGE}/resume", headers=OURS, data={"from": "list"})
     assert (page.url.path, "is-active" in page.text) == ("/console/schedules", True)
-    assert "A job of the schedule is stored." in client.post(f"{PAGE}/run", headers=OURS).text
+    assert "A job of the schedule was stored." in client.post(f"{PAGE}/run", headers=OURS).text
     (id,) = redis.lrange("rq:queue:log", 0, -1)
     assert [line for line in caplog.messages if line.startswith("Console:")] == [
         "Console: schedule morning paused, asked for from testclient",
@@ -219,8 +219,8 @@ def test_a_span_is_written_with_its_unit(client: TestClient) -> None:
         ({"cron": "", "timezone": "UTC", "every": "x"}, {"every_seconds": "write a whole number"}),
         ({"cron": "", "timezone": "UTC", "every": "999", "unit": "day"}, {"every_seconds": "less than or equal to"}),
         ({"timezone": "Europe/Pariss"}, {"timezone": "do you mean Europe/Paris?"}),
-        ({"payload": "{"}, {"payload": "it is no JSON"}),
-        ({"payload": '{"a": NaN}'}, {"payload": "it is no JSON"}),
+        ({"payload": "{"}, {"payload": "it is not JSON"}),
+        ({"payload": '{"a": NaN}'}, {"payload": "it is not JSON"}),
         ({"payload": '{"text": "x", "b": 1}'}, {"payload": "b: Extra inputs are not permitted"}),
         ({"overlap": "x"}, {"overlap": "Input should be 'skip' or 'queue'"}),
         ({"name": "", "cron": "x", "payload": "{"}, {"name": "1 to 50", "cron": "write five", "payload": "JSON"}),

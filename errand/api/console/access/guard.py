@@ -1,4 +1,4 @@
-"""What every request for the console passes: who it is, from whose page it comes; and the headers of each answer."""
+"""What every request to the console passes: who sent it and from whose page; and the headers of each answer."""
 
 from http.cookies import CookieError, SimpleCookie
 from time import time
@@ -28,9 +28,10 @@ STORE = "errand.console.store"
 
 
 class Guard:
-    """Notes in each request's scope what its sender may do: ROLE is None for who may not even look.
+    """Writes into each request's scope what its sender may do.
 
-    SESSION is there for who has signed in; FOREIGN where a page of another site sent a change. STORE is the API's.
+    ROLE is whether they may change things, None for somebody who may not look. SESSION is theirs, None without one.
+    FOREIGN is true for a change that another site's page sent. STORE is the API's store.
     """
 
     def __init__(self, app: Starlette, sessions: Sessions, path: str) -> None:
@@ -77,9 +78,9 @@ def write_cookie(value: str, scope: Scope, path: str, seconds: int = SESSION_SEC
 
 
 def _is_https(scope: Scope) -> bool:
-    """Return whether the browser speaks https, though a proxy may end that which the server does not trust.
+    """Return whether the browser uses https, also behind a proxy that the server does not trust.
 
-    Who claims it wrongly has a cookie that is not sent, and nobody else has.
+    A client that claims it wrongly only gets a cookie that its own browser won't send.
     """
     headers = Headers(scope=scope)
     claims = (scope["scheme"], headers.get("x-forwarded-proto", ""), headers.get("origin", "").partition(":")[0])

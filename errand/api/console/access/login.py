@@ -26,14 +26,14 @@ class Login:
         self._tries = tries
 
     async def show(self, request: Request) -> Response:
-        """Return the page, or lead on who needs no password."""
+        """Return the page, or a redirect where no password is needed."""
         goal = find_goal(request.query_params.get("next", ""))
         if self._sessions.is_open:
             return RedirectResponse(goal)
         return self._show(request, goal)
 
     async def sign_in(self, request: Request) -> Response:
-        """Take a password. Raises Problem 403 for one that comes from another site's page."""
+        """Sign in by the password that was sent. Raises Problem 403 where another site's page sent it."""
         if request.scope[FOREIGN]:
             raise refuse_foreign()
         form, address = await read_form(request), find_address(request.scope)
@@ -46,7 +46,7 @@ class Login:
         if role is None:
             self._tries.note(address, "Console", password.encode())
             return self._show(request, goal, "Wrong password.", 403)
-        logger.info("Console: somebody signed in from %s, who may %s", address, role)
+        logger.info("Console: sign-in from %s, who may %s", address, role)
         return _lead(goal, self._sessions.make(role), request)
 
     async def sign_out(self, request: Request) -> Response:
@@ -64,7 +64,7 @@ class Login:
 
 def refuse_foreign() -> Problem:
     """Return the 403 for a change that another site's page sent."""
-    return Problem(403, "cross-site", "Changes are taken from the console's own pages only")
+    return Problem(403, "cross-site", "Only the console's own pages can change anything")
 
 
 def find_goal(asked: str) -> str:

@@ -1,4 +1,4 @@
-"""Sessions: who has shown a password, as a signed cookie; nothing is kept here."""
+"""Sessions: signed cookies for those who gave a password; the server keeps no list of them."""
 
 import asyncio
 import hashlib
@@ -10,8 +10,8 @@ from functools import cached_property
 from errand.api.settings import ApiSettings
 
 COOKIE = "errand_console"
-SESSION_SECONDS = 12 * 3600
-ROUNDS = 200_000  # a cookie gives nobody the password, whom it would take as many rounds for each guess
+SESSION_SECONDS = 12 * 3600  # a long day's work; renewed while it is used
+ROUNDS = 200_000  # whoever has a cookie needs as many for each guess of the password; a key takes 0.1 s, once
 CHANGE, READ = "change", "read"
 
 
@@ -33,7 +33,7 @@ class Session:
 
 
 class Sessions:
-    """Makes sessions and reads them. A changed password, or SECRET_KEY, ends those that were made with it."""
+    """Makes and reads sessions. Another password, or SECRET_KEY, ends those that were made with the old one."""
 
     def __init__(self, settings: ApiSettings) -> None:
         pairs = ((CHANGE, settings.dashboard_password), (READ, settings.console_read_password))
@@ -42,7 +42,7 @@ class Sessions:
         self.is_open = settings.local and not self._passwords
 
     async def prepare(self) -> None:
-        """Make the keys, once and beside the event loop: that takes a tenth of a second for each password."""
+        """Make the keys, once and in a thread: that takes a tenth of a second for each password."""
         if "_keys" not in self.__dict__:
             await asyncio.to_thread(lambda: self._keys)
 

@@ -1,1 +1,1 @@
-"""What the console's buttons do, a file a kind of thing: by the functions that the API's routes call."""
+"""What the console's buttons do, one file for each kind of thing, by the functions that the API's routes call."""

@@ -6,7 +6,7 @@ from errand.store.index import Filter
 
 
 async def requeue(change: Change) -> Done:
-    """Queue its failed jobs again, as `POST /v1/dead-letters/requeue?batch=…` does. Raises Problem 404, RedisError."""
+    """Requeue its failed jobs, as `POST /v1/dead-letters/requeue?batch=…` does. Raises Problem 404, RedisError."""
     store, id = change.look.store, check_id(change.look.path["id"], "batch")
     if await store.batches.read(id) is None:
         raise missing(id, "batch")

@@ -1,4 +1,4 @@
-"""A change that somebody asks for on a page: a form that is posted, and the page that they see then."""
+"""A change that somebody asks for on a page: the form they post, and the page they see next."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Done:
-    """What has been done, as the log has it («queue email paused»), which page to go to, and what that one says.
+    """What was done: the text for the log («queue email paused»), the page to go to, and what that page says.
 
-    `notice` is a word of NOTICES, `count` the number in it.
+    `notice` is a key of NOTICES, `count` the number in its text.
     """
 
     logged: str
@@ -36,7 +36,7 @@ Act = Callable[[Change], Awaitable[Done | Content]]
 
 @dataclass(frozen=True)
 class Action:
-    """A change's route. Where `act` returns Content, nothing was done: `view` shows it, with what was wrong."""
+    """A change's route. Where `act` returns Content, nothing was done: `view` shows that, with what is wrong."""
 
     name: str
     path: str

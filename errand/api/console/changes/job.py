@@ -1,4 +1,4 @@
-"""What is done with one job: it is canceled or stopped, queued again, deleted."""
+"""Changes of one job: canceling, stopping, requeueing and deleting it."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -16,7 +16,7 @@ LOGGED = {"started": "asked to stop"}
 
 
 async def cancel(change: Change) -> Done | Content:
-    """Cancel a job that waits, ask one that runs to stop. Raises Problem 404 and RedisError."""
+    """Cancel a waiting job, or ask a running one to stop. Raises Problem 404 and RedisError."""
     id = check_id(change.look.path["id"], "job")
     try:
         word = await change.look.store.changes.canceller.cancel(id, str(uuid4()))
@@ -28,7 +28,7 @@ async def cancel(change: Change) -> Done | Content:
 
 
 async def requeue(change: Change) -> Done | Content:
-    """Queue a job again that has ended without success. Raises Problem 404 and RedisError."""
+    """Requeue a job that has ended without success. Raises Problem 404 and RedisError."""
     id = check_id(change.look.path["id"], "job")
     try:
         is_there = await change.look.store.changes.requeuer.requeue(id)

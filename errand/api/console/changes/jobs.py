@@ -8,10 +8,10 @@ from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
 from errand.api.console.views import bulk as views
 from errand.api.console.views.bulk import (
+    begin_change,
     build_ask,
     build_ask_chosen,
     build_nothing,
-    close,
     describe,
     read_asked,
     read_back,
@@ -25,11 +25,11 @@ from errand.api.routes.listing import read_place
 from errand.store.index import Place
 from errand.store.many.many import Verb, choose, narrow
 
-WORK_SECONDS = 1.0  # of one request; the page says what is left, and goes on with it
-IDS_LIMIT = 200  # each is read before it asks
-LOGGED = 20
-VALUE_LIMIT = 300
-BYTES_LIMIT = 32 * 1024  # so many ids
+WORK_SECONDS = 1.0  # of one request: the page says soon what is left, and asks for more
+IDS_LIMIT = 200  # jobs; each is read before the page asks. The list shows 50
+LOGGED = 20  # ids in the line of the log
+VALUE_LIMIT = 300  # characters of a field, as of a page's parameters
+BYTES_LIMIT = 32 * 1024  # of 200 ids (8 KB) and filters
 FIELDS = ("verb", "cursor", "taken", "passed", "back", *FILTERS)
 DONE: Mapping[Verb, str] = {"requeue": "requeued", "cancel": "canceled", "delete": "deleted"}
 
@@ -41,18 +41,18 @@ async def ask(change: Change) -> Content:
     chosen = {name: given[name] for name in FILTERS}
     back = {name: value for name, value in chosen.items() if value}
     if change.form.get("scope") == "all":
-        asked = close(change.look, verb, chosen)
+        asked = begin_change(change.look, verb, chosen)
         if found := await count_many(change.look, read_filter(change.look, chosen)):
             return build_ask(asked, found, choose(found, verb))
         return build_ask(asked, *await store.changes.many.count(verb, asked.wanted))
     ids = _read_ids(change)
     if not ids:
-        return build_nothing(f"No job is ticked. Tick those to {verb}, or choose all that match.", back)
+        return build_nothing(f"No job is ticked. Tick the jobs to {verb}, or choose all that match.", back)
     return build_ask_chosen(verb, ids, await asyncio.gather(*(store.jobs.read(id) for id in ids)), back)
 
 
 async def apply(change: Change) -> Done:
-    """Do it, to all that match for a second at most. Raises Problem 422, FullRedisError and RedisError."""
+    """Make the change: to all that match, for WORK_SECONDS at most. Raises Problem 422, FullRedisError, RedisError."""
     if change.form.get("scope") == "all":
         return await _go_on(change)
     given, ids = _read_fields(change), _read_ids(change)
@@ -67,7 +67,7 @@ async def _go_on(change: Change) -> Done:
     given, store = _read_fields(change), change.look.store
     asked = read_asked(change.look, given)
     if not asked.filters["before"]:
-        raise Problem(422, "invalid-parameter", "before: what comes in meanwhile is left alone; say until when")
+        raise Problem(422, "invalid-parameter", "before: needed, so that jobs that come in meanwhile are left alone")
     narrowed = narrow(asked.wanted, asked.verb)
     place: Place | None = read_place(narrowed, given["cursor"] or None)
     step = await store.changes.many.go_on(asked.verb, asked.wanted, place, WORK_SECONDS)

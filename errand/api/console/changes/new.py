@@ -1,30 +1,25 @@
 """Storing a job for which somebody has draft the form."""
 
-import re
-
 from errand.api.console.changes.change import Action, Change, Done
+from errand.api.console.form import PAYLOAD_FORM_BYTES, new_key
 from errand.api.console.new.draft import read_draft
 from errand.api.console.new.posting import post
 from errand.api.console.page import Content
-from errand.api.console.views.edit import new_key
 from errand.api.console.views.new import find_type, new_job, show_form
 from errand.api.http.idempotency import REPLAYED
 from errand.api.http.problems import Problem
 from errand.api.http.unique import HEADER as UNIQUE
 
-BYTES_LIMIT = 1024 * 1024
-REUSED = "This form was sent before with something else in it. Send it again to make another job."
-HIDDEN = "Not all of this fits into the fields: mend the JSON first, or stay with it."
-UNREADABLE = 400, 408, 413, 415, 422  # what somebody can mend
+REUSED = "This form was sent before with other values. Send it again to make another job."
+HIDDEN = "Not all of this JSON fits into the fields. Correct it first, or go on editing it as JSON."
+CORRECTABLE = 400, 408, 413, 415, 422  # statuses whose cause can be corrected in the form
 NOTICES = {"existing": "job-existing", "replaced": "job-replaced"}
-_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 async def send(change: Change) -> Done | Content:
-    """Store the job; or show the form in another way, which stores nothing. Raises Problem (404, 503)."""
+    """Store the job, or store nothing and show the form in another way. Raises Problem (404, 503)."""
     draft = read_draft(find_type(change.look), change.form)
-    key, asked = change.form.get("key"), change.form.get("do")
-    key = key if _KEY.fullmatch(key) else new_key()
+    key, asked = change.form.read_key() or new_key(), change.form.get("do")
     if asked == "curl":
         return show_form(draft, key=key)
     if asked == "json":
@@ -35,7 +30,7 @@ async def send(change: Change) -> Done | Content:
     try:
         new, headers = await post(change.look.store, draft, key)
     except Problem as problem:
-        if problem.status not in UNREADABLE:
+        if problem.status not in CORRECTABLE:
             raise
         if problem.name == "idempotency-key-reused":
             return show_form(draft, fault=REUSED)
@@ -47,5 +42,5 @@ async def send(change: Change) -> Done | Content:
 
 
 ACTIONS = [
-    Action("send-job", "/new/{type}", send, new_job, BYTES_LIMIT, seconds=None),
+    Action("send-job", "/new/{type}", send, new_job, PAYLOAD_FORM_BYTES, seconds=None),
 ]

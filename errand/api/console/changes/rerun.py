@@ -1,16 +1,16 @@
-"""A job's work done again: as a new job, or by the same one with another payload."""
+"""Running a job again: as a new job, or the same job with an edited payload."""
 
 import asyncio
-import re
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from errand.api.again import show_text, take_again
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.changes.job import show_fault
+from errand.api.console.form import PAYLOAD_FORM_BYTES
+from errand.api.console.formatting import describe_problem
 from errand.api.console.page import Content
-from errand.api.console.views.edit import build_edit, edit, mark_payload
+from errand.api.console.views.edit import build_edit, digest_payload, edit
 from errand.api.console.views.job import job
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import REPLAYED
@@ -25,9 +25,7 @@ from errand.store.observe.record import Record
 from errand.store.requeue import EditedPayload, RequeueRefusedError
 from errand.store.status import ENDED
 
-CALLER = "console"  # whose idempotency keys the forms' are
-BYTES_LIMIT = 1024 * 1024
-_KEY = re.compile(r"[0-9a-f]{32}")
+CALLER = "console"  # to whom the forms' idempotency keys belong
 
 
 async def run_again(change: Change) -> Done | Content:
@@ -40,17 +38,17 @@ async def run_again(change: Change) -> Done | Content:
     except Problem as problem:
         if problem.status == 503:
             raise
-        return await show_fault(change.look, f"It can't be run again: {tell(problem)}.")
+        return await show_fault(change.look, f"It can't be run again: {describe_problem(problem)}.")
 
 
 async def send_edited(change: Change) -> Done | Content:
-    """Queue a job again with another payload, or store a new one with it. Raises Problem (404, 503)."""
+    """Requeue a job with another payload, or store a new job with it. Raises Problem (404, 503)."""
     record, packed, type = await _read(change)
     text = change.form.get("payload").replace("\r\n", "\n")
     if type is None:
         return await build_edit(change.look, text)
-    if change.form.get("before") != mark_payload(packed):
-        fault = "Its payload has been changed since you opened this page. What you have written is below."
+    if change.form.get("before") != digest_payload(packed):
+        fault = "The payload has been changed since you opened this page. Your text is below."
         return await build_edit(change.look, text, fault)
     try:
         if change.form.get("do") == "new":
@@ -109,19 +107,12 @@ async def _requeue(change: Change, record: Record, packed: bytes, type: Job[...,
 
 
 def build_claim(change: Change, *asked: str) -> Claim | None:
-    """Return the claim of a form that may be sent twice, by a double click, say; None for one without a key."""
-    key = change.form.get("key")
-    return Claim(CALLER, key, sha256("\0".join(asked).encode()).hexdigest()) if _KEY.fullmatch(key) else None
-
-
-def tell(problem: Problem) -> str:
-    """Return what is wrong, on one line."""
-    errors: list[Mapping[str, str]] = problem.extra.get("errors", [])
-    told = [f"{one.get('pointer') or one.get('parameter') or ''} {one['detail']}".strip() for one in errors]
-    return "; ".join(told) or problem.detail
+    """Return the claim of a form that may be sent twice, as by a double click; None for one without a key."""
+    key = change.form.read_key()
+    return Claim(CALLER, key, sha256("\0".join(asked).encode()).hexdigest()) if key else None
 
 
 ACTIONS = [
     Action("run-again", "/jobs/{id}/again", run_again, job, seconds=None),
-    Action("edit-job", "/jobs/{id}/edit", send_edited, edit, BYTES_LIMIT, seconds=None),
+    Action("edit-job", "/jobs/{id}/edit", send_edited, edit, PAYLOAD_FORM_BYTES, seconds=None),
 ]

@@ -1,4 +1,4 @@
-"""Rendering a page once a second for all who look at it, and for nobody when nobody does."""
+"""Rendering a page once a second for all its viewers, as long as it has one."""
 
 import asyncio
 import logging
@@ -15,26 +15,26 @@ from errand.contract.errors import name_type
 from errand.redis import keys
 from errand.store.watch.watcher import Watch, Watcher
 
-PERIOD_SECONDS = 1.0
-PAGES_LIMIT = 200  # looked at at once: a process renders them all once a second
-STREAMS_LIMIT = 2000
+PERIOD_SECONDS = 1.0  # soon enough for somebody who watches
+PAGES_LIMIT = 200  # that have viewers: a process renders each of them once a second
+STREAMS_LIMIT = 2000  # each holds a connection of the process
 
 logger = logging.getLogger("errand.api")
 Take = Callable[[], Awaitable[Snapshot]]
 
 
 class FullError(Exception):
-    """Raised when too many pages, or too many people, are looked at and look."""
+    """Raised when too many pages have viewers, or all pages have too many together."""
 
 
 @dataclass(frozen=True)
 class Away:
-    """A page that can't be read at the moment, for Redis is away or refuses."""
+    """A page that can't be read at the moment: Redis is away or refuses."""
 
 
 @dataclass(frozen=True)
 class Gone:
-    """A page about something that is not there any more."""
+    """A page about something that is gone."""
 
 
 State = Snapshot | Away | Gone
@@ -42,7 +42,7 @@ State = Snapshot | Away | Gone
 
 @dataclass(eq=False)
 class WatchedPage:
-    """A page that somebody looks at."""
+    """A page that has viewers."""
 
     take: Take
     state: State | None = None
@@ -52,7 +52,7 @@ class WatchedPage:
 
 
 class Broadcast:
-    """The pages of a process that are looked at, by what is the same for all who look at one.
+    """The pages of a process that have viewers, by a key that all viewers of a page share.
 
     A viewer that reads slowly misses states and delays nobody else.
     """
@@ -68,18 +68,18 @@ class Broadcast:
         return self._watcher.is_stopping
 
     def find(self, key: str) -> Snapshot | None:
-        """Return a page that is looked at, as it was a second ago at most; None where it has to be read."""
+        """Return a page that has viewers as it was a second ago at most, None where it has to be read."""
         page = self._pages.get(key)
         return page.state if page and isinstance(page.state, Snapshot) else None
 
     def check(self, key: str) -> None:
-        """Raise FullError where one more could not look at that page."""
+        """Raise FullError where that page can't have one more viewer."""
         if self._streams >= STREAMS_LIMIT or (key not in self._pages and len(self._pages) >= PAGES_LIMIT):
             raise FullError
 
     @contextmanager
     def look(self, key: str, take: Take) -> Iterator[Watch[State | None]]:
-        """Look at a page, which `take` reads, until the block ends. Its state is None until it was read first."""
+        """View a page, which `take` reads, until the block ends. Its state is None until it was first read."""
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = WatchedPage(take)
@@ -101,16 +101,16 @@ class Broadcast:
                 begun = time.monotonic()
                 self._publish(page, await _take(page))
                 took = time.monotonic() - begun
-                await _rest(page, max(PERIOD_SECONDS - took, took))  # half of the time at most, however slow it is
+                await _rest(page, max(PERIOD_SECONDS - took, took))  # a slow page takes half of the time at most
         finally:
             if self._pages.get(key) is page:
                 del self._pages[key]
-            for watch in page.watches:  # the process stops: they are to see that
+            for watch in page.watches:  # the process stops, which their streams must see
                 watch.ring()
 
     def _publish(self, page: WatchedPage, state: State) -> None:
         before = page.state
-        is_same = isinstance(before, Snapshot) and isinstance(state, Snapshot) and before.mark == state.mark
+        is_same = isinstance(before, Snapshot) and isinstance(state, Snapshot) and before.event_id == state.event_id
         if is_same or before == state:
             return
         page.state = state
@@ -119,7 +119,7 @@ class Broadcast:
 
 
 async def _take(page: WatchedPage) -> State:
-    """Return the page as it is now; why it can't be read is logged once, and not once a second."""
+    """Return the page as it is now; why it can't be read is logged once, not once a second."""
     try:
         async with asyncio.timeout(keys.API_SECONDS):
             return await page.take()
@@ -135,7 +135,7 @@ async def _take(page: WatchedPage) -> State:
 
 
 async def _rest(page: WatchedPage, seconds: float) -> None:
-    """Wait so long, or until nobody looks any more."""
+    """Wait so long, or until the page has no viewers."""
     try:
         async with asyncio.timeout(seconds):
             while page.watches:

@@ -1,4 +1,4 @@
-"""The stream of a page: what has changed on it, to one who looks at it."""
+"""A page's stream of events: what has changed on it, sent to one viewer."""
 
 import time
 from collections.abc import AsyncIterator
@@ -13,21 +13,21 @@ from errand.api.http.methods import is_head
 from errand.api.http.problems import Problem
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
-COMMENT_SECONDS = 15.0
-SEEN_LIMIT = 400
-# A stream ends then, and its page comes for another one, which is asked anew whether it may.
+COMMENT_SECONDS = 15.0  # between events at most: proxies close a connection that is silent, many after 30 or 60 s
+SEEN_LIMIT = 400  # characters; an id has nine for each section of a page
+# A stream ends then; the page asks for another one, for which its session is checked again.
 STREAM_SECONDS = 900.0
 
 
 def stream_page(request: Request, broadcast: Broadcast, key: str, take: Take, version: str) -> Response:
     """Return the stream of a page; it begins with what is new since the page or the last event. Raises Problem 503.
 
-    A page that another version of the console has made is asked to load itself again.
+    A page that another version of the console has made is told to load itself again.
     """
     try:
         broadcast.check(key)
     except FullError:
-        detail = "Too many pages are looked at; this one stays as it is until there is room"
+        detail = "Too many pages are open; this one is not updated until others are closed"
         raise Problem(503, "too-many-pages", detail, {"Retry-After": "10"}) from None
     if is_head(request.scope):
         return Response(headers=HEADERS, media_type="text/event-stream")
@@ -52,7 +52,7 @@ async def _stream(broadcast: Broadcast, key: str, take: Take, seen: str, is_old:
                 if isinstance(state, Gone):
                     return
                 if isinstance(state, Snapshot):
-                    seen = state.mark
+                    seen = state.event_id
                 sent = state
             if not await watch.wait(COMMENT_SECONDS):
                 yield KEEPALIVE_COMMENT

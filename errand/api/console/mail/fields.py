@@ -9,7 +9,7 @@ from itertools import islice
 from typing import BinaryIO
 
 HEAD_BYTES = 2**20  # a mail to 10,000 people has a long field
-LINES_LIMIT = 20_000
+LINES_LIMIT = 20_000  # of a head; as many as fit when each is a few words
 _WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")

@@ -1,4 +1,4 @@
-"""The folder in which the local mail server keeps a file a mail."""
+"""The folder in which the local mail server keeps a file for each mail."""
 
 import asyncio
 import os
@@ -12,9 +12,9 @@ from errand.api.console.mail.message import Head, Mail, read_head, read_mail
 from errand.api.http.problems import Problem
 
 LISTED = 100  # on one page
-FOUND_LIMIT = 1000  # of the newest are looked through for those of a job
-HEADS_KEPT, MAILS_KEPT = 2000, 8
-SETTLED_NS = 2_000_000_000  # a folder's time of change moves in steps
+FOUND_LIMIT = 1000  # of the newest mails: looked through for those of a job
+HEADS_KEPT, MAILS_KEPT = 2000, 8  # in memory: a head is short, a mail can have megabytes
+SETTLED_NS = 2_000_000_000  # a folder's time of change can be as coarse: a mail may have come since it was read
 _NAME = re.compile(r"[0-9]{19}")  # the time in nanoseconds, so names are in order
 
 
@@ -28,7 +28,7 @@ class Listed:
 
 
 class Mails:
-    """Reads the folder, beside the event loop; a file is read once and then known, for none changes."""
+    """Reads the folder, in threads. A file never changes, so each is read once and kept in memory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +53,7 @@ class Mails:
             raise missing_mail(name) from None
 
     def find(self, name: str) -> Path:
-        """Return the file of a mail: no name leads out of the folder. Raises Problem 404."""
+        """Return the file of a mail; no name leads out of the folder. Raises Problem 404."""
         path = self._folder / f"{name}.eml"
         if not _NAME.fullmatch(name) or path.is_symlink() or not path.is_file():
             raise missing_mail(name)

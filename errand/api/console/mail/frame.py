@@ -24,10 +24,10 @@ HEADERS = {
 }
 _IMAGE_TYPE = re.compile(r"image/[a-z0-9.+-]{1,40}")
 _IMAGE = re.compile(r"""\bcid:([^\s"'()<>]{1,300})""", re.I)
-LINKS_LIMIT = 50
+LINKS_LIMIT = 50  # shown beside a mail
 _HREF = re.compile(r"""<a\s[^<>]{0,999}?\bhref\s*=\s*(?:"([^"]{1,2000})"|'([^']{1,2000})'|([^\s"'<>]{1,2000}))""", re.I)
 _URL = re.compile(r"""https?://[^\s<>"')\]]{1,2000}""")
-# What a browser connects to before it asks the policy, or without: the server would see that, if nothing more.
+# Browsers connect to the servers of these whatever the policy says, so that they would see who reads the mail.
 _CONNECTING = re.compile(r"<(?=(?:link|i?frame)[\s/>])", re.I)
 
 

@@ -10,7 +10,7 @@ from errand.api.console.mail.fields import Fields, decode, find_field, read_fiel
 from errand.api.console.mail.frame import find_links
 from errand.api.console.mail.parts import is_body, list_parts, name_file, read_bytes, read_text
 
-ADDRESSES_SHOWN = 3
+ADDRESSES_SHOWN = 3  # in the list; its headers have all
 FIELD_LIMIT = 500  # characters of one in the list
 TEXT_LIMIT = 200_000  # characters of a mail's text; the source has all of them
 BYTES_LIMIT = 64 * 2**20  # the local server takes half of that
@@ -19,9 +19,9 @@ _JOB = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@")
 
 @dataclass(frozen=True)
 class Head:
-    """What the list shows of a mail. `at` is when it was taken, `job` the id of the job that it is from.
+    """What the list shows of a mail. `at` is when it was received, `job` the id of the job that sent it.
 
-    `fault` says why the rest is missing.
+    `fault` says why the rest is missing, "" where nothing is.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Head:
 
 @dataclass(frozen=True)
 class MailFile:
-    """A part of a mail that can be taken as a file."""
+    """A part of a mail that can be downloaded."""
 
     number: int
     name: str
@@ -68,8 +68,8 @@ def read_head(path: Path) -> Head:
             return _build_head(path.stem, at, size, read_fields(file))
         except OSError:
             raise
-        except Exception as error:  # whatever the parser makes of damage: it costs one row
-            return Head(path.stem, at, size, fault=f"It can't be read: {type(error).__name__}")
+        except Exception as error:  # whatever the parser raises for damage: it costs one row
+            return Head(path.stem, at, size, fault=f"This mail can't be read: {type(error).__name__}")
 
 
 def _build_head(name: str, at: str, size: int, fields: Fields) -> Head:
@@ -92,13 +92,13 @@ def read_mail(path: Path) -> Mail:
     """Return a whole mail; of a damaged one what there is. Raises OSError."""
     head = read_head(path)
     if head.size > BYTES_LIMIT:
-        return Mail(head, fault=f"It has {head.size:,} bytes, too many to be shown. Its source has them all.")
+        return Mail(head, fault=f"This mail is too large to be shown: {head.size:,} bytes. The source has all of it.")
     try:
         return _build_mail(head, path.read_bytes())
     except OSError:
         raise
     except Exception as error:
-        return Mail(head, fault=f"It can't be read ({type(error).__name__}). Its source has all of it.")
+        return Mail(head, fault=f"This mail can't be read ({type(error).__name__}). The source has all of it.")
 
 
 def _build_mail(head: Head, content: bytes) -> Mail:

@@ -1,4 +1,4 @@
-"""What a mail is made of (RFC 2046): split at its boundaries in time that grows with its size, whatever is in it.
+"""The parts of a mail (RFC 2046), split at its boundaries in time that grows with its size, whatever is in it.
 
 `email.parser` takes seconds for ten megabytes, and minutes for parts inside parts.
 """
@@ -10,8 +10,8 @@ from itertools import islice
 
 from errand.api.console.mail.fields import HEAD_BYTES, decode, parse_head
 
-PARTS_LIMIT = 200
-DEPTH_LIMIT = 10
+PARTS_LIMIT = 200  # files that a page lists
+DEPTH_LIMIT = 10  # of parts inside parts; a mail with images and files has three
 _HEAD_END = re.compile(rb"\n\r?\n")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\\/:*?"<>|]')
 
@@ -56,7 +56,7 @@ def _split(body: bytes, boundary: bytes) -> Iterator[bytes]:
 
 
 def is_body(part: Message, media_type: str) -> bool:
-    """Return whether a part is the mail's text in that form, and no file."""
+    """Return whether a part is the mail's text in that form, not a file."""
     is_file = part.get_content_disposition() == "attachment" or part.get_filename()
     return part.get_content_type() == media_type and not is_file
 
@@ -77,6 +77,6 @@ def read_text(part: Message) -> str:
 
 
 def name_file(part: Message, number: int) -> str:
-    """Return a name under which a part may be kept: a mere name, short, and nothing that a system takes amiss."""
+    """Return a name for a part as a file: short, without a path, and without characters that some systems refuse."""
     name = _UNSAFE.sub("_", decode(part.get_filename() or ""))[-100:].strip(". ")
     return name or f"part-{number}"

@@ -1,1 +1,1 @@
-"""The form for a new job: its fields by the type's JSON schema, options, curl line, and its way to the API."""
+"""The form for a new job: fields made of the type's JSON schema, options, a curl line, and posting it."""

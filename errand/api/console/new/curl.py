@@ -1,4 +1,4 @@
-"""The line for a shell that posts what a form is about to send."""
+"""The curl command that posts what a form is about to send."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ KEY = '-H "Authorization: Bearer $ERRAND_KEY"'  # never the key itself
 
 
 def write_curl(type: str, pairs: Sequence[tuple[str, str]], body: str) -> str:
-    """Return the line, quoted for any POSIX shell."""
+    """Return the command, quoted for any POSIX shell."""
     query = f"?{urlencode(pairs, safe=':/@,')}" if pairs else ""
     path = shlex.quote(f"/v1/jobs/{type}{query}")
     return f"curl {HERE}{path} \\\n  {KEY} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"

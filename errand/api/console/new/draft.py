@@ -1,4 +1,4 @@
-"""A form for a new job as it stands: with the type's example, or with what somebody has typed."""
+"""A new job as it stands in the form: the type's example, or what somebody has typed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ from errand.api.console.new.fields import Field, list_fields, point_at
 from errand.api.console.new.options import list_options, list_pairs
 from errand.contract.job import Job
 
-JSON = "json"  # the word for a form with one field for all of the payload, and that field's name
+JSON = "json"  # the kind of form that has one field for the whole payload, and that field's name
 Error = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class JobDraft:
-    """What is in the fields: of the payload by name, or all of it as JSON in `text`; and what is asked beside it."""
+    """What is in the fields: the payload's by name, or all of it as JSON in `text`; and the options."""
 
     job: Job[..., Any]
     is_json: bool
     values: Mapping[str, str]
     text: str
-    asked: Mapping[str, str]
+    options: Mapping[str, str]
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -32,23 +32,23 @@ class JobDraft:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """The query for what is asked."""
-        return list_pairs(self.asked)
+        """The query for the options."""
+        return list_pairs(self.options)
 
     def is_plain(self, name: str) -> bool:
-        """Return whether plain text was typed into a field: a message about an item of it means all of that."""
+        """Return whether a field has plain text: an error in one of its items is then about all of it."""
         value = self.values.get(name, "")
         return any(isinstance(field.read_or_text(value), str) for field in self.fields if field.name == name)
 
     def write_body(self) -> tuple[str, list[Error]]:
-        """Return the JSON that it asks to post, and what in it is none and has to be."""
+        """Return the JSON to post, and an error for each field whose text must be JSON and is not."""
         if self.is_json:
-            return self.text, []  # what is wrong with it, the API says
+            return self.text, []  # the API says what is wrong with it
         payload, errors = self._read_values()
         return json.dumps(payload, ensure_ascii=False), errors
 
     def write_curl(self) -> str:
-        """Return the line for a shell that posts it."""
+        """Return the curl command that posts it."""
         return write_curl(self.job.type, self.pairs, self.write_body()[0])
 
     def as_json(self) -> "JobDraft":
@@ -57,7 +57,7 @@ class JobDraft:
         return replace(self, is_json=True, text=text)
 
     def as_fields(self) -> "JobDraft | None":
-        """Return it with a field for each of the payload's; None where these can't hold what it says."""
+        """Return it with one field for each of the payload's, None where these can't hold what is in it."""
         try:
             payload = json.loads(self.text) if self.is_json else self._read_values()[0]
         except ValueError:
@@ -83,16 +83,16 @@ class JobDraft:
 
 
 def draft_example(job: Job[..., Any], is_json: bool) -> JobDraft:
-    """Return a form as it is before somebody types."""
+    """Return a draft with the type's example."""
     fields, example = list_fields(job.payload.model), job.example or {}
     return JobDraft(job, is_json or not fields, _write_values(fields, example), _write(example), {})
 
 
 def read_draft(job: Job[..., Any], form: Form) -> JobDraft:
-    """Return a form as it was sent."""
+    """Return the draft that a form has sent."""
     values = {field.name: _read(form, field.input) for field in list_fields(job.payload.model)}
-    asked = {option.name: _read(form, option.input) for option in list_options()}
-    return JobDraft(job, form.get("form") == JSON or not values, values, _read(form, JSON), asked)
+    options = {option.name: _read(form, option.input) for option in list_options()}
+    return JobDraft(job, form.get("form") == JSON or not values, values, _read(form, JSON), options)
 
 
 def _read(form: Form, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The fields of a form, made of a payload's JSON schema; and payloads, made of what such a form has sent."""
+"""The fields of a form, made of a payload's JSON schema, and the values in them."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 PREFIX = "p."  # of the payload's fields in the form
-LINE_CHARACTERS = 200  # what may be longer has several lines
+LINE_CHARACTERS = 200  # a string that may be longer has several lines
 HINTS = {
     "date-time": "2026-12-24T18:00:00+01:00",
     "date": "2026-12-24",
@@ -49,7 +49,7 @@ class Field:
         return json.dumps(value, ensure_ascii=False, indent=2 if is_inner else None)
 
     def read(self, text: str) -> Any:
-        """Return the value that was typed. Raises ValueError for what is no JSON and has to be."""
+        """Return the value that was typed. Raises ValueError for text that must be JSON and is not."""
         if self.choices and text in self.choices:
             return self.choices[text]
         if self.kind == "number":
@@ -59,7 +59,7 @@ class Field:
         return _read_mixed(text) if self.kind == "mixed" else text
 
     def read_or_text(self, text: str) -> Any:
-        """Return the value that was typed, or what was typed where that is none."""
+        """Return the value that was typed, or the text itself where it is none."""
         try:
             return self.read(text)
         except ValueError:
@@ -85,13 +85,13 @@ def _read_number(text: str) -> Any:
     try:
         value = from_json(text.strip(), allow_inf_nan=False)
     except ValueError:
-        return text  # what is wrong with it, the API says
+        return text  # the API says what is wrong with it
     return value if isinstance(value, int | float) and not isinstance(value, bool) else text
 
 
 @lru_cache(200)
 def list_fields(model: type[BaseModel]) -> tuple[Field, ...]:
-    """Return the fields of a payload; none where it has no fields that are known by name, but is JSON as a whole."""
+    """Return the fields of a payload; none where its schema names none, and it is JSON as a whole."""
     schema = model.model_json_schema()
     whole = _resolve(schema, schema)
     required = set(whole.get("required", ()))

@@ -1,4 +1,4 @@
-"""What may be asked of a new job beside its payload: the query parameters of the API's route, as fields of a form."""
+"""The options of a new job: the query parameters of the API's route, as fields of a form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -19,8 +19,8 @@ PREFIX = "o."  # of these fields in the form
 FIRST = ("delay_seconds", "run_at", "tag", "at_front", "tries", "timeout_seconds", "expires_in_seconds")
 HINTS = {
     "run_at": "2026-12-24T18:00:00+01:00",
-    "tag": "with spaces between",
-    "after": "ids, with spaces between",
+    "tag": "separated by spaces",
+    "after": "ids, separated by spaces",
     "webhook": "https://…",
 }
 
@@ -44,24 +44,24 @@ class Option:
 
 @cache
 def list_options() -> tuple[Option, ...]:
-    """Return what there is, those that are asked for most often first."""
+    """Return all options, those that are used most often first."""
     found = {field.alias: _build(field.alias, field.field_info) for field in _list_parameters(_get_dependant())}
     order = [*(name for name in FIRST if name in found), *(name for name in found if name not in FIRST)]
     return tuple(found[name] for name in order)
 
 
-def list_pairs(asked: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the query for what stands in the form's fields; one that is empty is not sent."""
+def list_pairs(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the query for what is in the form's fields, without empty ones."""
     pairs = []
     for option in list_options():
-        text = asked.get(option.name, "").strip()
+        text = values.get(option.name, "").strip()
         words = text.split() if option.is_list else [text]
         pairs += [(option.name, word) for word in words if word]
     return pairs
 
 
 async def read_options(request: Request) -> Options:
-    """Return what a request's query asks for, as the API's route reads it. Raises Problem 422."""
+    """Return the options in a request's query, as the API's route reads them. Raises Problem 422."""
     async with AsyncExitStack() as stack:
         request.scope["fastapi_inner_astack"] = request.scope["fastapi_function_astack"] = stack
         solved = await solve_dependencies(

@@ -1,4 +1,4 @@
-"""Posting a form's job: as a request to the API's own route, so that both go the same way."""
+"""Posting a form's job as a request to the API's own route, so that both are treated alike."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from errand.api.store import Store
 from errand.contract.errors import NotFiniteError
 from errand.store.new_job import NewJob
 
-KEY_PREFIX = "console-"  # of the forms' idempotency keys
+KEY_PREFIX = "console-"  # of the forms' idempotency keys, so that they meet no client's
 
 
 async def post(store: Store, draft: JobDraft, key: str) -> tuple[NewJob, dict[str, str]]:
@@ -27,8 +27,8 @@ async def post(store: Store, draft: JobDraft, key: str) -> tuple[NewJob, dict[st
     """
     text, errors = draft.write_body()
     request = _build_request(store, draft, text.encode(), key)
-    told = {error["pointer"] for error in errors}
-    errors += [error for error in await _check(request, draft, text.encode()) if error.get("pointer") not in told]
+    named = {error["pointer"] for error in errors}
+    errors += [error for error in await _check(request, draft, text.encode()) if error.get("pointer") not in named]
     if errors:
         raise Problem(422, "invalid", "Some fields need another look", errors=errors)
     try:
@@ -63,7 +63,7 @@ def _build_request(store: Store, draft: JobDraft, body: bytes, key: str) -> Requ
         "path": f"/v1/jobs/{draft.job.type}",
         "query_string": urlencode(draft.pairs).encode(),
         "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
-        # what its functions ask the application for: who has signed in here needs no key of the API
+        # what the route asks the application for; the session stands for a key of the API
         "app": SimpleNamespace(state=SimpleNamespace(store=store, settings=SimpleNamespace(hashes=()))),
     }
     return Request(scope, receive)

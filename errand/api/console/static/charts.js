@@ -5,19 +5,19 @@
   const zone = document.documentElement;
   const colour = (name) => getComputedStyle(zone).getPropertyValue(name).trim();
 
-  function tellSeconds(value) {
+  function formatSeconds(value) {
     if (value === null || value === undefined) return "–";
     if (value < 1) return `${Math.round(value * 1000)} ms`;
     return value < 120 ? `${+value.toPrecision(3)} s` : `${+(value / 60).toPrecision(3)} min`;
   }
 
-  const tellCount = (value) => (value === null || value === undefined ? "–" : value.toLocaleString());
+  const formatCount = (value) => (value === null || value === undefined ? "–" : value.toLocaleString());
   const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const dayOf = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
-  // Hours and minutes; the day where a new one begins.
-  function tellTimes(_, splits) {
+  // Hours and minutes, or the day where a new one begins.
+  function formatTimes(_, splits) {
     return splits.map((at) => {
       const date = new Date(at * 1000);
       return date.getHours() || date.getMinutes() ? minute.format(date) : dayOf.format(date);
@@ -31,41 +31,41 @@
     return { stroke: colour("--muted"), grid, ticks: grid, font: "11px system-ui, sans-serif", values, ...more };
   }
 
-  const each = (tell) => (_, splits) => splits.map((one) => (one === null ? "" : tell(one)));
+  const each = (format) => (_, splits) => splits.map((one) => (one === null ? "" : format(one)));
   const time = () => ({ label: "at", value: (_, at) => (at ? moment.format(new Date(at * 1000)) : "") });
 
-  function line(label, stroke, tell, more = {}) {
+  function line(label, stroke, format, more = {}) {
     const points = { show: false };
-    return { label, stroke: colour(stroke), width: 1.5, points, value: (_, value) => tell(value), ...more };
+    return { label, stroke: colour(stroke), width: 1.5, points, value: (_, value) => format(value), ...more };
   }
 
-  // Minutes in which nothing ran are passed over.
-  const span = (label, stroke, tell, more = {}) => line(label, stroke, tell, { spanGaps: true, ...more });
+  // The line goes on over minutes in which nothing ran.
+  const span = (label, stroke, format, more = {}) => line(label, stroke, format, { spanGaps: true, ...more });
 
   const CHARTS = {
     "chart-ended": {
       columns: ["finished", "failed"],
       options: () => ({
-        axes: [axis(tellTimes, { size: 30 }), axis(each(tellCount), { size: 46 })],
+        axes: [axis(formatTimes, { size: 30 }), axis(each(formatCount), { size: 46 })],
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
         series: [
           time(),
-          line("finished", "--good", tellCount, { fill: colour("--good-back") }),
-          line("failed", "--bad", tellCount, { fill: colour("--bad-back") }),
+          line("finished", "--good", formatCount, { fill: colour("--good-back") }),
+          line("failed", "--bad", formatCount, { fill: colour("--bad-back") }),
         ],
       }),
     },
     "chart-seconds": {
       columns: ["wait_p50", "wait_p95", "run_p50", "run_p95"],
       options: () => ({
-        axes: [axis(tellTimes, { size: 30 }), axis(each(tellSeconds), { size: 60, filter: decades }, decades)],
+        axes: [axis(formatTimes, { size: 30 }), axis(each(formatSeconds), { size: 60, filter: decades }, decades)],
         scales: { y: { distr: 3, range: (_, low, high) => [Math.min(low || 0.001, 0.01), Math.max(high || 1, 1)] } },
         series: [
           time(),
-          span("waited p50", "--warn", tellSeconds, { dash: [4, 4] }),
-          span("waited p95", "--warn", tellSeconds),
-          span("ran p50", "--busy", tellSeconds, { dash: [4, 4] }),
-          span("ran p95", "--busy", tellSeconds),
+          span("waited p50", "--warn", formatSeconds, { dash: [4, 4] }),
+          span("waited p95", "--warn", formatSeconds),
+          span("ran p50", "--busy", formatSeconds, { dash: [4, 4] }),
+          span("ran p95", "--busy", formatSeconds),
         ],
       }),
     },

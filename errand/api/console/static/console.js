@@ -1,11 +1,11 @@
-// What the console's pages do beside htmx: times in the viewer's zone, the connection's state, copying, keys.
+// What all pages do besides htmx: times in the viewer's zone, the connection's state, copying, keys.
 "use strict";
 (() => {
   const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
-  // 3 min, 2 h 5 min: the two largest units, of less than ten minutes the seconds as well.
+  // 12 min, 2 h 5 min: the largest unit, and the next one where there are fewer than ten of it.
   function writeSpan(seconds) {
     const whole = Math.max(0, Math.round(seconds));
     const first = UNITS.findIndex(([size]) => whole >= size);
@@ -39,14 +39,14 @@
     element.textContent = WORDS[state];
     const banner = document.getElementById("banner");
     const said = {
-      away: "Redis can’t be reached at the moment. What you see is from before; it comes back by itself.",
-      gone: "This is not there any more: it was deleted, or has expired. What you see is from before.",
+      away: "Redis can’t be reached. This page shows what it last knew, and goes on by itself when Redis is back.",
+      gone: "This was deleted or has expired. The page shows what it last knew.",
     }[state];
     banner.hidden = !said;
     banner.textContent = said || "";
   }
 
-  // The stream. A page that was left in the background has none, and takes it up again by itself.
+  // Follows the page's stream. A page in the background has none and opens one again when it is looked at.
   function follow(main) {
     let isAway = false;
     main.addEventListener("htmx:sse:after:connection", () => isAway || setState("live"));
@@ -69,13 +69,13 @@
     }
   }
 
-  // Where htmx has come, and looked at the page, before its extension was there, the page has no stream yet.
+  // If htmx was loaded and processed the page before its SSE extension was there, the page has no stream yet.
   function connect(main) {
     if (window.htmx && !main._htmx?.triggerSpecs?.length) htmx.process(main);
   }
 
-  // Another version of the console serves this page now. Servers of two versions side by side could send it to and fro,
-  // so it loads itself again once a minute at most; and not once something was typed.
+  // Another version of the console serves this page now: load it again. At most once a minute, since servers of two
+  // versions side by side could make it go on for ever, and never after something was typed.
   let isEdited = false;
   function renew(main) {
     const before = Number(sessionStorage.getItem("renewed")) || 0;
@@ -93,7 +93,7 @@
     setTimeout(() => { button.textContent = before; }, 1500);
   }
 
-  // A notice is for who has just changed something: a page that is loaded again, or its address sent on, has none.
+  // A notice is for whoever just made the change: not for a page that is loaded again or an address that is sent on.
   function forgetNotice() {
     const address = new URL(location);
     if (!address.searchParams.has("done")) return;
@@ -145,9 +145,9 @@
   document.addEventListener("click", (event) => {
     const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey;
     if (isPlain && event.target.id === "help-link" && showHelp()) event.preventDefault();
-    if (event.target.id === "help") event.target.close(); // beside what it shows
+    if (event.target.id === "help") event.target.close(); // a click outside of the dialog
   });
-  // The first of the page's scripts listens at once: htmx may have connected before all the others have come.
+  // This script runs first and listens at once: htmx may connect before the other scripts are loaded.
   const main = document.querySelector("#main");
   if (main) follow(main);
   document.addEventListener("DOMContentLoaded", () => {

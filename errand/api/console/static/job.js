@@ -1,10 +1,10 @@
-// A job's trees: a click on a value copies it, one on a key copies the path to it. A form is sent once.
+// A job's page: a click on a value copies it, a click on a key copies the path to it, and a form is sent once.
 "use strict";
 (() => {
   const keyOf = (item) => item.querySelector(":scope > .key, :scope > details > summary > .key")?.textContent;
 
-  // lines[0].sku, from the outermost key on.
-  function tellPath(item) {
+  // As lines[0].sku, from the outermost key.
+  function formatPath(item) {
     let path = "";
     for (let at = item; at; at = at.parentElement.closest(".json li")) {
       const key = keyOf(at);
@@ -15,7 +15,7 @@
     return path.replace(/^\./, "");
   }
 
-  // A value that is shown in part is copied whole, from what the job has.
+  // A value that is cut off on the page is copied whole, from the job's JSON.
   async function readWhole(item, url) {
     let value = await (await fetch(url)).json();
     const keys = [];
@@ -28,13 +28,13 @@
     const item = element.closest(".json li") || tree;
     const isKey = element.matches(".key");
     const isWhole = !isKey && element.dataset.cut === undefined;
-    const text = isKey ? tellPath(item) : isWhole ? element.textContent : await readWhole(item, tree.dataset.from);
+    const text = isKey ? formatPath(item) : isWhole ? element.textContent : await readWhole(item, tree.dataset.from);
     await navigator.clipboard.writeText(text);
     element.dataset.copied = isKey ? "path copied" : "copied";
     setTimeout(() => delete element.dataset.copied, 1200);
   }
 
-  // The second click of a double one would be answered «its status is queued».
+  // The second of two fast clicks would be refused: «its status is queued».
   const sent = new WeakSet();
   document.addEventListener("submit", (event) => {
     if (sent.has(event.target)) event.preventDefault();

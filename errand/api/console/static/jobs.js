@@ -1,9 +1,9 @@
-// The jobs' list: which are ticked, over everything that comes and goes while one looks. And going on with all that match.
+// The list of jobs: keeps ticks while rows come and go. The page of a bulk change: goes on with all that match.
 "use strict";
 (() => {
   const BOXES = 'input[name="id"][form="bulk"]';
-  const ticked = new Set(); // ids, those that have left the page as well
-  let last = null; // the box that was used last, where a range begins
+  const ticked = new Set(); // ids, also of jobs that have left the page
+  let last = null; // the id of the box that was used last, where a range begins
 
   const findBoxes = () => [...document.querySelectorAll(BOXES)];
 
@@ -15,7 +15,7 @@
     all.indeterminate = here > 0 && here < boxes.length;
     all.disabled = boxes.length === 0;
     const away = ticked.size - here;
-    const text = ticked.size ? `${ticked.size} ticked${away ? `, ${away} not on this page now` : ""}` : "Ticked jobs";
+    const text = ticked.size ? `${ticked.size} ticked${away ? `, ${away} not on this page` : ""}` : "Ticked jobs";
     const label = document.getElementById("ticked");
     if (label.textContent !== text) label.textContent = text;
     const isEmpty = form.elements.scope.value === "chosen" && ticked.size === 0;
@@ -28,7 +28,7 @@
     else ticked.delete(box.value);
   }
 
-  // With the shift key, all from the one that was used last.
+  // With the shift key: all boxes from the one that was used last.
   function tickRange(box) {
     const boxes = findBoxes();
     const [from, to] = [boxes.findIndex((one) => one.value === last), boxes.indexOf(box)].sort((a, b) => a - b);
@@ -53,7 +53,7 @@
       if (box.type === "checkbox") form.elements.scope.value = "chosen";
       show(form);
     });
-    // Those that a newer one has pushed off the page are sent with the others.
+    // Ticked jobs that newer ones have pushed off the page are sent, too.
     form.addEventListener("formdata", (event) => {
       const there = new Set(findBoxes().map((box) => box.value));
       for (const id of ticked) if (!there.has(id)) event.formData.append("id", id);
@@ -62,7 +62,7 @@
       findBoxes().forEach((box) => { box.checked = ticked.has(box.value); });
       show(form);
     });
-    // A browser that comes back to the page brings its ticks along.
+    // A browser that goes back to the page restores its ticks.
     addEventListener("pageshow", () => {
       findBoxes().forEach((box) => box.checked && ticked.add(box.value));
       show(form);
@@ -70,8 +70,8 @@
     show(form);
   }
 
-  // All that match can take many requests. Once its button was pressed in this tab, the page goes on by itself: nobody
-  // else knows the moment that it was asked, so that no address from elsewhere begins anything.
+  // A change of all that match can take many requests. Once its button was pressed in this tab, the page goes on by
+  // itself. The fields hold the moment of that press, so no link from elsewhere can start a change.
   function goOn(form) {
     const run = [...new FormData(form)].filter(([name]) => !["cursor", "taken", "passed"].includes(name)).join("\n");
     form.addEventListener("submit", () => sessionStorage.setItem("errand-run", run));

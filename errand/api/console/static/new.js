@@ -1,9 +1,9 @@
-// The form for a new job: its curl line follows what is typed. The server writes it, so there is one way to quote.
+// The form for a new job: its curl line follows what is typed. The server writes the line, so quoting is in one place.
 "use strict";
 (() => {
-  const DELAY = 400;
+  const DELAY = 400; // ms after the last key, so that not every one is a request
 
-  // The line has "$ERRAND_URL" where this page's own server is meant; a path that needs quotes has them right after it.
+  // The line has "$ERRAND_URL" in place of this page's own server; a path that needs quotes begins with one right after.
   function place(line, element) {
     const here = location.origin + element.dataset.prefix;
     const quoted = `'${here.replaceAll("'", "'\\''")}'`;

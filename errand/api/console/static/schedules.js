@@ -1,4 +1,4 @@
-// The form of a schedule: the zones that there are, the viewer's first, and the example of the type that is chosen.
+// A schedule's form: offers all time zones, the viewer's first, and fills in the example of the type that is chosen.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const list = document.getElementById("zones");

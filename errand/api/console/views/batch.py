@@ -14,7 +14,7 @@ from errand.store.batch_jobs import filter_batch
 from errand.store.new_job import derive_ids
 
 JOBS_SHOWN, PARENTS_SHOWN, GROUPS_SHOWN = 20, 10, 20
-GROUPS_SECONDS = 3.0  # so old may they be: of 1,000 jobs that wait they take Redis as long as the rest of the page
+GROUPS_SECONDS = 3.0  # so old they may be: with 1,000 waiting jobs they take Redis as long as the rest of the page
 STATUSES = (*get_args(Status), "deleted")
 
 
@@ -49,12 +49,12 @@ async def read_batch(look: Look) -> Content:
 
 
 def _order(batch: BatchStatus) -> list[tuple[str, int]]:
-    """Return how many jobs have which status, in the order of a job's life, without those that none has."""
+    """Return how many jobs have each status, in the order of a job's life, without statuses that none has."""
     return [(status, batch.counts[status]) for status in STATUSES if batch.counts.get(status)]
 
 
 async def _read_parents(store: Store, id: str) -> list[Parent]:
-    """Return what its jobs wait for: all of them for the same, which the first one tells, while it is there."""
+    """Return what its jobs wait for. All wait for the same, so the first job is read, as long as it is there."""
     (first,) = derive_ids(id, 1)
     job = await store.jobs.read(first)
     ids = job.depends_on if job and job.batch == id else []

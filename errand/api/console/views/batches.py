@@ -1,4 +1,4 @@
-"""`/console/batches`: many jobs that were posted together, newest first."""
+"""`/console/batches`: jobs that were posted together, newest first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
 from errand.store.batch import BatchStatus, filter_batches
 
-LIMIT = 25
-# What a bar is made of, from the left: a word for its colour, and the statuses in it; the rest waits.
+LIMIT = 25  # on one page; each is read with the counts of its jobs
+# The parts of a bar from the left: the class for its colour, and the statuses in it; the rest waits.
 PARTS = {
     "finished": ("finished",),
     "failed": ("failed", "stopped"),
@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class BatchLine:
-    """A batch as it is shown: `state` is a word for how it stands, `counts` has its parts, and `waiting` the rest."""
+    """A batch as it is shown: `counts` has the jobs in each part of its bar, `waiting` those in none."""
 
     batch: BatchStatus
     state: str
@@ -39,7 +39,7 @@ class BatchLine:
 
     @property
     def percent(self) -> int:
-        """How many of its jobs have ended: 100 when all have, and only then."""
+        """How many percent of its jobs have ended: 100 only when all have."""
         return 100 * self.batch.ended // max(1, self.batch.total)
 
 
@@ -77,7 +77,7 @@ def build_line(batch: BatchStatus) -> BatchLine:
 
 
 def _judge(batch: BatchStatus, counts: Mapping[str, int]) -> str:
-    """Return the word for how it stands: an ended one by the worst of its jobs' ends."""
+    """Return its state; of one that has ended, the worst of its jobs' ends."""
     if batch.has_ended:
         return next((kind for kind in ("failed", "canceled") if counts[kind]), "finished")
     if counts["started"] or batch.ended:

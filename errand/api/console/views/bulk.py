@@ -1,4 +1,4 @@
-"""`/console/jobs/many`: what is about to be done to many jobs, and how far it has come."""
+"""`/console/jobs/many`: a change of many jobs, before it is made, and how far it has come."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import get_args
 from urllib.parse import parse_qsl, urlencode
 
+from errand.api.console.formatting import describe_problem
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.counts import count_many
-from errand.api.console.views.jobs import FILTERS, SINCE, name_fault, read_filter
+from errand.api.console.views.jobs import FILTERS, SINCE, read_filter
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
 from errand.store.index import Count, Filter, Place
@@ -17,12 +18,12 @@ from errand.store.status import JobStatus
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
 SHOWN = 10  # of the jobs that were ticked
-LEFT_SECONDS = 60.0  # the page stands still; it is only read again for its stream
+LEFT_SECONDS = 60.0  # what is left is only counted again for the page's stream, and does not change meanwhile
 
 
 @dataclass(frozen=True)
 class BulkChange:
-    """All jobs that match a filter, whose times are moments: `back` is the query of the list that it was made from."""
+    """A change of all jobs that match a filter with fixed times; `back` is the query of the list it was asked from."""
 
     verb: Verb
     filters: Mapping[str, str]
@@ -31,7 +32,7 @@ class BulkChange:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The fields of the form that goes on with it."""
+        """The fields of the form that goes on with the change."""
         given = {name: value for name, value in self.filters.items() if value}
         return {"verb": self.verb, "scope": "all", "back": urlencode(self.back), **given}
 
@@ -64,7 +65,7 @@ async def read_bulk(look: Look) -> Content:
 
 
 async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Count:
-    """Return how many are left; where they are many, with those that came in after it was asked."""
+    """Return how many jobs are left; where they are many, with those that came in since the change was asked for."""
     listed = _read_filter(look, {name: asked.back.get(name, "") for name in FILTERS})
     found = await count_many(look, listed)
     return (
@@ -75,7 +76,7 @@ async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Cou
 
 
 def build_ask(asked: BulkChange, found: Count, fitting: Count) -> Content:
-    """Return the page that asks whether to do it to all that match."""
+    """Return the page that asks whether to change all that match."""
     left = found.total - fitting.total if found.is_whole and fitting.is_whole else None
     return Content(
         f"{asked.verb.capitalize()} jobs",
@@ -96,7 +97,7 @@ def build_ask(asked: BulkChange, found: Count, fitting: Count) -> Content:
 def build_ask_chosen(
     verb: Verb, ids: Sequence[str], jobs: Sequence[JobStatus | None], back: Mapping[str, str]
 ) -> Content:
-    """Return the page that asks whether to do it to the jobs that were ticked; None are those that are gone."""
+    """Return the page that asks whether to change the jobs that were ticked; None stands for one that is gone."""
     there = [job for job in jobs if job]
     fitting = [job for job in there if job.status in FITTING[verb]]
     return Content(
@@ -122,13 +123,13 @@ def build_nothing(text: str, back: Mapping[str, str]) -> Content:
 
 
 def read_asked(look: Look, given: Mapping[str, str]) -> BulkChange:
-    """Return what is asked for by the fields of a form or an address. Raises Problem 422."""
+    """Return the change that the fields of a form or an address ask for. Raises Problem 422."""
     filters = {name: given.get(name, "") for name in FILTERS}
     return BulkChange(read_verb(given.get("verb", "")), filters, _read_filter(look, filters), read_back(given))
 
 
-def close(look: Look, verb: Verb, chosen: Mapping[str, str]) -> BulkChange:
-    """Return what is asked for by the filters of the list, without what comes in from now on. Raises Problem 422."""
+def begin_change(look: Look, verb: Verb, chosen: Mapping[str, str]) -> BulkChange:
+    """Return the change of what the list's filters match now, without jobs that come in later. Raises Problem 422."""
     wanted, now = _read_filter(look, chosen), look.store.clock.moment()
     before = min(wanted.created_before or now, now)
     after = wanted.created_after.isoformat() if wanted.created_after else ""
@@ -142,7 +143,7 @@ def _read_filter(look: Look, filters: Mapping[str, str]) -> Filter:
     try:
         return read_filter(look, filters)
     except Problem as problem:
-        raise Problem(422, "invalid-parameter", name_fault(problem)) from None
+        raise Problem(422, "invalid-parameter", describe_problem(problem)) from None
 
 
 def read_verb(word: str) -> Verb:
@@ -154,18 +155,18 @@ def read_verb(word: str) -> Verb:
 
 
 def read_back(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the filters of the list that one came from."""
+    """Return the filters of the list to go back to."""
     pairs = parse_qsl(given.get("back", ""), max_num_fields=20)
     return {name: value for name, value in pairs if name in FILTERS}
 
 
 def read_number(text: str) -> int:
-    """Return a number of jobs, 0 for what is none."""
+    """Return a number of jobs, 0 for text that is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def describe(chosen: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Return the filter in words, as pairs of what and which."""
+    """Return the filter in words, as pairs of a name and a value."""
     for name in ("status", "type", "queue", "tag", "batch"):
         if chosen.get(name):
             yield name, chosen[name]

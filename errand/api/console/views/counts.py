@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from errand.api.console.page import Look
 from errand.store.index import BUDGET, Count, Filter
 
-SECONDS = 3.0  # so old may they be
+SECONDS = 3.0  # so old counts may be: they cost Redis more than the list does
 
 
 @dataclass(frozen=True)
 class FilterCounts:
-    """How many match, and how many would for each status; None where that is not known."""
+    """How many jobs match, and how many would with each status."""
 
     matching: Count
     by_status: Count
@@ -25,22 +25,22 @@ async def read_counts(look: Look, wanted: Filter) -> FilterCounts:
 
 
 async def count_many(look: Look, wanted: Filter) -> Count | None:
-    """Return how many jobs match a filter where these are many and RQ's own counts tell it. Raises RedisError."""
-    if not _is_told(wanted) or wanted.status == "failed":  # RQ counts the stopped among them
+    """Return how many jobs match a filter, None unless RQ's own counts say so and it is many. Raises RedisError."""
+    if not _has_own_counts(wanted) or wanted.status == "failed":  # RQ counts the stopped among them
         return None
     counts = (await _count_queues(look, wanted.queue)).by_status
     found = Count(counts if wanted.status is None else {wanted.status: counts.get(wanted.status, 0)}, True)
     return found if found.total > BUDGET else None
 
 
-def _is_told(wanted: Filter) -> bool:
-    """Return whether RQ's own counts say how many jobs there are."""
+def _has_own_counts(wanted: Filter) -> bool:
+    """Return whether RQ's own counts say how many jobs match."""
     return wanted == Filter(status=wanted.status, queue=wanted.queue)
 
 
 async def _read(look: Look, wanted: Filter) -> FilterCounts:
-    """Read them from RQ's own counts where these tell them, else from the newest 1,000 jobs that the index has."""
-    if _is_told(wanted):
+    """Read them from RQ's own counts where these have them, else from the newest 1,000 jobs of the index."""
+    if _has_own_counts(wanted):
         by_status = await _count_queues(look, wanted.queue)
     else:
         by_status = await look.store.index.count(replace(wanted, status=None))

@@ -1,13 +1,13 @@
-"""`/console/jobs/{id}/edit`: a job's payload as a form, to queue the job again with another one."""
+"""`/console/jobs/{id}/edit`: a job's payload as a form, to requeue the job with another one."""
 
 import asyncio
 import json
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
-from uuid import uuid4
 
 from errand.api.again import show_text
+from errand.api.console.form import new_key
 from errand.api.console.page import Content, Look, View
 from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
@@ -35,16 +35,16 @@ async def build_edit(
     except Problem as problem:
         type, fault = None, f"{problem.detail}."
     if type is None:
-        fault = fault or f"There is no job type {record.type[:64]!r} here, so that no payload can be checked."
+        fault = fault or f"There is no job type {record.type[:64]!r} here, so no payload can be checked."
     page: dict[str, Any] = {
         "id": id,
         "type": record.type,
         "text": shown if text is None else text,
         "schema": type and json.dumps(type.payload.model.model_json_schema(), ensure_ascii=False, indent=2),
-        "before": mark_payload(packed),
+        "before": digest_payload(packed),
         "may_requeue": record.may_requeue,
         "may_run": status in ENDED,
-        "fault": fault if fault or status in ENDED else f"It has not ended: its status is {status}.",
+        "fault": fault if fault or status in ENDED else f"This job has not ended: its status is {status}.",
         "errors": errors,
         "new_key": new_key,
     }
@@ -52,13 +52,8 @@ async def build_edit(
     return Content(f"Edit {record.type or 'job'} {id[:8]}", {}, page, 422 if errors else 409 if is_wrong else 200)
 
 
-def new_key() -> str:
-    """Return a name for what a form asks for, so that sent twice it does it once. A template calls it for each page."""
-    return uuid4().hex
-
-
-def mark_payload(packed: bytes) -> str:
-    """Return what tells one payload of a job from another."""
+def digest_payload(packed: bytes) -> str:
+    """Return a digest of a packed payload, by which a form knows whether the job's has changed since."""
     return sha256(packed).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""`/console/help`: keys, and what the words mean; scripts show the same as a dialog on every page."""
+"""`/console/help`: the keys, and what statuses mean; with scripts every page shows it as a dialog."""
 
 from errand.api.console.page import Content, Look, View
 

@@ -9,10 +9,10 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from errand.api.console.form import new_key
 from errand.api.console.page import Content, Look, View
-from errand.api.console.render import Renderer
+from errand.api.console.render import RAW_HEADERS, Renderer
 from errand.api.console.tree import Node, build_tree
-from errand.api.console.views.edit import new_key
 from errand.api.console.views.linked import read_linked
 from errand.api.console.views.mail import find_mails
 from errand.api.console.views.timeline import EditStep, build_steps, list_changes
@@ -28,8 +28,7 @@ from errand.store.observe.traces import fold_trace
 from errand.store.observe.why import Why
 from errand.store.status import ENDED, JobStatus
 
-LINES_SHOWN = 300  # of the newest; all of them are at /v1/jobs/{id}/logs
-RAW_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
+LINES_SHOWN = 300  # of the newest, which a page can hold; all of them are at /v1/jobs/{id}/logs
 
 
 async def read_job(look: Look) -> Content:
@@ -50,7 +49,7 @@ async def read_job(look: Look) -> Content:
     sections: dict[str, dict[str, Any]] = {
         "head": {"job": job, "why": _choose_why(job, why)},
         "actions": _choose_actions(store, job, record),
-        "steps": {"job": job, "steps": build_steps(job, attempts or [], _tell_edits(store, job, record, packed[0]))},
+        "steps": {"job": job, "steps": build_steps(job, attempts or [], _list_edits(store, job, record, packed[0]))},
         "error": {"job": job, "trace": _find_trace(job, attempts or [])},
         "payload": {"job": job, "payload": _build(payload)},
         "result": {"job": job, "result": build_tree(job.result) if job.status == "finished" else None},
@@ -70,7 +69,7 @@ def _choose_actions(store: Store, job: JobStatus, record: Record) -> dict[str, A
     }
 
 
-def _tell_edits(store: Store, job: JobStatus, record: Record, packed: bytes) -> list[EditStep]:
+def _list_edits(store: Store, job: JobStatus, record: Record, packed: bytes) -> list[EditStep]:
     """Return the edits of the payload, each with the names of what it changed."""
     edits = record.read_edits()
     shown = [_read_payload(store, job, one) for one in (*(edit.payload for edit in edits), packed)]
@@ -81,7 +80,7 @@ def _tell_edits(store: Store, job: JobStatus, record: Record, packed: bytes) -> 
 
 
 def _choose_why(job: JobStatus, why: Why | None) -> dict[str, Any] | None:
-    """Return why it waits, of a job that does."""
+    """Return why a job waits, None for one that does not."""
     if why is None or job.status in ENDED or why.verdict.word in ("started", "ended"):
         return None
     return {**asdict(why.verdict), "then": why.then}
@@ -123,7 +122,7 @@ async def send_part(request: Request, look: Look, renderer: Renderer) -> Respons
     elif part == "result":
         value = job.result
     else:
-        raise Problem(404, "not-found", "There is payload and result")
+        raise Problem(404, "not-found", "A job has payload and result")
     return Response(to_json(value, indent=2), headers=RAW_HEADERS, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""`/console/jobs`: the jobs, newest first, by filters."""
+"""`/console/jobs`: the jobs that match filters, newest first."""
 
 import asyncio
 import re
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, get_args
 from uuid import UUID
 
+from errand.api.console.formatting import describe_problem
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.counts import read_counts
 from errand.api.http.problems import Problem
@@ -14,11 +15,21 @@ from errand.api.routes.listing import Status, read_place, read_time
 from errand.contract.storing.asked import WORD, WORDS
 from errand.store.index import Filter
 
-LIMIT = 50
+LIMIT = 50  # on one page: as many as somebody reads through
 SINCE = {"15m": ("15 minutes", 900), "1h": ("hour", 3600), "24h": ("24 hours", 86_400), "7d": ("7 days", 604_800)}
 FILTERS = ("status", "type", "queue", "tag", "batch", "since", "after", "before")
 STATUSES = get_args(Status)
-CHIPS = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "stopped", "canceled")
+CHIPS = (  # statuses to choose from, in the order of a job's life
+    "queued",
+    "started",
+    "scheduled",
+    "deferred",
+    "rate_limited",
+    "finished",
+    "failed",
+    "stopped",
+    "canceled",
+)
 
 
 async def read_jobs(look: Look) -> Content:
@@ -28,7 +39,7 @@ async def read_jobs(look: Look) -> Content:
         wanted = read_filter(look, chosen)
         place = read_place(wanted, look.query.get("cursor"))
     except Problem as problem:
-        return _build(look, chosen, fault=name_fault(problem))
+        return _build(look, chosen, fault=describe_problem(problem))
     page, counts = await asyncio.gather(look.store.index.read(wanted, LIMIT, place), read_counts(look, wanted))
     return _build(look, chosen, jobs=page.jobs, next=page.next and wanted.write_cursor(page.next), counts=counts)
 
@@ -48,14 +59,8 @@ def _build(look: Look, chosen: Mapping[str, str], fault: str = "", **found: Any)
     return Content("Jobs", sections, {"chosen": chosen, **choices}, 422 if fault else 200)
 
 
-def name_fault(problem: Problem) -> str:
-    """Return what is wrong with a filter."""
-    told = [f"{error['parameter']}: {error['detail']}" for error in problem.extra.get("errors", ())]
-    return "; ".join(told) or problem.detail
-
-
 def read_filter(look: Look, chosen: Mapping[str, str]) -> Filter:
-    """Return which jobs are asked for. Raises Problem 422."""
+    """Return the filter for what was chosen. Raises Problem 422."""
     after = read_time(chosen["after"] or None, "after")
     if chosen["since"]:
         seconds = SINCE.get(chosen["since"], ("", 0))[1]

@@ -1,4 +1,4 @@
-"""What a job is linked with: those that it waits for, its webhooks, and what a webhook tells of."""
+"""What a job is related to: jobs that it waits for, its webhooks, and what it reports if it is a webhook itself."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,25 +35,25 @@ async def read_linked(store: Store, job: JobStatus, record: Record, payload: Any
         "webhook": record.webhook,
         "has_ended": job.status in ENDED,
         "deliveries": _list_deliveries(found[len(parent_ids) :]),
-        "told": _find_told(job, payload),
+        "reported": _find_reported(job, payload),
     }
 
 
 def _list_deliveries(found: Sequence[JobStatus | None]) -> list[WebhookDelivery]:
     """Return the webhooks that there are."""
-    return [WebhookDelivery(*_tell(one), one) for one in found if one is not None and one.type == TYPE]
+    return [WebhookDelivery(*_describe(one), one) for one in found if one is not None and one.type == TYPE]
 
 
-def _tell(delivery: JobStatus) -> tuple[str, str]:
-    """Return how far a webhook has come, in words, and the status whose colour that has."""
+def _describe(delivery: JobStatus) -> tuple[str, str]:
+    """Return how far a webhook has come, in words, and the status whose colour it has."""
     if delivery.status in ENDED:
         return WORDS[delivery.status], delivery.status
     is_again = delivery.attempts > (delivery.status == "started")
     return ("failing", "failed") if is_again else ("on its way", delivery.status)
 
 
-def _find_told(job: JobStatus, payload: Any) -> tuple[str, str] | None:
-    """Return of what a webhook tells, the name of that page and its id; None for other jobs and events of one's own."""
+def _find_reported(job: JobStatus, payload: Any) -> tuple[str, str] | None:
+    """Return what a webhook reports, as a page's name and an id; None for other jobs and for events of your own."""
     data = payload.get("data") if job.type == TYPE and isinstance(payload, dict) else None
     id = data.get("id") if isinstance(data, dict) else None
     if not isinstance(id, str):

@@ -11,10 +11,8 @@ from errand.api.console.mail.frame import HEADERS, build_frame
 from errand.api.console.mail.message import Head
 from errand.api.console.mail.parts import list_parts, name_file, read_bytes
 from errand.api.console.page import Content, Look, View
-from errand.api.console.render import Renderer
+from errand.api.console.render import RAW_HEADERS, Renderer
 from errand.api.http.problems import Problem
-
-FILE_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
 
 
 async def read_mails(look: Look) -> Content:
@@ -50,11 +48,11 @@ async def send_frame(request: Request, look: Look, renderer: Renderer) -> Respon
 async def send_source(request: Request, look: Look, renderer: Renderer) -> Response:
     """Return a mail as it came over the wire. Raises Problem 404."""
     path = _find(look).find(look.path["name"])
-    return FileResponse(path, headers=FILE_HEADERS, media_type="text/plain; charset=utf-8")
+    return FileResponse(path, headers=RAW_HEADERS, media_type="text/plain; charset=utf-8")
 
 
 async def send_file(request: Request, look: Look, renderer: Renderer) -> Response:
-    """Return a part of a mail, to be kept as a file. Raises Problem 404."""
+    """Return a part of a mail as a download. Raises Problem 404."""
     path, number = _find(look).find(look.path["name"]), look.path["number"]
     parts = await asyncio.to_thread(lambda: list_parts(path.read_bytes()))
     part = {f"{place}": part for place, part in enumerate(parts)}.get(number)
@@ -63,12 +61,12 @@ async def send_file(request: Request, look: Look, renderer: Renderer) -> Respons
     name = name_file(part, int(number))
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    headers = {**FILE_HEADERS, "Content-Disposition": disposition}
+    headers = {**RAW_HEADERS, "Content-Disposition": disposition}
     return Response(read_bytes(part), headers=headers, media_type="application/octet-stream")
 
 
 def _find(look: Look) -> Mails:
-    assert look.mails is not None  # these pages are there where it is
+    assert look.mails is not None  # without them these pages have no routes
     return look.mails
 
 

@@ -1,13 +1,13 @@
-"""`/console/new` and `/console/new/{type}`: what jobs there may be, and the form for a new one."""
+"""`/console/new` and `/console/new/{type}`: the types of jobs, and the form for a new one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from errand.api.console.form import new_key
 from errand.api.console.new.draft import JSON, Error, JobDraft, draft_example
 from errand.api.console.new.fields import Field
 from errand.api.console.new.options import list_options
 from errand.api.console.page import Content, Look, View
-from errand.api.console.views.edit import new_key
 from errand.api.http.prefix import link
 from errand.api.routes.jobs import unknown_type
 from errand.contract.job import Job
@@ -35,7 +35,7 @@ def find_type(look: Look) -> Job[..., Any]:
 
 
 def show_form(draft: JobDraft, errors: Sequence[Error] = (), fault: str = "", key: str = "") -> Content:
-    """Return the form, with what is wrong at the fields and above them; under `key` it was sent before."""
+    """Return the form, with what is wrong at the fields and above them; `key` is the one that it was sent with."""
     job = draft.job
     faults = _sort(draft, errors)
     first, more = _fold(draft, faults)
@@ -59,7 +59,7 @@ def _describe(job: Job[..., Any]) -> str:
 
 
 def _fold(draft: JobDraft, faults: Mapping[str, object]) -> tuple[list[Field], list[Field]]:
-    """Return the fields that are seen at once, and those that few need: neither required nor in use."""
+    """Return the fields to show at once, and those to fold: neither required nor in use."""
     used = {name for name, text in draft.values.items() if text} | set(draft.job.example or ())
     first = [one for one in draft.fields if one.is_required or one.name in used or one.input in faults]
     more = [one for one in draft.fields if one not in first]
@@ -67,7 +67,7 @@ def _fold(draft: JobDraft, faults: Mapping[str, object]) -> tuple[list[Field], l
 
 
 def _sort(draft: JobDraft, errors: Sequence[Error]) -> dict[str, list[str]]:
-    """Return what is wrong by the names that the fields have in the form; what belongs to none of them, under ''."""
+    """Return what is wrong by the fields' names in the form; what belongs to none of them is under ''."""
     inputs = {option.name: option.input for option in list_options()}
     names = {} if draft.is_json else {field.name: field.input for field in draft.fields}
     found: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""`/console`: what needs somebody first, then counts, queues, workers and what failed."""
+"""`/console`: alerts first, then counts, queues, workers and failures."""
 
 import asyncio
 from collections import Counter
@@ -10,21 +10,21 @@ from typing import Literal
 from errand.api.console.formatting import read_moment
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.stats import DEFAULT, PERIODS, read_stats
+from errand.api.routes.health import LATE_SECONDS, NEARLY_FULL
 from errand.redis.memory import FullRedisError
 from errand.store.observe.failures import FailureGroup
 from errand.store.observe.health import Health
 from errand.store.queues import QueueStatus
 
-NEARLY_FULL = 0.7  # of maxmemory, as /readyz has it
-LATE_SECONDS = 60.0
-GROUPS_SECONDS = 10.0  # so old may they be
-GROUPS_SHOWN, GROUPS_MOST = 8, 1000  # jobs looked at: 10,000 take Redis 100 ms
+GROUPS_SECONDS = 10.0  # so old groups may be: they cost Redis more than the rest of the page
+GROUPS_SHOWN = 8
+GROUPS_JOBS = 1000  # looked at; 10,000 would take Redis 100 ms
 STATUSES = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "canceled")
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that holds up jobs, or soon will; `since` is a time, `queue` one to look at."""
+    """Something that holds up jobs, or soon will; `since` is a time, `queue` a queue whose jobs wait."""
 
     level: Literal["down", "warning"]
     title: str
@@ -77,7 +77,7 @@ async def _check_memory(look: Look) -> Alert | None:
 
 def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> Iterator[Alert]:
     if not health.workers:
-        yield Alert("down" if health.stuck else "warning", "No worker runs", "Jobs that are posted wait for one")
+        yield Alert("down" if health.stuck else "warning", "No worker runs", "Jobs wait until one is started")
     for held in health.held:
         yield Alert("down", f"{held.type} is held", held.reason, held.since)
     for queue in queues:
@@ -85,7 +85,7 @@ def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> I
             text = f"{queue.why.jobs:,} {'job waits' if queue.why.jobs == 1 else 'jobs wait'}: {queue.why.reason}"
             yield Alert("down", f"Nothing is taken from {queue.name}", text, queue.oldest_at, queue.name)
         elif queue.paused:
-            yield Alert("warning", f"{queue.name} is paused", "What is posted to it waits", None, queue.name)
+            yield Alert("warning", f"{queue.name} is paused", "Its jobs wait until it is resumed", None, queue.name)
     if health.late_seconds > LATE_SECONDS:
         yield Alert("down", "Schedules are late", "No worker has looked at them since a job was due")
     if look.store.clock.complaint:
@@ -93,8 +93,8 @@ def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> I
 
 
 async def _read_groups(look: Look) -> list[FailureGroup]:
-    """Return what failed within a day, or nobody knows when, those of the most jobs first. Raises RedisError."""
-    found = await look.store.observe.failures.read(most=GROUPS_MOST)
+    """Return failures of the last day, or of an unknown time, those of the most jobs first. Raises RedisError."""
+    found = await look.store.observe.failures.read(most=GROUPS_JOBS)
     since = look.store.clock.moment() - timedelta(days=1)
     return [group for group in found.groups if (read_moment(group.last_at) or since) >= since][:GROUPS_SHOWN]
 

@@ -27,7 +27,7 @@ async def read_schedule(look: Look) -> Content:
 
 
 def _count(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Return how many runs have which status, the most first."""
+    """Return how many runs have each status, the most frequent first."""
     return Counter(run.status or "unknown" for run in runs).most_common()
 
 

@@ -1,4 +1,4 @@
-"""`/console/new-schedule` and `/console/schedules/{name}/edit`: the form that a schedule is stored by."""
+"""`/console/new-schedule` and `/console/schedules/{name}/edit`: the form for a schedule."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ Faults = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class ScheduleDraft:
-    """A schedule as it stands in the form: what was written, what is wrong, and the schedule where nothing is."""
+    """A schedule as it stands in the form: its fields, what is wrong, and the schedule where nothing is."""
 
     fields: Mapping[str, str]
     faults: Faults = field(default_factory=dict)
@@ -79,7 +79,7 @@ def build_form(
 
 
 async def read_draft(store: Store, form: Form, name: str | None) -> ScheduleDraft:
-    """Return what was written, with all that is wrong with it, as the API would say it; `name` is an edited one's."""
+    """Return the draft that a form has sent, with the errors that the API would find; `name` is an edited one's."""
     fields = {**{one: form.get(one).strip() for one in FIELDS}, **({"name": name} if name else {})}
     faults: Faults = {}
     given = {one: fields[one] for one in ("type", "timezone", "catch_up", "overlap") if fields[one]}
@@ -89,12 +89,12 @@ async def read_draft(store: Store, form: Form, name: str | None) -> ScheduleDraf
     try:
         scheduling.check_name(fields["name"])
     except Problem as problem:
-        _note(faults, problem, "name")
+        _add_faults(faults, problem, "name")
     try:
         asked = _validate({**body, "payload": payload})
         schedule = await asyncio.to_thread(scheduling.build_schedule, fields["name"], asked, store.types)
     except Problem as problem:
-        _note(faults, problem, "type")
+        _add_faults(faults, problem, "type")
     return ScheduleDraft(fields, faults, None if faults else schedule)
 
 
@@ -116,7 +116,7 @@ def _validate(body: dict[str, Any]) -> ScheduleBody:
 
 
 def _read_every(fields: Mapping[str, str], faults: Faults) -> int | None:
-    """Return the span in seconds; the model says where that is too long."""
+    """Return the span in seconds; the model refuses one that is too long."""
     text = fields["every"]
     if not text:
         return None
@@ -127,19 +127,19 @@ def _read_every(fields: Mapping[str, str], faults: Faults) -> int | None:
 
 
 def _read_payload(text: str, faults: Faults) -> Any:
-    """Return the payload, {} where it is no JSON."""
+    """Return the payload, {} where it is not JSON or too large."""
     if len(text.encode()) > BODY_LIMIT_BYTES:
         faults["payload"] = [f"it is larger than {BODY_LIMIT_BYTES:,} bytes"]
         return {}
     try:
         return from_json(text, allow_inf_nan=False) if text else {}
     except ValueError as error:
-        faults["payload"] = [f"it is no JSON: {error}"]
+        faults["payload"] = [f"it is not JSON: {error}"]
         return {}
 
 
-def _note(faults: Faults, problem: Problem, field: str) -> None:
-    """Put what a problem says to its fields; a payload that is no JSON is not told of twice."""
+def _add_faults(faults: Faults, problem: Problem, field: str) -> None:
+    """Add a problem's errors to their fields, except for a payload whose fault is already known."""
     is_unreadable = "payload" in faults
     for error in problem.extra.get("errors") or [{"parameter": field, "detail": problem.detail}]:
         place, _, inner = error.get("pointer", "").removeprefix("#/").partition("/")

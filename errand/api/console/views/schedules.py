@@ -1,4 +1,4 @@
-"""`/console/schedules`: jobs at set times, when they come next and what became of the last."""
+"""`/console/schedules`: the schedules, their next runs and how their last ones ended."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from errand.store.observe.health import Health
 from errand.store.schedules.occurrences import LATE_SECONDS
 from errand.store.schedules.schedules import StoredSchedule
 
-LIMIT = 50
-FINE = ("active", "paused", "over")
+LIMIT = 50  # on one page
+FINE = ("active", "paused", "over")  # states that need nobody; the others come first
 
 
 @dataclass(frozen=True)
 class ScheduleLine:
-    """A schedule as its line shows it: its rhythm in words, a state and, where something is wrong, why."""
+    """A schedule as its line shows it: its rhythm in words, a state and, where something is wrong, the reason."""
 
     found: StoredSchedule
     rhythm: str
@@ -35,13 +35,13 @@ async def read_schedules(look: Look) -> Content:
 
 
 def build_line(look: Look, found: StoredSchedule, health: Health) -> ScheduleLine:
-    """Return a schedule with what there is to say of it."""
+    """Return the line of a schedule."""
     state, why = _judge(look, found, health)
     return ScheduleLine(found, describe_rhythm(found.schedule), state, why)
 
 
 def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]:
-    """Return its state in a word, and why it gives no jobs, or why they don't run."""
+    """Return its state, and why it posts no jobs or why they don't run."""
     type = found.schedule.type
     if found.paused:
         return "paused", ""
@@ -49,11 +49,11 @@ def _judge(look: Look, found: StoredSchedule, health: Health) -> tuple[str, str]
         return "stuck", f"there is no job type {type}"
     due = read_moment(found.next_runs[0]) if found.next_runs else None
     if due is None:
-        return "over", "it has no time to come"
+        return "over", "it has no more runs"
     if look.store.clock.moment() - due > timedelta(seconds=LATE_SECONDS):
         if not health.workers:
-            return "late", "no worker of Errand runs, and they give the jobs"
-        return "late", "no worker has come to it since it was due"
+            return "late", "no worker of Errand runs to post its jobs"
+        return "late", "no worker has looked at it since it was due"
     held = next((one for one in health.held if one.type == type), None)
     if held:
         return "held", held.reason

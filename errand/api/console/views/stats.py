@@ -1,4 +1,4 @@
-"""What ended, and how long it waited and ran: as sums for the overview, and as columns for its charts."""
+"""How many jobs ended, and how long they waited and ran: sums for the overview, and columns for its charts."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ HALF_AND_MOST = (0.5, 0.95)
 
 @dataclass(frozen=True)
 class Period:
-    """So many steps of so many seconds, up to now; what was read of it may be so old."""
+    """A period up to now, in `steps` of `step_seconds` each; its figures may be `fresh_seconds` old."""
 
     label: str
     step_seconds: int
@@ -27,7 +27,7 @@ class Period:
     fresh_seconds: float
 
 
-PERIODS = {
+PERIODS = {  # a step is a column of the charts; longer periods cost Redis more, and move more slowly
     "1h": Period("hour", 60, 60, 10.0),
     "24h": Period("24 hours", 300, 288, 60.0),
     "72h": Period("72 hours", 300, 864, 60.0),
@@ -54,7 +54,7 @@ async def send_stats(request: Request, look: Look, renderer: Renderer) -> Respon
     """Return the columns for a period's charts. Raises Problem 404 and RedisError."""
     name = look.path["period"]
     if name not in PERIODS:
-        raise Problem(404, "not-found", f"There is {', '.join(PERIODS)}")
+        raise Problem(404, "not-found", f"The periods are {', '.join(PERIODS)}")
     stats = await read_stats(look, name)
     return JSONResponse(stats.columns, headers={"Cache-Control": "no-store"})
 

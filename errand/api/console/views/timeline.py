@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from errand.api.console.formatting import show_span
+from errand.api.console.formatting import show_count, show_span
 from errand.store.observe.attempts import AttemptRecord
 from errand.store.status import JobStatus
 
@@ -14,7 +14,7 @@ COLOURS = {"failed": "failed", "lost": "failed", "stopped": "failed", "finished"
 
 @dataclass(frozen=True)
 class TimelineStep:
-    """Something that happened, or will: a word for its colour, a sentence, when, and what more is told of it."""
+    """Something that happened or will: the status whose colour it has, a title, when, and details."""
 
     kind: str
     title: str
@@ -30,7 +30,7 @@ class TimelineStep:
 
 @dataclass(frozen=True)
 class EditStep:
-    """An edit of the payload: when, after how many attempts, which one of the edits, and what it changed."""
+    """An edit of the payload: when, after how many attempts, which of the edits, and the fields that it changed."""
 
     at: str
     attempts: int
@@ -38,18 +38,20 @@ class EditStep:
     changed: Sequence[str]
 
 
-def build_steps(job: JobStatus, attempts: Sequence[AttemptRecord], edits: Sequence[EditStep] = ()) -> list[TimelineStep]:
+def build_steps(
+    job: JobStatus, attempts: Sequence[AttemptRecord], edits: Sequence[EditStep] = ()
+) -> list[TimelineStep]:
     """Return the steps in order."""
     steps = [TimelineStep("stored", "Stored", job.created_at)]
     if not attempts and job.enqueued_at and show_span(job.created_at, job.enqueued_at) not in ("0 ms", "–"):
         steps.append(TimelineStep("queued", "Queued", job.enqueued_at))
-    return [*steps, *_tell_counts(job, attempts), *_tell_runs(attempts, edits), *_tell_next(job)]
+    return [*steps, *_build_handbacks(job, attempts), *_build_runs(attempts, edits), *_build_next(job)]
 
 
-def _tell_runs(attempts: Sequence[AttemptRecord], edits: Sequence[EditStep]) -> list[TimelineStep]:
-    """Return attempts and edits in their order; an edit comes after the attempts that there were."""
-    runs = [(attempt.number, 0, _tell_attempt(attempt)) for attempt in attempts]
-    runs += [(edit.attempts, 1, _tell_edit(edit)) for edit in edits]
+def _build_runs(attempts: Sequence[AttemptRecord], edits: Sequence[EditStep]) -> list[TimelineStep]:
+    """Return attempts and edits in their order; an edit comes after the attempts before it."""
+    runs = [(attempt.number, 0, _build_attempt(attempt)) for attempt in attempts]
+    runs += [(edit.attempts, 1, _build_edit(edit)) for edit in edits]
     return [step for _, _, step in sorted(runs, key=_place)]
 
 
@@ -57,7 +59,7 @@ def _place(entry: tuple[int, int, TimelineStep]) -> tuple[int, int]:
     return entry[:2]
 
 
-def _tell_edit(edit: EditStep) -> TimelineStep:
+def _build_edit(edit: EditStep) -> TimelineStep:
     detail = f"changed: {', '.join(edit.changed)}" if edit.changed else ""
     return TimelineStep("edited", "Payload edited", edit.at, detail=detail, edit=edit.number)
 
@@ -70,7 +72,7 @@ def list_changes(before: Any, after: Any) -> list[str]:
     return [name for name in names if name not in before or name not in after or before[name] != after[name]]
 
 
-def _tell_attempt(attempt: AttemptRecord) -> TimelineStep:
+def _build_attempt(attempt: AttemptRecord) -> TimelineStep:
     error = attempt.error
     return TimelineStep(
         kind=COLOURS.get(attempt.outcome or "started", attempt.outcome or "started"),
@@ -85,18 +87,20 @@ def _tell_attempt(attempt: AttemptRecord) -> TimelineStep:
     )
 
 
-def _tell_counts(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[TimelineStep]:
-    """Return how often it was handed back, as far as no attempt that is known tells that."""
+def _build_handbacks(job: JobStatus, attempts: Sequence[AttemptRecord]) -> list[TimelineStep]:
+    """Return how often it was handed back, where the attempts that are known do not show it."""
     known = Counter(attempt.outcome for attempt in attempts)
     parts = []
     if job.interruptions > known["interrupted"]:
-        parts.append(f"interrupted {job.interruptions:,} times by a stop of its worker, which spends no try")
+        parts.append(
+            f"interrupted {show_count(job.interruptions, 'time')} when its worker stopped; that uses up no try"
+        )
     if job.losses > known["lost"]:
-        parts.append(f"lost {job.losses:,} times with its worker's process")
+        parts.append(f"lost {show_count(job.losses, 'time')} with its worker's process")
     return [TimelineStep("interrupted", "Handed back", detail="; ".join(parts))] if parts else []
 
 
-def _tell_next(job: JobStatus) -> list[TimelineStep]:
+def _build_next(job: JobStatus) -> list[TimelineStep]:
     if job.status == "canceled":
         return [TimelineStep("canceled", "Canceled", job.ended_at)]
     if job.status == "scheduled":
