@@ -38,7 +38,7 @@ def store_everything(client: TestClient, stored: Stored) -> dict[str, list[str]]
         "started": stored.started(1, description=mark("started_type")),
     }
     for state, job in jobs.items():
-        _tell_of(redis, job, state)
+        _describe(redis, job, state)
     log = client.post("/v1/jobs/log?tag=plain", json={"text": mark("payload")}).json()["id"]
     redis.hset(keys.JOB + log, mapping={"dependency_ids": json.dumps([mark("parent")])})
     for store in (_store_worker, _store_held, _store_batch):
@@ -63,7 +63,7 @@ def write_mail(folder: Path) -> str:
     return name
 
 
-def _tell_of(redis: Redis, job: Job, state: str) -> None:
+def _describe(redis: Redis, job: Job, state: str) -> None:
     error = {"type": mark(f"{state}_error"), "message": mark(f"{state}_message")}
     progress = {"done": 1, "total": 2, "message": mark(f"{state}_progress"), "updated_at": mark("updated_at")}
     parked = {"key": "x", "reason": mark("parked"), "since": mark("since")}
@@ -125,12 +125,12 @@ def _store_schedules(client: TestClient, redis: Redis) -> list[str]:
     run = {"at": mark("run_at"), "slot": 1, "status": mark("run_status"), "detail": mark("run_detail")}
     names = ["morning", mark("schedule")]
     for name in names:
-        told = {
+        ours = {
             "definition": json.dumps(definition),
             "payload": json.dumps({mark("schedule_key"): mark("schedule_value")}),
         }
         redis.hset(
-            keys.SCHEDULE + name, mapping={**stored, **told, "source": mark("source"), "created_at": mark("made")}
+            keys.SCHEDULE + name, mapping={**stored, **ours, "source": mark("source"), "created_at": mark("made")}
         )
         redis.rpush(f"{keys.SCHEDULE}{name}{keys.RUNS}", json.dumps(run))
         redis.zadd(keys.SCHEDULES, {name: time.time() + 3600})

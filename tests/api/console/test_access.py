@@ -70,10 +70,10 @@ def test_the_cookie_is_marked_secure_where_the_browser_speaks_tls_and_nowhere_el
     with build(queue_settings, ERRAND_LOCAL=True, DASHBOARD_PASSWORD=FULL) as client:
         client.follow_redirects = False
         assert "Secure" not in sign_in(client).headers["set-cookie"]
-        for told in ({"X-Forwarded-Proto": "https"}, {"Origin": "https://errand.example.com"}):
-            client.headers.update(told)
+        for headers in ({"X-Forwarded-Proto": "https"}, {"Origin": "https://errand.example.com"}):
+            client.headers.update(headers)
             assert sign_in(client).headers["set-cookie"].endswith("; Secure")
-            del client.headers[next(iter(told))]
+            del client.headers[next(iter(headers))]
 
 
 def test_signing_out_ends_the_session(guarded: TestClient) -> None:
@@ -122,11 +122,11 @@ def test_a_large_form_is_refused(guarded: TestClient) -> None:
     assert sign_in(guarded, "x" * 10_000).status_code == 413
 
 
-@pytest.mark.parametrize("told", ["change.9999999999.", "read.1.", "other.9999999999.", "", "..", "change.x.", "é.1."])
-def test_a_session_that_is_not_ours_is_none(told: str) -> None:
+@pytest.mark.parametrize("claim", ["change.9999999999.", "read.1.", "other.9999999999.", "", "..", "change.x.", "é.1."])
+def test_a_session_that_is_not_ours_is_none(claim: str) -> None:
     sessions = Sessions(ApiSettings(DASHBOARD_PASSWORD=FULL))
     signature = sessions.make("change").rpartition(".")[2]
-    assert sessions.read(told + signature) is None
+    assert sessions.read(claim + signature) is None
 
 
 def test_a_session_ends_in_time_and_with_its_password_and_key() -> None:

@@ -127,7 +127,7 @@ def test_of_many_edits_the_first_payload_stays_and_the_last_ones(client: TestCli
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "error"),
     [
         ('{"number": -1}', "#/number</code> Input should be greater than or equal to 0"),
         ('{"number": 1, "more": 2}', "#/more</code> Extra inputs are not permitted"),
@@ -136,12 +136,12 @@ def test_of_many_edits_the_first_payload_stays_and_the_last_ones(client: TestCli
     ],
 )
 def test_an_edited_payload_that_does_not_fit_says_where_and_keeps_what_was_written(
-    client: TestClient, redis: Redis, post: Post, text: str, told: str
+    client: TestClient, redis: Redis, post: Post, text: str, error: str
 ) -> None:
     id = post("tally", number=5)
     end(redis, id)
     page = edit(client, id, text)
-    assert (page.status_code, told in page.text) == (422, True)
+    assert (page.status_code, error in page.text) == (422, True)
     assert text.replace('"', "&#34;") in page.text
     assert show(client, id)["payload"] == {"number": 5}
 

@@ -20,7 +20,7 @@ def read_webhooks(client: TestClient, id: str) -> str:
 
 
 def end_with_webhook(client: TestClient, redis: Redis, post: Post) -> tuple[str, str]:
-    """A job that has ended, and the webhook that tells of that."""
+    """A job that has ended, and the webhook that reports it."""
     id = post("log", "delay_seconds=60")
     redis.hset(keys.JOB + id, "errand_webhook", URL)
     client.post(f"/v1/jobs/{id}/cancel")
@@ -52,7 +52,7 @@ def test_the_webhook_of_an_end_is_linked_with_its_state(client: TestClient, redi
     assert read_webhooks(client, id).endswith("· no longer there")
 
 
-def test_a_webhook_links_the_job_of_whose_end_it_tells(client: TestClient, redis: Redis, post: Post) -> None:
+def test_a_webhook_links_the_job_whose_end_it_reports(client: TestClient, redis: Redis, post: Post) -> None:
     id, webhook = end_with_webhook(client, redis, post)
     assert (
         f'Reports the end of job <a class="id" href="/console/jobs/{id}">'

@@ -68,8 +68,8 @@ async def wait_for(watch: Watch[State | None], is_right: Callable[[Any], bool]) 
 
 def test_only_the_sections_that_changed_are_sent() -> None:
     before, after = show(a="1", b="<i>1</i>"), show(a="1", b="<i>2</i>\n</i>")
-    told = after.write_event(before.event_id).decode()
-    assert told == (
+    event = after.write_event(before.event_id).decode()
+    assert event == (
         'data: <hx-partial hx-target="#s-b" hx-swap="innerMorph"><i>2</i>\n'
         f"data: </i></hx-partial>\nid: {after.event_id}\n\n"
     )
@@ -94,8 +94,8 @@ def test_all_who_look_at_a_page_share_what_is_read_and_written() -> None:
                 return [first.write_event(""), second.write_event(first.event_id)]
 
         found = await asyncio.gather(*(look() for _ in range(50)))
-        assert {id(told) for told, _ in found} == {id(found[0][0])}
-        assert {id(told) for _, told in found} == {id(found[0][1])}
+        assert {id(event) for event, _ in found} == {id(found[0][0])}
+        assert {id(event) for _, event in found} == {id(found[0][1])}
 
     assert run(test).reads < 10
 
@@ -135,7 +135,7 @@ def test_what_does_not_change_is_sent_once() -> None:
     run(test)
 
 
-def test_a_redis_that_is_away_is_told_and_then_that_it_is_back() -> None:
+def test_a_redis_that_is_away_is_said_and_then_that_it_is_back() -> None:
     async def test(broadcast: Broadcast, source: Source) -> None:
         source.is_steady, source.fault = True, ConnectionError("away")
         events = _stream(broadcast, "page", source.take, "")

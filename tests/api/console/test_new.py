@@ -57,10 +57,10 @@ def test_a_form_as_it_comes_posts_the_type_s_example(client: TestClient, type: s
 def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_is_kept(client: TestClient, redis: Redis) -> None:
     page = send(client, "email", p_to="ada", p_text="It <works>.", p_headers="{", o_tries="0", o_webhook="kept")
     assert page.status_code == 422
-    told = dict(re.findall(r'id="e-([\w.]+)">(.*?)</span>', page.text))
-    assert told["p.to"] == "An email address must have an @-sign."
-    assert told["p.headers"].startswith("Invalid JSON: EOF while parsing")
-    assert told["o.tries"] == "Input should be greater than or equal to 1"
+    faults = dict(re.findall(r'id="e-([\w.]+)">(.*?)</span>', page.text))
+    assert faults["p.to"] == "An email address must have an @-sign."
+    assert faults["p.headers"].startswith("Invalid JSON: EOF while parsing")
+    assert faults["o.tries"] == "Input should be greater than or equal to 1"
     assert "It &lt;works&gt;." in page.text
     assert 'value="kept"' in page.text
     assert "<details open>" in page.text

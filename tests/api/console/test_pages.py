@@ -76,7 +76,7 @@ def test_a_filter_in_use_is_a_chip_that_takes_it_out(client: TestClient) -> None
     assert 'href="/console/jobs?status=failed" aria-label="Without type log"' in page
 
 
-def test_a_filter_that_means_nothing_is_told_on_the_page(client: TestClient) -> None:
+def test_a_filter_that_means_nothing_is_named_on_the_page(client: TestClient) -> None:
     page = read(client, "/console/jobs?batch=x&type=log", 422)
     assert "batch: give a batch&#39;s id" in page
     assert "<option selected>log" in page
@@ -162,7 +162,7 @@ def test_a_job_that_is_not_there_is_a_page_that_says_so(client: TestClient) -> N
     assert "There is no job" in page
 
 
-def test_a_damaged_record_is_told_and_hides_no_other(client: TestClient, stored: Stored) -> None:
+def test_a_damaged_record_is_shown_and_hides_no_other(client: TestClient, stored: Stored) -> None:
     damaged, whole = stored.queued(), stored.queued()
     stored.redis.hset(damaged.key, "errand_tags", "[")
     assert whole.id in read(client, "/console/jobs?status=queued")
@@ -183,7 +183,7 @@ def test_the_root_leads_a_browser_to_the_console_and_others_to_the_tutorial(clie
 
 
 @pytest.mark.parametrize(("period", "step", "steps"), [("1h", 60, 60), ("24h", 300, 288), ("72h", 300, 864)])
-def test_the_overview_tells_what_ended_in_a_period_and_has_columns_for_its_charts(
+def test_the_overview_shows_what_ended_in_a_period_and_has_columns_for_its_charts(
     client: TestClient, redis: Redis, period: str, step: int, steps: int
 ) -> None:
     minute = find_minute(redis)

@@ -15,7 +15,7 @@ def post(client: TestClient, query: str = "") -> str:
     return str(client.post(f"/v1/jobs/log{query}", json=TYPES["log"].example).json()["id"])
 
 
-def test_a_queue_leads_to_its_jobs_by_status_and_tells_what_is_retried(client: TestClient, redis: Redis) -> None:
+def test_a_queue_leads_to_its_jobs_by_status_and_says_what_is_retried(client: TestClient, redis: Redis) -> None:
     post(client)
     let_retry(redis, post(client), error=("ValueError", "x"))
     post(client, f"?after={post(client)}")
@@ -30,7 +30,7 @@ def list_workers(client: TestClient) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("path", ["/console/workers", "/console"])
-def test_a_worker_of_ours_tells_how_many_it_runs_of_how_many(client: TestClient, redis: Redis, path: str) -> None:
+def test_a_worker_of_ours_shows_how_many_it_runs_of_how_many(client: TestClient, redis: Redis, path: str) -> None:
     Stored(redis).started()
     (worker,) = list_workers(client)
     assert (worker["threads"], worker["silent"]) == (None, False)

@@ -29,7 +29,7 @@ def note(redis: Redis, status: str, job: str | None = None, name: str = "morning
     redis.lpush(f"{keys.SCHEDULE}{name}{keys.RUNS}", note_run(time.time(), status, 1_800_000_000, job))
 
 
-def tell_outcome(redis: Redis, job: str, status: str, name: str = "morning") -> None:
+def end_run(redis: Redis, job: str, status: str, name: str = "morning") -> None:
     """Let a run's job have ended, and be gone."""
     record = keys.BATCH + redis.hget(keys.SCHEDULE + name, "batch").decode()
     redis.hset(record, job, status)
@@ -48,7 +48,7 @@ def test_schedules_are_listed_with_their_rhythm_in_words_and_what_comes_next(cli
 def test_the_last_run_is_there_with_its_outcome_and_its_job(client: TestClient, redis: Redis) -> None:
     put(client)
     note(redis, "skipped")
-    tell_outcome(redis, "5f0c7d1e-0000-4000-8000-000000000000", "failed")
+    end_run(redis, "5f0c7d1e-0000-4000-8000-000000000000", "failed")
     page = read(client, "/console/schedules")
     assert 'aria-label="Last run of morning: failed"' in page
     assert "skipped" not in page
@@ -82,7 +82,7 @@ def test_one_whose_type_is_gone_or_that_is_damaged_does_not_take_the_page_away(
 def test_a_schedule_shows_its_next_five_runs_and_its_last_as_a_strip_in_words(client: TestClient, redis: Redis) -> None:
     put(client)
     job = "5f0c7d1e-0000-4000-8000-000000000000"
-    tell_outcome(redis, job, "finished")
+    end_run(redis, job, "finished")
     note(redis, "missed")
     page = read(client, PAGE)
     strip = page.partition('<ol class="strip"')[2].partition("</ol>")[0]
@@ -158,11 +158,11 @@ def test_who_may_only_look_sees_schedules_without_a_button(guarded: TestClient) 
         ("0-30 7 * * *", "0-30 7 * * *"),
     ],
 )
-def test_usual_expressions_are_told_in_words_and_others_as_they_are(expression: str, words: str) -> None:
+def test_usual_expressions_are_shown_in_words_and_others_as_they_are(expression: str, words: str) -> None:
     assert describe_cron(expression) == words
 
 
-def test_a_span_is_told_in_its_largest_unit() -> None:
+def test_a_span_is_shown_in_its_largest_unit() -> None:
     spans = {
         1: "every second",
         90: "every 90 seconds",
@@ -226,7 +226,7 @@ def test_a_span_is_written_with_its_unit(client: TestClient) -> None:
         ({"name": "", "cron": "x", "payload": "{"}, {"name": "1 to 50", "cron": "write five", "payload": "JSON"}),
     ],
 )
-def test_what_is_wrong_is_told_at_its_field_and_what_was_written_stays(
+def test_what_is_wrong_is_shown_at_its_field_and_what_was_written_stays(
     client: TestClient, redis: Redis, fields: dict[str, str], faults: dict[str, str]
 ) -> None:
     page = submit(client, **fields)
