@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def page(browser: Browser, services: Services) -> Iterator[Page]:
-    """A tab over the API, which may copy; a form with a mistake in it comes back as a 422."""
+    """A tab over the API, which may use the clipboard; a form with a mistake comes back as a 422."""
     services.start_api()
     context = browser.new_context(base_url=services.base_url, permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""Batches on the console: the list, one batch, and queueing again what failed of it."""
+"""Batches on the console: the list, one batch, and requeueing its failed jobs."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""A job's work done again from its page: as a new job, or by the same one with another payload."""
+"""Running a job again from its page: as a new job, or the same one with another payload."""
 
 import json
 import re

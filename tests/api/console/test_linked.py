@@ -1,4 +1,4 @@
-"""What a job's page shows of what it is linked with: webhooks above all."""
+"""What a job's page shows under «Related»: webhooks above all."""
 
 import json
 import re
