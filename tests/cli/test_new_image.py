@@ -12,17 +12,17 @@ OURS_IN_DOCKERFILE = {
     "COPY errand errand",
     "RUN pip --python /venv install --no-deps --no-build-isolation .",
     "COPY templates templates",
-    "# Of web; compose.yaml has the worker's.",
+    "# For web; compose.yaml has the health check of the worker.",
 }
 THEIRS_IN_DOCKERFILE = {
     "COPY requirements.txt pyproject.toml ./",
     "RUN pip --python /venv install -r requirements.txt",
-    "# Of web; a worker's container has none: docker run --no-healthcheck",
+    "# For web; start a worker without it: docker run --no-healthcheck",
 }
 
 
 def test_the_image_is_built_as_ours_is() -> None:
-    ours = (ROOT / "Dockerfile").read_text().replace("docs/deploy.md tells", "README.md tells").splitlines()
+    ours = (ROOT / "Dockerfile").read_text().replace("docs/deploy.md says", "README.md says").splitlines()
     theirs = FILES["Dockerfile"].splitlines()
     assert [line for line in theirs if line not in THEIRS_IN_DOCKERFILE] == (
         [line for line in ours if line not in OURS_IN_DOCKERFILE]

@@ -1,4 +1,4 @@
-"""The shop's own data, which endpoints and jobs share: SQLite on one machine, PostgreSQL where they run on several."""
+"""The shop's own data, which endpoints and jobs share: SQLite on one machine; on several, use PostgreSQL."""
 
 import os
 import sqlite3
@@ -10,7 +10,7 @@ Database = sqlite3.Connection
 
 
 def open_database() -> Iterator[Database]:
-    """Give one request, or one attempt of a job, a connection; what it does not commit is rolled back."""
+    """Yield a connection for one request or one attempt of a job; what is not committed is rolled back."""
     path = os.environ.get("SHOP_DATABASE", "shop.db")
     with closing(sqlite3.connect(path, timeout=20, check_same_thread=False)) as db:
         db.row_factory = sqlite3.Row

@@ -1,4 +1,4 @@
-"""The application. `errand` is what workers are started with: errand worker shop.main:errand."""
+"""The application. Workers are started with its `errand`: errand worker shop.main:errand."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ REMIND_SECONDS = 3 * 24 * 3600
 
 errand = Errand("shop.jobs", builtin=["email"])
 app = FastAPI(title="Shop", lifespan=errand.lifespan)
-app.mount("/errand", errand.app)  # the jobs' status, the docs and the dashboard, for whoever has a key
+app.mount("/errand", errand.app)  # the jobs' status, the docs and the dashboard, for callers with a key
 
 
 class NewUser(BaseModel):
@@ -25,7 +25,7 @@ class NewUser(BaseModel):
 
 
 class NewOrder(BaseModel):
-    """What somebody wants to have."""
+    """An order for some pieces of a product."""
 
     email: EmailStr
     product: str
@@ -57,12 +57,12 @@ def place_order(
     tasks: Tasks,
     db: Annotated[Database, Depends(open_database)],
 ) -> Accepted:
-    """Charge, pack, then e-mail the customer. Sent again under the same key, it is the same order and the same jobs."""
+    """Charge, pack, then write to the customer. A request repeated with its key is the same order and jobs."""
     db.execute(
         "INSERT OR IGNORE INTO orders (id, email, product, quantity) VALUES (?, ?, ?, ?)",
         [idempotency_key, order.email, order.product, order.quantity],
     )
-    db.commit()  # before the jobs are stored: a worker may be quick
+    db.commit()  # before the jobs are stored: a worker may start one at once
     text = f"{order.quantity} × {order.product}, order {idempotency_key}"
     packed = email.Message(to=[order.email], subject="Your order is packed", text=text)
     return Accepted(

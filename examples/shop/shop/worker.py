@@ -1,4 +1,4 @@
-"""What RQ's own command loads: rq worker -c shop.worker -w shop.worker.Worker."""
+"""RQ's own command loads this module: rq worker -c shop.worker -w shop.worker.Worker."""
 
 from shop.main import errand
 

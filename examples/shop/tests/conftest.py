@@ -1,4 +1,4 @@
-"""The shop, with a database of the test's own."""
+"""The shop, with its own database for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path

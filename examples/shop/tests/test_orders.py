@@ -14,7 +14,7 @@ def place(client: TestClient, key: str = "1") -> list[str]:
     return jobs
 
 
-def test_an_order_is_charged_packed_and_told_of(client: TestClient, errand_jobs: JobsUnderTest) -> None:
+def test_an_order_is_charged_and_packed_and_a_mail_says_so(client: TestClient, errand_jobs: JobsUnderTest) -> None:
     place(client)
     assert [ran.type for ran in errand_jobs.drain()] == ["charge", "pack", "email"]
     order = client.get("/orders/1").json()
@@ -23,7 +23,7 @@ def test_an_order_is_charged_packed_and_told_of(client: TestClient, errand_jobs:
     assert errand_jobs.sent_mails[0].text.strip() == "2 × tea, order 1"
 
 
-def test_an_order_that_is_sent_twice_is_one(client: TestClient, errand_jobs: JobsUnderTest) -> None:
+def test_an_order_that_is_sent_twice_is_one_order(client: TestClient, errand_jobs: JobsUnderTest) -> None:
     first = place(client)
     errand_jobs.drain()
     assert place(client) == first
@@ -37,7 +37,7 @@ def test_the_status_of_its_jobs_can_be_read(client: TestClient, errand_jobs: Job
     assert (job["status"], job["result"]) == ("finished", "2 in a box")
 
 
-def test_what_can_not_be_paid_is_not_packed(
+def test_an_order_that_can_not_be_paid_is_not_packed(
     client: TestClient, errand_jobs: JobsUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decline(order: str, email: str) -> None:

@@ -1,4 +1,4 @@
-# All but what the Dockerfile copies: no environment, no data, no secret and no history gets into a layer.
+# Everything except what the Dockerfile copies: no environment, data, secret or history gets into a layer.
 *
 !requirements.txt
 !pyproject.toml

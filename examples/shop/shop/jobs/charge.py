@@ -5,12 +5,12 @@ from shop.database import Database, open_database
 
 
 class DeclinedError(PermanentError):
-    """Raised when a customer can't pay: trying again is no use, and what comes after this job is canceled."""
+    """Raised when a customer can't pay: another try would not help, and the jobs after this one are canceled."""
 
 
 @job(queue="orders", retry=Backoff(tries=8), timeout_seconds=30)
 def run(order: str, db: Database = Depends(open_database)) -> None:
-    """Charge it once: the job runs again when its worker died, or when the provider could not be reached."""
+    """Charge an order once, even if the job runs again after its worker died or the provider could not be reached."""
     found = db.execute("SELECT email, paid_at FROM orders WHERE id = ?", [order]).fetchone()
     if found["paid_at"] is None:
         pay(order, found["email"])

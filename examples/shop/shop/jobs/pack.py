@@ -8,7 +8,7 @@ from shop.database import Database, open_database
 
 @job(queue="orders", timeout_seconds=60)
 def run(order: str, progress: Progress = Progress(), db: Database = Depends(open_database)) -> str:
-    """Pack one piece after the other, and report each."""
+    """Pack one piece after the other, and report the progress. Return what is in the box."""
     quantity: int = db.execute("SELECT quantity FROM orders WHERE id = ?", [order]).fetchone()["quantity"]
     for piece in range(quantity):
         time.sleep(0.05)
