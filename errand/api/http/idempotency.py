@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from errand.api.http.auth import require_key
 from errand.api.http.prefix import strip_prefix
 from errand.api.http.problems import Problem, refuse_input
-from errand.store.idempotency import Claim, Stored
+from errand.store.idempotency import Claim, IdempotencyRecord
 from errand.store.new_job import NewJob, restore_jobs
 
 HEADER = "Idempotency-Key"
@@ -103,7 +103,7 @@ def _write(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def replay(claim: Claim | None, stored: Stored, jobs: Sequence[NewJob]) -> list[NewJob]:
+def replay(claim: Claim | None, stored: IdempotencyRecord, jobs: Sequence[NewJob]) -> list[NewJob]:
     """Return a request's jobs as the first one under its key stored them. Raises Problem 422 where that was another."""
     if claim and stored.fingerprint not in (claim.fingerprint, claim.earlier):
         detail = (
