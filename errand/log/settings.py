@@ -2,14 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from urllib.parse import parse_qsl
 
 from pydantic import Field, field_validator
 
 from errand.log.file import Rotation
-from errand.redis.settings import Settings
-from errand.redis.variables import read_variable
+from errand.redis.settings import Settings, read_current
 
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(KB|MB|GB|KIB|MIB|GIB)", re.I)
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -59,10 +57,5 @@ def _read_rotation(text: str) -> Rotation:
 
 
 def read_log_settings() -> LogSettings:
-    """Return the settings of the environment as it is now: built anew only where it has changed."""
-    return _build(read_variable("LOG_URL"))
-
-
-@cache
-def _build(value: str | None) -> LogSettings:
-    return LogSettings()
+    """Return the settings of the environment as it is now. Raises pydantic's ValidationError."""
+    return read_current(LogSettings)

@@ -1,6 +1,6 @@
 """The settings of the e-mail job: the mail server, the senders, and how many connections there may be."""
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -13,7 +13,7 @@ from errand.mail.server import read_server
 from errand.mail.size import MailSize
 from errand.mail.smtp import Connection
 from errand.mail.templates import list_templates
-from errand.redis.variables import read_variable
+from errand.redis.settings import read_current
 
 
 class MailSettings(MailSize):
@@ -70,11 +70,5 @@ class MailSettings(MailSize):
 
 
 def read_mail_settings() -> MailSettings:
-    """Return the settings of the environment as it is now: built anew only where it has changed."""
-    names = (field.alias or name for name, field in MailSettings.model_fields.items())
-    return _build(tuple(map(read_variable, names)))
-
-
-@cache
-def _build(values: tuple[str | None, ...]) -> MailSettings:
-    return MailSettings()
+    """Return the settings of the environment as it is now. Raises pydantic's ValidationError."""
+    return read_current(MailSettings)

@@ -1,16 +1,14 @@
 """How large a mail may be."""
 
 from collections.abc import Callable
-from functools import cache
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
 
-from errand.redis.settings import Settings
-from errand.redis.variables import read_variable
+from errand.redis.settings import Settings, read_current
 
 
 class MailSize(Settings):
-    """How large the body of a request may be that posts mail; what is attached grows by a third in it (base64)."""
+    """How large the body of a request that posts mail may be; attachments grow by a third in it (base64)."""
 
     mail_max_bytes: ByteSize = Field(ByteSize(10 * 1024 * 1024), alias="MAIL_MAX_BYTES", ge=1024)
 
@@ -25,9 +23,4 @@ class MailSize(Settings):
 
 def read_mail_max_bytes() -> int:
     """Return MAIL_MAX_BYTES of the environment as it is now. Raises pydantic's ValidationError."""
-    return _read(read_variable("MAIL_MAX_BYTES"))
-
-
-@cache
-def _read(value: str | None) -> int:
-    return int(MailSize().mail_max_bytes)
+    return read_current(MailSize).mail_max_bytes

@@ -1,13 +1,14 @@
 """Reading settings from the environment, and what a person is shown where one is missing or wrong."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from errand.redis.variables import SUFFIX, VariableError, check_once, read_file
+from errand.redis.variables import SUFFIX, VariableError, check_once, read_file, read_variable
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -90,6 +91,25 @@ def read_settings(kind: type[S], user: str) -> S:
         return kind()
     except ValidationError as error:
         raise SettingsError("\n".join(_describe(fault, kind, user) for fault in error.errors())) from None
+
+
+def read_current(kind: type[S]) -> S:
+    """Return the settings of the environment as it is now: built anew only where it has changed, for jobs ask often.
+
+    Raises pydantic's ValidationError.
+    """
+    current: S = _build(kind, tuple(map(read_variable, _list_variables(kind))))
+    return current
+
+
+@cache
+def _list_variables(kind: type[BaseSettings]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in kind.model_fields.items())
+
+
+@cache
+def _build(kind: type[S], values: tuple[str | None, ...]) -> S:
+    return kind()
 
 
 def _describe(fault: ErrorDetails, kind: type[BaseSettings], user: str) -> str:

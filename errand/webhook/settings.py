@@ -1,13 +1,12 @@
-"""What the webhooks are told: who is told of all ends, the secrets that sign, and whether private addresses do."""
+"""The settings of webhooks: the URL that hears of all ends, the secrets that sign, and whether private addresses do."""
 
 from base64 import b64decode
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from errand.redis.settings import Settings
-from errand.redis.variables import read_variable
+from errand.redis.settings import Settings, read_current
 from errand.webhook.address import check_url
 
 SECRET_BYTES = range(24, 65)  # Standard Webhooks 1.0.0, «Signature scheme»
@@ -51,14 +50,8 @@ class WebhookSettings(Settings):
 
 
 def read_webhook_settings() -> WebhookSettings:
-    """Return the settings of the environment as it is now: built anew only where it has changed."""
-    names = (field.alias or name for name, field in WebhookSettings.model_fields.items())
-    return _build(tuple(map(read_variable, names)))
-
-
-@cache
-def _build(values: tuple[str | None, ...]) -> WebhookSettings:
-    return WebhookSettings()
+    """Return the settings of the environment as it is now. Raises pydantic's ValidationError."""
+    return read_current(WebhookSettings)
 
 
 def _split(secrets: str) -> list[str]:

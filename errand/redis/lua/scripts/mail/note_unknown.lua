@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Notes at which result of RQ's the job failed because nobody knows what became of its mail.
+-- Notes after which of RQ's results it was reported that nobody knows what became of a mail.
 -- KEYS  the mail's record
 -- ARGV  the token of the run that began to send it, the id of RQ's newest result, one of those it went to
 -- include base
