@@ -4,15 +4,22 @@ import asyncio
 import json
 import pickle
 from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis import Redis
 from rq import Queue
 from rq.results import Result
 
+from errand.store.enqueue import Enqueuer
+from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
-from errand.store.status import JobStatus, StatusReader
+from errand.store.status import JobStatus, StatusReader, build_status
 from tests.support.connectors import connect
+from tests.support.job_types import LOG
 
 
 @pytest.fixture
@@ -196,3 +203,34 @@ def test_results_of_a_wrong_type_are_none(queue_settings: QueueSettings, redis: 
     job = read(queue_settings, job_id)
     assert job is not None
     assert (job.status, job.result) == ("finished", None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"run_at": datetime.now(UTC) + timedelta(hours=1, microseconds=7)},
+        {"tags": ("red", "blue"), "batch": str(uuid4()), "at_front": True},
+        {"limit": ("key", 1)},
+        {"after": True},
+        {"expires_in_seconds": 60.5, "tries": 4},
+    ],
+)
+def test_a_job_that_was_just_stored_is_described_as_it_is_read(
+    queue_settings: QueueSettings, options: dict[str, Any]
+) -> None:
+    first, now = NewJob(LOG, {"text": "x"}), datetime.now(UTC)
+    more = options | ({"after": (first.id,)} if "after" in options else {})
+    new = NewJob(LOG, {"text": "x"}, created_at=now, **more)
+
+    async def store() -> list[str]:
+        async with connect(queue_settings.redis_url) as redis:
+            enqueuer = Enqueuer(redis, queue_settings, {"log": LOG})
+            await enqueuer.store([first])
+            return await enqueuer.store([new])
+
+    (status,) = asyncio.run(store())
+    built, found = build_status(new, status), read(queue_settings, new.id)
+    assert found is not None
+    assert (built.enqueued_at is None) == (found.enqueued_at is None)
+    assert replace(built, enqueued_at=None) == replace(found, enqueued_at=None)
