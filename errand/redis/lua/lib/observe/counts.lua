@@ -2,7 +2,7 @@
 -- [[how many by end], [by bucket of the wait], [by bucket of the run]]; all that was ever counted has the microseconds
 -- waited and run behind these. The zeros at a list's end are left out, so that the form is small and a bound more
 -- changes nothing.
--- gives LATE_MINUTES, list_open, read_tally, add_counts, read_counts, write_counts, write_span
+-- gives LATE_MINUTES, MOST_OPEN, list_open, read_tally, add_counts, read_counts, write_counts, write_span
 -- include base
 
 local ENDS = {finished = 1, failed = 2, retried = 3, stopped = 4, interrupted = 5, lost = 6, dead = 7, canceled = 8}
@@ -10,6 +10,9 @@ local CHUNK = 100
 
 -- A worker whose clock is behind, or whose call was late, may still write to minutes that are over.
 LATE_MINUTES = 10
+
+-- So many minutes that are not rolled up a reader looks at: the server does nothing else meanwhile.
+MOST_OPEN = 200
 
 local function note(list, place, count)
   for i = #list + 1, place do list[i] = 0 end

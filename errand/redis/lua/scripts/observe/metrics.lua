@@ -25,8 +25,8 @@ local function read_totals()
   local minute = math.floor(now / 60)
   local rolled_up = pcall_redis('GET', keys.TALLY_ROLLED_UP)
   rolled_up = type(rolled_up) == 'string' and tonumber(rolled_up)
-  local first = math.max(math.min(rolled_up or 0, minute) + 1 - LATE_MINUTES, minute - 180)
-  for _, open in ipairs(list_open(first, minute + 1, 200)) do
+  local first = math.max(math.min(rolled_up or 0, minute) + 1 - LATE_MINUTES, minute - keys.STATS_MINUTES_SECONDS / 60)
+  for _, open in ipairs(list_open(first, minute + 1, MOST_OPEN)) do
     for name, of_type in pairs(read_tally(open)) do add_counts(counts, name, of_type) end
   end
   return rolled_up and minute - 1 - rolled_up or minute, write_span(counts, true)

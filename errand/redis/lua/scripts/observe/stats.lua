@@ -5,8 +5,6 @@
 -- each minute that is not rolled up {its start, JSON}.
 -- include base, observe/counts
 
-local MOST_OPEN = 200
-
 local seconds, first, many = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = call('TIME')
 local minute = math.floor(clock[1] / 60)
