@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import REPLAYED, SEND_AGAIN, replay
+from errand.api.http.options import UNIQUE
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.http.unique import HEADER as UNIQUE
 from errand.api.intake import Posted
 from errand.api.store import Store
 from errand.contract.job import Job

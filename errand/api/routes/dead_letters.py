@@ -11,7 +11,8 @@ from errand.api.fields import Fields
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
-from errand.api.routes.listing import Batch, Cursor, JobPage, Limit, QueueName, Type, answer_page, read_time, refuse
+from errand.api.http.query import build_reader, refuse
+from errand.api.routes.listing import Batch, Cursor, JobPage, Limit, PageQuery, QueueName, Type, answer_page, read_time
 from errand.api.store import get_store
 from errand.store.dead_letters import Action
 from errand.store.index import Filter
@@ -46,38 +47,44 @@ class DeletedLettersView(BaseModel):
     left: list[LeftView]
 
 
-async def read_filter(
-    type: Type = None,
-    queue: QueueName = None,
+@dataclass(frozen=True)
+class DeadLetterFilters:
+    """The query parameters that say which failed jobs are meant."""
+
+    type: Type = None
+    queue: QueueName = None
     error: Annotated[
         str | None,
         Query(min_length=1, max_length=255, description="The name of the error's type, or a part of its message."),
-    ] = None,
+    ] = None
     fingerprint: Annotated[
         str | None, Query(min_length=1, max_length=64, description="Of this group alone, as `/groups` names it.")
-    ] = None,
-    batch: Batch = None,
+    ] = None
+    batch: Batch = None
     failed_after: Annotated[
         str | None,
         Query(json_schema_extra={"format": "date-time"}, description="Failed then or later: RFC 3339 with offset."),
-    ] = None,
+    ] = None
     failed_before: Annotated[
         str | None, Query(json_schema_extra={"format": "date-time"}, description="Failed before that.")
-    ] = None,
-) -> Filter:
-    """Return which failed jobs are meant. Raises Problem 422."""
-    after, before = read_time(failed_after, "failed_after"), read_time(failed_before, "failed_before")
-    return Filter(
-        *("failed", type, queue, "failed"),
-        error=error,
-        fingerprint=fingerprint,
-        batch=None if batch is None else str(batch),
-        ended_after=after,
-        ended_before=before,
-    )
+    ] = None
+
+    def build_filter(self) -> Filter:
+        """Return which failed jobs are meant. Raises Problem 422."""
+        return Filter(
+            "failed",
+            self.type,
+            self.queue,
+            status="failed",
+            error=self.error,
+            fingerprint=self.fingerprint,
+            batch=None if self.batch is None else str(self.batch),
+            ended_after=read_time(self.failed_after, "failed_after"),
+            ended_before=read_time(self.failed_before, "failed_before"),
+        )
 
 
-Wanted = Annotated[Filter, Depends(read_filter)]
+Wanted = Annotated[Filter, Depends(build_reader(DeadLetterFilters, DeadLetterFilters.build_filter))]
 Everything = Annotated[bool, Query(alias="all", description="Without a filter: yes, all failed jobs.")]
 DryRun = Annotated[bool, Query(description="Only tell what would be done.")]
 
@@ -87,7 +94,7 @@ async def list_dead_letters(
     request: Request, wanted: Wanted, limit: Limit = 20, cursor: Cursor = None, fields: Fields = None
 ) -> Response:
     """Return the jobs that failed for good and that all filters fit, the newest failure first."""
-    return await answer_page(request, wanted, limit, cursor, fields)
+    return await answer_page(request, wanted, PageQuery(limit, cursor, fields))
 
 
 @router.post("/requeue", status_code=202, response_model=RequeuedLettersView, summary="Requeue failed jobs by filter")

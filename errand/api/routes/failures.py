@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.routes.listing import Batch, QueueName, Type, refuse
+from errand.api.http.query import refuse
+from errand.api.routes.listing import Batch, QueueName, Type
 from errand.api.store import Store, get_store
 from errand.store.observe.failures import FailureGroup
 from errand.store.status import JobError

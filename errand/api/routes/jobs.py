@@ -14,10 +14,9 @@ from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
+from errand.api.http.options import ANSWERS, PLAIN, UNIQUE, JobOptions, read_unique
 from errand.api.http.problems import Problem
-from errand.api.http.query import PLAIN, Options
 from errand.api.http.route import DirectRoute
-from errand.api.http.unique import ANSWERS, HEADER, read_unique
 from errand.api.ids import check_id, missing
 from errand.api.intake import BodyShape
 from errand.api.store import get_store
@@ -27,7 +26,7 @@ from errand.contract.job import Job
 from errand.store.new_job import NewJob
 from errand.store.status import ENDED, JobStatus
 
-Given = Annotated[Options, Depends(read_unique)]
+Given = Annotated[JobOptions, Depends(read_unique)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -75,7 +74,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         new, status, headers = await post_job(request, job, options)
         headers = {"Location": job_link(new.id), **headers}
         seconds = wait.read_wait(request)
-        if seconds is None and headers.get(HEADER, "stored") == "stored":
+        if seconds is None and headers.get(UNIQUE, "stored") == "stored":
             return JSONResponse(show_new_job(new, status), 202, headers)
         found = await wait.wait_for_new(get_store(request), new.id, seconds or 0)
         if found is None:
@@ -86,7 +85,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
     return enqueue
 
 
-async def post_job(request: Request, job: Job[..., Any], options: Options) -> tuple[NewJob, str, dict[str, str]]:
+async def post_job(request: Request, job: Job[..., Any], options: JobOptions) -> tuple[NewJob, str, dict[str, str]]:
     """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
     store = get_store(request)
     posted = await store.intake.read(request, BodyShape(job, job.payload.model, _take_one))

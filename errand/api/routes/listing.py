@@ -1,20 +1,20 @@
 """`GET /v1/jobs`: the jobs, newest first, a page at a time."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
 from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.http.problems import Problem, refuse_input
-from errand.api.http.query import read_moment
+from errand.api.http.query import build_reader, read_moment, refuse
 from errand.api.store import get_store
 from errand.api.views import JobView
 from errand.contract.storing.asked import WORD
@@ -52,41 +52,59 @@ class JobPage(BaseModel):
     next: str | None
 
 
+@dataclass(frozen=True)
+class JobFilters:
+    """The query parameters that say which jobs are listed."""
+
+    type: Type = None
+    queue: QueueName = None
+    status: Annotated[Status | None, Query(description="With this status alone.")] = None
+    tag: Annotated[str | None, Query(pattern=WORD, description="With this tag alone.")] = None
+    batch: Batch = None
+    created_after: CreatedAfter = None
+    created_before: CreatedBefore = None
+
+    def build_filter(self) -> Filter:
+        """Return them as the store takes them. Raises Problem 422."""
+        return Filter(
+            type=self.type,
+            queue=self.queue,
+            status=self.status,
+            tag=self.tag,
+            batch=None if self.batch is None else str(self.batch),
+            created_after=read_time(self.created_after, "created_after"),
+            created_before=read_time(self.created_before, "created_before"),
+        )
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """The query parameters that say which page of a list of jobs is shown, and what of each job."""
+
+    limit: Limit = 20
+    cursor: Cursor = None
+    fields: Fields = None
+
+
+Page = Annotated[PageQuery, Depends(build_reader(PageQuery))]
+
+
 @router.get("", response_model=JobPage, summary="List jobs")
 async def list_jobs(
-    request: Request,
-    type: Type = None,
-    queue: QueueName = None,
-    status: Annotated[Status | None, Query(description="With this status alone.")] = None,
-    tag: Annotated[str | None, Query(pattern=WORD, description="With this tag alone.")] = None,
-    batch: Batch = None,
-    created_after: CreatedAfter = None,
-    created_before: CreatedBefore = None,
-    limit: Limit = 20,
-    cursor: Cursor = None,
-    fields: Fields = None,
+    request: Request, filters: Annotated[JobFilters, Depends(build_reader(JobFilters))], page: Page
 ) -> Response:
     """Return the jobs that all filters fit, newest first.
 
     Going from page to page shows every job that is there all the while, once, whatever comes and goes meanwhile.
     """
-    wanted = Filter(
-        type=type,
-        queue=queue,
-        status=status,
-        tag=tag,
-        batch=None if batch is None else str(batch),
-        created_after=read_time(created_after, "created_after"),
-        created_before=read_time(created_before, "created_before"),
-    )
-    return await answer_page(request, wanted, limit, cursor, fields)
+    return await answer_page(request, filters.build_filter(), page)
 
 
-async def answer_page(request: Request, wanted: Filter, limit: int, cursor: str | None, fields: str | None) -> Response:
+async def answer_page(request: Request, wanted: Filter, query: PageQuery) -> Response:
     """Return a page of jobs with the `Link` to the next one. Raises Problem 422 and 503."""
-    asked, place = read_fields(fields), read_place(wanted, cursor)
+    asked, place = read_fields(query.fields), read_place(wanted, query.cursor)
     async with redis_deadline():
-        page = await get_store(request).index.read(wanted, limit, place)
+        page = await get_store(request).index.read(wanted, query.limit, place)
     items = await show_jobs(get_store(request), page.jobs, asked)
     body = {"items": items, "next": page.next and wanted.write_cursor(page.next)}
     # pydantic writes a hundred jobs in a third of the time
@@ -104,11 +122,6 @@ def read_place(wanted: Filter, cursor: str | None) -> Place | None:
 def read_time(text: str | None, parameter: str) -> datetime | None:
     """Return the time in a query, None where there is none. Raises Problem 422."""
     return None if text is None else read_moment(text, parameter)
-
-
-def refuse(parameter: str, detail: str) -> Problem:
-    """Return the 422 for one parameter."""
-    return refuse_input([{"loc": (parameter,), "msg": detail}], in_body=False)
 
 
 def link_next(request: Request, body: Mapping[str, Any]) -> dict[str, str]:

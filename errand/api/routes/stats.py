@@ -11,8 +11,8 @@ from pydantic_core import to_json
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
-from errand.api.http.query import read_moment
-from errand.api.routes.listing import Type, refuse
+from errand.api.http.query import read_moment, refuse
+from errand.api.routes.listing import Type
 from errand.api.store import get_store
 from errand.store.observe.counts import Counts, find_quantiles
 from errand.store.observe.stats import RETENTION_SECONDS, Span, Spans

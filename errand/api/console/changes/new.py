@@ -7,8 +7,8 @@ from errand.api.console.new.posting import post
 from errand.api.console.page import Content
 from errand.api.console.views.new import find_type, new_job, show_form
 from errand.api.http.idempotency import REPLAYED
+from errand.api.http.options import UNIQUE
 from errand.api.http.problems import Problem
-from errand.api.http.unique import HEADER as UNIQUE
 
 REUSED = "This form was sent before with other values. Send it again to make another job."
 HIDDEN = "Not all of this JSON fits into the fields. Correct it first, or go on editing it as JSON."

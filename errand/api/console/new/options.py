@@ -11,9 +11,8 @@ from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
+from errand.api.http.options import JobOptions, read_unique
 from errand.api.http.problems import refuse_input
-from errand.api.http.query import Options
-from errand.api.http.unique import read_unique
 
 PREFIX = "o."  # of these fields in the form
 FIRST = ("delay_seconds", "run_at", "tag", "at_front", "tries", "timeout_seconds", "expires_in_seconds")
@@ -60,8 +59,8 @@ def list_pairs(values: Mapping[str, str]) -> list[tuple[str, str]]:
     return pairs
 
 
-async def read_options(request: Request) -> Options:
-    """Return the options in a request's query, as the API's route reads them. Raises Problem 422."""
+async def read_options(request: Request) -> JobOptions:
+    """Return what a request's query asks for, as the API's route reads it. Raises Problem 422."""
     async with AsyncExitStack() as stack:
         request.scope["fastapi_inner_astack"] = request.scope["fastapi_function_astack"] = stack
         solved = await solve_dependencies(
