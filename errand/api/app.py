@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, params
 from fastapi_offline import FastAPIOffline
 
-from errand.api.console.mount import mount
+from errand.api.console.mount import mount as mount_console
 from errand.api.http.auth import require_key, require_metrics_key
 from errand.api.http.cors import allow_origins
 from errand.api.http.loopback import LoopbackOnly
@@ -78,28 +78,47 @@ def build_api(
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
-    keyed = guard(settings)
-    checks = [Depends(refuse_unknown), *keyed]
+    _add_posts(app, settings, types, bodies)
+    _add_routes(app, settings, bodies)
+    mount_console(app, settings)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_posts(app: FastAPI, settings: ApiSettings, types: dict[str, Job[..., Any]], bodies: Bodies) -> None:
+    """Add what stores and reads jobs and batches: what is asked for most often comes first."""
+    checks = [Depends(refuse_unknown), *guard(settings)]
     for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):
         app.router.routes += router.routes  # those of an included router are looked through twice for each request
-    app.include_router(requeue.router, dependencies=keyed)
-    app.include_router(why.router, dependencies=keyed)
-    app.include_router(queues.router, dependencies=keyed)
-    app.include_router(workers.router, dependencies=keyed)
-    app.include_router(schedules.build_router(bodies), dependencies=keyed)
-    app.include_router(attempts.router, dependencies=keyed)
-    app.include_router(cancel.router, dependencies=keyed)
-    app.include_router(batch_list.router, dependencies=keyed)
-    app.include_router(batch_jobs.router, dependencies=keyed)
-    app.include_router(listing.router, dependencies=keyed)
-    app.include_router(dead_letters.router, dependencies=keyed)
-    app.include_router(failures.router, dependencies=keyed)
-    app.include_router(events.router, dependencies=keyed)
-    app.include_router(stats.router, dependencies=keyed)
+
+
+def _add_routes(app: FastAPI, settings: ApiSettings, bodies: Bodies) -> None:
+    """Add all other routes, in the order of the document."""
+    keyed = guard(settings)
+    for router in (
+        requeue.router,
+        why.router,
+        queues.router,
+        workers.router,
+        schedules.build_router(bodies),
+        attempts.router,
+        cancel.router,
+        batch_list.router,
+        batch_jobs.router,
+        listing.router,
+        dead_letters.router,
+        failures.router,
+        events.router,
+        stats.router,
+    ):
+        app.include_router(router, dependencies=keyed)
     app.include_router(metrics.router, dependencies=[Depends(require_metrics_key)] if keyed else [])
     app.include_router(logs.router, dependencies=keyed)
-    app.include_router(health.router)
-    mount(app, settings)
+    app.include_router(health.router)  # for whoever runs the process, without a key
+
+
+def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
+    """Add what each request passes before its route, from the inside out."""
     if settings.local:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(UnderPrefix, routes=app.routes)
@@ -107,7 +126,6 @@ def build_api(
     app.add_middleware(DrainUnread)
     if settings.origins:
         allow_origins(app, settings.origins)
-    return app
 
 
 @asynccontextmanager

@@ -16,8 +16,8 @@ STATE = "errand_connections"
 SPARE_FILES = 100
 
 
-class Connection(Protocol):
-    """What a connection can be asked and told."""
+class BoundedConnection(Protocol):
+    """A connection that ends itself where its client is too slow, or where others need its place."""
 
     def look(self) -> str | None:
         """Refuse what is too slow by now; return what it was."""
@@ -56,14 +56,14 @@ class Connections:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, there: Sized) -> None:
         self._loop, self._there = loop, there
-        self._watched: dict[Connection, None] = {}  # in the order in which they came
+        self._watched: dict[BoundedConnection, None] = {}  # in the order in which they came
         self._refused: Counter[str] = Counter()
         self._limit = find_limit()
         self.discards = Discards(loop)
         self._timer: asyncio.TimerHandle | None = None
         self._log_at = 0.0
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: BoundedConnection) -> bool:
         """Watch a connection; return whether there is room, for which the oldest that has no request gives way."""
         has_room = len(self._there) <= self._limit or self._make_room()
         if has_room:
@@ -72,12 +72,12 @@ class Connections:
             self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         return has_room
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: BoundedConnection) -> None:
         """Watch it no longer."""
         self._watched.pop(connection, None)
 
     def note(self, what: str) -> None:
-        """Count something that was refused; the log tells once in ten seconds."""
+        """Count something that was refused; it is logged once in ten seconds."""
         self._refused[what] += 1
 
     def _make_room(self) -> bool:
@@ -89,8 +89,8 @@ class Connections:
             if what := connection.look():
                 self.note(what)
         if self._refused and self._loop.time() >= self._log_at:
-            told = ", ".join(f"{count} {what}" for what, count in self._refused.items())
-            logger.warning("Refused: %s", told)
+            counts = ", ".join(f"{count} {what}" for what, count in self._refused.items())
+            logger.warning("Refused: %s", counts)
             self._refused.clear()
             self._log_at = self._loop.time() + LOG_SECONDS
         is_needed = self._watched or self._refused

@@ -25,7 +25,7 @@ def render(figures: Figures, types: Iterable[str], accept: str) -> tuple[bytes, 
     which anybody may post with plain RQ, it counts as `other`.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(figures, sorted(types)))
+    registry.register(_FigureCollector(figures, sorted(types)))
     try:
         encode, media_type = choose_encoder(accept)
     except (ValueError, TypeError):  # a version that is no number
@@ -33,7 +33,7 @@ def render(figures: Figures, types: Iterable[str], accept: str) -> tuple[bytes, 
     return encode(registry), media_type
 
 
-class _Figures(Collector):
+class _FigureCollector(Collector):
     """Hands the figures of one scrape to the library, which writes them."""
 
     def __init__(self, figures: Figures, types: list[str]) -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from redis import Redis
 from starlette.testclient import TestClient
 
-from errand.api.http.access_log import AccessLog, Lines, hide_values
+from errand.api.http.access_log import AccessLines, AccessLog, hide_values
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from tests.support.connectors import create_app
@@ -34,7 +34,7 @@ def build(app: FastAPI) -> Iterator[Build]:
     with TestClient(app, base_url="http://localhost") as client:
 
         def wrap(as_json: bool) -> TestClient:
-            app.middleware_stack = AccessLog(app.build_middleware_stack(), Lines(as_json, has_time=False))
+            app.middleware_stack = AccessLog(app.build_middleware_stack(), AccessLines(as_json, has_time=False))
             return client
 
         yield wrap

@@ -34,7 +34,7 @@ def watch(services: Services, id: str, last_id: str | None = None) -> list[Event
         return list(stream)
 
 
-def tell(event: Event) -> tuple[str, str]:
+def describe(event: Event) -> tuple[str, str]:
     """Return an event's kind and the job's status in it."""
     return event.kind, event.data.get("status", "")
 
@@ -50,13 +50,13 @@ def test_a_jobs_life_is_told_from_queue_to_end(services: Services) -> None:
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
         assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
         events = iter(stream)
-        assert tell(next(events)) == ("status", "queued")
+        assert describe(next(events)) == ("status", "queued")
         services.start_worker()
         rest = list(events)
-    assert tell(rest[0]) == ("status", "started")
+    assert describe(rest[0]) == ("status", "started")
     assert {event.kind for event in rest[1:-1]} == {"progress"}
     assert [event.data["done"] for event in rest[1:-1]] == sorted(event.data["done"] for event in rest[1:-1])
-    assert tell(rest[-1]) == ("end", "finished")
+    assert describe(rest[-1]) == ("end", "finished")
     assert rest[-1].data == services.read(id)
 
 
@@ -66,11 +66,11 @@ def test_each_attempt_is_told(services: Services, tmp_path: Path) -> None:
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
         services.start_worker()
         events = [event for event in stream if event.kind != "progress"]
-    words = [tell(event) for event in events]
+    words = [describe(event) for event in events]
     assert words[0] == ("status", "scheduled")
     assert words.count(("status", "started")) == 2
     assert words[-1] == ("end", "finished")
-    (waiting,) = [event for event in events[1:] if tell(event) == ("status", "scheduled")]
+    (waiting,) = [event for event in events[1:] if describe(event) == ("status", "scheduled")]
     assert waiting.data["error"]["message"] == "attempt 1 failed"
 
 
@@ -78,7 +78,7 @@ def test_an_end_without_success_ends_the_stream_too(services: Services, tmp_path
     services.start_api()
     services.start_worker()
     id = services.post("fail", {"ledger": str(tmp_path / "ledger"), "permanent": True})
-    assert tell(watch(services, id)[-1]) == ("end", "failed")
+    assert describe(watch(services, id)[-1]) == ("end", "failed")
 
 
 def test_events_come_from_a_plain_rq_worker(services: Services) -> None:
@@ -89,8 +89,8 @@ def test_events_come_from_a_plain_rq_worker(services: Services) -> None:
         events = list(stream)
     kinds = [event.kind for event in events]
     assert kinds.count("progress") >= 2
-    assert ("status", "started") in [tell(event) for event in events]
-    assert tell(events[-1]) == ("end", "finished")
+    assert ("status", "started") in [describe(event) for event in events]
+    assert describe(events[-1]) == ("end", "finished")
 
 
 def test_who_comes_back_after_any_event_gets_the_rest(services: Services) -> None:
@@ -104,11 +104,11 @@ def test_who_comes_back_after_any_event_gets_the_rest(services: Services) -> Non
     for event in seen[:-1]:
         rest = watch(services, id, event.id)
         expected = [("status", "started")] if event.data.get("status") == "queued" else []
-        assert [tell(one) for one in rest if one.kind == "status"] == expected
+        assert [describe(one) for one in rest if one.kind == "status"] == expected
         assert [one.kind for one in rest].count("progress") == (
             event.id.rpartition(".")[2] != seen[-2].id.rpartition(".")[2]
         )
-        assert tell(rest[-1]) == ("end", "finished")
+        assert describe(rest[-1]) == ("end", "finished")
         assert rest[-1].id == seen[-1].id
 
 
@@ -130,7 +130,7 @@ def test_an_end_before_a_requeue_is_not_the_end(services: Services, tmp_path: Pa
     end = watch(services, id)[-1]
     services.call("POST", f"/v1/jobs/{id}/requeue")
     services.wait_for(id)
-    assert tell(watch(services, id, end.id)[-1]) == ("end", "failed")
+    assert describe(watch(services, id, end.id)[-1]) == ("end", "failed")
 
 
 @pytest.mark.quick
@@ -171,7 +171,7 @@ def test_all_streams_of_a_process_share_one_subscription(services: Services, red
     assert count_clients(redis) == 1
     services.start_worker()
     for stream in streams:
-        assert tell(list(stream)[-1]) == ("end", "finished")
+        assert describe(list(stream)[-1]) == ("end", "finished")
         stream.close()
 
 
@@ -218,7 +218,7 @@ def test_a_redis_that_restarts_ends_no_stream(
             time.sleep(2.5)
             own_valkey.start()
             services.start_worker()
-            assert [tell(event) for event in events][-1] == ("end", "finished")
+            assert [describe(event) for event in events][-1] == ("end", "finished")
     finally:
         services.stop()
 
@@ -255,7 +255,7 @@ def test_an_idle_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch, queu
     async def read() -> list[bytes]:
         redis = connect(queue_settings.redis_url)
         watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue_settings))
-        stream = events._stream(events.JobTeller(FRESH.id, None, LogReader(redis)), FRESH, watcher, watcher.watch_job)
+        stream = events._stream(events.JobEvents(FRESH.id, None, LogReader(redis)), FRESH, watcher, watcher.watch_job)
         chunks = [await anext(stream) for _ in range(3)]
         await stream.aclose()
         await watcher.close()

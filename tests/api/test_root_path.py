@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from typer.testing import CliRunner
 
-from errand.api.http.access_log import AccessLog, Lines
+from errand.api.http.access_log import AccessLines, AccessLog
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
 from errand.api.store import build_store
@@ -229,7 +229,7 @@ def test_the_access_log_tells_routes_without_the_prefix_and_the_job(
     fresh: FastAPI, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with TestClient(fresh):  # which builds its stack
-        fresh.middleware_stack = AccessLog(fresh.build_middleware_stack(), Lines(as_json=False, has_time=False))
+        fresh.middleware_stack = AccessLog(fresh.build_middleware_stack(), AccessLines(as_json=False, has_time=False))
     try:
         client = TestClient(serve_behind("/jobs", strips=True)(fresh), base_url="http://localhost")
         id = client.post("/jobs/v1/jobs/log", json=LOG).json()["id"]

@@ -1,4 +1,4 @@
-"""The access log: a line a request. It tells the route and not the path, which may hold an address, and no query."""
+"""The access log: a line a request, with the route in place of the path, which may hold an address, and no query."""
 
 import asyncio
 import logging
@@ -33,11 +33,11 @@ _ADDRESS = re.compile(r"[^/]*(?:@|%40)[^/]*", re.I)
 class AccessLog:
     """Gives each request an id, the caller's or one of ours, and logs it when its answer begins.
 
-    The lines of one turn of the event loop are written at once. What an application raised was logged where it was
-    answered with 500, and uvicorn need not tell it again.
+    The lines of one turn of the event loop are written together. What an application raises is logged where it is
+    answered with 500, and does not reach uvicorn, which would log it again.
     """
 
-    def __init__(self, app: ASGIApp, lines: "Lines | None") -> None:
+    def __init__(self, app: ASGIApp, lines: "AccessLines | None") -> None:
         self._app = app
         self._lines = lines
         self._prefix, self._count = secrets.token_hex(5), count(1)
@@ -71,7 +71,7 @@ class AccessLog:
         return f"{self._prefix}-{next(self._count):x}"
 
 
-class Lines:
+class AccessLines:
     """Writes the lines; only the loop logs requests, so there is no lock."""
 
     def __init__(self, as_json: bool, has_time: bool) -> None:
@@ -160,6 +160,6 @@ def log_access(app: FastAPI, is_ours: bool) -> None:
     lines = None
     if is_ours:
         logging.getLogger(ACCESS).handlers = []
-        lines = Lines(not is_read_along(sys.stdout), has_time=not is_under_up())
+        lines = AccessLines(not is_read_along(sys.stdout), has_time=not is_under_up())
     build = app.build_middleware_stack  # called when the application starts: until then middleware may be added
     app.build_middleware_stack = lambda: AccessLog(build(), lines)  # type: ignore[method-assign]

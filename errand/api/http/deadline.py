@@ -16,7 +16,7 @@ from errand.redis.wrong import describe_wrong, is_wrong_type, read_wrong
 
 logger = logging.getLogger("errand.api")
 
-RETRY_AFTER = {"Retry-After": "2"}
+RETRY_AFTER = {"Retry-After": "2"}  # seconds: as long as a request has just waited
 AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError)
 
 
@@ -27,9 +27,9 @@ async def redis_deadline(
     seconds: float | None = keys.API_SECONDS,
     **extra: Any,
 ) -> AsyncIterator[None]:
-    """Bound the Redis calls inside the block, `seconds` None: by nothing but their own limits.
+    """Bound the Redis calls inside the block to `seconds`; with None they have only their own limits.
 
-    Raises Problem 503: with `detail` and `extra` members where Redis is away, with what is to be done where it refuses.
+    Raises Problem 503: with `detail` and the members `extra` where Redis is away, with what to do where it refuses.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -41,7 +41,7 @@ async def redis_deadline(
     except (RedisError, TimeoutError) as error:
         refusal = find_refusal(error)
         if refusal is not None:
-            raise _tell_refusal(refusal, error, extra) from error
+            raise _describe_refusal(refusal, error, extra) from error
         if is_wrong_type(error):
             said = describe_wrong(error)
             logger.error("%s", said)
@@ -53,7 +53,7 @@ async def redis_deadline(
         raise Problem(503, "redis-away", detail, RETRY_AFTER, **extra) from error
 
 
-def _tell_refusal(refusal: Refusal, error: Exception, extra: dict[str, Any]) -> Problem:
+def _describe_refusal(refusal: Refusal, error: Exception, extra: dict[str, Any]) -> Problem:
     logger.warning("Redis refuses: %s: %s", type(error).__name__, error)
     said = refusal.describe(error)
     if refusal.is_whole:

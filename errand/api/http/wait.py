@@ -18,7 +18,7 @@ from errand.store.watch.watcher import Watch
 
 T = TypeVar("T")
 
-LIMIT_SECONDS = 25
+LIMIT_SECONDS = 25  # proxies commonly end a request after 30 or 60 seconds
 
 _PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')  # a comma inside quotes is part of a value
 _WAIT = re.compile(r'wait\s*=\s*(?:([0-9]+)|"([0-9]+)")', re.IGNORECASE)
@@ -95,7 +95,7 @@ async def _is_over(store: Store, watch: Watch[T], has_ended: Callable[[T], bool]
     return watch.state is None or has_ended(watch.state)
 
 
-def tell_applied(seconds: int) -> dict[str, str]:
+def show_applied(seconds: int) -> dict[str, str]:
     """Return the header that says what was honoured."""
     return {"Preference-Applied": f"wait={seconds}"}
 
@@ -114,7 +114,7 @@ async def wait_for_new(store: Store, id: str, seconds: float) -> JobStatus | Non
 
 
 async def wait_for_new_batch(store: Store, id: str, seconds: float) -> BatchStatus | None:
-    """Return a batch that was just stored as `wait_for_batch` does; None where Redis does not tell: it is stored."""
+    """Wait as `wait_for_batch` does, for a batch that was just stored; return None where Redis does not answer."""
     try:
         async with redis_deadline():
             batch = await store.batches.read(id)

@@ -92,7 +92,7 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
         headers = {"Location": batch_link(id := str(new[0].batch)), **headers}
         if (seconds := wait.read_wait(request)) is not None:
             waited = await wait.wait_for_new_batch(store, id, seconds)
-            headers |= wait.tell_applied(seconds) if waited else {}
+            headers |= wait.show_applied(seconds) if waited else {}
             if waited and waited.has_ended:
                 return JSONResponse(show_batch(waited), 200, headers)
         shown = [show_new_job(one, status) for one, status in zip(new, statuses, strict=True)]
@@ -134,7 +134,7 @@ async def read_batch(request: Request, id: str) -> Response:
     headers = {}
     if batch is not None and (seconds := wait.read_wait(request)) is not None:
         batch = await wait.wait_for_batch(get_store(request), batch, seconds)
-        headers = wait.tell_applied(seconds)
+        headers = wait.show_applied(seconds)
     if batch is None:
         raise missing(id, "batch")
     headers |= {} if batch.has_ended else {"Retry-After": "1"}

@@ -27,7 +27,7 @@ from errand.store.watch.watcher import Watch, Watcher
 T = TypeVar("T")
 S = TypeVar("S", contravariant=True)
 
-COMMENT_SECONDS = 15.0
+COMMENT_SECONDS = 15.0  # as FastAPI's own streams do; proxies close what is silent for 30 or 60 seconds
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
 LAST_EVENT_ID: dict[str, Any] = {
     "parameters": [
@@ -69,8 +69,8 @@ async def stream_job(request: Request, id: str) -> Response:
         job = await store.watcher.read_job(check_id(id, "job"))
     if job is None:
         raise missing(id, "job")
-    teller = JobTeller(id, request.headers.get("Last-Event-ID"), store.observe.logs)
-    return _answer(request, teller, job, store.watcher, store.watcher.watch_job)
+    source = JobEvents(id, request.headers.get("Last-Event-ID"), store.observe.logs)
+    return _answer(request, source, job, store.watcher, store.watcher.watch_job)
 
 
 @router.get(
@@ -87,20 +87,20 @@ async def stream_batch(request: Request, id: str) -> Response:
         batch = await store.batches.read(check_id(id, "batch"))
     if batch is None:
         raise missing(id, "batch")
-    teller = BatchTeller(id, request.headers.get("Last-Event-ID"))
-    return _answer(request, teller, batch, store.watcher, store.watcher.watch_batch)
+    source = BatchEvents(id, request.headers.get("Last-Event-ID"))
+    return _answer(request, source, batch, store.watcher, store.watcher.watch_batch)
 
 
-class Teller(Protocol[S]):
-    """What a stream is made by."""
+class Events(Protocol[S]):
+    """What a stream takes its events from."""
 
     def has_all(self, state: S) -> bool: ...  # noqa: D102
 
-    async def tell(self, state: S | None) -> tuple[bytes, bool]: ...  # noqa: D102
+    async def write_new(self, state: S | None) -> tuple[bytes, bool]: ...  # noqa: D102
 
 
-class JobTeller:
-    """Tells one client what is new to it of a job; `seen` is the id of the last event that it had."""
+class JobEvents:
+    """Writes what is new to one client of a job; `seen` is the id of the last event that it had."""
 
     def __init__(self, id: str, seen: str | None, logs: LogReader) -> None:
         self._id = id
@@ -111,14 +111,14 @@ class JobTeller:
         """Return whether the client has seen the end."""
         return job.status in ENDED and self._seen == build_event_id(job)
 
-    async def tell(self, job: JobStatus | None) -> tuple[bytes, bool]:
+    async def write_new(self, job: JobStatus | None) -> tuple[bytes, bool]:
         """Return the new events as they are sent, and whether the last of them is the end.
 
         Lines come after the news that the job runs, and before how far it came and how that ended. Raises RedisError
         and TimeoutError, where there are lines to be read.
         """
         if job is None:
-            return _tell_deleted(self._id), True
+            return _write_deleted(self._id), True
         lines = await self._read_lines(job)
         news = list_news(self._seen, job)
         is_first = self._seen is None
@@ -146,8 +146,8 @@ class JobTeller:
         return _write("log", write_place(self._seen, line.number), show_line(line))
 
 
-class BatchTeller:
-    """Tells one client what is new to it of a batch; `seen` is the id of the last event that it had."""
+class BatchEvents:
+    """Writes what is new to one client of a batch; `seen` is the id of the last event that it had."""
 
     def __init__(self, id: str, seen: str | None) -> None:
         self._id = id
@@ -157,10 +157,10 @@ class BatchTeller:
         """Return whether the client has seen the end."""
         return batch.has_ended and self._seen == build_batch_event_id(batch)
 
-    async def tell(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
+    async def write_new(self, batch: BatchStatus | None) -> tuple[bytes, bool]:
         """Return the new event as it is sent, b'' without one, and whether it is the end."""
         if batch is None:
-            return _tell_deleted(self._id), True
+            return _write_deleted(self._id), True
         event_id, is_end = build_batch_event_id(batch), batch.has_ended
         seen, self._seen = self._seen, event_id
         return b"" if event_id == seen else _write("end" if is_end else "progress", event_id, show_batch(batch)), is_end
@@ -168,28 +168,28 @@ class BatchTeller:
 
 def _answer(
     request: Request,
-    teller: Teller[T],
+    source: Events[T],
     state: T,
     watcher: Watcher,
     watch: Callable[[T], AbstractContextManager[Watch[T]]],
 ) -> Response:
-    if teller.has_all(state):
+    if source.has_all(state):
         return Response(status_code=204)
     if is_head(request.scope):
         head = Response(headers=HEADERS, media_type=EventStream.media_type)
         del head.headers["Content-Length"]  # a GET has none
         return head
-    return EventStream(_stream(teller, state, watcher, watch), headers=HEADERS)
+    return EventStream(_stream(source, state, watcher, watch), headers=HEADERS)
 
 
 async def _stream(
-    teller: Teller[T], state: T, watcher: Watcher, watch: Callable[[T], AbstractContextManager[Watch[T]]]
+    source: Events[T], state: T, watcher: Watcher, watch: Callable[[T], AbstractContextManager[Watch[T]]]
 ) -> AsyncIterator[bytes]:
     """Yield events until the end; also until the process stops, after which the client comes to another."""
     with watch(state) as watched:
         while not watcher.is_stopping:
             try:
-                events, is_end = await teller.tell(watched.state)
+                events, is_end = await source.write_new(watched.state)
             except (RedisError, OSError, TimeoutError):  # of the lines; the client comes back for them
                 return
             if events:
@@ -200,7 +200,7 @@ async def _stream(
                 yield KEEPALIVE_COMMENT
 
 
-def _tell_deleted(id: str) -> bytes:
+def _write_deleted(id: str) -> bytes:
     return _write("end", "deleted", {"id": id, "status": "deleted"})
 
 

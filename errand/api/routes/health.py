@@ -17,8 +17,8 @@ from errand.store.observe.health import Health
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 NEARLY_FULL = 0.7  # of maxmemory; from 0.8 on nothing is taken
-LATE_SECONDS = 60.0  # so late a schedule's slot has no worker that looks at it
-UNTOLD = "what it works with is down; a request with a key is told why"
+LATE_SECONDS = 60.0  # workers look at schedules each second: no worker takes one that is so late
+HIDDEN_REASON = "what it works with is down; a request with a key is told why"  # it may name hosts
 
 
 @router.get("/livez", summary="Is the process alive?")
@@ -32,8 +32,8 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Ask Redis, try a write, and return whether what is acknowledged would survive a power cut.
 
     `null`: the server does not say. `clock` is there where this host's is off. `degraded`: jobs are taken, and some
-    wait for more than their turn; `parts` tells which part of the service that is. Of the types in `held` the reason is
-    told to callers with a key, and of `parts.keys` which keys have a value of a wrong type, and what to do.
+    wait for more than their turn; `parts` shows which part of the service that is. Of the types in `held` the reason is
+    shown to callers with a key, and in `parts.keys` which keys have a value of a wrong type, and what to do.
     """
     store = get_store(request)
     async with redis_deadline("Redis can't be reached"):
@@ -51,10 +51,10 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
         await store.server.probe.check()
         health = await store.observe.health.read()
     clock = {"offset_seconds": round(store.clock.offset_seconds, 1), "detail": store.clock.complaint}
-    parts = _list_parts(store, found, health) | {"keys": _tell_keys(health, is_known(request))}
+    parts = _list_parts(store, found, health) | {"keys": _show_keys(health, is_known(request))}
     is_degraded = any(part["status"] == "degraded" for part in parts.values())
     answer = {"status": "degraded" if is_degraded else "ok", "redis": redis, "parts": parts}
-    held = [asdict(one) if is_known(request) else {**asdict(one), "reason": UNTOLD} for one in health.held]
+    held = [asdict(one) if is_known(request) else {**asdict(one), "reason": HIDDEN_REASON} for one in health.held]
     return answer | ({"clock": clock} if store.clock.complaint else {}) | ({"held": held} if held else {})
 
 
@@ -98,9 +98,9 @@ def _list_parts(store: Store, durability: Durability, health: Health) -> dict[st
     }
 
 
-def _tell_keys(health: Health, is_told: bool) -> dict[str, Any]:
+def _show_keys(health: Health, has_key: bool) -> dict[str, Any]:
     """Return how many keys have a value of a wrong type, and which: their names may hold tags and types."""
-    wrong = [{**asdict(one), "remedy": one.remedy} for one in health.wrong] if is_told else []
+    wrong = [{**asdict(one), "remedy": one.remedy} for one in health.wrong] if has_key else []
     return {"status": _judge(bool(health.wrong)), "count": len(health.wrong), "wrong": wrong}
 
 

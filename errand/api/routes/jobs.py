@@ -79,7 +79,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
         found = await wait.wait_for_new(get_store(request), new.id, seconds or 0)
         if found is None:
             return JSONResponse(show_new_job(new, status), 202, headers)
-        applied = {} if seconds is None else wait.tell_applied(seconds)
+        applied = {} if seconds is None else wait.show_applied(seconds)
         return JSONResponse(show_job(found), 200 if found.status in ENDED else 202, headers | applied)
 
     return enqueue
@@ -116,7 +116,7 @@ async def read_job(request: Request, id: str, fields: Fields = None) -> Response
     applied = {}
     if job is not None and (seconds := wait.read_wait(request)) is not None:
         job = await wait.wait_for_end(get_store(request), job, seconds)
-        applied = wait.tell_applied(seconds)
+        applied = wait.show_applied(seconds)
     if job is None:
         raise missing(id, "job")
     shown = (await show_jobs(get_store(request), [job], asked))[0] if asked else show_job(job)
