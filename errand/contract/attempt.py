@@ -1,4 +1,4 @@
-"""The running attempt of a job, and what it writes: the seam between a job's code and the worker that runs it."""
+"""The running attempt of a job, and what it writes: the interface between a job's code and the worker that runs it."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ class Attempt(Protocol):
     def begin(self) -> str:
         """Count the attempt and forget the last one's progress and error.
 
-        Return why it comes too late to be made, "" where it does not.
+        Return why it comes too late to run, "" where it does not.
         """
 
     def read_expiry(self) -> float | None:
@@ -48,7 +48,7 @@ class Attempt(Protocol):
         """Store a progress report. What Redis does not take is dropped: the work matters more."""
 
     def now(self) -> float:
-        """Return the time in seconds since 1970: Redis', where it is known."""
+        """Return the time in seconds since 1970: by Redis' clock, where that is known."""
 
     def check_stop(self) -> None:
         """Raise what ends the job, once somebody has stopped it."""
@@ -60,7 +60,7 @@ class Attempt(Protocol):
         """Return whether no other try follows, as far as this is known before its end."""
 
     def succeed(self) -> None:
-        """Note that the work is done; it must not fail for that."""
+        """Note that the work is done; what can't be noted must not fail it."""
 
     def fail(self, error: BaseException, permanent: bool) -> None:
         """Store the error for the status, which shows it before the retry too; a permanent one ends the retries."""
@@ -101,7 +101,7 @@ def run_jobs_here() -> None:
 
 
 def is_beside_job() -> bool:
-    """Return whether this process runs jobs, so that who finds none here has lost its context."""
+    """Return whether this process runs jobs, so that code that finds none here has lost its job's context."""
     return bool(_running)
 
 
@@ -123,11 +123,11 @@ class NoAttempt:
     """What a plain call of a job writes: nothing."""
 
     def begin(self) -> str:
-        """Return that it is not too late."""
+        """Return "": it is never too late."""
         return ""
 
     def read_expiry(self) -> float | None:
-        """Return that it does not expire."""
+        """Return None: it does not expire."""
         return None
 
     def report(self, progress: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class NoAttempt:
         return asyncio.run(coroutine)
 
     def is_last(self) -> bool:
-        """Return False: nobody counts, or the worker does when the attempt has ended."""
+        """Return False: nobody counts the tries, or the worker does when the attempt has ended."""
         return False
 
     def succeed(self) -> None:
@@ -159,7 +159,7 @@ class PlainAttempt(NoAttempt):
     """An attempt under a plain `rq worker`, which writes fields of ours (`errand_…`) on the job's hash.
 
     RQ writes back an old `meta` when it retries a job, so nothing of ours lives there. Every write is a script that
-    asks first whether the hash still exists: a job deleted while it runs must not come back as half a hash.
+    first checks that the hash still exists: a job deleted while it runs must not come back as half a hash.
     """
 
     def __init__(self, job: "RQJob") -> None:
@@ -196,7 +196,7 @@ class PlainAttempt(NoAttempt):
         return self._clock.now()
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Store a progress report; one that Redis does not take is dropped, for the work matters more."""
+        """Store a progress report; one that Redis does not take is dropped: the work matters more."""
         try:
             self._eval("attempt/set", self._job.key, "errand_progress", write_json(progress))
         except RedisError as error:

@@ -1,8 +1,8 @@
 """What of a payload is too large for its job's record: it lies outside, and the payload says where.
 
-Such a payload is stored as `{MARK: {"payload": …, "cut": […]}}`. The mark can be no parameter's name, so a worker that
-does not know it refuses the payload. In `cut` is an entry for each body: where its value belongs, the SHA-256 of that
-value's JSON, and how many bytes that has; null stands in its place. A payload that has too much besides its long
+Such a payload is stored as `{MARK: {"payload": …, "cut": […]}}`. No parameter can be called so, and a worker that
+does not know the mark refuses the payload. In `cut` is an entry for each body: where its value belongs, the SHA-256 of
+that value's JSON, and how many bytes that has; null stands in its place. A payload that has too much besides its long
 strings lies outside as a whole.
 """
 
@@ -26,7 +26,7 @@ Path = tuple[str | int, ...]
 
 
 class BodyGoneError(PermanentError):
-    """Raised when a body is in Redis no more, or the payload's entry for it is damaged."""
+    """Raised when a body is no longer in Redis, or the payload's entry for it is damaged."""
 
 
 def take_apart(stored: dict[str, Any], whole: str | None) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -83,14 +83,14 @@ def _put_outside(value: Any, path: Path, bodies: dict[str, bytes], entries: list
 
 
 def is_large(payload: Any, limit: int = keys.BODY_BYTES) -> bool:
-    """Return whether a payload may have more than `limit` bytes as JSON; no sum is made of one that is small."""
+    """Return whether a payload may have more than `limit` bytes as JSON: a high estimate, cheaper than to write it."""
     return _measure(payload, limit) > limit
 
 
 def _measure(value: Any, limit: int) -> int:
     match value:
         case str():
-            return 6 * len(value)
+            return 6 * len(value)  # \u001f: no character takes more
         case dict() | list():
             size = 0
             for inner in (*value, *value.values()) if isinstance(value, dict) else value:
@@ -98,7 +98,7 @@ def _measure(value: Any, limit: int) -> int:
                 if size > limit:
                     break
             return size
-    return 24
+    return 24  # the longest float
 
 
 def list_bodies(stored: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""The job types that this process serves, fit to run."""
+"""The job types that this process serves, and whether their settings are there."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

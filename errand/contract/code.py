@@ -30,7 +30,7 @@ def hash_code(job: Job[..., Any]) -> str:
 def hash_services(types: Mapping[str, Job[..., Any]]) -> dict[str, str]:
     """Return for each type that says what its jobs work with the hash of that.
 
-    It may hold a password and the hash lies in Redis, so it is one that takes long to guess (RFC 7914).
+    It may hold a password and the hash lies in Redis, so the hash is one that makes guessing slow (RFC 7914).
     """
     return {name: _hash_slowly(service()) for name, job in types.items() if (service := job.options.service)}
 
@@ -47,7 +47,7 @@ def _describe_payload(job: Job[..., Any]) -> str:
 
 
 def _read_source(name: str) -> bytes:
-    """Return the text of a module's file, nothing where there is none: it may come out of an archive."""
+    """Return the text of a module's file, nothing where there is none: the module may come out of an archive."""
     file = getattr(sys.modules.get(name), "__file__", None)
     try:
         return Path(inspect.getsourcefile(sys.modules[name]) or file).read_bytes() if file else b""

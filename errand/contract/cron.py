@@ -1,4 +1,4 @@
-"""Cron expressions: when one comes round in a time zone, and what is wrong with one that can't be read.
+"""Cron expressions: when one is due in a time zone, and what is wrong with one that can't be read.
 
 Clock changes follow Debian's cron, as cronsim does: a fixed time that the clocks skip comes at the first moment after
 the gap, and one that they repeat comes once. Where the minute or the hour begins with `*`, the times are those that the
@@ -34,7 +34,7 @@ _STEPPED = re.compile(r"\b(\w+)-(\w+)/0*[1-9]\d*", re.ASCII)
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NUMBERS = {name: str(i) for i, name in (*enumerate(_MONTHS, 1), *enumerate(_DAYS))}
-_LONGEST = (60, 24, 31, 12, 7)  # steps
+_LONGEST = (60, 24, 31, 12, 7)  # the longest step in each field
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # what does not come within 50 years of this never comes
 
 
@@ -92,7 +92,7 @@ class Cron:
 def read_zone(name: str) -> tzinfo:
     """Return the zone of an IANA name. Raises ZoneError."""
     if name == "UTC":
-        return UTC  # which cronsim takes a short way for
+        return UTC  # cronsim is faster with it than with ZoneInfo("UTC")
     names = _list_zones()
     if name not in names:
         near = get_close_matches(name, names, 1)
@@ -103,11 +103,11 @@ def read_zone(name: str) -> tzinfo:
 
 @cache
 def _list_zones() -> frozenset[str]:
-    """Return the names of the zones, which are files; to look at them all takes a while."""
+    """Return the names of all zones, once: each is a file, and looking at them all takes a while."""
     return frozenset(available_timezones())
 
 
-@lru_cache(1024)
+@lru_cache(1024)  # each is read again for every occurrence; few services have more
 def _read_fields(expression: str) -> str:
     """Return the five fields of an expression that comes at some time. Raises CronError."""
     text = expression.strip().lower()
@@ -128,13 +128,13 @@ def _read_fields(expression: str) -> str:
 
 
 def _shorten(stepped: re.Match[str]) -> str:
-    """Return a range with a step; where it is a single number without the step, for cronsim reads 5-5/2 as 5-59/2."""
+    """Return a range with a step, of a single number without the step: cronsim reads 5-5/2 as 5-59/2."""
     first, last = (_NUMBERS.get(end.upper(), end.lstrip("0") or "0") for end in stepped.groups())
     return stepped[1] if first == last else stepped[0]
 
 
 def _is_readable(place: int, part: str) -> bool:
-    """Return whether a field can be read, by itself."""
+    """Return whether a field by itself can be read."""
     if any(int(step) > _LONGEST[place] for step in re.findall(r"/(\d{1,9})(?=,|$)", part)):
         return False  # cronsim takes */90 for */60
     parts = ["*"] * len(FIELDS)

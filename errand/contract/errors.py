@@ -7,8 +7,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-MESSAGE_LIMIT = 2_000
-FRAME_LIMIT = 200
+MESSAGE_LIMIT = 2_000  # characters: enough to find the fault by, and each read of a status carries them
+FRAME_LIMIT = 200  # characters of a file, a line and a function
 # Where code lies that is no job's: Python's own, the packages that are installed, and this one.
 _LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(__file__).parents[1]), "<")
 _INSTALLED = ("site-packages", "dist-packages")
@@ -62,8 +62,8 @@ ExpiredError.__name__ = ExpiredError.__qualname__ = "Expired"  # what the status
 class ServiceDownError(Exception):
     """Raised when what a job works with (a mail server, a log file) can't be used now, by this job or any other.
 
-    It is no fault of the job's: no try is spent, and the jobs of its type wait until one of them finds it up again. The
-    text says what is down and why, without secrets. Under a plain `rq worker` it is an error as any other.
+    The job is not at fault: no try is spent, and the jobs of its type wait until one of them finds it up again. The
+    text says what is down and why, without secrets. Under a plain `rq worker` it is an error like any other.
     """
 
 
@@ -79,9 +79,9 @@ class UnfinishedError(Exception):
 
 
 class RetryLaterError(Exception):
-    """Raised when another try makes no sense before `delay_seconds` have passed: the next one waits so long at least.
+    """Raised when another try makes no sense before `delay_seconds` have passed: the next one waits at least so long.
 
-    The try is spent as any other's. Under a plain `rq worker` the job's own wait counts alone.
+    The try counts like any other. Under a plain `rq worker` only the job's own wait counts.
     """
 
     def __init__(self, message: str, delay_seconds: float = 0.0) -> None:
@@ -99,13 +99,13 @@ def describe_error(error: BaseException) -> str:
 
 
 def name_type(error: BaseException) -> str:
-    """Return the name of an error's class, as it was written: a metaclass may have another word for it, or raise."""
+    """Return the name of an error's class, as it was written: a metaclass may give it another one, or raise."""
     name: str = type.__dict__["__name__"].__get__(type(error))
     return name
 
 
 def read_message(error: BaseException) -> str:
-    """Return the beginning of an error's text; one that can't be had (`__str__` is a job's code) is told in words."""
+    """Return the beginning of an error's text; where there is none (`__str__` is a job's code), say so."""
     try:
         return str.__getitem__(str(error), slice(MESSAGE_LIMIT))
     except BaseException as fault:  # whatever it is, the job has ended with `error`
@@ -162,12 +162,12 @@ def find_frame(error: BaseException) -> str:
 
 
 def is_own(path: str) -> bool:
-    """Return whether a file, by the path that a traceback tells, is the job's own and no library's."""
+    """Return whether a file, by the path in a traceback, is the job's own and no library's."""
     return not path.startswith(_LIBRARIES) and not any(f"/{name}/" in path for name in _INSTALLED)
 
 
 def _name_file(frame: FrameType) -> str:
-    """Return a file by its module's name, for its path tells of the machine."""
+    """Return a file by its module's name, since its path says something of the machine."""
     path, module = Path(frame.f_code.co_filename), frame.f_globals.get("__name__")
     if type(module) is not str or module == "__main__":
         return path.name

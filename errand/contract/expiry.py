@@ -1,4 +1,4 @@
-"""When a job expires, and is not to be done any more."""
+"""When a job expires: from then on it must not be done."""
 
 from datetime import UTC, datetime
 
@@ -19,5 +19,5 @@ def check_expiry() -> None:
 
 
 def write_expiry(seconds: float) -> str:
-    """Return a time since 1970 as a job's record has its expiry: RFC 3339, UTC, to the millisecond."""
+    """Return seconds since 1970 as a job's record holds its expiry: RFC 3339, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -44,14 +44,14 @@ def on_worker_stop(function: F) -> F:
 def find_hooks(package: str) -> Hooks:
     """Return the functions marked in a package's modules that are loaded, helpers whose names begin with `_` too.
 
-    In the order of the modules' names, and as they are written there; what stops goes the other way round.
+    They come in the order of the modules' names, then as they are written; those that stop come in reverse.
     """
     names = sorted(name for name in sys.modules if name == package or name.startswith(f"{package}."))
     values = [value for name in names for value in vars(sys.modules[name]).values() if inspect.isfunction(value)]
     found = {"on_worker_start": {}, "on_worker_stop": {}}  # type: dict[str, dict[Hook, None]]
     for value in values:
         if (event := getattr(value, _MARK, None)) is not None:
-            found[event][value] = None  # once, whoever else imports it
+            found[event][value] = None  # once, though other modules may import it
     return Hooks(tuple(found["on_worker_start"]), tuple(reversed(found["on_worker_stop"])))
 
 

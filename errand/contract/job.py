@@ -37,7 +37,7 @@ from errand.contract.storing.home import find_home
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RESULT_LIMIT_BYTES = 64 * 1024
+RESULT_LIMIT_BYTES = 64 * 1024  # of JSON: results lie in Redis' memory, and each read of a status carries one
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode  # json.dumps() builds one at each such call
 # Without this setting pydantic makes NaN and infinity null without a word.
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
@@ -103,13 +103,17 @@ class Job(Generic[P, R]):
         return self.function(*args, **kwargs)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Store a job of this type from inside a job; return its id. Raises TypeError or ValidationError."""
+        """Store a job of this type from inside a job; return its id.
+
+        Raises TypeError, ValidationError and NotFiniteError for what can't be a payload, RuntimeError outside a job,
+        and RedisError.
+        """
         if self.asked is not NOTHING:
             raise TypeError(f"{self.where}: run.enqueue() takes no options; store() and store_sync() do")
         return enqueue(self, self.payload.bind(*args, **kwargs))
 
     def using(self, **options: Any) -> "Job[P, R]":
-        """Return this job with what else is asked of those that it stores. Raises TypeError and ValueError."""
+        """Return this job with options (`Asked`) for the jobs that it stores. Raises TypeError and ValueError."""
         job = copy(self)
         job.asked = Asked(**options)
         return job
@@ -130,7 +134,7 @@ class Job(Generic[P, R]):
         return note_recorded(self, payload) or find_home(self).store_sync(self, payload, asked)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Asked]:
-        """Return the payload of a call as stored, and what else it asks for. Raises TypeError and ValueError."""
+        """Return the payload of a call as stored, and the options in it. Raises TypeError and ValueError."""
         asked, given = split(self.asked, kwargs, self.payload.signature.parameters)
         return self.payload.bind(*args, **given), asked
 
@@ -159,7 +163,7 @@ class Job(Generic[P, R]):
         return self._dump(self._call(arguments, attempt))
 
     def _run_large(self, stored: dict[str, Any], attempt: Attempt, progress: Progress) -> Any:
-        """Do as `_run` does with what lies outside the job, as soon as this process has room for it."""
+        """Do as `_run` with a payload that lies outside its job, as soon as this process has room for it."""
         current = current_job()
         if current is None:
             raise OutsideJobError(f"{self.path} has a payload that lies outside its job, and found no job here")
@@ -167,7 +171,7 @@ class Job(Generic[P, R]):
             return self._run(stored, attempt, progress, build_fetch(current.connection))
 
     def _call(self, arguments: dict[str, Any], attempt: Attempt) -> Any:
-        """Return what `run` does, or what it has done in part where no try is left for the rest."""
+        """Return what `run` returns, or its part of the result where no try is left for the rest."""
         try:
             with OneProcess():
                 result = self._inject(**arguments)

@@ -23,7 +23,7 @@ class Payload:
     """The payload of one job type.
 
     `model` validates it; `whole` names the parameter that takes the model itself, None where each field of the model
-    is a parameter. `injected` and `progress` name the parameters that the worker gives.
+    is a parameter. `injected` and `progress` name the parameters that the worker fills in.
     """
 
     signature: inspect.Signature
@@ -45,7 +45,7 @@ class Payload:
     def dump(self, model: BaseModel) -> dict[str, Any]:
         """Return a validated payload as stored: JSON by parameter, without the defaults. Raises NotFiniteError.
 
-        A model that has a method `to_stored` is stored as the one which that returns.
+        A model with a method `to_stored` is stored as the model which that returns.
         """
         return self.dump_measured(model)[0]
 
@@ -71,7 +71,7 @@ class Payload:
             raise NotFiniteError(_NOT_FINITE) from None
 
     def load(self, stored: dict[str, Any], fetch: Fetch | None = None) -> dict[str, Any]:
-        """Return the arguments for `run`; `fetch` reads what of them lies outside, where something does.
+        """Return the arguments for `run`; `fetch` reads what lies outside the job, None where nothing does.
 
         Raises InvalidPayloadError, which names each field that does not fit, and BodyGoneError.
         """
@@ -111,7 +111,7 @@ def _dump_fields(model: BaseModel) -> dict[str, Any]:
 
 @cache
 def _find_form(model: type[BaseModel]) -> Callable[[BaseModel], BaseModel] | None:
-    """Return a model's `to_stored`; pydantic takes a while to say that there is no such thing."""
+    """Return a model's `to_stored`, None where it has none; cached, since pydantic is slow to answer that."""
     found: Callable[[BaseModel], BaseModel] | None = getattr(model, "to_stored", None)
     return found
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 class OneProcess:
     """Let only the process that entered the block leave it; one that was forked inside ends where it would come out.
 
-    `os.fork` in a job returns twice, and whoever forgets to end the second process comes out of the job with it: it
-    must not go on as a second worker. It ends as a program that ended in this way, with what it wrote flushed.
+    `os.fork` in a job returns twice, and a job that forgets to end the second process comes out of `run` with it: that
+    must not go on as a second worker. It ends as a program would that ended in this way, with its output flushed.
     """
 
     __slots__ = ("_pid",)
@@ -25,7 +25,7 @@ class OneProcess:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process at once, with what it has printed; whatever is wrong with its streams."""
+    """Write out what this process has printed and end it at once, whatever is wrong with its streams."""
     try:
         flush()
     finally:

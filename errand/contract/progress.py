@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock, Timer
 from typing import Any
 
-INTERVAL_SECONDS = 0.25
+INTERVAL_SECONDS = 0.25  # people see no more of a bar that moves, and a tight loop does not flood Redis
 
 
 class Progress:
-    """Call it with what is done, of how much, and a word: `progress(3, 10, "rows")`.
+    """Call it with how much is done, of how much, and a message: `progress(3, 10, "rows")`.
 
     A job gets one that writes to its status; a plain `Progress()` keeps `reports`, a list of
     `(done, total, message)`, for unit tests. `total` may be unknown (None).
@@ -36,8 +36,8 @@ class Progress:
 class LiveProgress(Progress):
     """Hands reports to `write` at most 4 times a second; one that came too soon follows when its time has come.
 
-    `check` comes before each report and may raise, in a job that somebody stopped. `now` tells the time, in seconds
-    since 1970.
+    `check` is called before each report, and raises in a job that somebody has stopped. `now` returns the time in
+    seconds since 1970.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LiveProgress(Progress):
                 self._timer.start()
 
     def _stamp(self) -> str:
-        """Return now, or a millisecond later where the last written report is of now: those who watch compare them."""
+        """Return the time, a millisecond later where the last written report has the same: watchers compare them."""
         now = datetime.fromtimestamp(self._now(), UTC)
         stamp = _write_time(now)
         return stamp if stamp != self._last_stamp else _write_time(now + timedelta(milliseconds=1))

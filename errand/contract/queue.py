@@ -1,4 +1,4 @@
-"""A queue, by its name: where what is set for a queue as a whole has its place."""
+"""A queue, by its name; settings for a whole queue would go here."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, order=True)
 class Queue:
-    """A queue. Raises ValueError for a name that is no queue's."""
+    """A queue. Raises ValueError for a name that no queue can have."""
 
     name: str = DEFAULT
 

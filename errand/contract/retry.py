@@ -6,19 +6,19 @@ import random
 from dataclasses import dataclass
 from functools import cached_property
 
-LISTED = 50  # waits that a job's record lists at most
+LISTED = 50  # waits that a job's record lists at most, to keep it small
 
 
 @dataclass(frozen=True)
 class Backoff:
     """Exponential backoff with full jitter: the nth retry waits 0 to `base_seconds` × 2ⁿ⁻¹, at most `cap_seconds`.
 
-    A second at the least (AWS Architecture Blog, «Exponential Backoff And Jitter»). `tries` counts all attempts, the
-    first included; they end as well when `hours` have passed since the first one's start. Without either there are 5,
+    It waits at least a second (AWS Architecture Blog, «Exponential Backoff And Jitter»). `tries` counts all attempts,
+    the first included; they also end when `hours` have passed since the first one's start. Without either there are 5,
     with `hours` alone as many as fit.
 
-    Up to 50 waits are drawn when the job is stored, so that any RQ worker keeps them. Where there may be more, or
-    `hours`, the job carries the policy, and Errand's workers draw each wait when a try has failed.
+    Up to 50 waits are drawn when the job is stored, so that any RQ worker keeps to them. Where there may be more, or
+    `hours` are given, the job carries the policy, and Errand's workers draw each wait when a try has failed.
     """
 
     tries: int | None = None
@@ -35,7 +35,7 @@ class Backoff:
 
     @cached_property
     def policy(self) -> str:
-        """What the job carries, as JSON; '' where the list says it all."""
+        """What the job carries, as JSON; '' where the list of waits says it all."""
         if self.hours is None and self.retries <= LISTED:
             return ""
         seconds = None if self.hours is None else self.hours * 3600

@@ -1,1 +1,1 @@
-"""Asking for a job from Python: inside another job, and anywhere else."""
+"""Storing a job from Python: inside another job, and anywhere else."""

@@ -1,4 +1,4 @@
-"""What is asked of a new job beside its payload, in Python."""
+"""The options of a new job, beside its payload, when it is stored from Python."""
 
 import math
 import re
@@ -9,24 +9,24 @@ from typing import Any, Literal, get_args
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 # The limits of HTTP as well.
-FARTHEST_SECONDS = 3650 * 24 * 3600
+FARTHEST_SECONDS = 3650 * 24 * 3600  # ten years: more is a mistake in units
 WORD = r"^[A-Za-z0-9._:@/-]{1,64}$"
 WORDS = "give letters, digits and . _ : @ / -, up to 64"
-TIMEOUT_LIMIT_SECONDS = 86_400
-TRIES_LIMIT = 1_000
-TAG_LIMIT = 10
-PARENT_LIMIT = 100
+TIMEOUT_LIMIT_SECONDS = 86_400  # a day; longer work belongs in several jobs
+TRIES_LIMIT = 1_000  # what a request may ask for; a job file may say more
+TAG_LIMIT = 10  # each is an entry in an index of its own
+PARENT_LIMIT = 100  # the script that stores a job looks at each of them
 OnFailure = Literal["cancel", "run", "wait"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """When a job may run, and what else is asked of it: the names and the limits that HTTP has.
+    """What is asked of a new job: when it may run and more, with the names and the limits that HTTP has.
 
-    `key` is a name of the caller's for this one job: asked for again under it, the one that is there is told.
-    `timeout_seconds` of an attempt and `tries`, the first included, stand in for what the type says. While a job waits
-    or runs under `unique_key`, it is the answer; with `replace` one that waits for its time becomes the new one.
-    Raises ValueError for what can't be, and TypeError for what is of a wrong type.
+    `key` is the caller's own name for this one job: stored again under the same key, the job that is there is returned.
+    `timeout_seconds` of an attempt and `tries`, the first included, override the type's. While a job waits or runs
+    under `unique_key`, it is returned instead of a new one; with `replace` a job that waits for its time becomes the
+    new one. Raises ValueError for what can't be, and TypeError for what is of a wrong type.
     """
 
     delay_seconds: float | None = None
@@ -121,7 +121,7 @@ NOTHING = Asked()
 
 
 def split(asked: Asked, options: Mapping[str, Any], parameters: Collection[str]) -> tuple[Asked, Mapping[str, Any]]:
-    """Return `asked` with what keyword arguments ask for, and those that are the payload's: its own names are."""
+    """Return `asked` with the options among keyword arguments, and the rest; `parameters` are the payload's in any case."""
     own = {name: value for name, value in options.items() if name in NAMES and name not in parameters}
     if not own:
         return asked, options

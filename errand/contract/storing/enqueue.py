@@ -1,4 +1,4 @@
-"""`run.enqueue(…)`: a job that asks for another one, over its own connection."""
+"""`run.enqueue(…)`: a job stores another one, over its own connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +16,7 @@ from errand.redis.lua.loader import read_script
 
 
 class Storable(Protocol):
-    """What is asked of a job type to store a job of it."""
+    """A job type, as far as it takes to store a job of it."""
 
     type: str
     path: str
@@ -37,7 +37,7 @@ _recorded: ContextVar[list[Sent] | None] = ContextVar("recorded", default=None)
 
 @contextmanager
 def recording() -> Iterator[list[Sent]]:
-    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of sending it: for unit tests."""
+    """Keep what is enqueued inside the block in a list of `(type, payload)` instead of storing it: for unit tests."""
     sent: list[Sent] = []
     token = _recorded.set(sent)
     try:
@@ -47,7 +47,7 @@ def recording() -> Iterator[list[Sent]]:
 
 
 def note_recorded(job: Storable, payload: dict[str, Any]) -> str | None:
-    """Return an id for a job that a `recording()` keeps instead of sending it, None where there is none."""
+    """Return an id for a job that a `recording()` keeps instead of storing it, None where there is none."""
     recorded = _recorded.get()
     if recorded is None:
         return None
@@ -58,9 +58,9 @@ def note_recorded(job: Storable, payload: dict[str, Any]) -> str | None:
 def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     """Store a job over the running job's own connection, with its lifetimes; return the new id.
 
-    Raises RuntimeError outside a job, OutsideJobError in a thread of one that lost its context. RQ's `unique` is a
-    guarded script: should a lost reply make redis-py send it twice, the second answer is DuplicateJobError, and the job
-    is there once.
+    Raises RuntimeError outside a job, OutsideJobError in a thread of one that lost its context, and RedisError. RQ's
+    `unique` is a script that checks first: if redis-py sends it twice after a lost reply, the second answer is
+    DuplicateJobError, and the job is there once.
     """
     if new_id := note_recorded(job, payload):
         return new_id
@@ -94,6 +94,6 @@ def enqueue(job: Storable, payload: dict[str, Any]) -> str:
     with suppress(DuplicateJobError):
         queue.enqueue_job(new, unique=True)
     announce = current.connection.register_script(read_script("attempt/announce"))
-    with suppress(RedisError):  # the job is stored; a worker that does not hear of it looks four times a second
+    with suppress(RedisError):  # the job is stored; a worker that isn't woken looks four times a second
         announce(args=[job.queue.name, job.type, new_id, job.retry.policy])
     return new_id

@@ -1,4 +1,4 @@
-"""Which Errand stores a job that is asked for by `run.store(…)`: the one whose package the job's file is in."""
+"""Which Errand stores a job of `run.store(…)`: the one whose package the job's file is in."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from errand.contract.storing.asked import Asked
 
 
 class Settled(Protocol):
-    """What is asked of a job to find its Errand."""
+    """A job type, as far as it takes to find its Errand."""
 
     type: str
     module: str
@@ -33,7 +33,7 @@ class Home(Protocol):
 
 
 class HomelessJobError(RuntimeError):
-    """Raised when a job is to be stored and no Errand of this process has it; the text says what to do."""
+    """Raised when a job can't be stored because no Errand of this process has it; the text says what to do."""
 
 
 BUILTIN = "errand.builtin"
@@ -41,7 +41,7 @@ _homes: list[ReferenceType[Any]] = []
 
 
 def settle(home: Home) -> None:
-    """Let a home be found; of two with the same package, the one that came last is."""
+    """Let a home be found; of two with the same package, the one that came last is found."""
     _homes[:] = [ref(home), *(one for one in _homes if one() is not None)]
 
 
