@@ -17,8 +17,8 @@ from errand.api.console.form import read_form
 from errand.api.console.live.broadcast import Broadcast
 from errand.api.console.live.stream import stream_page
 from errand.api.console.mail.folder import Mails
-from errand.api.console.notices import COUNT, WORD, find_notice
-from errand.api.console.page import Look, Snapshot, View
+from errand.api.console.notices import COUNT, NOTICE, find_notice
+from errand.api.console.page import VALUE_LIMIT, Look, Snapshot, View
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.methods import allow_methods
@@ -27,7 +27,6 @@ from errand.api.http.problems import Problem
 from errand.api.store import Store
 from errand.redis import keys
 
-VALUE_LIMIT = 300  # characters of a parameter; the longest that means something is a cursor
 TITLES = {403: "Refused", 404: "Not found", 405: "Not possible", 422: "Not understood", 503: "Not available"}
 RETRY_SECONDS = 3  # after which a page for a 503 loads itself again; Redis is asked that often by each open one
 
@@ -96,7 +95,7 @@ class Endpoints:
         return self.open(serve, is_page=False)
 
     def change(self, action: Action) -> Endpoint:
-        """Return the endpoint for a change: for those who may make it, from a page of ours. Each is logged."""
+        """Return the endpoint for a change: for those who may make it, from a page of the console. Each is logged."""
 
         async def serve(request: Request, look: Look, renderer: Renderer) -> Response:
             if not look.may_change:
@@ -156,7 +155,7 @@ class Endpoints:
 
 def _lead(done: Done) -> str:
     """Return the address of the page to go to, with its notice."""
-    said = {WORD: done.notice, **({} if done.count is None else {COUNT: done.count})}
+    said = {NOTICE: done.notice, **({} if done.count is None else {COUNT: done.count})}
     return f"{done.goal}{'&' if '?' in done.goal else '?'}{urlencode(said)}" if done.notice else done.goal
 
 

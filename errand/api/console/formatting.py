@@ -87,7 +87,7 @@ def show_count(number: int, noun: str) -> str:
 
 @lru_cache(64)
 def show_status(status: str | None) -> Markup:
-    """Return a status as a pill: its word, and a colour beside it."""
+    """Return a status as a pill: its name on its colour."""
     word = status or "running"
     name = f"is-{word}" if _WORD.fullmatch(word) else "is-other"
     return Markup('<span class="pill {}">{}</span>').format(name, word.replace("_", " "))

@@ -45,7 +45,7 @@ from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
 from errand.api.tries import Tries
 
-# All pages, in the order in which their paths are tried; answers that are no pages; what buttons do.
+# All pages, in the order in which their paths are tried; other answers; what buttons do.
 VIEWS = [
     overview,
     jobs,

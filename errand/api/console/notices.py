@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-WORD, COUNT, PASSED = "done", "count", "passed"
+NOTICE, COUNT, PASSED = "done", "count", "passed"  # parameters of the page's address
 NOTICES = {
     "batch-requeued": "{count} jobs requeued.",
     "queue-paused": "The queue is paused. Its running jobs go on; its other jobs wait.",
@@ -36,7 +36,7 @@ NOTICES = {
 
 def find_notice(query: Mapping[str, str]) -> str | None:
     """Return what the page says, None for nothing; {count} and {passed} stand for numbers in the address."""
-    text = NOTICES.get(query.get(WORD, ""))
+    text = NOTICES.get(query.get(NOTICE, ""))
     if text is None:
         return None
     for name in (COUNT, PASSED):

@@ -11,6 +11,7 @@ from errand.api.console.cache import Cache
 from errand.api.console.mail.folder import Mails
 from errand.api.store import Store
 
+VALUE_LIMIT = 300  # characters of a parameter; the longest that means something is a cursor
 EVENTS_KEPT = 64  # of one snapshot, one for each older state that a viewer has; most have the same
 
 

@@ -15,7 +15,7 @@ from errand.store.observe.bounded import cut_record
 from errand.store.observe.payloads import BYTES_LIMIT, show_payload
 from errand.store.status import JobStatus, Progress, read_status
 
-OURS = ".run.perform"  # the end of a function's name whose job is ours: RQ describes others by their arguments
+OURS = ".run.perform"  # the end of the function's name of our jobs; RQ describes others by their arguments
 LIST_CHARACTERS, PAGE_CHARACTERS = 200, 20_000  # of a description, in a row of a list and on a job's page
 
 
@@ -44,7 +44,7 @@ class ShownJob(JSONJob):
         return False
 
     def get_status(self, refresh: bool = True) -> Any:
-        """Return its status, or what stands there in its place."""
+        """Return its status, or what is stored in its place."""
         try:
             with past_damage():
                 return super().get_status(refresh)
@@ -100,7 +100,7 @@ def describe_progress(progress: Progress) -> str:
 
 
 def describe(job: JSONJob) -> str | None:
-    """Return a job's description; of one of ours its type, and the payload as the API shows it."""
+    """Return a job's description; of one of ours, its type and its payload as the API shows it."""
     payload = _read_payload(job)
     if payload is None:
         return job.description

@@ -1,8 +1,8 @@
 """rq-dashboard 0.9.0, mended from outside to work on rq 3.0.
 
-What it does by itself: it reads jobs as pickle, which runs what is in them; pages answer 500 for a job with a
-dependency, for a missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in
-the address becomes script; page 2 of a list shows twice the rows, page 0 the last ones; a GET requeues; one job that
+Without this, it reads jobs as pickle, which runs what is in them; pages answer 500 for a job with a dependency, for a
+missing or damaged job and for a running JSON job; text from a job becomes markup, a queue's name in the address becomes
+script; page 2 of a list shows twice the rows, page 0 the last ones; a GET requeues; one job that
 is gone stops "requeue all" and "empty" half-way; `compact` takes the queue apart, and what it holds is lost when the
 process ends meanwhile; a Redis that is away is a 200; each request opens a connection to Redis; a key of a wrong type
 is a 500 for all queues; a queue is there from its first job on; the page of jobs opens on an empty queue; a job shows
@@ -92,7 +92,7 @@ def _answer_errors(app: Flask) -> None:
     ):
 
         def answer(error: Exception, text: str = text, status: int = status) -> tuple[str, int]:
-            if is_damage(error):  # or it is a fault of ours, which must not go unseen
+            if is_damage(error):  # else it is a fault of ours, which must be seen
                 text, status = DAMAGED
                 logger.warning("Dashboard: %s %s: a damaged record?", request.method, request.path, exc_info=error)
             return text, status

@@ -49,7 +49,7 @@ class JSONJob(Job):
         return [id.encode() for id in super().dependency_ids]
 
     def refresh(self) -> None:
-        """Read it anew, without a payload that is too large. Raises NoSuchJobError."""
+        """Read it again, without a payload that is too large. Raises NoSuchJobError."""
         found = self.connection.register_script(read_script("observe/record"))(keys=[self.key])
         if not found:
             raise NoSuchJobError(f"No such job: {self.key}")
@@ -70,11 +70,11 @@ class JSONJob(Job):
         return Result.restore(self.id, id, fields, self.connection, self.serializer)
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:
-        """Return the metadata; one that is no JSON must not hide the rest of the job."""
+        """Return the metadata; one that is not JSON must not hide the rest of the job."""
         return {"unreadable": repr(self._unreadable_meta)} if self._unreadable_meta else self.meta
 
     def get_call_string(self) -> str | None:
-        """Return the call as text; one that is no JSON must not hide the other workers."""
+        """Return the call as text; one that is not JSON must not hide the other workers."""
         try:
             return super().get_call_string()
         except Exception:

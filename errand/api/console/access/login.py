@@ -46,7 +46,7 @@ class Login:
         if role is None:
             self._tries.note(address, "Console", password.encode())
             return self._show(request, goal, "Wrong password.", 403)
-        logger.info("Console: sign-in from %s, who may %s", address, role)
+        logger.info("Console: sign-in from %s with the right to %s", address, role)
         return _lead(goal, self._sessions.make(role), request)
 
     async def sign_out(self, request: Request) -> Response:

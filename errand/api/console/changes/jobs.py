@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from errand.api.console.changes.change import Action, Change, Done
-from errand.api.console.page import Content
-from errand.api.console.views import bulk as views
+from errand.api.console.page import VALUE_LIMIT, Content
 from errand.api.console.views.bulk import (
     begin_change,
     build_ask,
     build_ask_chosen,
     build_nothing,
+    bulk,
     describe,
     read_asked,
     read_back,
@@ -28,7 +28,6 @@ from errand.store.many.many import Verb, choose, narrow
 WORK_SECONDS = 1.0  # of one request: the page says soon what is left, and asks for more
 IDS_LIMIT = 200  # jobs; each is read before the page asks. The list shows 50
 LOGGED = 20  # ids in the line of the log
-VALUE_LIMIT = 300  # characters of a field, as of a page's parameters
 BYTES_LIMIT = 32 * 1024  # of 200 ids (8 KB) and filters
 FIELDS = ("verb", "cursor", "taken", "passed", "back", *FILTERS)
 DONE: Mapping[Verb, str] = {"requeue": "requeued", "cancel": "canceled", "delete": "deleted"}
@@ -101,6 +100,6 @@ def _read_ids(change: Change) -> list[str]:
 
 
 ACTIONS = [
-    Action("ask-jobs", "/jobs/ask", ask, views.bulk, BYTES_LIMIT),
+    Action("ask-jobs", "/jobs/ask", ask, bulk, BYTES_LIMIT),
     Action("change-jobs", "/jobs/change", apply, bytes_limit=BYTES_LIMIT),
 ]

@@ -6,12 +6,12 @@ from errand.store.queues import UnknownQueueError
 
 
 async def pause(change: Change) -> Done:
-    """Let Errand's workers take no more jobs from a queue. Raises Problem 404 and RedisError."""
+    """Stop workers from taking jobs of a queue. Raises Problem 404 and RedisError."""
     return await _set(change, "paused")
 
 
 async def resume(change: Change) -> Done:
-    """Let them take its jobs again. Raises Problem 404 and RedisError."""
+    """Let workers take jobs of a queue again. Raises Problem 404 and RedisError."""
     return await _set(change, "resumed")
 
 

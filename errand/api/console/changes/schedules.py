@@ -1,4 +1,4 @@
-"""Pausing and resuming schedules, and running, storing and deleting them."""
+"""Pausing, resuming, running, storing and deleting schedules."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,16 +18,16 @@ from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem
 from errand.api.store import Store
 
-FORM_BYTES = 3 * BODY_LIMIT_BYTES + 8192  # a form writes a byte of JSON as up to three
+FORM_BYTES = 3 * BODY_LIMIT_BYTES + 8192  # a byte of JSON takes up to three in a form
 
 
 async def pause(change: Change) -> Done:
-    """Let its times pass until it is resumed. Raises Problem 404 and RedisError."""
+    """Let a schedule post no jobs until it is resumed. Raises Problem 404 and RedisError."""
     return await _change(change, scheduling.pause, "paused")
 
 
 async def resume(change: Change) -> Done:
-    """Let it go on with the next time from now. Raises Problem 404 and 409, and RedisError."""
+    """Let a schedule go on with its next time from now. Raises Problem 404 and 409, and RedisError."""
     return await _change(change, scheduling.resume, "resumed")
 
 
@@ -38,29 +38,29 @@ async def _change(change: Change, act: Callable[[Store, str], Awaitable[None]], 
 
 
 async def run(change: Change) -> Done:
-    """Store a job of it at once. Raises Problem 404 and 409, and RedisError."""
+    """Store a job of a schedule at once. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
     job, _ = await scheduling.run(change.look.store, name)
     return Done(f"schedule {name} run as job {job.id}", _lead(change, name), "schedule-run")
 
 
 async def create(change: Change) -> Done | Content:
-    """Store a new one, or show what is wrong, or its next times. Raises RedisError."""
+    """Store a new schedule, or show what is wrong, or its next times. Raises RedisError."""
     store = change.look.store
     draft = await read_draft(store, change.form, None)
     if draft.schedule and await _is_there(store, draft.schedule.name):
-        draft.faults["name"] = ["there is a schedule of this name; edit that one, or take another name"]
+        draft.faults["name"] = ["there is a schedule of this name; edit that one, or choose another name"]
     return await _store(change, draft, None)
 
 
 async def edit(change: Change) -> Done | Content:
-    """Store it anew, or show what is wrong, or its next times. Raises Problem 404 and 409, and RedisError."""
+    """Store the edited one, or show what is wrong, or its next times. Raises Problem 404 and 409, and RedisError."""
     name = (await find_editable(change.look)).schedule.name
     return await _store(change, await read_draft(change.look.store, change.form, name), name)
 
 
 async def delete(change: Change) -> Done:
-    """Forget it and its list of runs. Raises Problem 404 and 409, and RedisError."""
+    """Delete a schedule and its list of runs. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
     await scheduling.delete(change.look.store, name)
     return Done(f"schedule {name} deleted", change.renderer.url_for("schedules"), "schedule-deleted")
@@ -78,7 +78,7 @@ async def _store(change: Change, draft: ScheduleDraft, edited: str | None) -> Do
 
 
 async def _is_there(store: Store, name: str) -> bool:
-    """Return whether there is one that can be read; a damaged one is stored anew."""
+    """Return whether there is one that can be read; a damaged one may be overwritten."""
     try:
         await scheduling.find(store, name)
     except Problem:

@@ -78,7 +78,7 @@ class Mails:
         return heads
 
     def _list_names(self) -> list[str]:
-        """Return the mails' names, newest first; read anew where the folder has changed."""
+        """Return the mails' names, newest first; read again where the folder has changed."""
         try:
             changed_ns = self._folder.stat().st_mtime_ns
         except OSError:  # no mail has come yet

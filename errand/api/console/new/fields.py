@@ -42,7 +42,7 @@ class Field:
         return PREFIX + self.name
 
     def write(self, value: Any) -> str:
-        """Return a value as it stands in the field."""
+        """Return a value as text for the field."""
         if isinstance(value, str) and self.kind != "json" and not (self.kind == "mixed" and _is_json(value)):
             return value
         is_inner = isinstance(value, dict | list) and any(isinstance(one, dict | list) for one in _list_values(value))

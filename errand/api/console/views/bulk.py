@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from errand.api.console.formatting import describe_problem
@@ -48,20 +48,8 @@ async def read_bulk(look: Look) -> Content:
     name = f"many {json.dumps(asked.fields)} {cursor}"
     left = await look.cache.get(name, LEFT_SECONDS, lambda: _count_left(look, asked, place))
     done = {name: read_number(look.query.get(name, "")) for name in ("taken", "passed")}
-    return Content(
-        f"{asked.verb.capitalize()} jobs",
-        {},
-        {
-            "verb": asked.verb,
-            "ask": "on",
-            "ids": [],
-            "left": left,
-            "progress": done,
-            "fields": {**asked.fields, "cursor": cursor or "", **done},
-            "words": list(describe(asked.back)),
-            "back": asked.back,
-        },
-    )
+    fields = {**asked.fields, "cursor": cursor or "", **done}
+    return _build_page(asked.verb, "on", asked.back, fields=fields, left=left, progress=done)
 
 
 async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Count:
@@ -78,20 +66,7 @@ async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Cou
 def build_ask(asked: BulkChange, found: Count, fitting: Count) -> Content:
     """Return the page that asks whether to change all that match."""
     left = found.total - fitting.total if found.is_whole and fitting.is_whole else None
-    return Content(
-        f"{asked.verb.capitalize()} jobs",
-        {},
-        {
-            "verb": asked.verb,
-            "ask": "all",
-            "ids": [],
-            "count": fitting,
-            "passed": left,
-            "fields": asked.fields,
-            "words": list(describe(asked.back)),
-            "back": asked.back,
-        },
-    )
+    return _build_page(asked.verb, "all", asked.back, fields=asked.fields, count=fitting, passed=left)
 
 
 def build_ask_chosen(
@@ -100,21 +75,22 @@ def build_ask_chosen(
     """Return the page that asks whether to change the jobs that were ticked; None stands for one that is gone."""
     there = [job for job in jobs if job]
     fitting = [job for job in there if job.status in FITTING[verb]]
-    return Content(
-        f"{verb.capitalize()} jobs",
-        {},
-        {
-            "verb": verb,
-            "ask": "chosen",
-            "count": Count({"": len(fitting)}, True),
-            "passed": len(ids) - len(fitting),
-            "jobs": fitting[:SHOWN],
-            "fields": {"verb": verb, "scope": "chosen", "back": urlencode(back)},
-            "ids": [job.id for job in fitting],
-            "words": [],
-            "back": back,
-        },
+    return _build_page(
+        verb,
+        "chosen",
+        back,
+        fields={"verb": verb, "scope": "chosen", "back": urlencode(back)},
+        ids=[job.id for job in fitting],
+        jobs=fitting[:SHOWN],
+        count=Count({"": len(fitting)}, True),
+        passed=len(ids) - len(fitting),
     )
+
+
+def _build_page(verb: Verb, ask: str, back: Mapping[str, str], **shown: Any) -> Content:
+    """Return a page that asks about all jobs that match, the chosen ones, or whether to go «on»."""
+    page = {"verb": verb, "ask": ask, "ids": [], "words": list(describe(back)), "back": back, **shown}
+    return Content(f"{verb.capitalize()} jobs", {}, page)
 
 
 def build_nothing(text: str, back: Mapping[str, str]) -> Content:
