@@ -1,4 +1,4 @@
-"""What a worker does beside running jobs, as far as a test sees it."""
+"""A worker's chores, as far as a test sees them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
 
 
-class Chores:
+class DrainChores:
     """Those of all tests of a process.
 
     Most often nothing waits or expires, and a script takes the fake server as long as ten commands: it is asked first.

@@ -15,7 +15,7 @@ from errand.contract.load import PACKAGE
 from errand.contract.storing.home import list_homes, settle
 from errand.redis.connection import WORKER
 from errand.store.settings import LifetimeSettings
-from errand.testing.chores import Chores
+from errand.testing.chores import DrainChores
 from errand.testing.server import RedisServer
 from errand.webhook.webhooks import Webhooks
 from errand.worker.allowed import AllowedJob, list_functions
@@ -36,7 +36,7 @@ class Target:
         functions = list_functions(self.types, errand.package)
         self.job_class: type[AllowedJob] = type("ErrandJob", (AllowedJob,), {"functions": functions})
         self._records: dict[str, Records] = {}
-        self._chores: dict[tuple[Records, LifetimeSettings], Chores] = {}
+        self._chores: dict[tuple[Records, LifetimeSettings], DrainChores] = {}
 
     @property
     def hooks(self) -> Hooks:
@@ -53,10 +53,10 @@ class Target:
             self._records[key] = Records(redis, NAME, LIFETIMES, ending, self.codes, services=hashes)
         return self._records[key]
 
-    def provide_chores(self, records: Records, settings: LifetimeSettings) -> Chores:
+    def provide_chores(self, records: Records, settings: LifetimeSettings) -> DrainChores:
         """Return what a worker does beside running jobs; made once for each settings."""
         if (records, settings) not in self._chores:
-            self._chores[records, settings] = Chores(records, self.types, settings)
+            self._chores[records, settings] = DrainChores(records, self.types, settings)
         return self._chores[records, settings]
 
 

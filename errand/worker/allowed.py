@@ -53,7 +53,7 @@ class AllowedJob(Job):
 
     @classmethod
     def build(cls, execution: Execution, connection: Redis) -> Self:
-        """Return the job of a task without asking Redis; `refresh()` reads the rest of RQ's fields."""
+        """Return the job of an execution without asking Redis; `refresh()` reads the rest of RQ's fields."""
         job = cls(execution.job_id, connection=connection)
         job.serializer = JSONSerializer  # given to RQ 3.0.0's constructor it is looked up anew for each job
         job.data, job.damage = execution.data, execution.damage
@@ -125,7 +125,7 @@ class AllowedJob(Job):
         return super().fetch_dependencies(watch, pipeline)
 
     def _read_dependencies(self) -> None:
-        """Read their ids, which a task does not carry: only who asks for them pays."""
+        """Read their ids, which an execution does not carry: only a job that asks for them pays."""
         if not self._dependency_ids:
             self.refresh()  # type: ignore[no-untyped-call]
 

@@ -30,7 +30,7 @@ from errand.worker.report import Report
 from errand.worker.trace import format_trace, pack_trace
 
 if TYPE_CHECKING:
-    from errand.worker.output.lines import Lines
+    from errand.worker.output.lines import AttemptLines
 
 T = TypeVar("T")
 LOCK_FAULTS = ("release unlocked lock", "cannot release un-acquired lock", "cannot notify on un-acquired lock")
@@ -69,7 +69,7 @@ class LiveAttempt(NoAttempt):
     """
 
     execution: Execution | None = None
-    lines: "Lines | None" = None
+    lines: "AttemptLines | None" = None
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class LiveAttempt(NoAttempt):
         return self._now()
 
     def read_expiry(self) -> float | None:
-        """Return when the job expires, as its taker was told."""
+        """Return when the job expires, as it was when the job was taken."""
         return self._expires_at
 
     def check_stop(self) -> None:

@@ -7,7 +7,7 @@ from redis import Redis, RedisError
 from redis.client import PubSub
 
 PING_SECONDS = 4.0
-SILENT_SECONDS = 10.0
+SILENT_SECONDS = 10.0  # two pings without an answer: the connection is open on one side only
 
 
 class Channel:

@@ -47,7 +47,7 @@ from errand.worker.output.printed import choose_form
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
 from errand.worker.processes.handles import Heartbeat
-from errand.worker.processes.processes import Mains, Processes
+from errand.worker.processes.processes import Mains, WorkerProcesses
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records, format_time
@@ -169,7 +169,7 @@ class ErrandWorker(Worker):
         gc.freeze()
         records = self._build_records()
         mains = Mains(self._run_runner, self._run_child)
-        processes = Processes(plan, mains, records, self._settings.grace_seconds)
+        processes = WorkerProcesses(plan, mains, records, self._settings.grace_seconds)
         return Supervisor(self._settings, processes, records, self._chores, commands, signals)
 
     def subscribe(self) -> None:

@@ -20,7 +20,7 @@ from errand.contract.attempt import NoAttempt, enter
 from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Execution
 from errand.worker.output.capture import Capture
-from errand.worker.output.lines import Line, Lines
+from errand.worker.output.lines import AttemptLines
 from errand.worker.output.printed import FormatPrinted, format_printed, format_printed_json
 from errand.worker.output.ship import SHIP_SECONDS, Shipper
 
@@ -247,7 +247,7 @@ def test_a_very_long_line_loses_its_middle() -> None:
 
 
 def test_only_the_last_lines_wait_and_the_numbers_tell_of_the_others() -> None:
-    lines = Lines(build_execution(), lambda lines: None)
+    lines = AttemptLines(build_execution(), lambda lines: None)
     for number in range(2500):
         lines.add("INFO", "app", f"line {number}")
     assert [line.number for line in lines.collect()] == list(range(1501, 2501))
@@ -256,7 +256,7 @@ def test_only_the_last_lines_wait_and_the_numbers_tell_of_the_others() -> None:
 
 
 def test_64_kib_wait_at_most() -> None:
-    lines = Lines(build_execution(), lambda lines: None)
+    lines = AttemptLines(build_execution(), lambda lines: None)
     for _ in range(100):
         lines.add("INFO", "app", "x" * 4096)
     assert len(lines.collect()) == 16
@@ -291,7 +291,7 @@ def test_nothing_is_sent_where_nothing_was_said(shipper: ScriptedShipper) -> Non
 
 
 def test_lines_wait_a_moment_and_go_at_once_when_their_attempt_has_ended(shipper: ScriptedShipper) -> None:
-    one, two = (Lines(build_execution(id), shipper.arrive) for id in ("one", "two"))
+    one, two = (AttemptLines(build_execution(id), shipper.arrive) for id in ("one", "two"))
     one.add("INFO", "app", "one")
     shipper.ship()
     one.add("INFO", "app", "more of one")
@@ -308,7 +308,7 @@ def test_lines_wait_a_moment_and_go_at_once_when_their_attempt_has_ended(shipper
 
 
 def test_what_a_job_left_behind_says_after_its_end_are_sent(shipper: ScriptedShipper) -> None:
-    lines = Lines(build_execution(), shipper.arrive)
+    lines = AttemptLines(build_execution(), shipper.arrive)
     shipper.look(())
     shipper.ship()
     lines.add("INFO", "app", "late")
@@ -317,7 +317,7 @@ def test_what_a_job_left_behind_says_after_its_end_are_sent(shipper: ScriptedShi
 
 
 def test_what_redis_does_not_take_is_kept_while_it_is_away_and_else_dropped(shipper: ScriptedShipper) -> None:
-    lines = Lines(build_execution(), shipper.arrive)
+    lines = AttemptLines(build_execution(), shipper.arrive)
     lines.add("INFO", "app", "one")
     shipper.fault = ConnectionError("away")
     with pytest.raises(ConnectionError):

@@ -92,7 +92,7 @@ def test_only_a_queued_job_is_taken(redis: Redis, queue: Queue, records: Records
         ("errand_attempts", "many"),
     ],
 )
-def test_a_damaged_job_is_set_aside_with_a_reason_and_the_next_one_taken(
+def test_a_damaged_job_is_quarantined_with_a_reason_and_the_next_one_taken(
     redis: Redis, queue: Queue, records: Records, field: str, value: str | None
 ) -> None:
     damaged, id = enqueue(queue, 2)

@@ -96,7 +96,7 @@ def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Re
     assert id in [execution.job_id for execution in ask(records, ["e0", "e1"], asking=Asking.AGAIN).executions]
 
 
-def test_a_payload_that_is_too_large_is_set_aside_with_its_size(redis: Redis, queue: Queue, records: Records) -> None:
+def test_a_payload_that_is_too_large_is_quarantined_with_its_size(redis: Redis, queue: Queue, records: Records) -> None:
     large, id = enqueue(queue, 2)
     redis.hset(f"rq:job:{large}", "data", b"{" * (keys.DATA_BYTES + 1))
     exchange = ask(records, ["e0", "e1"])

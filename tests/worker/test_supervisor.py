@@ -17,7 +17,7 @@ from errand.worker.execution import Execution
 from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import ChildProcess, Heartbeat
-from errand.worker.processes.processes import Mains, Processes
+from errand.worker.processes.processes import Mains, WorkerProcesses
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
@@ -72,7 +72,7 @@ def build(
     commands = Channel(redis, "rq:pubsub:one")
     plan = Plan("", 2, QUEUES, ())
     records = records or build_records(redis)
-    processes = Processes(plan, Mains(main, run_child), records, settings.grace_seconds)
+    processes = WorkerProcesses(plan, Mains(main, run_child), records, settings.grace_seconds)
     return Supervisor(settings, processes, records, duties or Duties(), commands, signals)
 
 

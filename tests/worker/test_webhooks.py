@@ -145,7 +145,7 @@ def test_a_job_lost_too_often_is_told(redis: Redis, queue: Queue, told: Records)
     assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "Lost")
 
 
-def test_a_damaged_job_that_is_set_aside_is_told(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_damaged_job_that_is_quarantined_is_told(redis: Redis, queue: Queue, told: Records) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
     redis.hdel(f"rq:job:{id}", "data")

@@ -7,7 +7,7 @@ from redis import Redis
 
 from errand.redis.lua.loader import read_script
 
-INTERVAL_SECONDS = 5.0
+INTERVAL_SECONDS = 5.0  # between two rounds; within one every beat looks at a page
 PAGE = 200  # a script holds up everybody else
 
 

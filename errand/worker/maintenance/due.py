@@ -10,13 +10,13 @@ from errand.redis.lua.loader import read_script
 from errand.redis.wrong import do_each
 
 MOST_AT_ONCE = 500  # a script holds up everybody else
-MOST_ROUNDS = 40
-LOCK_SECONDS = 5
+MOST_ROUNDS = 40  # 20,000 jobs of one queue a beat: the supervisor has leases to renew
+LOCK_SECONDS = 5  # ten beats: a plain scheduler does not take over from a worker that lives
 TAKE_OVER_MS = 1500  # a plain scheduler looks at its lock once a second
 
 
 class DueJobs:
-    """The schedules of some queues."""
+    """Moves those of some queues."""
 
     def __init__(self, redis: Redis, queues: list[Queue]) -> None:
         self._script = redis.register_script(read_script("worker/due"))

@@ -12,7 +12,7 @@ ROUND_SECONDS = 0.25  # the supervisor has leases to renew
 
 
 class ExpiredJobs:
-    """Those of all queues."""
+    """Cancels those of all queues."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

@@ -7,9 +7,9 @@ from functools import partial
 from errand.redis.wrong import do_each
 from errand.worker.records import Records
 
-INTERVAL_SECONDS = 60.0
-PAGE = 200
-PAGES = 10  # a script holds up everybody else
+INTERVAL_SECONDS = 60.0  # Errand's own ends release dependents at once; this is for others' tools
+PAGE = 200  # a script holds up everybody else
+PAGES = 10  # of a queue each time: the supervisor has leases to renew
 
 
 class Orphans:

@@ -34,13 +34,13 @@ from errand.store.settings import LifetimeSettings
 
 MOST_AT_ONCE = 25  # occurrences that one script serves: it takes 2 to 5 ms, in which the server does nothing else
 ROUND_SECONDS = 0.25  # the supervisor has leases to renew
-TELL_SECONDS = 60  # how late an occurrence is that no worker takes, before the log says so, and how often it does
+LOG_SECONDS = 60  # how late an occurrence is that no worker takes before the log says so, and how often it does
 DAMAGES = (ValueError, TypeError, KeyError)
 logger = logging.getLogger("errand.worker")
 
 
 @dataclass(frozen=True)
-class Due:
+class DueSchedule:
     """A schedule with an occurrence that is due; `last_job` is '' where its last occurrence's job has ended."""
 
     schedule: Schedule
@@ -95,7 +95,7 @@ class DueSchedules:
         return has_moved and has_passed_over
 
     def _store_files(self) -> None:
-        """Store the schedules of the job files; those whose line has gone go, too, but for types of other workers."""
+        """Store the schedules of the job files, and delete those whose line has gone, but for types of other workers."""
         now = int(self._redis.time()[0])
         own = [schedule.describe(now) for job in self._types.values() if (schedule := schedule_file(job))]
         request = {"source": "file", "token": str(uuid4()), "now": write_time(now), "only": True, "schedules": own}
@@ -120,7 +120,7 @@ class DueSchedules:
     def _serve_all(self, found: Sequence[list[bytes]], now: int, since: dict[str, int]) -> Iterator[str]:
         """Do what is due for some schedules; yield what became of each: served, passed, or later.
 
-        Those that are damaged, and set aside, are served; what another worker was first with is passed.
+        Damaged ones are quarantined, and count as served; passed is what another worker was first with.
         """
         occurrences = []
         for one in found:
@@ -132,7 +132,7 @@ class DueSchedules:
                     self._leave(due, now)
                     yield "later"
             except DAMAGES as error:
-                self._set_aside(one[0], error)
+                self._quarantine(one[0], error)
                 yield "served"
         if occurrences:
             yield from self._send(occurrences)
@@ -144,7 +144,7 @@ class DueSchedules:
             answers = [answer.decode(errors="replace") for answer in self._serve(keys=names, args=args)]
         except DAMAGES as error:
             if len(occurrences) == 1:
-                self._set_aside(occurrences[0].schedule.name.encode(), error)
+                self._quarantine(occurrences[0].schedule.name.encode(), error)
                 yield "served"
                 return
             answers = ["refused"]
@@ -152,7 +152,7 @@ class DueSchedules:
             for occurrence, answer in zip(occurrences, answers, strict=True):
                 yield self._judge(occurrence, answer)
         elif len(occurrences) == 1:
-            self._say(occurrences[0].schedule.name, f"waits because its job can't be stored: {answers[1]}")
+            self._log_wait(occurrences[0].schedule.name, f"waits because its job can't be stored: {answers[1]}")
             yield "later"
         else:
             for occurrence in occurrences:
@@ -162,38 +162,38 @@ class DueSchedules:
         word, _, why = answer.partition(" ")
         if word != "broken":
             return word
-        self._set_aside(occurrence.schedule.name.encode(), why)
+        self._quarantine(occurrence.schedule.name.encode(), why)
         return "served"
 
-    def _set_aside(self, member: bytes, why: Exception | str) -> None:
+    def _quarantine(self, member: bytes, why: Exception | str) -> None:
         """Stop a schedule whose record is damaged: it must not hold up the others."""
         name = member.decode(errors="replace")
         logger.error("Schedule %s can't be read (%s) and has stopped; store it again", name, why)
         self._redis.zadd(keys.SCHEDULES, {member: NEVER}, xx=True)
 
-    def _leave(self, due: Due, now: int) -> None:
+    def _leave(self, due: DueSchedule, now: int) -> None:
         """Leave an occurrence to a worker that has its type."""
-        if now - due.occurrence < TELL_SECONDS:
+        if now - due.occurrence < LOG_SECONDS:
             return
-        if self._say(due.schedule.name, f"waits for a worker that knows its type, {due.schedule.type}"):
+        if self._log_wait(due.schedule.name, f"waits for a worker that knows its type, {due.schedule.type}"):
             self._are_files_stored = False  # it may be a file's whose last worker has gone
 
-    def _say(self, name: str, what: str) -> bool:
-        """Say of a schedule, once a minute, why it waits; return whether it was said now."""
-        if time.monotonic() - self._logged_at.get(name, float("-inf")) < TELL_SECONDS:
+    def _log_wait(self, name: str, what: str) -> bool:
+        """Log why a schedule waits, once a minute; return whether it was logged now."""
+        if time.monotonic() - self._logged_at.get(name, float("-inf")) < LOG_SECONDS:
             return False
         self._logged_at[name] = time.monotonic()
         logger.warning("Schedule %s %s", name, what)
         return True
 
-    def _decide(self, due: Due, now: int, since: int) -> ServedOccurrence:
+    def _decide(self, due: DueSchedule, now: int, since: int) -> ServedOccurrence:
         """Return what is done about an occurrence: the job to store, if any, and the runs to note."""
         schedule = due.schedule
         step = decide(schedule.rhythm, due.occurrence, now, schedule.catch_up, since)
         job, runs = self._give(due, step, now)
         return ServedOccurrence(schedule, due.token, due.occurrence, step.next, runs, job)
 
-    def _give(self, due: Due, step: Decision, now: int) -> tuple[NewJob | None, list[str]]:
+    def _give(self, due: DueSchedule, step: Decision, now: int) -> tuple[NewJob | None, list[str]]:
         runs = []
         if step.missed:
             first, last = step.missed
@@ -208,9 +208,9 @@ class DueSchedules:
         return job, [*runs, note_run(now, "", step.run, job.id)]
 
 
-def _read_due(found: list[bytes]) -> Due:
+def _read_due(found: list[bytes]) -> DueSchedule:
     if len(found) == 1:
         raise ValueError("its record is damaged or gone")
     name, occurrence, definition, payload, token, last_job, status = (text.decode() for text in found)
     schedule = read_schedule(name, definition, payload)
-    return Due(schedule, int(float(occurrence)), token, last_job if is_busy(status) else "")
+    return DueSchedule(schedule, int(float(occurrence)), token, last_job if is_busy(status) else "")

@@ -1,4 +1,4 @@
-"""The dependents of jobs that have ended, where they were more than the script of the end may settle."""
+"""Settling the dependents of ended jobs, where the script that recorded the end left some of very many."""
 
 import time
 

@@ -6,11 +6,11 @@ from redis import Redis
 
 from errand.store.observe.rollup import Rollup
 
-INTERVAL_SECONDS = 10.0
+INTERVAL_SECONDS = 10.0  # the counts of a minute are rolled up once it is over: six looks a minute are enough
 
 
 class Folding:
-    """Those of all types; any number of workers may look after them."""
+    """Rolls up those of all types; any number of workers may."""
 
     def __init__(self, redis: Redis) -> None:
         self._rollup = Rollup(redis)

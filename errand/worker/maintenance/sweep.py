@@ -12,7 +12,7 @@ ROUND_SECONDS = 0.1  # the supervisor has leases to renew
 
 
 class Sweep:
-    """The indexes and tags of the jobs."""
+    """Sweeps the indexes and tags of the jobs."""
 
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("worker/sweep"))

@@ -99,15 +99,15 @@ class Capture:
         """What writes to streams in this thread now, "" for the job itself."""
         return getattr(self._here, "writer", "")
 
-    def _find(self) -> Lines | None:
+    def _find(self) -> AttemptLines | None:
         attempt = entered_attempt()
         if type(attempt) is not LiveAttempt or attempt.execution is None or os.getpid() != self._pid:
             return None  # a process that a job has forked hands nothing over
         return attempt.lines or self._begin(attempt, attempt.execution)
 
-    def _begin(self, attempt: LiveAttempt, execution: Execution) -> Lines:
+    def _begin(self, attempt: LiveAttempt, execution: Execution) -> AttemptLines:
         """Return the attempt's lines, the same to all of its threads."""
-        lines: Lines = vars(attempt).setdefault("lines", Lines(execution, self._arrive))
+        lines: AttemptLines = vars(attempt).setdefault("lines", AttemptLines(execution, self._arrive))
         return lines
 
     def _put(self, name: str, plain: Callable[[str], int], execution: Execution, texts: list[str]) -> None:
@@ -115,7 +115,7 @@ class Capture:
 
 
 def write_record(record: logging.LogRecord) -> str:
-    """Return a record's text with its traceback, as `logging` has it; what can't be had is told in words."""
+    """Return a record's text with its traceback, as `logging` has it; of what can't be had it says why."""
     try:
         text = record.getMessage()
     except Exception as error:  # the job's own `__str__`, or arguments that don't fit

@@ -13,7 +13,7 @@ HELD_CHARACTERS = 16 * 1024  # of a line that has no end yet; what comes then is
 Put = Callable[[Execution, list[str]], object]
 
 
-class Line(NamedTuple):
+class OutputLine(NamedTuple):
     """One line: `number` counts those of its attempt, `logger` is stdout or stderr where it was printed."""
 
     number: int
@@ -23,27 +23,27 @@ class Line(NamedTuple):
     text: str
 
 
-class Lines:
+class AttemptLines:
     """Takes an attempt's lines from any of its threads, at once; one thread hands them over.
 
-    No lock: an attempt may be interrupted between any two steps, and would never give it back. `arrive` is told when
-    there is something new and nobody is going to look.
+    No lock: an attempt may be interrupted between any two steps, and would never give it back. `arrive` is called
+    when there is something new and nobody is going to look.
     """
 
-    def __init__(self, execution: Execution, arrive: Callable[["Lines"], object]) -> None:
+    def __init__(self, execution: Execution, arrive: Callable[["AttemptLines"], object]) -> None:
         self.execution = execution
         self.is_over = False
         self._arrive = arrive
         self._numbers = itertools.count(1)
-        self._new: deque[Line] = deque()
+        self._new: deque[OutputLine] = deque()
         self._characters = 0
-        self._unsent: deque[Line] = deque()
+        self._unsent: deque[OutputLine] = deque()
         self._held: dict[tuple[int, str], tuple[str, Put]] = {}
         arrive(self)
 
     def add(self, level: str, logger: str, text: str) -> None:
         """Add a line; a very long one without its middle."""
-        line = Line(next(self._numbers), self.execution.now(), level, logger, shorten(text))
+        line = OutputLine(next(self._numbers), self.execution.now(), level, logger, shorten(text))
         self._new.append(line)
         self._characters += len(line.text)
         while len(self._new) > keys.LOG_LINES or self._characters > keys.LOG_BYTES:
@@ -76,7 +76,7 @@ class Lines:
             (_, stream), (text, put) = self._held.popitem()
             self._print(stream, [text], put)
 
-    def collect(self) -> list[Line]:
+    def collect(self) -> list[OutputLine]:
         """Return what is to be handed over, oldest first; for one thread only."""
         while self._new:
             self._unsent.append(self._new.popleft())

@@ -8,7 +8,7 @@ from threading import Thread
 from redis import Redis, RedisError
 
 from errand.worker.output.capture import Capture
-from errand.worker.output.lines import Lines
+from errand.worker.output.lines import AttemptLines
 from errand.worker.output.printed import FormatPrinted, format_printed
 from errand.worker.output.ship import SHIP_SECONDS, Shipper
 
@@ -30,7 +30,7 @@ class Output:
         self._shipper.look(running)
 
     def ship(self, at_once: bool = False) -> RedisError | None:
-        """Hand over what there is, if it is time; return what tells that Redis is away."""
+        """Hand over what there is, if it is time; return the error where Redis is away."""
         try:
             self._shipper.ship(at_once)
         except RedisError as error:
@@ -43,7 +43,7 @@ class Output:
         self.ship(at_once=True)
         self._stack.close()
 
-    def _arrive(self, lines: Lines) -> None:
+    def _arrive(self, lines: AttemptLines) -> None:
         self._shipper.arrive(lines)
 
 
@@ -54,7 +54,7 @@ class LoneOutput(Output):
         super().__init__(redis, format)
         self._has_thread = False
 
-    def _arrive(self, lines: Lines) -> None:
+    def _arrive(self, lines: AttemptLines) -> None:
         super()._arrive(lines)
         if not self._has_thread:
             self._has_thread = True

@@ -1,4 +1,4 @@
-"""Handing lines over to Redis: all jobs' in one call, a few times a second, and before an attempt's end is told."""
+"""Handing lines over to Redis: all jobs' in one call, a few times a second, and before an attempt's end is recorded."""
 
 import json
 import logging
@@ -12,9 +12,9 @@ from redis.exceptions import OutOfMemoryError
 
 from errand.redis.failover import AWAY
 from errand.redis.lua.loader import read_script
-from errand.worker.output.lines import Line, Lines
+from errand.worker.output.lines import AttemptLines, OutputLine
 
-SHIP_SECONDS = 0.25
+SHIP_SECONDS = 0.25  # who watches a job sees its lines so late at most
 MOST_ATTEMPTS = 16  # in one call: a megabyte at most
 logger = logging.getLogger("errand.worker")
 
@@ -24,15 +24,15 @@ class Shipper:
 
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("observe/note_lines"))
-        self._arrived: deque[Lines] = deque()
-        self._open: list[Lines] = []
+        self._arrived: deque[AttemptLines] = deque()
+        self._open: list[AttemptLines] = []
         self._has_ended = False
         self._shipped_at = 0.0
-        self._is_told = False
+        self._is_logged = False
         self._lock = Lock()
 
-    def arrive(self, lines: Lines) -> None:
-        """Look after an attempt's lines from now on; from any thread."""
+    def arrive(self, lines: AttemptLines) -> None:
+        """Take charge of an attempt's lines from now on; from any thread."""
         self._arrived.append(lines)
 
     def look(self, running: Container[str]) -> None:
@@ -49,7 +49,7 @@ class Shipper:
     def ship(self, at_once: bool = False) -> None:
         """Hand over what there is, if an attempt has ended or the last time is long ago enough.
 
-        Raises what tells that Redis is away: the lines are kept, as many as fit. What it refuses is dropped.
+        Raises RedisError where Redis is away: the lines are kept, as many as fit. What it refuses is dropped.
         """
         if not self._open and not self._arrived:
             return
@@ -71,7 +71,7 @@ class Shipper:
             if lines not in self._open:
                 self._open.append(lines)
 
-    def _send(self, found: list[tuple[Lines, list[Line]]]) -> None:
+    def _send(self, found: list[tuple[AttemptLines, list[OutputLine]]]) -> None:
         args: list[str | int] = []
         for lines, batch in found:
             args += [lines.execution.job_id, lines.execution.id, len(batch)]
@@ -85,14 +85,14 @@ class Shipper:
         except AWAY:
             raise
         except RedisError as error:
-            if not self._is_told:
+            if not self._is_logged:
                 logger.warning("What jobs log can't be written down (%s: %s)", type(error).__name__, error)
-            self._is_told = True
+            self._is_logged = True
         for lines, _ in found:
             lines.forget()
 
 
-def _write(line: Line, attempt: int) -> str:
+def _write(line: OutputLine, attempt: int) -> str:
     """Return a line as JSON, less its beginning: the script puts its number there."""
     shown = {
         "t": round(line.time, 3),

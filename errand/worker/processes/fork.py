@@ -16,7 +16,7 @@ from errand.contract.process import flush, leave
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 STOPS = (signal.SIGTERM, signal.SIGINT)
-SHORTEST_END_SECONDS = 1.0
+SHORTEST_END_SECONDS = 1.0  # `atexit` callbacks get so long even without a grace
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 

@@ -5,8 +5,8 @@ import time
 
 from errand.redis.wrong import describe_wrong, is_wrong_type
 
-STEADY_SECONDS = 2.0
-LONGEST_WAIT_SECONDS = 1.0
+STEADY_SECONDS = 2.0  # four beats: a longer silence is an outage, and does not count against running jobs
+LONGEST_WAIT_SECONDS = 1.0  # after an outage work goes on so soon
 logger = logging.getLogger("errand.worker")
 
 

@@ -34,7 +34,7 @@ class Mains(NamedTuple):
     child: Callable[[Execution], None]
 
 
-class Processes:
+class WorkerProcesses:
     """Starts runners one after another as `plan` says, and children as they ask; settles what one held that has ended.
 
     `is_draining` is set once no more may start; `is_plan_over` where a runner ended by its plan.

@@ -18,7 +18,7 @@ from errand.worker.processes.duties import Duties
 from errand.worker.processes.fork import owning
 from errand.worker.processes.held import Held
 from errand.worker.processes.outage import Outage
-from errand.worker.processes.processes import OVERTIME_SECONDS, Processes
+from errand.worker.processes.processes import OVERTIME_SECONDS, WorkerProcesses
 from errand.worker.processes.signals import Signals
 from errand.worker.records import Records
 from errand.worker.settings import WorkerSettings
@@ -39,7 +39,7 @@ class Supervisor:
     def __init__(
         self,
         settings: WorkerSettings,
-        processes: Processes,
+        processes: WorkerProcesses,
         records: Records,
         duties: Duties,
         commands: Channel,

@@ -11,7 +11,7 @@ from errand.worker.shared.surroundings import Surroundings
 RATE_SECONDS = 0.005  # at the earliest so soon is a rate asked again; it makes good what comes 50 ms late
 
 
-class Intake:
+class JobIntake:
     """Takes what its plan and the free places allow, as long as the queues give jobs.
 
     `taken` counts the jobs. `is_draining` is set once the process is to stop.

@@ -16,7 +16,7 @@ from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.handles import Heartbeat
 from errand.worker.report import Report
 from errand.worker.runner.exchanger import Exchanger
-from errand.worker.runner.intake import Intake
+from errand.worker.runner.intake import JobIntake
 from errand.worker.runner.notices import Notices
 from errand.worker.runner.reports import Reports
 from errand.worker.runner.running import RunningExecutions
@@ -54,7 +54,7 @@ class Runner:
         self._reports = Reports(self._wakeup.set, log)
         threads = Threads(lambda running: surroundings.context.run(self._run, running), self._reports.add_end)
         self._running = RunningExecutions(threads, plan.busy)
-        self._intake = Intake(plan, self._running, surroundings)
+        self._intake = JobIntake(plan, self._running, surroundings)
         self._clock_at = self._looked_at = 0.0
 
     def run(self) -> None:

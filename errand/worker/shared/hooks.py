@@ -11,9 +11,9 @@ from errand.contract.errors import name_type, read_message
 from errand.contract.hooks import Hook, Hooks, name_hook
 from errand.worker.logs import log_error
 
-FIRST_WAIT_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 30.0
-LATE_SECONDS = 10.0
+FIRST_WAIT_SECONDS = 1.0  # before a hook that failed is called again; twice as long each time
+LONGEST_WAIT_SECONDS = 30.0  # a person who mends the reason waits no longer
+LATE_SECONDS = 10.0  # after so long the log says what the worker waits for
 logger = logging.getLogger("errand.worker")
 
 

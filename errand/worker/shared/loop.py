@@ -15,7 +15,7 @@ from errand.contract.errors import name_type
 from errand.contract.process import OneProcess, leave
 from errand.worker.logs import log_error
 
-END_SECONDS = 2.0
+END_SECONDS = 2.0  # for what jobs left on the loop; the worker's own stop must fit into a platform's grace
 MOST_HELPERS = 64  # threads of asyncio.to_thread and of name look-ups, for all async jobs together
 
 Coro = Coroutine[Any, Any, Any]
@@ -83,7 +83,7 @@ class LoopThread:
         while not self._is_closed and os.getpid() == pid:
             try:
                 loop.run_forever()
-            except BaseException as error:  # SystemExit of a task that a job left behind
+            except BaseException as error:  # SystemExit of an asyncio task that a job left behind
                 if os.getpid() == pid:
                     log_error(error, "A task that a job started: %s", name_type(error))
         if os.getpid() != pid:

@@ -13,7 +13,7 @@ from errand.worker.shared.hooks import HookCaller
 from errand.worker.shared.loop import LoopThread, OwnLoop
 from errand.worker.shared.streams import Streams
 
-END_SECONDS = 10
+END_SECONDS = 10  # what is to run last may take so long in a process of one job
 
 
 class Surroundings:
@@ -30,15 +30,15 @@ class Surroundings:
         self._streams = streams
         self._output = output
 
-    def open(self, tell: Callable[[], object]) -> None:
-        """Begin to call what is to run first, in a thread of its own; `tell` when it is open."""
+    def open(self, opened: Callable[[], object]) -> None:
+        """Begin to call what is to run first, in a thread of its own; call `opened` when that is done."""
         if self._output is not None:
             self._output.open()
 
         def call() -> None:
             if self._caller.start_patiently():
                 self.is_open = True
-                tell()
+                opened()
 
         if not self.is_open:
             Thread(target=call, daemon=True).start()
@@ -51,7 +51,7 @@ class Surroundings:
             self._streams.look(running)
 
     def ship(self) -> RedisError | None:
-        """Hand over what jobs have logged and printed, if it is time; return what tells that Redis is away."""
+        """Hand over what jobs have logged and printed, if it is time; return the error where Redis is away."""
         return None if self._output is None else self._output.ship()
 
     def close(self) -> None:
