@@ -45,7 +45,7 @@ class Job:
         self.context.run(say, *args, **options)
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[OutputLine]:
         return self.attempt.lines.collect() if self.attempt.lines else []
 
     @property

@@ -121,7 +121,7 @@ NOTHING = Asked()
 
 
 def split(asked: Asked, options: Mapping[str, Any], parameters: Collection[str]) -> tuple[Asked, Mapping[str, Any]]:
-    """Return `asked` with the options among keyword arguments, and the rest; `parameters` are the payload's in any case."""
+    """Return `asked` with the options among keyword arguments, and the rest; `parameters` always are the payload's."""
     own = {name: value for name, value in options.items() if name in NAMES and name not in parameters}
     if not own:
         return asked, options

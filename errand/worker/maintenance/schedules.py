@@ -95,7 +95,7 @@ class DueSchedules:
         return has_moved and has_passed_over
 
     def _store_files(self) -> None:
-        """Store the schedules of the job files, and delete those whose line has gone, but for types of other workers."""
+        """Store the job files' schedules; delete those whose line has gone, but for types of other workers."""
         now = int(self._redis.time()[0])
         own = [schedule.describe(now) for job in self._types.values() if (schedule := schedule_file(job))]
         request = {"source": "file", "token": str(uuid4()), "now": write_time(now), "only": True, "schedules": own}

@@ -12,7 +12,7 @@ from typing import Any
 from errand.contract.attempt import entered_attempt
 from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Execution
-from errand.worker.output.lines import Lines
+from errand.worker.output.lines import AttemptLines
 from errand.worker.output.printed import FormatPrinted, format_printed
 from errand.worker.shared.streams import NAMES
 from errand.worker.trace import format_trace
