@@ -52,14 +52,14 @@ def errand(services: Services) -> Errand:
 
 @pytest.fixture
 def scripted() -> Iterator[ScriptedService]:
-    """A service that answers as it is told."""
+    """A service that gives prepared answers."""
     with ScriptedService() as service:
         yield service
 
 
 @pytest.fixture
 def quick(scripted: ScriptedService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Quick:
-    """Runs the command in this process against the scripted service, with short pauses, in a folder of its own."""
+    """Runs the command in this process against the scripted service, with short pauses, in a temporary folder."""
     monkeypatch.setattr(http, "PAUSES_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(follow, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""`errand check` of an application's own Errand, and of the worker that a container is there for."""
+"""`errand check` of an application's own Errand, and of a container's worker."""
 
 import socket
 import sys
@@ -24,7 +24,7 @@ def check(*words: str, **settings: str) -> Result:
 
 
 def register(redis: Redis, hostname: str, silent_seconds: float) -> None:
-    """Let a worker be known that was last heard so long ago."""
+    """Register a worker whose last heartbeat is this long ago."""
     clock = Clock()
     clock.ask(redis)
     heard = utcformat(clock.moment() - timedelta(seconds=silent_seconds))

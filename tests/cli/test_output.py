@@ -1,4 +1,4 @@
-"""A standard stream that is closed, or an output that holds ASCII alone, changes no exit code."""
+"""A standard stream that is closed, or an output that takes only ASCII, changes no exit code."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ PATH = f"/v1/jobs/{ID}"
 
 
 def run_closed(*words: str, **environment: str) -> tuple[int, str]:
-    """Run the command with an output that nobody reads; return its exit code and what it says of errors."""
+    """Run the command with an output that nobody reads; return its exit code and its error output."""
     out, into = os.pipe()
     os.close(out)
     command = [sys.executable, "-m", "service", *words]

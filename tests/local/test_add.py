@@ -1,4 +1,4 @@
-"""`make add PACKAGE=…` and `make lock`: uv itself, an index of one package that pip is told of, and a fake setup."""
+"""`make add PACKAGE=…` and `make lock`: with uv itself, a package index of one package, and a fake setup."""
 
 import os
 import shutil
@@ -75,7 +75,7 @@ class Clone:
         )
 
     def read(self) -> dict[str, str]:
-        """Return all that is there, beside the environment and what tells of setups."""
+        """Return all files by name, without the environment and the record of setups."""
         found = (path for path in self.folder.glob("[!s]*") if path.is_file())
         return {path.name: path.read_text() for path in found}
 
@@ -122,7 +122,7 @@ def test_another_range_takes_the_place_of_the_first(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "told"),
+    ("package", "said"),
     [
         ("", "errand: which package? Write make add PACKAGE=pillow, or PACKAGE='pillow>=11'\n"),
         ("lantern", "errand: lantern can't be added; nothing was changed\n"),
@@ -133,11 +133,11 @@ def test_another_range_takes_the_place_of_the_first(clone: Clone) -> None:
         ("./lamp", "errand: a lock file holds no URL and no path; "),
     ],
 )
-def test_what_can_not_be_added_is_told_and_changes_nothing(clone: Clone, package: str, told: str) -> None:
+def test_what_can_not_be_added_is_told_and_changes_nothing(clone: Clone, package: str, said: str) -> None:
     before = clone.read()
     done = clone.make("add", f"PACKAGE={package}")
     assert done.returncode
-    assert told in done.stderr
+    assert said in done.stderr
     assert clone.read() == before
     assert not list(clone.folder.glob(".errand*"))
     assert clone.read_setups() == []

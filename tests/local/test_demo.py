@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SMALL = "from errand.local import posts; posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
-# What must not be heeded: nothing of the demo may leave the machine.
+# What the demo must ignore: nothing of it may leave the machine.
 OUTSIDE = {
     "REDIS_URL": "redis://redis.invalid:6379/0",
     "SMTP_URL": "smtp://smtp.invalid",

@@ -50,6 +50,14 @@ def post(up: Running, path: str) -> str:
         return str(answer.read().decode().strip('"'))
 
 
+def start_waiting(up: Running) -> str:
+    """Start the job that runs until there is a file `go`; return its id."""
+    (up.folder / "go").unlink(missing_ok=True)
+    id = post(up, "/wait")
+    up.api.wait_for(id, "started")
+    return id
+
+
 def welcome(up: Running) -> str:
     return str(up.api.wait_for(post(up, "/signup?email=ada"))["result"])
 
@@ -88,9 +96,7 @@ def test_a_file_that_python_cannot_read_leaves_what_runs_and_is_told(shop: Runni
 
 @pytest.mark.thorough
 def test_a_job_that_runs_while_its_worker_starts_anew_is_not_lost(shop: Running) -> None:
-    (shop.folder / "go").unlink(missing_ok=True)
-    id = post(shop, "/wait")
-    shop.api.wait_for(id, "started")
+    id = start_waiting(shop)
     times = shop.output.count("changed; starting again")
     greet(shop.folder, "Hello to you")
     shop.wait_for("changed; starting again", times + 1)
@@ -101,9 +107,7 @@ def test_a_job_that_runs_while_its_worker_starts_anew_is_not_lost(shop: Running)
 
 @pytest.mark.slow
 def test_a_job_that_outlasts_the_grace_is_put_back_and_costs_no_try(shop: Running) -> None:
-    (shop.folder / "go").unlink(missing_ok=True)
-    id = post(shop, "/wait")
-    shop.api.wait_for(id, "started")
+    id = start_waiting(shop)
     greet(shop.folder, "Hi")
     wait_until(lambda: shop.api.call("GET", f"/v1/jobs/{id}").body["interruptions"] == 1)
     (shop.folder / "go").touch()
