@@ -20,7 +20,7 @@ from errand.contract.attempt import NoAttempt, enter
 from errand.worker.attempt import LiveAttempt
 from errand.worker.execution import Execution
 from errand.worker.output.capture import Capture
-from errand.worker.output.lines import AttemptLines
+from errand.worker.output.lines import AttemptLines, OutputLine
 from errand.worker.output.printed import FormatPrinted, format_printed, format_printed_json
 from errand.worker.output.ship import SHIP_SECONDS, Shipper
 

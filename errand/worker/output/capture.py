@@ -24,7 +24,7 @@ OURS = ("errand.worker", "rq.")  # what workers say about jobs
 class Capture:
     """Finds the attempt that runs in the caller's context, and gives it lines; `arrive` hears of its first."""
 
-    def __init__(self, arrive: Callable[[Lines], object], format: FormatPrinted) -> None:
+    def __init__(self, arrive: Callable[[AttemptLines], object], format: FormatPrinted) -> None:
         self._arrive = arrive
         self._format = format
         self._here = threading.local()
