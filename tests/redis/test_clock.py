@@ -90,7 +90,7 @@ def test_a_slow_answer_does_not_set_it_back(clock: Clock, times: Times) -> None:
     assert clock.now() == START + 3
 
 
-def test_a_wrong_host_is_told_once_and_again_when_it_changes(clock: Clock, times: Times, logged: list[str]) -> None:
+def test_a_wrong_host_is_logged_once_and_again_when_it_changes(clock: Clock, times: Times, logged: list[str]) -> None:
     for _ in range(3):
         note(clock, times, times.host - 600)
         times.pass_time(1)
@@ -103,13 +103,13 @@ def test_a_wrong_host_is_told_once_and_again_when_it_changes(clock: Clock, times
 
 
 @pytest.mark.parametrize("offset_seconds", [-1.9, 0, 1.9])
-def test_two_seconds_are_nothing_to_tell(clock: Clock, times: Times, logged: list[str], offset_seconds: float) -> None:
+def test_two_seconds_are_nothing_to_log(clock: Clock, times: Times, logged: list[str], offset_seconds: float) -> None:
     note(clock, times, times.host - offset_seconds)
     assert (logged, clock.complaint) == ([], None)
     assert clock.offset_seconds == pytest.approx(offset_seconds, abs=1e-5)
 
 
-def test_in_a_forked_process_it_tells_nothing_more(clock: Clock, times: Times, logged: list[str]) -> None:
+def test_in_a_forked_process_it_logs_nothing_more(clock: Clock, times: Times, logged: list[str]) -> None:
     clock.silence()
     note(clock, times, START - 600)
     assert logged == []
@@ -121,7 +121,7 @@ def test_an_info_without_the_time_is_no_answer(clock: Clock) -> None:
     assert clock.now() == START
 
 
-# What they tell goes to people or to other servers, or measures pauses; nothing of it is stored.
+# What they return goes to people or to other servers, or measures pauses; nothing of it is stored.
 FREE = {
     "api/console/access/session.py",
     "api/console/mail/folder.py",

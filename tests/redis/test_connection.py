@@ -37,6 +37,6 @@ def test_a_clone_leaves_the_other_as_it_was(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "http://127.0.0.1"])
-def test_a_url_that_can_not_be_read_is_told(url: str) -> None:
+def test_a_url_that_can_not_be_read_is_reported(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^REDIS_URL: "):
         wait_for_redis(url)

@@ -79,7 +79,7 @@ def test_one_that_was_cut_unseen_has_the_others_made_anew(own_valkey: EmbeddedVa
     assert leaves.count == 1
 
 
-def test_a_server_that_is_away_is_told(own_valkey: EmbeddedValkey) -> None:
+def test_a_server_that_is_away_is_reported(own_valkey: EmbeddedValkey) -> None:
     role, leaves = watch(own_valkey)
     own_valkey.stop()
     with pytest.raises(ConnectionError):
@@ -97,7 +97,7 @@ def test_it_looks_once_a_second(own_valkey: EmbeddedValkey, redis: Redis, monkey
     assert redis.info("commandstats")["cmdstat_role"]["calls"] == 1
 
 
-def test_a_server_that_does_not_tell_is_not_asked_again(own_valkey: EmbeddedValkey, redis: Redis) -> None:
+def test_a_server_that_does_not_say_is_not_asked_again(own_valkey: EmbeddedValkey, redis: Redis) -> None:
     redis.acl_setuser("mute", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-role"])
     client = Redis.from_url(f"{own_valkey.url}?username=mute&password=x")
     role = RoleWatch(client)
@@ -143,13 +143,13 @@ def test_so_do_asynchronous_ones(own_valkey: EmbeddedValkey, redis: Redis) -> No
     asyncio.run(asyncio.wait_for(act(), 30))
 
 
-def test_the_api_leaves_and_tells_of_a_failover_once_and_of_its_end(
+def test_the_api_leaves_and_logs_a_failover_once_and_of_its_end(
     own_valkey: EmbeddedValkey, redis: Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failover, "LOOK_SECONDS", 0.01)
     left = Leaves()
 
-    def told() -> list[str]:
+    def logged() -> list[str]:
         return [record.message for record in caplog.records if record.name == "errand.api"]
 
     async def count() -> None:
@@ -164,7 +164,7 @@ def test_the_api_leaves_and_tells_of_a_failover_once_and_of_its_end(
         redis.replicaof("127.0.0.1", 1)
         await asyncio.to_thread(wait_until, lambda: left.count >= 3)
         redis.replicaof("NO", "ONE")
-        await asyncio.to_thread(wait_until, lambda: len(told()) == 2)
+        await asyncio.to_thread(wait_until, lambda: len(logged()) == 2)
         before = left.count
         cut(redis)
         await asyncio.to_thread(wait_until, lambda: left.count > before)
@@ -172,7 +172,7 @@ def test_the_api_leaves_and_tells_of_a_failover_once_and_of_its_end(
 
     with caplog.at_level(logging.WARNING, "errand.api"):
         asyncio.run(asyncio.wait_for(act(), 30))
-    first, last = told()
+    first, last = logged()
     assert first.startswith("Redis has failed over, and all connections are made anew. REDIS_URL: the server is a")
     assert last == "Redis is a primary again"
 

@@ -217,7 +217,7 @@ def test_a_script_that_was_lost_is_loaded_once_for_all(redis: Redis, use: Use) -
     assert len(read_queue(redis)) == 10
 
 
-def test_a_server_that_is_away_is_told_to_all_and_used_again_when_it_is_back(own_valkey: EmbeddedValkey) -> None:
+def test_a_server_that_is_away_is_reported_to_all_and_used_again_when_it_is_back(own_valkey: EmbeddedValkey) -> None:
     settings = QueueSettings(REDIS_URL=own_valkey.url)
 
     async def main() -> tuple[set[type], list[str]]:

@@ -1,4 +1,4 @@
-"""The API's connections: only so many, however many ask at once; who waits gets one or gives up, and none is lost."""
+"""The API's connections: only so many, however many ask at once; a caller that waits gets one or gives up."""
 
 import asyncio
 

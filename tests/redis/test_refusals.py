@@ -37,7 +37,7 @@ def open_api(url: str) -> Iterator[TestClient]:
 
 
 def assert_refused(client: TestClient, name: str, says: str, reads: int = 200) -> None:
-    """The API tells of the refusal: to who stores, to who asks whether it is ready, and to who reads."""
+    """The API reports the refusal to those who store, who ask whether it is ready, and who read."""
     for answer in (client.post("/v1/jobs/log", json={"text": "x"}), client.get("/readyz")):
         assert (answer.status_code, answer.json()["type"]) == (503, f"urn:problem-type:errand:{name}"), answer.text
         assert answer.headers["retry-after"] == "2"
@@ -91,7 +91,7 @@ def find_word(redis: Redis) -> str:
 
 
 @pytest.mark.valkey
-def test_a_failed_save_is_told_and_over_when_it_saves_again(serve: Serve, tmp_path: Path) -> None:
+def test_a_failed_save_is_reported_and_over_when_it_saves_again(serve: Serve, tmp_path: Path) -> None:
     url = serve(*AOF, "enable-protected-configs yes")
     redis = Redis.from_url(url)
     with open_api(url) as client:
@@ -102,7 +102,7 @@ def test_a_failed_save_is_told_and_over_when_it_saves_again(serve: Serve, tmp_pa
 
 
 @pytest.mark.valkey
-def test_too_few_replicas_are_told(serve: Serve) -> None:
+def test_too_few_replicas_are_reported(serve: Serve) -> None:
     url = serve(*AOF, "min-replicas-to-write 1")
     with open_api(url) as client:
         assert_refused(client, "redis-no-replicas", "min-replicas-to-write")
@@ -111,7 +111,7 @@ def test_too_few_replicas_are_told(serve: Serve) -> None:
 
 
 @pytest.mark.valkey
-def test_a_server_that_runs_an_endless_script_is_told(serve: Serve) -> None:
+def test_a_server_that_runs_an_endless_script_is_reported(serve: Serve) -> None:
     url = serve(*AOF)
     with open_api(url) as client:
         with endless_script(Redis.from_url(url)):
@@ -121,7 +121,7 @@ def test_a_server_that_runs_an_endless_script_is_told(serve: Serve) -> None:
 
 @pytest.mark.valkey
 @pytest.mark.parametrize("stale", ["yes", "no"])
-def test_a_replica_is_told(serve: Serve, stale: str) -> None:
+def test_a_replica_is_reported(serve: Serve, stale: str) -> None:
     url = serve(*AOF, f"replica-serve-stale-data {stale}")
     Redis.from_url(url).replicaof("127.0.0.1", 1)
     with open_api(url) as client:
@@ -129,7 +129,7 @@ def test_a_replica_is_told(serve: Serve, stale: str) -> None:
 
 
 @pytest.mark.valkey
-def test_a_cluster_is_told(serve: Serve) -> None:
+def test_a_cluster_is_reported(serve: Serve) -> None:
     with open_api(serve("cluster-enabled yes")) as client:
         answer = client.post("/v1/jobs/log", json={"text": "x"})
         assert answer.json()["type"] == "urn:problem-type:errand:redis-cluster"
@@ -138,7 +138,7 @@ def test_a_cluster_is_told(serve: Serve) -> None:
 
 @pytest.mark.valkey
 @pytest.mark.parametrize("part", ["", "errand"])
-def test_a_wrong_password_is_told(serve: Serve, part: str) -> None:
+def test_a_wrong_password_is_reported(serve: Serve, part: str) -> None:
     url = serve(*AOF)
     Redis.from_url(url).config_set("requirepass", "right")
     with open_api(url.replace("unix://", f"unix://:{part}@") if part else url) as client:
@@ -172,7 +172,7 @@ def test_a_worker_that_lacks_a_permission_does_not_start(serve: Serve, rules: st
 
 
 @pytest.mark.valkey
-def test_the_permissions_that_are_told_are_enough(serve: Serve) -> None:
+def test_the_permissions_that_are_reported_are_enough(serve: Serve) -> None:
     with open_api(serve(*AOF, f"user guest on >secret {ENOUGH}", user="guest:secret@")) as client:
         assert_served(client)
         assert client.get("/v1/queues").status_code == 200

@@ -70,7 +70,7 @@ def test_a_file_synced_every_second_does_not(serve: Serve) -> None:
     assert found == Durability(False, "appendfsync is everysec: a power cut loses about the last second")
 
 
-def test_a_file_that_is_never_synced_is_told_as_such(serve: Serve) -> None:
+def test_a_file_that_is_never_synced_is_reported_as_such(serve: Serve) -> None:
     found = check(serve(AOF, "appendfsync no"))
     assert found == Durability(False, "appendfsync is no: a power cut loses what the system had not yet written")
 

@@ -92,12 +92,12 @@ def test_a_url_has_its_parts_decoded(text: str, url: Url) -> None:
         ("redis://host\udcff", "control character"),
     ],
 )
-def test_a_bad_url_is_told_by_its_part(text: str, part: str) -> None:
+def test_a_bad_url_is_reported_by_its_part(text: str, part: str) -> None:
     with pytest.raises(ValueError, match=part):
         read(text)
 
 
-def test_an_option_that_is_not_known_is_told_by_its_number_and_those_that_are() -> None:
+def test_an_option_that_is_not_known_is_reported_by_its_number_and_those_that_are() -> None:
     assert read_url("redis://h?b=1&a=2", SCHEMES, ("a", "b")).find("a") == "2"
     with pytest.raises(ValueError, match="option number 2 is not known; there are a, b"):
         read_url("redis://h?b=1&s=ecret", SCHEMES, ("a", "b"))
@@ -181,9 +181,9 @@ def test_no_part_of_a_password_is_in_what_is_said_of_a_setting(
     try:
         shown = repr(kind())
     except ValueError as error:
-        told = refuse(lambda user: read_settings(kind, user), "a test")
-        assert name in str(told)
-        shown = show(error) + show(told)
+        refused = refuse(lambda user: read_settings(kind, user), "a test")
+        assert name in str(refused)
+        shown = show(error) + show(refused)
     assert "VERY" not in shown
     assert "SECRET" not in shown
 
@@ -197,7 +197,7 @@ def try_to(read: Read, text: str) -> tuple[Any, str]:
 
 
 @given(st.text("12/#?@:%[]= &ab").map("https://u:VERY{}SECRET@host/".format))
-def test_no_part_of_a_webhooks_url_before_its_last_at_sign_is_told(text: str) -> None:
+def test_no_part_of_a_webhooks_url_before_its_last_at_sign_is_reported(text: str) -> None:
     _, said = try_to(check_url, text)
     assert "VERY" not in said
     assert "SECRET" not in said

@@ -61,7 +61,7 @@ def test_a_setting_that_is_given_twice_is_refused_by_both_names(
 
 
 @pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), (b"hunter2\xff", "it is no file with UTF-8")])
-def test_a_file_that_cant_be_read_is_told_by_its_name_and_its_path(
+def test_a_file_that_cant_be_read_is_reported_by_its_name_and_its_path(
     content: bytes | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "secret"
@@ -73,7 +73,7 @@ def test_a_file_that_cant_be_read_is_told_by_its_name_and_its_path(
     assert "hunter2" not in said
 
 
-def test_a_wrong_value_in_a_file_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_in_a_file_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL_FILE", put(tmp_path, "hunter2"))
     said = refuse(QueueSettings)
     assert said.startswith("REDIS_URL is wrong (a test): ")

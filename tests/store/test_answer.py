@@ -42,7 +42,7 @@ def test_a_script_is_chosen_by_what_jobs_wait_for_and_hold(jobs: list[NewJob], h
     assert choose_script(jobs, holder) == script
 
 
-def test_statuses_are_told_in_the_order_of_the_jobs() -> None:
+def test_statuses_are_shown_in_the_order_of_the_jobs() -> None:
     assert read_answer(b"queued scheduled", [FIRST, FIRST], ID) == ["queued", "scheduled"]
 
 
@@ -63,14 +63,14 @@ def test_a_refusal_is_raised_with_what_it_is_about(number: int, error: type[Exce
 
 
 @pytest.mark.parametrize(("number", "taken"), [(-5, "existing"), (-6, "replaced")])
-def test_a_job_under_the_same_unique_key_is_told_with_its_status(number: int, taken: str) -> None:
+def test_a_job_under_the_same_unique_key_is_shown_with_its_status(number: int, taken: str) -> None:
     with pytest.raises(UniqueJobError, match=f"job {OTHER} waits or runs under this unique key .{taken}") as raised:
         read_answer([number, OTHER.encode(), b"started"], [FIRST], ID)
     assert (raised.value.id, raised.value.status, raised.value.taken) == (OTHER, "started", taken)
 
 
 @pytest.mark.parametrize(("status", "statuses"), [("queued", ["queued"] * 2), ("queued failed", ["queued", "failed"])])
-def test_what_the_same_call_stored_before_is_told_again_and_what_another_did_is_raised(
+def test_what_the_same_call_stored_before_is_answered_again_and_what_another_did_is_raised(
     status: str, statuses: list[str]
 ) -> None:
     kept = {"id": ID, "created_at": "2030-01-01T00:00:00Z", "due": None, "fingerprint": "f", "status": status}
@@ -82,7 +82,7 @@ def test_what_the_same_call_stored_before_is_told_again_and_what_another_did_is_
 
 
 @pytest.mark.parametrize(("due", "run_at"), [(None, None), (1893456000, datetime(2030, 1, 1, tzinfo=UTC))])
-def test_a_record_tells_when_its_job_is_due_and_whether_its_id_is_anothers(
+def test_a_record_says_when_its_job_is_due_and_whether_its_id_is_anothers(
     due: int | None, run_at: datetime | None
 ) -> None:
     kept = {"id": ID, "created_at": "2029-01-01T00:00:00Z", "due": due, "fingerprint": "f", "status": "queued"}

@@ -160,7 +160,7 @@ def test_dead_letters_that_are_counted_are_left_alone() -> None:
     assert not letters._deleter.delete_all.called
 
 
-def test_jobs_of_a_group_that_are_tried_again_are_told_last() -> None:
+def test_jobs_of_a_group_that_are_tried_again_are_shown_last() -> None:
     letters = build_letters((["a"], None))
     wanted = Filter("failed", fingerprint="f", queue="mail", type="email")
     assert apply(letters, "requeue", wanted) == [DeadLetterStep(["a"], []), DeadLetterStep([], [("r", TRIED_AGAIN)])]

@@ -87,7 +87,9 @@ def test_a_body_is_put_where_its_place_is_or_not_at_all(is_there: bool) -> None:
     assert redis.close.called
 
 
-def test_the_code_of_each_type_is_told_again_and_again_whatever_redis_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_each_type_is_announced_again_and_again_whatever_redis_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     script = AsyncMock(side_effect=[None, RedisError, TimeoutError, None])
     codes = PostedCodes(Mock(register_script=Mock(return_value=script)), {"a": "1", "b": "2"})
     sleep = AsyncMock(side_effect=[None, None, None, KeyboardInterrupt])
@@ -98,7 +100,7 @@ def test_the_code_of_each_type_is_told_again_and_again_whatever_redis_says(monke
     assert sleep.call_args_list == [call(posted.INTERVAL_SECONDS)] * 4
 
 
-def test_the_code_of_each_type_is_told_once_or_that_it_could_not_be() -> None:
+def test_the_code_of_each_type_is_announced_once_or_that_it_could_not_be() -> None:
     script = AsyncMock(side_effect=[None, RedisError])
     codes = PostedCodes(Mock(register_script=Mock(return_value=script)), {})
     asyncio.run(codes.announce())

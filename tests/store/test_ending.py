@@ -76,7 +76,7 @@ def test_a_job_that_the_script_refuses_is_not_deleted_and_the_text_says_why(
         asyncio.run(Deleter(answering([0, b"it runs"]), queue_settings).delete("a"))
 
 
-def test_jobs_are_deleted_as_the_script_is_told(answering: Callable[..., Mock], queue_settings: QueueSettings) -> None:
+def test_jobs_are_deleted_as_the_script_is_asked(answering: Callable[..., Mock], queue_settings: QueueSettings) -> None:
     redis = answering([0, b"", None])
     deleter = Deleter(redis, queue_settings)
     assert asyncio.run(deleter.delete_all(["a", "b"], ["failed"], "registry")) == [b"", None]
@@ -91,7 +91,7 @@ def test_jobs_are_deleted_as_the_script_is_told(answering: Callable[..., Mock], 
     }
 
 
-def test_without_statuses_and_a_registry_the_script_is_told_of_none(
+def test_without_statuses_and_a_registry_the_script_is_asked_for_none(
     answering: Callable[..., Mock], queue_settings: QueueSettings
 ) -> None:
     redis = answering([0, b""])

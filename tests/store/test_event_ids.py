@@ -127,7 +127,7 @@ def test_a_client_that_knows_nothing_gets_the_job_as_it_is() -> None:
     ]
 
 
-def test_a_start_that_was_passed_over_is_told_before_the_end() -> None:
+def test_a_start_that_was_passed_over_is_shown_before_the_end() -> None:
     states = live(["start", "report", "finished"])
     news = list_news(build_event_id(states[0]), states[-1])
     assert [(one.kind, one.job.status) for one in news] == [
@@ -161,7 +161,7 @@ def list_events(seen: JobStatus, now: JobStatus) -> list[tuple[str, EventId, Job
     return [(news.kind, news.event_id, news.job) for news in list_news(build_event_id(seen), now)]
 
 
-def test_a_start_is_told_as_the_job_is_and_its_report_after_it() -> None:
+def test_a_start_is_shown_as_the_job_is_and_its_report_after_it() -> None:
     queued, started, reported = live(["start", "report"])
     assert list_events(queued, started) == [("status", build_event_id(started), started)]
     assert list_events(queued, reported) == [
@@ -171,13 +171,13 @@ def test_a_start_is_told_as_the_job_is_and_its_report_after_it() -> None:
     assert list_events(started, reported) == [("progress", build_event_id(reported), reported)]
 
 
-def test_a_report_that_is_known_is_not_told_again_with_another_attempt() -> None:
+def test_a_report_that_is_known_is_not_shown_again_with_another_attempt() -> None:
     reported = live(["start", "report"])[-1]
     again = replace(reported, attempts=2)
     assert list_events(reported, again) == [("status", build_event_id(again), again)]
 
 
-def test_a_job_that_waits_again_is_told_after_its_last_report() -> None:
+def test_a_job_that_waits_again_is_shown_after_its_last_report() -> None:
     _, started, reported, waiting = live(["start", "report", "retry"])
     assert list_events(reported, waiting) == [("status", build_event_id(waiting), waiting)]
     assert [kind for kind, *_ in list_events(started, waiting)] == ["progress", "status"]

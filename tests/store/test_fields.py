@@ -78,13 +78,13 @@ def test_failures_are_kept_from_when_the_last_job_is_due(
     assert builder.build(jobs)[1][2] == ttl_seconds
 
 
-def test_jobs_that_are_alike_are_told_of_once(builder: CallBuilder) -> None:
+def test_jobs_that_are_alike_are_described_once(builder: CallBuilder) -> None:
     args = builder.build([new_job(), new_job(), new_job(tags=("red",))])[1]
     assert (args[7], args[8 + 4 + 3]) == (2, 1)
     assert len(args) == 4 + (4 + 4) + (4 + 2)
 
 
-def test_a_batch_a_claim_a_unique_key_and_bodies_are_told_of_where_they_are(builder: CallBuilder) -> None:
+def test_a_batch_a_claim_a_unique_key_and_bodies_are_described_where_they_are(builder: CallBuilder) -> None:
     claim, due = Claim("ops", "k", "f"), NOW + timedelta(seconds=2)
     plain = ["type", "log", "created_at", "2030-01-01T00:00:00.250000Z"]
     assert read_more(builder.build([new_job()], ("b", "log"))[1]) == {"batch": plain}
@@ -99,7 +99,7 @@ def test_a_batch_a_claim_a_unique_key_and_bodies_are_told_of_where_they_are(buil
         assert kept == claim.describe(id, NOW, datetime(2030, 1, 1, 0, 0, 3, tzinfo=UTC))
 
 
-def test_an_ordinary_job_is_told_of_without_what_it_does_not_need(builder: CallBuilder) -> None:
+def test_an_ordinary_job_is_described_without_what_it_does_not_need(builder: CallBuilder) -> None:
     described, fields = read_shared(builder, new_job())
     assert described == {
         "queue": TALLY.queue.name,
@@ -115,7 +115,7 @@ def test_an_ordinary_job_is_told_of_without_what_it_does_not_need(builder: CallB
     assert not {"status", "created_at", "data", "retry_intervals"} & fields.keys()
 
 
-def test_what_is_asked_of_a_job_is_told(builder: CallBuilder) -> None:
+def test_what_is_asked_of_a_job_is_shown(builder: CallBuilder) -> None:
     asked = {"after": (PARENT,), "on_failure": "wait", "at_front": True, "tags": ("red",), "limit": ("k", 2)}
     described, fields = read_shared(
         builder, new_job(**asked, run_at=NOW, expires_in_seconds=1.5, timeout_seconds=7, tries=60, webhook="w")

@@ -1,4 +1,4 @@
-"""Jobs stored under a claim: once, however often and by however many it is asked."""
+"""Jobs stored under a claim: once, however often and by however many that is asked for."""
 
 import asyncio
 import json

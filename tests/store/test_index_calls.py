@@ -42,7 +42,7 @@ PLAIN = {
 }
 
 
-def test_a_page_is_asked_for_from_a_place_and_tells_the_next() -> None:
+def test_a_page_is_asked_for_from_a_place_and_has_the_next() -> None:
     script, jobs = answering([b"1", b"b", b"1", b"a", describe(), b"1", b"b", b"[{}, null, null, []]"], [b"", b""])
     page = asyncio.run(jobs.read(Filter(), 7, ("0", "x")))
     assert ([job.id for job in page.jobs], page.next) == (["a"], ("1", "b"))

@@ -1,4 +1,4 @@
-"""What was asked of a job, as its record tells, and its attempts."""
+"""What was asked of a job, as its record has it, and its attempts."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def test_what_ended_badly_or_with_work_undone_may_be_queued_again(fields: dict[s
     assert record(**fields).may_requeue is may
 
 
-def test_options_that_are_the_types_own_are_not_told() -> None:
+def test_options_that_are_the_types_own_are_not_shown() -> None:
     usual = record(timeout=str(TALLY.timeout_seconds), retry_intervals="[1, 1, 1, 1]").read_options(TALLY)
     assert usual == {
         "tags": (),
@@ -68,7 +68,7 @@ def test_options_that_are_the_types_own_are_not_told() -> None:
     }
 
 
-def test_options_that_were_asked_for_are_told() -> None:
+def test_options_that_were_asked_for_are_shown() -> None:
     found = record(
         timeout="7",
         errand_backoff='{"retries": 59}',
@@ -103,11 +103,11 @@ def test_options_that_were_asked_for_are_told() -> None:
         ({"errand_expires_at": TIME, "created_at": TIME}, "expires_in_seconds", 1.0),
     ],
 )
-def test_an_option_is_told_as_far_as_the_record_has_it(fields: dict[str, str], name: str, value: Any) -> None:
+def test_an_option_is_shown_as_far_as_the_record_has_it(fields: dict[str, str], name: str, value: Any) -> None:
     assert record(**fields).read_options(TALLY)[name] == value
 
 
-def test_edits_are_told_and_damaged_ones_are_none() -> None:
+def test_edits_are_shown_and_damaged_ones_are_none() -> None:
     one = {"at": "a", "attempts": 2, "payload": b64encode(b"old").decode()}
     assert record(errand_edits=json.dumps([one])).read_edits() == [Edit("a", 2, b"old")]
     for damaged in ("", "{", "7", json.dumps([{"at": "a"}]), json.dumps([one | {"payload": "x"}])):
@@ -141,7 +141,7 @@ def test_a_payload_is_shown_as_it_was_posted(payload: Any, whole: str | None, sh
     assert show_payload(stored[1:], whole) is None
 
 
-def test_what_lies_outside_of_a_payload_is_told_by_its_name_and_size() -> None:
+def test_what_lies_outside_of_a_payload_is_shown_by_its_name_and_size() -> None:
     job = NewJob(TALLY, take_apart({"a": "x" * 300_000, "b": 1}, None)[0])
     ((name, size),) = list_bodies(job.payload)
     shown = show_payload(json.dumps(["f", None, [], job.payload]).encode(), None)
@@ -169,7 +169,7 @@ def test_of_an_unknown_job_no_attempts_are_known() -> None:
     assert read(status="queued") == []
 
 
-def test_an_attempt_is_told_as_it_was_written_down_and_they_come_in_order() -> None:
+def test_an_attempt_is_shown_as_it_was_written_down_and_they_come_in_order() -> None:
     kept = keep(
         worker="w",
         started=SECONDS,
@@ -185,7 +185,7 @@ def test_an_attempt_is_told_as_it_was_written_down_and_they_come_in_order() -> N
     ]
 
 
-def test_an_attempt_that_runs_or_has_finished_is_told_by_the_job() -> None:
+def test_an_attempt_that_runs_or_has_finished_is_shown_by_the_job() -> None:
     began = {"started_at": "s", "ended_at": "e", "worker_name": "w", "errand_attempts": "2"}
     assert read(status="started", **began) == [AttemptRecord(2, "w", "s", None, None)]
     assert read(status="finished", **began) == [AttemptRecord(2, "w", "s", "e", "finished")]
@@ -226,7 +226,7 @@ def test_attempts_are_counted_by_the_job_or_by_rqs_retries(job: dict[str, str], 
         ({"status": "rate_limited", "errand_error": ERROR}, "failed", FAILED, False),
     ],
 )
-def test_an_attempt_that_failed_and_was_not_written_down_is_told_by_the_job(
+def test_an_attempt_that_failed_and_was_not_written_down_is_shown_by_the_job(
     job: dict[str, str], outcome: str, error: JobError | None, has_trace: bool
 ) -> None:
     began = {"started_at": "s", "ended_at": "e", "worker_name": "w", "errand_attempts": "1", "errand_frame": "f"}

@@ -28,7 +28,7 @@ def test_a_batch_that_has_ended_is_due_with_the_next_change_alone() -> None:
     assert members.hear(ids[:1]) == {BATCH}
 
 
-def test_batches_are_told_apart_and_forgotten_alone() -> None:
+def test_batches_are_distinguished_and_forgotten_alone() -> None:
     members = Members()
     for id in (BATCH, OTHER):
         members.add(count(id, queued=1))

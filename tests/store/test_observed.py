@@ -120,7 +120,7 @@ def test_failures_of_all_queues_are_counted_those_of_the_most_jobs_first() -> No
     }
 
 
-def test_a_group_that_several_pages_have_is_told_once_with_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_that_several_pages_have_is_shown_once_with_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "PAGE", 2)
     pages = (
         [[describe("a", 1, 1, "2", "5")], []],
@@ -230,7 +230,7 @@ def test_queues_and_types_without_a_worker_are_stuck_where_jobs_wait() -> None:
 
 
 @pytest.mark.parametrize(("next_occurrence", "late"), [(None, 0.0), (str(NOW - 5), 5.0), (str(NOW + 5), 0.0)])
-def test_the_first_schedules_next_occurrence_tells_how_late_it_is(next_occurrence: str | None, late: float) -> None:
+def test_the_first_schedules_next_occurrence_shows_how_late_it_is(next_occurrence: str | None, late: float) -> None:
     assert read_health(next_occurrence=next_occurrence)[0].late_seconds == late
 
 
@@ -268,7 +268,7 @@ def test_spans_are_asked_for_with_their_step() -> None:
 
 
 @pytest.mark.parametrize(("limit", "ratio"), [(0, None), (200, 0.25)])
-def test_each_figure_is_told(limit: int, ratio: float | None) -> None:
+def test_each_figure_is_shown(limit: int, ratio: float | None) -> None:
     redis = Mock(register_script=Mock(return_value=AsyncMock(return_value=build_figures(limit=limit))))
     queues: Any = Mock(read_all=AsyncMock(return_value=["queue"]))
     found = asyncio.run(MetricsReader(redis, Mock(), Mock()).read(queues))

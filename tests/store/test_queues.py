@@ -37,7 +37,7 @@ def read_queue(suspended: bool = False, **said: Any) -> QueueStatus:
     return asyncio.run(Queues(redis, []).read("mail"))
 
 
-def test_each_field_of_a_queue_is_told() -> None:
+def test_each_field_of_a_queue_is_shown() -> None:
     counts = {"queued": 2, "started": 1, "failed": -1}
     found = read_queue(paused=True, oldest_at="o", counts=counts, waiting=[HELD], workers=3, retrying=4, error="E")
     assert found == QueueStatus(
@@ -88,7 +88,7 @@ def test_a_queue_says_what_ends_that() -> None:
     ]
 
 
-def test_of_several_reasons_a_queue_tells_that_of_the_most_jobs() -> None:
+def test_of_several_reasons_a_queue_gives_that_of_the_most_jobs() -> None:
     waiting = [["b", 1, "x", "", "unknown"], ["a", 2, "y", "", "held"], ["c", 9, "z", "", "slot"]]
     found = read_queue(waiting=waiting, counts={"queued": 3, "started": 0})
     assert found.why == QueueWhy(STUCK["held"], "a: y", 3)
@@ -134,7 +134,7 @@ def test_a_queue_is_checked_without_a_question_where_it_is_a_job_types() -> None
         assert raised.value.names == ["log", "mail", "own", "\ufffd"]
 
 
-def test_the_time_that_a_script_tells_is_the_clocks() -> None:
+def test_the_time_that_a_script_returns_is_the_clocks() -> None:
     for read, answer in (
         (lambda redis, clock: Queues(redis, [], clock).read_all(), [[], [], [str(NOW), "7"], False]),
         (lambda redis, clock: WorkerReader(redis, clock).read_all(), [[], [str(NOW), "7"]]),
@@ -152,7 +152,7 @@ def read_workers(*found: list[Any]) -> list[WorkerStatus]:
     return workers
 
 
-def test_each_field_of_a_worker_is_told() -> None:
+def test_each_field_of_a_worker_is_shown() -> None:
     record = {
         "state": "busy",
         "queues": "mail,log,",

@@ -38,7 +38,7 @@ def test_a_job_without_a_status_is_none() -> None:
     assert read_status(ID, answer({"origin": "email"})) is None
 
 
-def test_each_field_of_a_job_is_told() -> None:
+def test_each_field_of_a_job_is_shown() -> None:
     found = {
         "status": "started",
         "description": "email",
@@ -122,7 +122,7 @@ def test_a_job_has_ended_and_waits_as_its_status_says(status: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["errand_progress", "errand_tags"])
-def test_a_job_with_a_damaged_part_says_so_and_tells_its_plain_fields(field: str) -> None:
+def test_a_job_with_a_damaged_part_says_so_and_shows_its_plain_fields(field: str) -> None:
     plain = {"origin": "mail", "description": "email", "created_at": "c", "enqueued_at": "q", "started_at": "s"}
     job = read(status="failed", ended_at="e", errand_attempts="5", **(plain | {field: "{"}))
     assert job.error == JobError("DamagedJob", "a part of its record can't be read")
@@ -141,7 +141,7 @@ def test_what_is_no_text_in_an_answer_is_replaced() -> None:
     ("status", "shown"),
     [("failed", True), ("stopped", True), ("queued", False), ("scheduled", False), ("finished", False)],
 )
-def test_what_rq_recorded_of_an_error_is_told_of_a_job_that_ended_by_it(status: str, shown: bool) -> None:
+def test_what_rq_recorded_of_an_error_is_shown_of_a_job_that_ended_by_it(status: str, shown: bool) -> None:
     assert read({"exc_string": zip_up("Traceback\nValueError: no")}, status=status).error == (FAILED if shown else None)
 
 
@@ -176,14 +176,14 @@ def test_what_the_attempt_noted_of_its_error_comes_before_what_rq_recorded() -> 
     assert job.error == JobError("TypeError", "yes")
 
 
-def test_a_result_is_told_of_a_finished_job_alone() -> None:
+def test_a_result_is_shown_of_a_finished_job_alone() -> None:
     stored = {"return_value": pack('{"a": 1}')}
     assert [read(stored, status=status).result for status in ("finished", "failed")] == [{"a": 1}, None]
     assert read({"type": "1"}, status="finished").result is None
     assert read(stored, status="finished", errand_error='{"type": "ValueError", "message": "no"}').error is None
 
 
-def test_a_result_too_large_to_be_read_is_told_with_its_size() -> None:
+def test_a_result_too_large_to_be_read_is_shown_with_its_size() -> None:
     error = read({"return_value_bytes": "12345678"}, status="finished").error
     assert error is not None
     assert error.type == "UnreadableResult"

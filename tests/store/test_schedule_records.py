@@ -63,7 +63,7 @@ def pack(score: str = "1893456000", runs: Any = (), fates: Any = (), **changed: 
     return [flat, score.encode(), list(runs), list(fates)]
 
 
-def test_a_schedule_is_stored_as_the_script_is_told() -> None:
+def test_a_schedule_is_stored_as_the_script_is_asked() -> None:
     made = build(put=[[1], [0]])
     assert [asyncio.run(made.schedules.put(HOURLY)) for _ in range(2)] == [True, False]
     request = json.loads(made.put.call_args.kwargs["args"][0])
@@ -90,7 +90,7 @@ def test_none_is_stored_or_run_where_redis_is_full() -> None:
     assert not made.read.called
 
 
-def test_each_field_of_a_schedule_is_told() -> None:
+def test_each_field_of_a_schedule_is_shown() -> None:
     runs = [
         note_run(SECONDS, "", 1893456000, "j").encode(),
         note_run(SECONDS, "missed", 1893452400, None, "d").encode(),
@@ -140,7 +140,7 @@ def test_a_damaged_schedule_is_refused(damaged: dict[str, str]) -> None:
         (b'{"at": "a", "status": "skipped"}', b"", Run(None, "a", None, "skipped", None)),
     ],
 )
-def test_a_run_is_told_as_far_as_it_can_be_read(stored: bytes, fate: bytes, run: Run) -> None:
+def test_a_run_is_shown_as_far_as_it_can_be_read(stored: bytes, fate: bytes, run: Run) -> None:
     found = asyncio.run(build(read=[pack(runs=[stored], fates=[fate])]).schedules.read("hourly"))
     assert found.runs == [run]
 
@@ -187,7 +187,7 @@ def test_what_is_changed_all_the_time_is_given_up() -> None:
     assert (made.change.call_count, made.run.call_count) == (schedules.TRIES, schedules.TRIES)
 
 
-def test_pausing_tells_whether_there_is_one() -> None:
+def test_pausing_returns_whether_there_is_one() -> None:
     made = build(change=[1, 0])
     assert [asyncio.run(made.schedules.pause("hourly")) for _ in range(2)] == [True, False]
     made.change.assert_called_with(args=["pause", "hourly"])

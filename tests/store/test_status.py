@@ -39,7 +39,7 @@ def read(settings: QueueSettings, id: str, with_lines: bool = False) -> JobStatu
     return asyncio.run(main())
 
 
-def test_lines_are_told_to_those_who_watch_alone(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
+def test_lines_are_shown_to_those_who_watch_alone(queue_settings: QueueSettings, redis: Redis, job_id: str) -> None:
     redis.hset(f"rq:job:{job_id}", "errand_lines", "3 100")
     assert [read(queue_settings, job_id, with_lines).lines for with_lines in (True, False)] == [3, 0]  # type: ignore[union-attr]
 
@@ -54,7 +54,7 @@ def test_a_plain_producers_job_is_read(queue_settings: QueueSettings, job_id: st
     assert (job.status, job.queue, job.attempts, job.retries_left) == ("queued", "log", 0, 0)
 
 
-def test_attempts_interruptions_and_losses_are_told_apart(
+def test_attempts_interruptions_and_losses_are_distinguished(
     queue_settings: QueueSettings, redis: Redis, job_id: str
 ) -> None:
     redis.hset(f"rq:job:{job_id}", mapping={"errand_attempts": 5, "errand_interruptions": 3, "errand_losses": 1})
@@ -102,7 +102,7 @@ def test_an_error_that_only_rq_recorded_is_shown(queue_settings: QueueSettings, 
     assert (found.error.type, found.error.message) == ("ValueError", "no: such thing")  # type: ignore[union-attr]
 
 
-def test_a_process_that_died_without_a_word_is_told_as_rq_tells_it(
+def test_a_process_that_died_without_a_word_is_shown_as_rq_records_it(
     queue_settings: QueueSettings, redis: Redis, job_id: str
 ) -> None:
     job = Queue("log", connection=redis, serializer="json").fetch_job(job_id)
@@ -187,7 +187,7 @@ def test_a_part_that_can_not_be_read_hides_no_status(
         pytest.param(b"[" * 90_000 + b"]" * 90_000, id="a very deep list"),
     ],
 )
-def test_a_result_that_is_no_json_is_told_and_not_shown(
+def test_a_result_that_is_no_json_is_reported_and_not_shown(
     queue_settings: QueueSettings, redis: Redis, job_id: str, stored: bytes
 ) -> None:
     redis.hset(f"rq:job:{job_id}", "status", "finished")

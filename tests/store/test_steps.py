@@ -1,4 +1,4 @@
-"""What one call of a script is not to do whole, for the server does nothing else meanwhile."""
+"""What one call of a script is not to do whole: the server does nothing else meanwhile."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -41,7 +41,7 @@ def test_the_error_comes_first_then_the_jobs_own_frames_then_how_many_are_folded
     assert fold_trace(f"{HEAD}{OWN}ValueError\n") == f"ValueError\n{OWN}".rstrip()
 
 
-def test_the_last_of_chained_errors_comes_first_and_tells_what_it_came_from() -> None:
+def test_the_last_of_chained_errors_comes_first_and_says_what_it_came_from() -> None:
     def chained() -> None:
         try:
             try:
@@ -76,7 +76,7 @@ def test_a_group_keeps_its_form_with_the_libraries_folded() -> None:
     assert sum("site-packages" in line or "/lib/python3" in line for line in lines) == 0
 
 
-def test_repeated_and_cut_frames_are_counted_and_told() -> None:
+def test_repeated_and_cut_frames_are_counted_and_named() -> None:
     again = "  [Previous line repeated 995 more times]\n"
     assert "996 frames of libraries" in fold_trace(f"{HEAD}{OWN}{HTTP}{again}RecursionError: deep\n")
     assert fold_trace(f"{HEAD}{INNER}{again}RecursionError: deep") == f"RecursionError: deep\n{INNER}{again}".rstrip()
@@ -95,13 +95,13 @@ def test_a_trace_that_can_not_be_read_is_none() -> None:
     assert traces.read_trace("é") is None
 
 
-def test_code_is_told_apart_by_its_path_on_other_machines_too() -> None:
+def test_code_is_distinguished_by_its_path_on_other_machines_too() -> None:
     libraries = ["/x/lib/python3.9/json/decoder.py", "/x/site-packages/rq/job.py", "<frozen importlib._bootstrap>"]
     assert not any(map(is_own_anywhere, [*libraries, "/other/place/errand/worker/attempt.py"]))
     assert all(map(is_own_anywhere, ["/srv/errand/jobs/sms.py", "/srv/errand/api/sms.py", "jobs/sms.py"]))
 
 
-def test_an_errors_last_letter_stays_and_blocks_are_told_apart_by_an_empty_line() -> None:
+def test_an_errors_last_letter_stays_and_blocks_are_distinguished_by_an_empty_line() -> None:
     assert fold_trace(f"{HEAD}{OWN}ValueError: X\n").startswith("ValueError: X\n")
     link = "\nThe above exception was the direct cause of the following exception:\n\n"
     text = f"{HEAD}{OWN}ValueError: a\n{link}{HEAD}{INNER}KeyError: b"

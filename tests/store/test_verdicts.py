@@ -210,7 +210,7 @@ def test_a_job_whose_workers_are_busy_says_how_many_are_before_it_and_when_it_st
     ("before", "span"),
     [(118, "119 s"), (119, "2 min"), (7198, "120 min"), (7199, "2 h"), (35999, "10 h"), (0, "1 s")],
 )
-def test_how_long_it_takes_is_told_roundly(before: int, span: str) -> None:
+def test_how_long_it_takes_is_said_roundly(before: int, span: str) -> None:
     found = judge({"place": {"before": before}, "workers": BUSY, "ends": [30]})
     assert found.reason.endswith(f"it starts in about {span}")
 

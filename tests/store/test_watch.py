@@ -1,4 +1,4 @@
-"""Watching over one subscription: what is told, when Redis is away, and what is left behind."""
+"""Watching over one subscription: what a client hears, when Redis is away, and what is left behind."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

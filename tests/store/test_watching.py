@@ -1,4 +1,4 @@
-"""Watching without a server: what is read when, and who is told."""
+"""Watching without a server: what is read when, and who hears of it."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ def message(text: str) -> dict[str, Any]:
 
 
 def run(test: Callable[[Any], Awaitable[None]], channel: Channel | None = None) -> None:
-    """Run a test with a watcher that polls when it is told to alone."""
+    """Run a test with a watcher that polls only when it is asked to."""
 
     async def main() -> None:
         redis = Mock(pubsub=Mock(side_effect=[channel] if channel else RedisError))
@@ -80,7 +80,7 @@ def test_a_wait_ends_with_a_state_with_a_ring_or_with_its_time() -> None:
     asyncio.run(test())
 
 
-def test_a_stop_rings_and_is_told_to_who_asks() -> None:
+def test_a_stop_rings_and_is_known_to_who_asks() -> None:
     async def test(watcher: Any) -> None:
         assert watcher.is_stopping is False
         with watcher.watch_job(FRESH) as watch:

@@ -65,7 +65,7 @@ def test_a_job_that_waits_names_what_else_would_hold_it_up_then() -> None:
     assert (why.verdict.word, why.then, why.workers) == ("rq_suspended", ["queue_paused"], Workers(**FREE))
 
 
-def test_a_rate_tells_when_by_the_seconds_between_two_starts() -> None:
+def test_a_rate_says_when_by_the_seconds_between_two_starts() -> None:
     found = {"park": {"kind": "rated", "before": 3}}
     types = {
         "tally": SimpleNamespace(type="tally", queue=TALLY.queue, rate=SimpleNamespace(period_seconds=60.0, most=6)),
@@ -79,7 +79,7 @@ def test_a_rate_tells_when_by_the_seconds_between_two_starts() -> None:
         assert other.verdict.until is None
 
 
-def test_the_time_that_the_script_tells_is_the_clocks() -> None:
+def test_the_time_that_the_script_returns_is_the_clocks() -> None:
     clock = Mock(wraps=Clock())
     read(clock=clock, status="queued")
     (call,) = clock.note_time.call_args_list
