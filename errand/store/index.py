@@ -28,11 +28,11 @@ class ForeignCursorError(Exception):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs; None is all. What is `after` a time includes it, what is `before` does not.
+    """Which jobs are wanted; None is all. What is `after` a time includes it, what is `before` does not.
 
-    `source` says in which order: by creation, by failure those that have failed, or a batch's by its items
-    (errand/store/batch_jobs.py); `batches` is the list of these. `error`, the name of its type or a
-    part of its message, `fingerprint` (errand/store/observe/failures.py) and `ended_…` are for the latter alone.
+    `source` is the list, and so the order: all by creation, those that `failed` by failure, a batch's jobs by its items
+    (errand/store/batch_jobs.py), or the batches themselves. `error`, the name of an error's type or a part of its
+    message, `fingerprint` (errand/store/observe/failures.py) and `ended_…` are for failed ones alone.
     """
 
     source: Literal["created", "failed", "batch", "batches"] = "created"
