@@ -48,7 +48,7 @@ class GoneJobView(BaseModel):
 
 
 class BatchView(BaseModel):
-    """A batch by its jobs' statuses; `percent` tells how many of them have ended, well or not."""
+    """A batch by its jobs' statuses; `percent` is how many of them have ended, well or not."""
 
     id: str
     type: str

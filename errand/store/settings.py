@@ -9,6 +9,7 @@ from errand.redis.url import check_redis_url
 class LifetimeSettings(Settings):
     """How long jobs are kept after their end."""
 
+    # A day for results, which are read soon if at all; a month to look into failures.
     result_ttl_seconds: int = Field(24 * 3600, alias="JOB_RESULT_TTL_SECONDS", ge=1)
     failure_ttl_seconds: int = Field(30 * 24 * 3600, alias="JOB_FAILURE_TTL_SECONDS", ge=1)
 
