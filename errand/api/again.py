@@ -1,4 +1,4 @@
-"""A payload that is stored already, perhaps edited, on its way to another job, or back into its own."""
+"""A stored payload, perhaps edited, for another job, or for its own job that is run again."""
 
 import json
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from errand.store.observe.payloads import show_payload, unpack_payload
 
 
 async def take_again(store: Store, job: Job[..., Any], packed: bytes, text: str | None = None) -> Posted:
-    """Return what a job of that type is to have as its payload: that of a job, or `text`, JSON edited from it.
+    """Return a payload for a job of this type: the stored one, `packed`, or `text`, the JSON edited from it.
 
-    Where `text` has {MARK: …} in a value's place, as the payload is shown, that value is meant, which lies outside of
-    the job. What is too large lies outside again, held for the new job. Raises Problem: 422 for a payload that does not
-    fit the type, 409 for one that can't be read or of which a part is gone, 503.
+    Where `text` has {MARK: …}, as the payload is shown, it stands for the value that lies outside of the job. What is
+    too large is stored outside again, held for the new job. Raises Problem: 422 for a payload that does not fit the
+    type, 409 for one that can't be read or has lost a part, 413 and 503 where there is no room.
     """
     text = show_text(job, packed) if text is None else text
     known = _list_known(packed)
@@ -48,7 +48,7 @@ def show_text(job: Job[..., Any], packed: bytes) -> str:
 
 
 def _list_known(packed: bytes) -> dict[str, int]:
-    """Return what of a payload lies outside of its job, each with its size. Raises Problem 409."""
+    """Return the names of the bodies that a payload has outside of its job, with their bytes. Raises Problem 409."""
     try:
         return dict(list_bodies(unpack_payload(packed)))
     except (ValueError, TypeError, RecursionError, BodyGoneError):
@@ -75,11 +75,11 @@ def _take(
 
 
 def _fill(text: str, whole: str | None, known: Mapping[str, int], fetch: Fetch) -> str | bytes:
-    """Return JSON with the values in their places that lie outside of the job."""
+    """Return the JSON with the values put in that lie outside of the job."""
     try:
         value = json.loads(text)
     except ValueError:
-        return text  # what is wrong with it, the model says
+        return text  # the model says what is wrong with it
     cut: list[tuple[Path, str, int]] = []
     value = _cut(value, (whole,) if whole else (), known, cut)
     return put_together({MARK: {"payload": {whole: value} if whole else value, "cut": cut}}, whole, fetch)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from errand.api.connections import LOOK_SECONDS, Discards, find_connections
 
-HEAD_BYTES = 64 * 1024
-FIELDS = 100
-HEAD_SECONDS = 10.0
+HEAD_BYTES = 64 * 1024  # twice what nginx takes by default (4 x 8 KiB)
+FIELDS = 100  # Apache's default
+HEAD_SECONDS = 10.0  # a head is one packet or a few
 BODY_SECONDS = 10.0  # and one more for each
-BODY_BYTES_A_SECOND = 1_000
+BODY_BYTES_A_SECOND = 1_000  # Apache's mod_reqtimeout asks for 500
 LINGER_SECONDS = 2.0  # for the client to read why, which is lost where a connection is closed with data unread
 
 HEAD, BODY = "head", "body"
@@ -25,7 +25,7 @@ CROWD = "There are as many connections as this server may have; try again"
 if TYPE_CHECKING:
 
     class Base(asyncio.Protocol):
-        """What uvicorn's protocols have in common, and no class of theirs says."""
+        """What uvicorn's protocols have in common, for which they have no class."""
 
         handle_websocket_upgrade: Callable[..., None]
         shutdown: Callable[[], None]
@@ -43,13 +43,13 @@ else:
 
 
 class Bounded(Base):
-    """What both of uvicorn's protocols lack, to be inherited before one of them."""
+    """What both of uvicorn's protocols lack; to be inherited from before one of them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._all = find_connections(self.server_state, self.loop)
         self._step: tuple[str | None, object] = (None, None)
-        self._seconds = 0.0  # for which it has been at this step
+        self._seconds = 0.0  # that it has been at this step
         self._body_bytes = 0
         self._is_refused = self._is_deaf = False
 

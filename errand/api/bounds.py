@@ -14,10 +14,10 @@ from errand.api.bounded import FIELDS, HEAD_BYTES, LARGE_HEAD, MANY_FIELDS, Boun
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-except ModuleNotFoundError:  # an application of one's own may do without httptools
+except ModuleNotFoundError:  # an application of your own may do without httptools
     HttpToolsProtocol = None  # type: ignore[assignment,misc]
 
-PIPELINED = 16  # requests that wait while one is answered; after those the connection is closed
+PIPELINED = 16  # requests that wait while one is answered, then the connection is closed; browsers send none so
 
 
 class StopParsingError(Exception):
@@ -88,7 +88,7 @@ else:
                 super().data_received(data)
 
         def _take_in_pieces(self, data: bytes) -> None:
-            """Give the parser no more at once than a head may still have: it can't stop inside of a piece."""
+            """Give the parser no more at once than a head may still have: it can't stop inside a piece."""
             self._quiet_bytes -= len(data)
             at = 0
             while at < len(data) and not (self._is_deaf or self.transport.is_closing()):
@@ -115,7 +115,7 @@ else:
             super().on_headers_complete()
             self._quiet_bytes, self._in_body, self._body_bytes = 0, True, 0
             if not self.parser.should_upgrade():
-                self.headers = []  # a trailer's fields are no header's (RFC 9110, section 6.5.1)
+                self.headers = []  # a trailer's fields don't count as a header's (RFC 9110, section 6.5.1)
 
         def on_body(self, body: bytes) -> None:
             """Take a piece of a body."""

@@ -1,4 +1,4 @@
-"""The connections of one server process: how many there may be, and a look at each twice a second."""
+"""The connections of one server process: how many there may be, and which are too slow."""
 
 import asyncio
 import logging
@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 logger = logging.getLogger("errand.api")
 
-LOOK_SECONDS = 0.5
-LOG_SECONDS = 10.0
+LOOK_SECONDS = 0.5  # the limits are 2 seconds and more
+LOG_SECONDS = 10.0  # an attack would fill the log otherwise
 STATE = "errand_connections"
 # For Redis (34 at most), what jobs' bodies need, the logs, and connections that are just being closed.
 SPARE_FILES = 100
@@ -27,7 +27,7 @@ class BoundedConnection(Protocol):
 
 
 class Discards:
-    """Reads what is thrown away, a piece each time the loop goes round, so that other things are done, too."""
+    """Reads what is thrown away, a piece each time the loop goes round: requests are served in between."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

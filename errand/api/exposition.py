@@ -21,20 +21,20 @@ _BOUNDS = [*(str(float(bound)) for bound in keys.TALLY_BOUNDS), "+Inf"]
 def render(figures: Figures, types: Iterable[str], accept: str) -> tuple[bytes, str]:
     """Return the text and its media type, in the format that an `Accept` header asks for.
 
-    `types` are the job types that there are: each has its series from the start, and where a job names another one,
-    which anybody may post with plain RQ, it counts as `other`.
+    `types` are the job types that there are: each has its series from the start. A job of another type, which anybody
+    may post with plain RQ, counts as `other`.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_FigureCollector(figures, sorted(types)))
     try:
         encode, media_type = choose_encoder(accept)
-    except (ValueError, TypeError):  # a version that is no number
+    except (ValueError, TypeError):  # the header names a version that is no number
         encode, media_type = choose_encoder("")
     return encode(registry), media_type
 
 
 class _FigureCollector(Collector):
-    """Hands the figures of one scrape to the library, which writes them."""
+    """Hands the figures of one scrape to prometheus_client, which writes them."""
 
     def __init__(self, figures: Figures, types: list[str]) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""`fields`: what of a job is told only where it is asked for."""
+"""`fields`: what of a job is shown only where it is asked for."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from errand.store.status import JobStatus
 
 FIELDS = ("payload",)
 Fields = Annotated[
-    str | None, Query(max_length=255, description="What more to tell of a job, with commas between: `payload`.")
+    str | None, Query(max_length=255, description="What more to show of a job, with commas between: `payload`.")
 ]
 
 
@@ -30,7 +30,7 @@ def read_fields(text: str | None) -> list[str]:
 
 
 async def show_jobs(store: Store, jobs: Sequence[JobStatus], fields: Sequence[str]) -> list[dict[str, Any]]:
-    """Return jobs with what more is asked for. Raises Problem 503."""
+    """Return jobs as the API shows them, with the `fields` that are asked for. Raises Problem 503."""
     shown = [show_job(job) for job in jobs]
     if "payload" in fields:
         async with redis_deadline():

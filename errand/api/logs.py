@@ -1,4 +1,4 @@
-"""The form of what the API and uvicorn log; what was configured by hand keeps its own."""
+"""The format of what the API and uvicorn log; handlers that somebody configured keep their own."""
 
 import logging
 
@@ -11,7 +11,7 @@ _OWN = {kind["()"]: kind["fmt"] for kind in LOGGING_CONFIG["formatters"].values(
 
 
 def form_logs() -> None:
-    """Give the root and uvicorn's own handlers our form."""
+    """Give the root handler, and those that uvicorn sets up by itself, our format."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler())
@@ -24,7 +24,7 @@ def form_logs() -> None:
 
 
 def logs_access_as_ever() -> bool:
-    """Return whether uvicorn is to log requests, and nobody has said how."""
+    """Return whether uvicorn is to log requests in its own format: nobody has configured another."""
     handlers = logging.getLogger(ACCESS).handlers
     return bool(handlers) and all(map(is_uvicorns_own, handlers))
 

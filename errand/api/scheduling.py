@@ -1,4 +1,4 @@
-"""Schedules as they are asked for, by the API's routes and by the console: what is refused, and how it is told."""
+"""Schedules as the API's routes and the console ask for them, and the problems with which they are refused."""
 
 import json
 import re
@@ -31,8 +31,8 @@ NAMES = "write 1 to 50 letters, digits, -, _ and ., the first a letter or a digi
 class ScheduleBody(BaseModel):
     """A job of `type` at each time of `cron` in `timezone`, or every so many seconds, counted from 1970.
 
-    `catch_up` says what becomes of times that no worker was there for, `overlap` what becomes of one that comes while
-    the last one's job has not ended.
+    `catch_up` says what becomes of times at which no worker ran, `overlap` what becomes of a time that comes while the
+    job of the last one has not ended.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +46,7 @@ class ScheduleBody(BaseModel):
 
 
 def check_name(name: str) -> str:
-    """Return a name that a schedule may be stored under. Raises Problem 422, and 409 for a job file's."""
+    """Return a name that a schedule may be stored under. Raises Problem 422, and 409 for the name of a job file."""
     if not re.fullmatch(NAME, name):
         raise refuse_input([{"loc": ("name",), "msg": NAMES}], in_body=False)
     if name.startswith(FILE_PREFIX):
@@ -109,7 +109,7 @@ def show_payload(store: Store, found: StoredSchedule) -> Any:
 
 
 async def put(store: Store, schedule: Schedule) -> bool:
-    """Store it; return whether it is new. Raises Problem 409 where a job file holds it, FullRedisError, RedisError."""
+    """Store it; return whether it is new. Raises Problem 409 for a job file's name, FullRedisError and RedisError."""
     try:
         return await store.schedules.put(schedule)
     except OwnedByFileError:
@@ -117,7 +117,7 @@ async def put(store: Store, schedule: Schedule) -> bool:
 
 
 async def delete(store: Store, name: str) -> None:
-    """Forget it. Raises Problem 404, 409 where a job file holds it, and RedisError."""
+    """Delete it. Raises Problem 404, Problem 409 where it is a job file's, and RedisError."""
     try:
         is_there = await store.schedules.delete(name)
     except OwnedByFileError:
@@ -127,13 +127,13 @@ async def delete(store: Store, name: str) -> None:
 
 
 async def pause(store: Store, name: str) -> None:
-    """Let its times pass until it is resumed. Raises Problem 404 and RedisError."""
+    """Skip its times until it is resumed. Raises Problem 404 and RedisError."""
     if not await store.schedules.pause(name):
         raise _missing(name)
 
 
 async def resume(store: Store, name: str) -> None:
-    """Let it go on with the next time from now. Raises Problem 404 and 409, and RedisError."""
+    """Go on with the next time from now. Raises Problem 404 and 409, and RedisError."""
     with _readable(name):
         is_there = await store.schedules.resume(name)
     if not is_there:
@@ -141,7 +141,7 @@ async def resume(store: Store, name: str) -> None:
 
 
 async def run(store: Store, name: str) -> tuple[NewJob, str]:
-    """Store a job of it at once; return it and its status. Raises Problem 404 and 409, FullRedisError, RedisError."""
+    """Store a job of it now; return the job and its status. Raises Problem 404 and 409, FullRedisError, RedisError."""
     try:
         with _readable(name):
             stored = await store.schedules.run(name)
@@ -170,7 +170,7 @@ def _missing(name: str) -> Problem:
 
 
 def held(name: str) -> Problem:
-    """Return the 409 for what a job file holds."""
+    """Return the 409 for a schedule that belongs to a job file."""
     file = f"jobs/{name.removeprefix(FILE_PREFIX)}.py"
     detail = f"Names that begin with {FILE_PREFIX} belong to the job files: change cron= in {file}, or pause it"
     return Problem(409, "held-by-file", detail)

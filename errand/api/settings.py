@@ -1,4 +1,4 @@
-"""Settings of the HTTP face."""
+"""Settings of the HTTP API."""
 
 import re
 from functools import cached_property
@@ -14,8 +14,8 @@ _KEY = re.compile(r"([A-Za-z0-9_.-]+):([0-9a-f]{64})")
 class ApiSettings(Settings):
     """Who may call, and what is open without a key.
 
-    `local` is set by `errand up` for the API it starts on a loopback address, and by nobody else; `mail_folder` by it
-    alone as well, where its mail server runs.
+    Only `errand up` sets `local`, for the API that it starts on a loopback address, and `mail_folder`, where its mail
+    server runs.
     """
 
     api_keys: str = Field("", alias="API_KEYS")

@@ -43,7 +43,7 @@ def start(create: Create, read_types: ReadTypes = load_catalog, redis_url: str |
         with ThreadPoolExecutor(1) as thread:  # uvicorn builds the application inside its running loop
             checking = log_durability(check_url(queue.redis_url, app.state.store.clock))
             thread.submit(asyncio.run, checking).result()
-        gc.freeze()  # what is there now stays: each look at all of it would stop every request for some 60 ms
+        gc.freeze()  # what is there now stays: to go through all of it would stop every request for some 60 ms
         return app
     except (SettingsError, EvictingServerError) as error:
         sys.exit(format_fault(error))

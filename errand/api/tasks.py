@@ -36,7 +36,7 @@ class DurableTasks:
         """
         payload, asked = func.bind(args, kwargs)
         if asked.unique_key is not None:  # the id is given before the store says whether it is another's
-            raise ValueError("a task takes no unique_key; `await run.store(…, unique_key=…)` has the right id")
+            raise ValueError("a task takes no unique_key; `await run.store(…, unique_key=…)` returns the right id")
         task = plan(func, payload, asked, self._last)
         self.jobs.append(task)
         if asked.after is None and not asked.is_timed:

@@ -1,7 +1,7 @@
-"""Wrong passwords, slowed down at every door: after ten from one address there is one a minute.
+"""Wrong passwords, slowed down wherever one is asked for: after ten from one address, one a minute is looked at.
 
-Each process counts for itself, so that they are slowed while Redis is away, too, and nobody without a password writes
-anything there. A key of the API is 256 random bits, which nobody guesses: it is not counted.
+Each process counts by itself, in memory: it works while Redis is away, and nobody without a password makes it write to
+Redis. A key of the API is 256 random bits, which nobody guesses: it is not counted.
 """
 
 import logging
@@ -17,10 +17,10 @@ from typing import Any
 
 logger = logging.getLogger("errand.api")
 
-FREE = 10
-WAIT_SECONDS = 60.0
-FORGET_SECONDS = 900.0
-ADDRESSES = 10_000  # the oldest are forgotten: about 3 MB
+FREE = 10  # somebody mistypes, or tries several passwords
+WAIT_SECONDS = 60.0  # 1,440 guesses a day
+FORGET_SECONDS = 900.0  # after the last one; ten each 15 minutes are fewer than one a minute
+ADDRESSES = 10_000  # about 3 MB; the oldest are forgotten
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class _Wrong:
 
 
 class Tries:
-    """Counts wrong passwords by address, of IPv6 by the /64, of which anybody has a whole one.
+    """Counts wrong passwords by address; by the /64 for IPv6, as every customer has a whole one.
 
-    A right one changes no count: else somebody with one of the two passwords could reset it and go on guessing at the
-    other.
+    A right one changes no count: somebody with one of the two passwords could otherwise reset it, and go on guessing
+    the other.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,10 +52,9 @@ class Tries:
         return max(0, math.ceil(wrong.at + WAIT_SECONDS - self._clock()))
 
     def note(self, address: str, door: str = "", password: bytes | None = None) -> None:
-        """Count a wrong password, and log it with the door at which it came.
+        """Count a wrong password, and log it with `door`, where it was given.
 
-        One that has led to a wait may come again and leads to no other: so does a page left open, which asks with the
-        password of before.
+        The one that led to a wait may come again without another wait: a page left open sends the password of before.
         """
         name, now = _cut(address), self._clock()
         wrong = self._wrong.setdefault(name, _Wrong())
@@ -80,7 +79,7 @@ def find_address(scope: Mapping[str, Any]) -> str:
 
 
 def describe_wait(seconds: int) -> str:
-    """Return what the answer says to who has to wait."""
+    """Return what the answer says to somebody who has to wait."""
     return f"Too many wrong passwords came from your address. Try again in {seconds} seconds."
 
 

@@ -22,7 +22,7 @@ from errand.logs.reader import is_read_along, is_under_up
 ACCESS = "uvicorn.access"
 HEADER = b"x-request-id"
 STATUSES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-PATH_LIMIT = 200
+PATH_LIMIT = 200  # characters of a path without a route; anybody may send kilobytes
 JOB, LINK = "/v1/jobs/{id}", b"/v1/jobs/"
 HIDDEN = "***"
 _GIVEN = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -72,7 +72,7 @@ class AccessLog:
 
 
 class AccessLines:
-    """Writes the lines; only the loop logs requests, so there is no lock."""
+    """Writes the lines; only the event loop logs requests, so there is no lock."""
 
     def __init__(self, as_json: bool, has_time: bool) -> None:
         self._write = _write_json if as_json else _write_short
@@ -156,7 +156,7 @@ def hide_values(record: logging.LogRecord) -> bool:
 
 
 def log_access(app: FastAPI, is_ours: bool) -> None:
-    """Give requests ids, and where `is_ours` log them in uvicorn's place, which takes a seventh of a request's time."""
+    """Give requests ids; with `is_ours` log them in uvicorn's place, whose log takes a seventh of a request's time."""
     lines = None
     if is_ours:
         logging.getLogger(ACCESS).handlers = []

@@ -28,9 +28,9 @@ METRICS = "metrics"  # the name of keys that open /metrics and nothing else
 
 
 class RequireKey(SecurityBase):
-    """Lets known keys in, as a dependency that takes the request alone and shows in the document.
+    """Lets known keys in: a dependency that takes only the request, and shows in the OpenAPI document.
 
-    A key whose name is `metrics` is let in where `for_metrics` says so: whoever scrapes need not be able to post.
+    A key whose name is `metrics` is let in only with `for_metrics`: what scrapes need not be able to post.
     """
 
     scheme_name = "HTTPBearer"
@@ -40,19 +40,19 @@ class RequireKey(SecurityBase):
         self._for_metrics = for_metrics
 
     async def __call__(self, request: Request) -> str:
-        """Return the caller's name. Raises Problem 401 and 403; every key is compared, in constant time."""
+        """Return the caller's name. Raises Problem 401 and 403. Every key is compared, in constant time."""
         names = _find_names(request)
         if not names:
             refusal = "Send a known key: Authorization: Bearer errand_…"
             raise Problem(401, "no-key", refusal, {"WWW-Authenticate": "Bearer"})
         wider = [name for name in names if name != METRICS]
         if not wider and not self._for_metrics:
-            raise Problem(403, "metrics-key", "This key opens /metrics alone; make another one with `errand key NAME`")
+            raise Problem(403, "metrics-key", "This key opens only /metrics; make another one with `errand key NAME`")
         return (wider or names)[0]
 
 
 def is_known(request: Request) -> bool:
-    """Return whether the caller may be told all: it shows a known key, or none is set."""
+    """Return whether the caller may see everything: it has sent a known key, or none is set."""
     return not request.app.state.settings.hashes or any(name != METRICS for name in _find_names(request))
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
-# For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
+# For `openapi_extra`: the header is read by hand, so a request without it pays nothing.
 PARAMETER: dict[str, Any] = {
     "name": "If-None-Match",
     "in": "header",

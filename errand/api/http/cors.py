@@ -24,7 +24,7 @@ OWN = ("/console", "/dashboard")
 
 
 class CrossOrigin:
-    """Lets pages of some origins read answers, without cookies; console and dashboard are for themselves alone."""
+    """Lets pages of some origins read answers, without cookies; not those of console and dashboard."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
@@ -39,11 +39,11 @@ class CrossOrigin:
 
 
 def _is_own(scope: Scope) -> bool:
-    path = strip_prefix({**scope, "path": strip_prefix(scope)})  # it may be there twice: see UnderPrefix
+    path = strip_prefix({**scope, "path": strip_prefix(scope)})  # the prefix may be there twice: see UnderPrefix
     return path in OWN or path.startswith(tuple(f"{own}/" for own in OWN))
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
-    """Let pages of these origins call `app`; around all of it, so that they can read its 500 as well."""
+    """Let pages of these origins call `app`; around its other middleware, so they can read a 500 too."""
     build = app.build_middleware_stack  # called when the application starts: until then middleware may be added
     app.build_middleware_stack = lambda: CrossOrigin(build(), origins)  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ REPLAYED = {"Idempotency-Replayed": "true"}
 SEND_AGAIN = f" or an earlier request's. Send it again under the same {HEADER}"  # where Redis did not answer
 LIMIT = 255  # characters: a UUID has 36, and a name made of several ids fits too
 
-# For `openapi_extra`: Incoming sees whether there is the header, so that a request without it comes to nothing here.
+# For `openapi_extra`: Incoming sees whether there is the header, so a request without it comes to nothing here.
 DESCRIPTION: dict[str, Any] = {
     "parameters": [
         {
@@ -63,7 +63,7 @@ def claim_with(request: Request, body: BaseModel, named: Named) -> Claim:
     """Return what a caller claims under a key: a request with this validated `body`."""
     path, whole = strip_prefix(request.scope), request.scope["path"]
     own = _compute_fingerprint(request, path, body)
-    # As the version before prefixes wrote it, for which one was part of the request's path.
+    # Versions without prefixes took one for a part of the path; their records are valid for a day.
     return Claim(*named, own, None if path == whole else _compute_fingerprint(request, whole, body))
 
 

@@ -1,4 +1,4 @@
-"""What keeps an API without keys to this machine: pages elsewhere can't reach it through the browser."""
+"""Keeping an API without keys to this machine: pages of other sites can't reach it through the browser."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,8 +12,8 @@ ADDRESSES = ("localhost", "127.0.0.1", "::1")
 def is_same_site(headers: Headers) -> bool | None:
     """Return whether a browser sent this from a page of ours; None where nothing says so, as for other clients.
 
-    `Sec-Fetch-Site` (Fetch Metadata) where there is one, else `Origin`; its scheme is left out, for behind a proxy
-    that ends TLS it differs from ours.
+    `Sec-Fetch-Site` (Fetch Metadata) says so, or else `Origin`, without its scheme, which differs from ours behind a
+    proxy that ends TLS.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:

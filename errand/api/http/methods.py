@@ -29,7 +29,7 @@ def is_head(scope: Scope) -> bool:
 
 
 class RefuseMethod:
-    """The endpoint of a path whose other routes have all its methods: 405 where there are any, else 404."""
+    """The endpoint for what no other route of a path takes: 405 where the path has any method, else 404."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse one request. Raises HTTPException, whose handler adds `Allow`."""
@@ -42,9 +42,9 @@ def list_methods(scope: Scope) -> list[str]:
 
 
 def allow_methods(scope: Scope, headers: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the headers of a 405, whose `Allow` names all methods of the path and not those of one route alone.
+    """Return the headers of a 405, whose `Allow` names all methods of the path, not only those of one route.
 
-    What is mounted, and an endpoint that refuses a method which its route has, know best themselves.
+    A mounted application, and an endpoint that refuses a method of its own route, send their own.
     """
     given = headers or {}
     methods = list_methods(scope)

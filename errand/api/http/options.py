@@ -39,13 +39,13 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DueTime:
-    """When a job may run, as it was asked for: so long from when it is stored, or then; neither is at once."""
+    """When a job may run, as it was asked for: so long after it is stored, or at a time; with neither at once."""
 
     delay_seconds: float | None = None
     run_at: datetime | None = None
 
     def find(self, now: datetime) -> datetime | None:
-        """Return when that is for a job that is stored `now`, None for at once. Raises Problem 422."""
+        """Return that time for a job that is stored `now`, None for at once. Raises Problem 422."""
         if self.delay_seconds:
             return now + timedelta(seconds=self.delay_seconds)
         moment = self.run_at or now
@@ -67,7 +67,7 @@ async def read_due(
         ),
     ] = None,
 ) -> DueTime:
-    """Return when the job may run; what that means, Redis' clock says when it is stored. Raises Problem 422."""
+    """Return when the job may run, to be counted by Redis' clock when it is stored. Raises Problem 422."""
     if delay_seconds is not None and run_at is not None:
         raise refuse("run_at", "give delay_seconds or run_at, not both")
     return DueTime(delay_seconds, None if run_at is None else read_moment(run_at, "run_at"))
@@ -75,7 +75,7 @@ async def read_due(
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What is asked of a new job beside its payload, but for `due` by the names that `NewJob` has."""
+    """What is asked of a new job beside its payload; except for `due` by the names of `NewJob`."""
 
     due: DueTime = DueTime()
     after: tuple[str, ...] = ()
@@ -136,7 +136,7 @@ class JobQuery:
         int | None, Query(ge=1, le=10_000, description="So many jobs under the key run or are next to run at once.")
     ] = None
     webhook: Annotated[
-        str | None, Query(description="An https URL that is told of the end of the job, or of the batch.")
+        str | None, Query(description="An https URL that gets a POST when the job, or the batch, has ended.")
     ] = None
     expires_in_seconds: Annotated[
         float | None,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# A variable of the request's context and no argument: links are made deep inside of what shows a job, in streams, too.
+# A context variable, no argument: links are made deep inside what shows a job, and in streams.
 _prefix: ContextVar[str] = ContextVar("prefix", default="")
 
 
@@ -26,10 +26,10 @@ def strip_prefix(scope: Scope) -> str:
 
 
 class UnderPrefix:
-    """Notes the prefix of each request, which is ASGI's `root_path`, and lets its path begin with that once.
+    """Notes the prefix of each request, which is ASGI's `root_path`, and makes its path begin with that once.
 
-    So ASGI has it. But uvicorn (0.54) puts `--root-path` before every path, so one that a proxy has not stripped has it
-    twice; other servers and `FastAPI(root_path=…)` put it before none.
+    That is ASGI's rule. But uvicorn (0.54) puts `--root-path` before every path, so a path that no proxy has stripped
+    has it twice; other servers and `FastAPI(root_path=…)` put it before none.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
@@ -53,7 +53,7 @@ class UnderPrefix:
         return quoted
 
     def _has(self, scope: Scope, path: str) -> bool:
-        """Return whether we have such a path, so that it is no second prefix: under `--root-path /v1`, say."""
+        """Return whether we have such a path, which then begins with no second prefix: under `--root-path /v1`, say."""
         asked = {**scope, "root_path": "", "path": path}
         return any(route.matches(asked)[0] is not Match.NONE for route in self._routes)
 

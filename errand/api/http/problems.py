@@ -20,7 +20,7 @@ from errand.contract.errors import NotFiniteError
 logger = logging.getLogger("errand.api")
 
 MEDIA_TYPE = "application/problem+json"
-FAULT_LIMIT = 100
+FAULT_LIMIT = 100  # each item of a batch may have some, mostly alike
 
 
 class Fault(BaseModel):
@@ -79,7 +79,7 @@ def _locate(error: Mapping[str, Any], in_body: bool) -> dict[str, str]:
     if in_body:
         steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error["loc"])
         return {"pointer": "".join(["#", *(f"/{step}" for step in steps)]), "detail": detail}
-    names = [step for step in error["loc"] if isinstance(step, str)]  # one that repeats has its place behind its name
+    names = [step for step in error["loc"] if isinstance(step, str)]  # one that repeats: name, place
     return {"parameter": names[-1], "detail": detail}
 
 
@@ -119,7 +119,7 @@ def _on_not_finite(request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_hang_up(request: Request, error: Exception) -> JSONResponse:
-    return Problem(400, "cut-off", "The body did not arrive whole").render()  # nobody reads it
+    return Problem(400, "cut-off", "The body did not arrive whole").render()  # for the log: the client is gone
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

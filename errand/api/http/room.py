@@ -26,7 +26,7 @@ class BodyRoom:
     @asynccontextmanager
     async def admit(self, size_bytes: int) -> AsyncIterator[None]:
         """Hold so many bytes inside the block. Raises Problem 503 where there is no room within two seconds."""
-        size_bytes = min(size_bytes, self._room_bytes)  # one that is larger than all of it comes in alone
+        size_bytes = min(size_bytes, self._room_bytes)  # a body larger than all of the room comes in alone
         await self._enter(size_bytes)
         try:
             yield
@@ -54,7 +54,7 @@ class BodyRoom:
                 self._free_bytes += size_bytes
             raise
         finally:
-            self._let_in()  # those behind one that left
+            self._let_in()  # those behind one that has left
 
     def _let_in(self) -> None:
         while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._free_bytes):

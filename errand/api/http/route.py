@@ -10,7 +10,7 @@ from errand.api.http.query import refuse_unknown
 
 
 class DirectRoute(APIRoute):
-    """Calls the endpoint with the request and the path's parameters alone where there is no query.
+    """Calls the endpoint with only the request and the path's parameters where there is no query.
 
     All else that such an endpoint declares are query parameters with defaults, and finding that out anew for each
     request costs FastAPI more than storing a job does. Its dependencies take only the request and come first.

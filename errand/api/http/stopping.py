@@ -1,4 +1,4 @@
-"""Hearing of the stop at once: uvicorn ends the lifespan only after the last answer, and a stream would never end."""
+"""Ending streams when the process stops: uvicorn ends the lifespan only after the last answer, so they would go on."""
 
 import asyncio
 import signal
@@ -13,8 +13,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def notify_of_stop(call: Callable[[], None]) -> Iterator[None]:
-    """Run `call` in the running loop when the process is asked to end, besides what the server does then."""
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
+    """Run `call` in the running loop when the process is asked to end inside the block, then the server's handler."""
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
         yield
         return
     loop = asyncio.get_running_loop()
@@ -26,7 +26,7 @@ def notify_of_stop(call: Callable[[], None]) -> Iterator[None]:
             before[number](number, frame)
 
     for number in SIGNALS:
-        if callable(before[number]):  # without a handler of the server's the process would no longer end
+        if callable(before[number]):  # where the server has no handler, ours would keep the process from ending
             signal.signal(number, handle)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Answers that come before the request's body has been read: whatever sent it can still read them.
+"""Answers that come before the request's body has been read: its sender can still read them.
 
 A server that closes a connection with data unread makes the kernel send a reset (RFC 1122, section 4.2.2.13), and a
 client that is still sending gets that in the answer's place: `http.client` a ConnectionResetError.
@@ -10,14 +10,14 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# What is smaller has come with the head: TCP sends ten packets before the first acknowledgement (RFC 6928).
+# A smaller body has come with the head: TCP sends ten packets before the first acknowledgement (RFC 6928).
 AT_ONCE_BYTES = 14_000
 DRAIN_SECONDS = 30.0  # as nginx does by `lingering_time`
 SILENT_SECONDS = 5.0  # and by `lingering_timeout`
 
 
 class DrainUnread:
-    """Takes the rest of a body, and throws it away, between the end of its answer and that of the connection."""
+    """Reads the rest of a body, and throws it away, between the end of the answer and that of the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,13 +25,13 @@ class DrainUnread:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["method"] != "GET" and _comes_later(scope["headers"]):
-            exchange = _Exchange(receive, send)
-            receive, send = exchange.receive, exchange.send
+            answer = _DrainedAnswer(receive, send)
+            receive, send = answer.receive, answer.send
         await self._app(scope, receive, send)
 
 
 def _comes_later(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether there is a body that may be on its way when the request begins to be served."""
+    """Return whether there may be a body on its way when the request begins to be served."""
     for name, value in headers:
         if name == b"content-length":
             return not value.isdigit() or int(value) > AT_ONCE_BYTES
@@ -40,7 +40,7 @@ def _comes_later(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return False
 
 
-class _Exchange:
+class _DrainedAnswer:
     """One request and its answer."""
 
     def __init__(self, receive: Receive, send: Send) -> None:

@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 LIMIT_SECONDS = 25  # proxies commonly end a request after 30 or 60 seconds
 
-_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')  # a comma inside quotes is part of a value
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')  # a comma in quotes is part of a value
 _WAIT = re.compile(r'wait\s*=\s*(?:([0-9]+)|"([0-9]+)")', re.IGNORECASE)
 
-# For `openapi_extra`: the header is read by hand, so that a request without it pays nothing.
+# For `openapi_extra`: the header is read by hand, so a request without it pays nothing.
 PARAMETER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
@@ -96,7 +96,7 @@ async def _is_over(store: Store, watch: Watch[T], has_ended: Callable[[T], bool]
 
 
 def show_applied(seconds: int) -> dict[str, str]:
-    """Return the header that says what was honoured."""
+    """Return the header that says which preference was honoured."""
     return {"Preference-Applied": f"wait={seconds}"}
 
 

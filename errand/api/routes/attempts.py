@@ -44,7 +44,7 @@ class AttemptList(BaseModel):
 async def read_attempts(request: Request, id: str, full: Full = False) -> JSONResponse:
     """Return how a job's attempts went, the oldest first: those that did not finish, and the newest one.
 
-    Of more than 50 the first and the last are kept. The error comes first in a traceback, then the job's own frames.
+    Of more than 50, the first and the last ones are kept. A traceback begins with the error, then the job's own frames.
     """
     async with redis_deadline():
         attempts = await get_store(request).observe.attempts.read(check_id(id, "job"), full)

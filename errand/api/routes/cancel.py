@@ -1,4 +1,4 @@
-"""`…/cancel` and DELETE: jobs that shall not run, or run on, and jobs that shall be gone."""
+"""`…/cancel` and DELETE: cancelling, stopping and deleting one job."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from errand.redis import keys
 from errand.store.cancel import CancelRefusedError
 from errand.store.delete import DeleteRefusedError
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.1  # between two looks at whether it has stopped, 18 at most
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
@@ -25,14 +25,14 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 @router.post(
     "/{id}/cancel",
     response_model=JobView,
-    responses={202: {"model": JobView, "description": "It was told to stop and has not yet; see `Retry-After`"}},
+    responses={202: {"model": JobView, "description": "It is to stop and has not yet; see `Retry-After`"}},
     summary="Cancel or stop a job",
 )
 async def cancel_job(request: Request, id: str) -> JSONResponse:
     """Cancel a job that has not begun, stop one that runs; a 409 for one that has ended.
 
-    The jobs that wait for it go as their own `on_failure` says; `dependents` tells. A job that has not stopped within
-    two seconds is a 202: it ends at its next step of Python, or is killed where its type is isolated.
+    What becomes of the jobs that wait for it depends on their `on_failure`; `dependents` shows it. A job that has not
+    stopped within two seconds is a 202: it ends at its next step of Python, or is killed where its type is isolated.
     """
     store, token = get_store(request), str(uuid4())
     word = await _cancel(store, check_id(id, "job"), token)

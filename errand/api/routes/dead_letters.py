@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: jobs that failed for good: find them, queue them again, delete them."""
+"""`/v1/dead-letters`: finding jobs that failed for good, queueing them again, deleting them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from errand.api.store import get_store
 from errand.store.dead_letters import Action
 from errand.store.index import Filter
 
-SHOWN = 20
+SHOWN = 20  # jobs of those that were queued again or deleted: to check a dry run by
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], responses=PROBLEMS)
 
@@ -86,7 +86,7 @@ class DeadLetterFilters:
 
 Wanted = Annotated[Filter, Depends(build_reader(DeadLetterFilters, DeadLetterFilters.build_filter))]
 Everything = Annotated[bool, Query(alias="all", description="Without a filter: yes, all failed jobs.")]
-DryRun = Annotated[bool, Query(description="Only tell what would be done.")]
+DryRun = Annotated[bool, Query(description="Only show what would be done.")]
 
 
 @router.get("", response_model=JobPage, summary="List failed jobs")

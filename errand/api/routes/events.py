@@ -28,7 +28,7 @@ T = TypeVar("T")
 S = TypeVar("S", contravariant=True)
 
 COMMENT_SECONDS = 15.0  # as FastAPI's own streams do; proxies close what is silent for 30 or 60 seconds
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # without it nginx holds events back
 LAST_EVENT_ID: dict[str, Any] = {
     "parameters": [
         {
@@ -44,7 +44,7 @@ SEEN: dict[int | str, dict[str, Any]] = {204: {"description": "The `end` was see
 
 
 class EventStream(StreamingResponse):
-    """FastAPI's own EventSourceResponse wants a generator for an endpoint, which can't answer 404 or 204."""
+    """Our own: FastAPI's EventSourceResponse wants a generator as the endpoint, which can't answer 404 or 204."""
 
     media_type = "text/event-stream"
 
@@ -62,7 +62,7 @@ router = APIRouter(prefix="/v1", responses={**PROBLEMS, **SEEN})
 async def stream_job(request: Request, id: str) -> Response:
     """Send `status` with the job, `progress` with its progress, and at last `end` with the job.
 
-    And `log` with each line that it logs or prints, those that are there already first.
+    And `log` with each line that it logs or prints, first those that are there already.
     """
     store = get_store(request)
     async with redis_deadline():
@@ -185,7 +185,7 @@ def _answer(
 async def _stream(
     source: Events[T], state: T, watcher: Watcher, watch: Callable[[T], AbstractContextManager[Watch[T]]]
 ) -> AsyncIterator[bytes]:
-    """Yield events until the end; also until the process stops, after which the client comes to another."""
+    """Yield events until the end, or until the process stops: then the client connects to another one."""
     with watch(state) as watched:
         while not watcher.is_stopping:
             try:

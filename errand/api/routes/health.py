@@ -17,7 +17,7 @@ from errand.store.observe.health import Health
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 NEARLY_FULL = 0.7  # of maxmemory; from 0.8 on nothing is taken
-LATE_SECONDS = 60.0  # workers look at schedules each second: no worker takes one that is so late
+LATE_SECONDS = 60.0  # no worker takes an occurrence that is so late; from then on workers log it too
 HIDDEN_REASON = "what it works with is down; a request with a key is told why"  # it may name hosts
 
 

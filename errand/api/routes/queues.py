@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/queues", tags=["queues"], responses=PROBLEMS)
 
 
 class JobCounts(BaseModel):
-    """A queue's jobs by RQ's status words; `failed` counts the stopped ones, too."""
+    """A queue's jobs by RQ's status words; `failed` counts the stopped ones too."""
 
     queued: int
     started: int
@@ -46,10 +46,10 @@ class QueueWhyView(BaseModel):
 class QueueView(BaseModel):
     """A queue. `state`: a paused one is `draining` while jobs of it run, then `drained`; any other is `active`.
 
-    `oldest_at` and `oldest_seconds` tell since when the oldest of its queued jobs has waited. `waiting` lists those of
-    the queued that no worker can run now, by type, with the reason; `why` tells why nothing is taken at all, and is
-    null where something is, or nothing waits. `retrying` counts those that failed and wait to be tried again, queued
-    or scheduled; `newest_error` is the type of that there; `workers` counts the live ones that serve the queue.
+    `oldest_at` and `oldest_seconds` say since when the oldest of its queued jobs has waited. `waiting` lists the queued
+    jobs that no worker can run now, by type, with the reason; `why` says why nothing is taken at all, and is null where
+    something is, or nothing waits. `retrying` counts jobs that failed and wait to be tried again, queued or scheduled;
+    `newest_error` is the type of the newest error of these; `workers` counts the live ones that serve the queue.
     """
 
     name: str

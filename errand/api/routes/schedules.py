@@ -83,7 +83,7 @@ def build_router(bodies: Bodies) -> APIRouter:
 
 
 async def list_schedules(request: Request) -> JSONResponse:
-    """Return all of them by name, the job files' own among them, without payloads, and of their runs the last alone."""
+    """Return all of them by name, those of job files too, without payloads, and with only the last of their runs."""
     async with redis_deadline():
         found = await get_store(request).schedules.list()
     return JSONResponse({"items": [_summarize(one) for one in found]})
@@ -114,14 +114,14 @@ async def read_schedule(request: Request, name: str) -> JSONResponse:
 
 
 async def delete_schedule(request: Request, name: str) -> Response:
-    """Forget it and its list of runs; jobs that it gave stay. A job file's own schedule is a 409: edit the file."""
+    """Delete it and its list of runs; jobs that it gave stay. A job file's own schedule is a 409: edit the file."""
     async with redis_deadline(_UNCERTAIN):
         await scheduling.delete(get_store(request), name)
     return Response(status_code=204)
 
 
 async def pause_schedule(request: Request, name: str) -> JSONResponse:
-    """Let its times pass until it is resumed; they are not caught up."""
+    """Skip its times until it is resumed; they are not caught up."""
     async with redis_deadline(_UNCERTAIN):
         await scheduling.pause(get_store(request), name)
         return JSONResponse(await _show(get_store(request), name))

@@ -19,8 +19,8 @@ from errand.store.observe.stats import RETENTION_SECONDS, Span, Spans
 
 Step = Literal["1m", "5m", "1h"]
 SECONDS: dict[Step, int] = {"1m": 60, "5m": 300, "1h": 3600}
-MOST_STEPS = 1500
-DEFAULT_SECONDS = 3600
+MOST_STEPS = 1500  # a little more than a day by minute
+DEFAULT_SECONDS = 3600  # an hour, by minute
 SLACK_STEPS = 2  # a request is under way for some time, and steps are whole
 _TIME: dict[str, Any] = {"format": "date-time"}
 
@@ -72,7 +72,7 @@ class StepView(BaseModel):
 class StatsView(BaseModel):
     """The steps in order, the first one with `from`, the last one up to `to`.
 
-    `total` is what ended in all of them. `retention_seconds` tells by step how far back there are such.
+    `total` is what ended in all of them. `retention_seconds` says by step how far back there are steps of it.
     """
 
     step: Step
@@ -121,7 +121,7 @@ def _choose(begin: float, end: float, now: float) -> Step:
 
 
 def _check(step: Step, begin: float, end: float, now: float) -> None:
-    """Raise Problem 422 for what there is no more of, and for more than an answer may hold."""
+    """Raise Problem 422 for steps that are not kept any more, and for more than an answer may hold."""
     seconds = SECONDS[step]
     kept = RETENTION_SECONDS[seconds]
     if now - begin > kept + SLACK_STEPS * seconds:
@@ -177,7 +177,7 @@ def _show_seconds(buckets: list[int]) -> dict[str, float | None]:
 
 
 def _round(seconds: float | None) -> float | None:
-    """Return about as many digits as a bucket has to tell."""
+    """Return about as many digits as a bucket is exact to."""
     return None if seconds is None else float(f"{seconds:.3g}")
 
 

@@ -41,7 +41,7 @@ Word = Literal[
 
 
 class ExpectedView(BaseModel):
-    """When a job is expected to start: in as many seconds with even odds (`p50`), and with nine chances of ten."""
+    """In how many seconds a job is expected to start: with even odds (`p50`), and nine times out of ten (`p90`)."""
 
     p50_seconds: float
     p90_seconds: float | None
@@ -50,7 +50,7 @@ class ExpectedView(BaseModel):
 
 
 class WorkerCountsView(BaseModel):
-    """How many workers live, serve the job's queue, can run the job, too, and are idle of these."""
+    """How many workers live, how many of these serve the job's queue, can run the job as well, and are idle."""
 
     live: int
     serving: int
@@ -63,7 +63,7 @@ class WhyView(BaseModel):
 
     The other fields are there where they apply: `since` and `until` when; `before` how many jobs are before it, about
     so many unless `exact`; `expected` when it starts, by the ends of the last minutes; `jobs` and `batches` those that
-    it waits for; `error` that of its last attempt; `worker` who runs it.
+    it waits for; `error` that of its last attempt; `worker` the one that runs it.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""`/v1/workers`: who works, and at what."""
+"""`/v1/workers`: the live workers, and the jobs that they run."""
 
 from dataclasses import asdict
 from typing import Any
@@ -58,7 +58,7 @@ class WorkersView(BaseModel):
 
 @router.get("", response_model=WorkersView, summary="Read all workers")
 async def read_workers(request: Request) -> JSONResponse:
-    """Return the workers with what they hold; `heartbeat_seconds` tells how long ago each was last heard."""
+    """Return the workers with the jobs that they hold; `heartbeat_seconds` is how long ago each was last heard."""
     async with redis_deadline():
         workers = await get_store(request).workers.read_all()
     now = get_store(request).clock.now()
