@@ -40,7 +40,7 @@ def build(app: FastAPI) -> Iterator[Build]:
         yield wrap
 
 
-def test_a_line_tells_the_route_and_neither_the_address_in_its_path_nor_the_query(
+def test_a_line_shows_the_route_and_neither_the_address_in_its_path_nor_the_query(
     build: Build, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build(False).post("/send-notification/ada@example.com?message=Confidential")
@@ -88,7 +88,7 @@ def test_a_request_id_that_could_be_anything_is_replaced(build: Build, given: st
     assert found not in ("", given)
 
 
-def test_an_error_of_the_applications_is_told_once_and_answered(
+def test_an_error_of_the_applications_is_logged_once_and_answered(
     build: Build, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = build(False).get("/broken/Confidential")

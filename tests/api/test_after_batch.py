@@ -170,7 +170,7 @@ def test_nothing_is_left_of_one_that_is_deleted(client: TestClient, redis: Redis
     assert redis.keys("*depend*") == []
 
 
-def test_why_tells_how_far_the_batch_is(client: TestClient, records: Records) -> None:
+def test_why_shows_how_far_the_batch_is(client: TestClient, records: Records) -> None:
     batch, ids = post_batch(client, 3)
     alone = post(client)
     child = post(client, batch, alone)

@@ -35,13 +35,17 @@ def note(redis: Redis, id: str, number: int, outcome: str = "failed", trace: str
     name = sha1(trace.encode()).hexdigest() if trace else ""
     if trace:
         redis.set(f"errand:trace:{name}", pack_trace(trace))
-    told = {"worker": "w1", "started": START + number, "ended": START + number + 0.5, "outcome": outcome}
-    told |= {"error": {"type": "ValueError", "message": "no number"}, "frame": "jobs/sms.py:12 in send", "trace": name}
-    redis.hset(f"errand:attempts:{id}", str(number), json.dumps(told | more))
+    stored = {"worker": "w1", "started": START + number, "ended": START + number + 0.5, "outcome": outcome}
+    stored |= {
+        "error": {"type": "ValueError", "message": "no number"},
+        "frame": "jobs/sms.py:12 in send",
+        "trace": name,
+    }
+    redis.hset(f"errand:attempts:{id}", str(number), json.dumps(stored | more))
 
 
 def run(redis: Redis, id: str, status: str, number: int, **more: Any) -> None:
-    """Let the job's record tell of its newest attempt."""
+    """Let the job's record have its newest attempt."""
     fields = {"status": status, "errand_attempts": number, "worker_name": "w2", "started_at": "2026-09-21T15:00:00.5Z"}
     redis.hset(f"rq:job:{id}", mapping=fields | more)
 
@@ -53,7 +57,7 @@ def read(client: TestClient, id: str, query: str = "") -> list[dict[str, Any]]:
     return list(answer.json()["items"])
 
 
-def test_each_attempt_is_told_with_its_error_and_its_folded_traceback(client: TestClient, redis: Redis) -> None:
+def test_each_attempt_is_shown_with_its_error_and_its_folded_traceback(client: TestClient, redis: Redis) -> None:
     id = post(client)
     note(redis, id, 2, "interrupted", error=None, frame="")
     note(redis, id, 1, trace=TRACE)
@@ -93,7 +97,7 @@ def test_the_newest_one_finished_and_a_traceback_that_is_gone_is_null(client: Te
     )
 
 
-def test_what_was_not_written_down_is_told_from_the_record_and_rqs_result(client: TestClient, redis: Redis) -> None:
+def test_what_was_not_written_down_is_shown_from_the_record_and_rqs_result(client: TestClient, redis: Redis) -> None:
     id, again = post(client), post(client)
     error = json.dumps({"type": "ValueError", "message": "no number"})
     run(redis, id, "failed", 2, ended_at="2026-09-21T15:00:01.5Z", errand_error=error)
@@ -114,7 +118,7 @@ def test_a_job_that_has_not_begun_has_none_and_an_unknown_one_is_a_404(client: T
     assert [one["number"] for one in read(client, away)] == [1]
 
 
-def test_a_job_that_rq_alone_knows_tells_its_failure(client: TestClient, redis: Redis) -> None:
+def test_a_job_that_rq_alone_knows_shows_its_failure(client: TestClient, redis: Redis) -> None:
     queue = Queue("log", connection=redis, serializer="json")
     job = queue.enqueue("builtins.int", "x")
     SimpleWorker([queue], connection=redis, serializer="json").work(burst=True)
@@ -123,7 +127,7 @@ def test_a_job_that_rq_alone_knows_tells_its_failure(client: TestClient, redis: 
     assert one["traceback"].startswith("ValueError: invalid literal for int() with base 10: 'x'\n  … ")
 
 
-def test_a_job_that_fails_under_a_plain_worker_tells_its_own_frames(
+def test_a_job_that_fails_under_a_plain_worker_shows_its_own_frames(
     client: TestClient, perform: Perform, tmp_path: Path
 ) -> None:
     job = perform("fail", {"ledger": str(tmp_path / "ledger"), "permanent": True})

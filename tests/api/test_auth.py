@@ -75,7 +75,7 @@ def test_a_key_is_a_name_and_the_hash_of_its_secret() -> None:
 
 
 @pytest.mark.parametrize("keys", ["ops", "ops:123", "ENTRY;ENTRY", "ENTRY,"])
-def test_malformed_keys_are_told_with_the_way_to_make_one(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+def test_malformed_keys_are_shown_with_the_way_to_make_one(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     monkeypatch.setenv("API_KEYS", keys.replace("ENTRY", ENTRY))
     with pytest.raises(SettingsError, match=r"API_KEYS is wrong \(the API\): .* errand key NAME"):
         read_settings(ApiSettings, "the API")

@@ -48,7 +48,7 @@ def test_each_is_shown_as_it_is_alone_with_its_result(client: TestClient, record
     TypeAdapter(BatchJobPage).validate_python(client.get(link).json(), extra="forbid")
 
 
-def test_one_that_is_gone_is_told_by_the_batchs_record(client: TestClient, redis: Redis, records: Records) -> None:
+def test_one_that_is_gone_is_shown_by_the_batchs_record(client: TestClient, redis: Redis, records: Records) -> None:
     link, ids = post_batch(client, 3)
     tell(records, "finished", *take(records, 1))
     redis.delete(*(f"rq:job:{id}" for id in ids[:2]))

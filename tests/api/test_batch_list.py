@@ -53,7 +53,7 @@ def test_pages_follow_each_other_with_each_batch_once(client: TestClient) -> Non
     assert seen == ids[::-1]
 
 
-def test_batches_of_one_microsecond_are_told_once_each(client: TestClient, redis: Redis) -> None:
+def test_batches_of_one_microsecond_are_shown_once_each(client: TestClient, redis: Redis) -> None:
     ids = {post(client) for _ in range(5)}
     redis.zadd(keys.BATCHES, dict.fromkeys(ids, 1_700_000_000_000_000))
     seen, query = [], "?limit=2"

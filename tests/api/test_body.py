@@ -38,7 +38,7 @@ def test_only_a_body_that_takes_long_is_validated_in_a_thread() -> None:
     assert asyncio.run(parse_beside(b'{"text": "x", "picture": 1}', Drawn)).thread != HERE
 
 
-def test_what_is_wrong_is_told_from_there_too() -> None:
+def test_what_is_wrong_comes_from_there_too() -> None:
     with pytest.raises(Problem, match="one thing is wrong"):
         asyncio.run(parse_beside(b'{"picture": 1}', Drawn))
 

@@ -70,11 +70,11 @@ def test_a_long_chain_is_canceled_to_its_end(client: TestClient, redis: Redis) -
     assert {redis.hget(f"rq:job:{id}", "status") for id in ids} == {b"canceled"}
 
 
-def test_the_answer_tells_what_became_of_each_dependent(client: TestClient) -> None:
+def test_the_answer_shows_what_became_of_each_dependent(client: TestClient) -> None:
     first = post(client)
     fates = {post(client, f"?after={first}&on_failure={word}"): word for word in ("cancel", "run", "wait")}
-    told = {fates[child["id"]]: child["status"] for child in cancel(client, first)["dependents"]}
-    assert told == {"cancel": "canceled", "run": "queued", "wait": "deferred"}
+    statuses = {fates[child["id"]]: child["status"] for child in cancel(client, first)["dependents"]}
+    assert statuses == {"cancel": "canceled", "run": "queued", "wait": "deferred"}
 
 
 def test_a_deferred_job_leaves_its_parents_list(client: TestClient, redis: Redis) -> None:
@@ -210,12 +210,12 @@ def test_a_thread_in_c_code_is_a_202_and_stops_when_it_comes_back(services: Serv
     assert (job["status"], job["attempts"], job["error"]) == ("stopped", 1, STOPPED)
 
 
-def test_a_stopped_jobs_dependents_go_as_they_were_told(services: Services, tmp_path: Path) -> None:
+def test_a_stopped_jobs_dependents_go_as_they_were_asked(services: Services, tmp_path: Path) -> None:
     id = start_long_job(services, tmp_path)
     fates = {services.post("echo", query=f"?after={id}&on_failure={word}"): word for word in ("cancel", "run", "wait")}
     answer = services.call("POST", f"/v1/jobs/{id}/cancel")
-    told = {fates[child["id"]]: child["status"] for child in answer.body["dependents"]}
-    assert (told["cancel"], told["wait"]) == ("canceled", "deferred")
+    statuses = {fates[child["id"]]: child["status"] for child in answer.body["dependents"]}
+    assert (statuses["cancel"], statuses["wait"]) == ("canceled", "deferred")
     assert services.wait_for(next(id for id, word in fates.items() if word == "run"))["status"] == "finished"
 
 

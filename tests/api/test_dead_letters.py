@@ -133,7 +133,7 @@ def test_jobs_that_wait_for_a_deleted_one_are_canceled(client: TestClient, redis
 
 
 @pytest.mark.parametrize(("action", "count"), [("requeue", "requeued"), ("delete", "deleted")])
-def test_a_dry_run_tells_and_changes_nothing(client: TestClient, redis: Redis, action: str, count: str) -> None:
+def test_a_dry_run_shows_and_changes_nothing(client: TestClient, redis: Redis, action: str, count: str) -> None:
     ids = [fail(redis, post(client), number) for number in range(25)]
     before = {key: redis.dump(key) for key in redis.scan_iter()}
     answer = client.post(f"/v1/dead-letters/{action}?queue=log&dry_run=true").json()
@@ -154,7 +154,7 @@ def test_without_a_filter_it_wants_all_to_be_said(client: TestClient, redis: Red
     assert client.post(f"/v1/dead-letters/{action}?all=true").json()["ids"] == [id]
 
 
-def test_one_that_can_not_be_requeued_is_told_and_left(client: TestClient, redis: Redis) -> None:
+def test_one_that_can_not_be_requeued_is_named_and_left(client: TestClient, redis: Redis) -> None:
     good, damaged = fail(redis, post(client), 1), fail(redis, post(client), 2)
     redis.hdel(f"rq:job:{damaged}", "data")
     answer = client.post("/v1/dead-letters/requeue?all=true").json()

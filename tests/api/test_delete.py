@@ -72,7 +72,7 @@ def test_a_dependent_is_gone_from_its_parents_lists(client: TestClient, redis: R
     assert client.get(f"/v1/jobs/{parent}").json()["dependents"] == []
 
 
-def test_the_dependents_of_one_that_waits_go_as_they_were_told(client: TestClient) -> None:
+def test_the_dependents_of_one_that_waits_go_as_they_were_asked(client: TestClient) -> None:
     first = post(client)
     cancel, run, wait = (post(client, f"?after={first}&on_failure={word}") for word in ("cancel", "run", "wait"))
     below = post(client, f"?after={wait}")

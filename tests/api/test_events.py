@@ -44,7 +44,7 @@ def count_clients(redis: Redis) -> int:
 
 
 @pytest.mark.quick
-def test_a_jobs_life_is_told_from_queue_to_end(services: Services) -> None:
+def test_a_jobs_life_is_shown_from_queue_to_end(services: Services) -> None:
     services.start_api()
     id = services.post("sleep", {"seconds": 1})
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
@@ -60,7 +60,7 @@ def test_a_jobs_life_is_told_from_queue_to_end(services: Services) -> None:
     assert rest[-1].data == services.read(id)
 
 
-def test_each_attempt_is_told(services: Services, tmp_path: Path) -> None:
+def test_each_attempt_is_shown(services: Services, tmp_path: Path) -> None:
     services.start_api()
     id = services.post("fail", {"ledger": str(tmp_path / "ledger"), "succeed_at": 2}, "?delay_seconds=1")
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
@@ -112,7 +112,7 @@ def test_who_comes_back_after_any_event_gets_the_rest(services: Services) -> Non
         assert rest[-1].id == seen[-1].id
 
 
-def test_who_has_seen_the_end_is_told_to_stay_away(services: Services) -> None:
+def test_a_client_that_has_seen_the_end_is_sent_away(services: Services) -> None:
     services.start_api()
     services.start_worker()
     id = services.post("echo", {"value": 1})
@@ -144,7 +144,7 @@ def test_a_deleted_job_ends_its_stream(services: Services, redis: Redis) -> None
         assert [(event.kind, event.data) for event in events] == [("end", {"id": id, "status": "deleted"})]
 
 
-def test_a_batch_is_told_until_all_its_jobs_have_ended(services: Services) -> None:
+def test_a_batch_is_shown_until_all_its_jobs_have_ended(services: Services) -> None:
     services.start_api()
     items = [{"seconds": 0.7 if number else 0} for number in range(3)]
     batch = services.call("POST", "/v1/batches/sleep", {"items": items}).body
@@ -223,7 +223,7 @@ def test_a_redis_that_restarts_ends_no_stream(
         services.stop()
 
 
-def test_the_end_is_told_without_a_poll(services: Services) -> None:
+def test_the_end_is_shown_without_a_poll(services: Services) -> None:
     services.start_api()
     services.start_worker()
     delays = []
@@ -242,7 +242,7 @@ def test_an_unknown_id_is_a_404(client: TestClient, path: str) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_head_tells_of_a_stream_and_begins_none(client: TestClient) -> None:
+def test_head_announces_a_stream_and_begins_none(client: TestClient) -> None:
     id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
     answer = client.head(f"/v1/jobs/{id}/events")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")

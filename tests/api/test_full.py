@@ -136,9 +136,7 @@ def test_reading_costs_the_server_no_info(client: TestClient, redis: Redis) -> N
     assert "cmdstat_info" not in redis.info("commandstats")
 
 
-def test_a_redis_that_does_not_tell_is_not_full_and_lacks_a_permission(
-    own_valkey: EmbeddedValkey, redis: Redis
-) -> None:
+def test_a_redis_that_does_not_say_is_not_full_and_lacks_a_permission(own_valkey: EmbeddedValkey, redis: Redis) -> None:
     redis.acl_setuser("mute", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all", "-info"])
     with build_client(f"{own_valkey.url}?username=mute&password=x") as client:
         answer = client.post("/v1/jobs/log", json={"text": "x"})

@@ -57,7 +57,7 @@ def test_without_workers_it_is_ok_until_jobs_wait_for_them(client: TestClient, r
     assert list_bad(client) == {}
 
 
-def test_a_type_that_no_worker_has_is_told(client: TestClient, redis: Redis) -> None:
+def test_a_type_that_no_worker_has_is_shown(client: TestClient, redis: Redis) -> None:
     add_worker(redis, queues="default,email,log,webhook", email="0" * 12, tally="0" * 12, webhook="0" * 12)
     assert list_bad(client) == {"workers": "warning"}
     park(redis, post(client), "errand:parked:log:log:")
@@ -65,7 +65,7 @@ def test_a_type_that_no_worker_has_is_told(client: TestClient, redis: Redis) -> 
     assert ask(client)["parts"]["workers"]["types_without"] == ["log"]
 
 
-def test_a_schedule_that_is_late_is_told(client: TestClient, redis: Redis) -> None:
+def test_a_schedule_that_is_late_is_shown(client: TestClient, redis: Redis) -> None:
     add_worker(redis, queues="default,email,log,webhook")
     redis.zadd("errand:schedules", {"paused": "+inf", "soon": time.time() + 60})
     assert list_bad(client) == {}
@@ -81,7 +81,7 @@ def keyed(queue_settings: QueueSettings) -> Iterator[TestClient]:
         yield client
 
 
-def test_why_a_type_is_held_is_told_to_those_with_a_key(keyed: TestClient, redis: Redis) -> None:
+def test_why_a_type_is_held_is_shown_to_those_with_a_key(keyed: TestClient, redis: Redis) -> None:
     hold(redis, "mail.internal:587 refuses the connection")
     for header in ({}, {"Authorization": "Bearer wrong"}):
         answer = keyed.get("/readyz", headers=header)
@@ -113,16 +113,16 @@ def test_a_key_of_a_wrong_type_is_named_with_what_to_do(
     spoil(redis, key)
     assert list_bad(client)["keys"] == "degraded"
     remedy = f"look at it, then move it away: RENAME {key} wrong:{key}"
-    told = {"key": key, "type": "string", "expected": expected, "remedy": remedy}
-    assert ask(client)["parts"]["keys"] == {"status": "degraded", "count": 1, "wrong": [told]}
+    found_wrong = {"key": key, "type": "string", "expected": expected, "remedy": remedy}
+    assert ask(client)["parts"]["keys"] == {"status": "degraded", "count": 1, "wrong": [found_wrong]}
     redis.rename(key, f"wrong:{key}")
     assert "keys" not in list_bad(client)
 
 
-def test_without_a_key_one_is_told_only_how_many_keys_are_wrong(redis: Redis, queue_settings: QueueSettings) -> None:
+def test_without_a_key_only_the_number_of_wrong_keys_is_shown(redis: Redis, queue_settings: QueueSettings) -> None:
     spoil(redis, "errand:rates")
     app = create_app(ApiSettings(API_KEYS=ENTRY), queue_settings, TYPES)
     with TestClient(app, base_url="http://localhost") as client:
         assert ask(client)["parts"]["keys"] == {"status": "degraded", "count": 1, "wrong": []}
-        (told,) = ask(client, Authorization=f"Bearer {SECRET}")["parts"]["keys"]["wrong"]
-    assert told["key"] == "errand:rates"
+        (found_wrong,) = ask(client, Authorization=f"Bearer {SECRET}")["parts"]["keys"]["wrong"]
+    assert found_wrong["key"] == "errand:rates"

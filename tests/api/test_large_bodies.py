@@ -99,7 +99,7 @@ def test_a_large_body_is_chunked_as_well(client: TestClient, redis: Redis, query
         ({"to": ["ada"], "subject": "x", "html": "x" * MIB}, "#/to/0"),
     ],
 )
-def test_a_large_body_that_is_wrong_is_told_as_a_small_one(
+def test_a_large_body_that_is_wrong_is_shown_as_a_small_one(
     client: TestClient, redis: Redis, body: dict[str, Any], pointer: str
 ) -> None:
     answer = client.post("/v1/jobs/email", json=body)
@@ -230,7 +230,7 @@ def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
     asyncio.run(main())
 
 
-def test_who_waits_too_long_is_told_to_come_again_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_waits_too_long_is_asked_to_come_again_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         room, leave, order = BodyRoom(100), asyncio.Event(), []
         async with room.admit(80):

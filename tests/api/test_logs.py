@@ -117,7 +117,7 @@ def test_lines_are_counted_among_the_notes_and_go_with_their_job(client: TestCli
     assert redis.exists(keys.LOGS + id, keys.NOTES, keys.NOTES_BYTES) == 0
 
 
-def test_lines_are_told_before_the_end_to_who_comes_late(client: TestClient, redis: Redis, id: str) -> None:
+def test_lines_come_before_the_end_for_a_client_that_comes_late(client: TestClient, redis: Redis, id: str) -> None:
     note(redis, id, ["one", "two"])
     redis.hset(f"rq:job:{id}", "status", "finished")
 

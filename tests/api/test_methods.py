@@ -50,6 +50,6 @@ def test_a_path_of_nobody_s_is_a_404_for_every_method(client: TestClient) -> Non
     assert [ask(client, method, "/nothing") for method in METHODS] == [(404, None)] * len(METHODS)
 
 
-def test_a_refused_head_is_told_of_head(client: TestClient) -> None:
+def test_a_refused_head_is_shown_of_head(client: TestClient) -> None:
     answer = client.head("/v1/queues/default/pause")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")

@@ -1,4 +1,4 @@
-"""/metrics: what it tells, in which form, and to whom."""
+"""/metrics: what it shows, in which form, and to whom."""
 
 import time
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def read(client: TestClient, name: str, **labels: str) -> float:
     return scrape(client)[name, frozenset(labels.items())]
 
 
-def test_it_tells_of_the_service_and_nothing_of_this_process(client: TestClient) -> None:
+def test_it_shows_the_service_and_nothing_of_this_process(client: TestClient) -> None:
     assert {name for name, _ in scrape(client)} - {"errand_redis_memory_ratio"} == NAMES  # that with a limit alone
 
 
@@ -114,12 +114,12 @@ def test_waits_and_runs_are_histograms(client: TestClient, redis: Redis) -> None
 
 
 @pytest.mark.parametrize("registry", ["queued", "scheduled", "started", "finished", "failed", "canceled"])
-def test_queues_are_told_by_status(client: TestClient, redis: Redis, registry: str) -> None:
+def test_queues_are_shown_by_status(client: TestClient, redis: Redis, registry: str) -> None:
     Stored(redis, "log").put_in(registry)
     assert read(client, "errand_queue_jobs", queue="log", status=registry) == 1
 
 
-def test_the_oldest_queued_job_of_a_queue_tells_its_age(client: TestClient, redis: Redis) -> None:
+def test_the_oldest_queued_job_of_a_queue_shows_its_age(client: TestClient, redis: Redis) -> None:
     job = Stored(redis, "log").queued()
     redis.hset(f"rq:job:{job.id}", "enqueued_at", "2026-01-01T00:00:00.000000Z")
     assert read(client, "errand_queue_oldest_seconds", queue="log") > 86400
@@ -133,7 +133,7 @@ def test_retrying_jobs_are_counted_by_queue(client: TestClient, redis: Redis) ->
     assert read(client, "errand_jobs_retrying", queue="log") == 0
 
 
-def test_parked_jobs_are_told_with_the_reason(client: TestClient, redis: Redis) -> None:
+def test_parked_jobs_are_shown_with_the_reason(client: TestClient, redis: Redis) -> None:
     def park(kind: str, name: str, *ids: str) -> None:
         redis.sadd(f"errand:{kind}", f"errand:{kind}:{name}")
         redis.zadd(f"errand:{kind}:{name}", dict.fromkeys(ids, 0))
@@ -157,7 +157,7 @@ def test_parked_jobs_are_told_with_the_reason(client: TestClient, redis: Redis) 
     assert read(client, "errand_type_held", type="email") == 0
 
 
-def test_workers_are_told_by_state_and_their_free_threads_together(client: TestClient, redis: Redis) -> None:
+def test_workers_are_shown_by_state_and_their_free_threads_together(client: TestClient, redis: Redis) -> None:
     def register(name: str, threads: int = 0, **fields: str | int) -> None:
         redis.sadd("rq:workers", f"rq:worker:{name}")
         if threads:
@@ -176,7 +176,7 @@ def test_workers_are_told_by_state_and_their_free_threads_together(client: TestC
     assert read(client, "errand_worker_threads_free") == 14 + 4 + 0 + 1
 
 
-def test_the_latest_schedule_tells_how_late_it_is(client: TestClient, redis: Redis) -> None:
+def test_the_latest_schedule_shows_how_late_it_is(client: TestClient, redis: Redis) -> None:
     redis.zadd("errand:schedules", {"later": time.time() + 1000, "paused": "+inf"})
     assert read(client, "errand_schedule_lateness_seconds") == 0
     redis.zadd("errand:schedules", {"late": time.time() - 100, "less": time.time() - 10})
@@ -184,7 +184,7 @@ def test_the_latest_schedule_tells_how_late_it_is(client: TestClient, redis: Red
 
 
 @pytest.mark.valkey
-def test_memory_is_told_where_there_is_a_limit(client: TestClient, redis: Redis) -> None:
+def test_memory_is_shown_where_there_is_a_limit(client: TestClient, redis: Redis) -> None:
     if redis.config_get("maxmemory")["maxmemory"] == "0":
         pytest.skip("this server has no limit")
     assert 0 < read(client, "errand_redis_memory_ratio") < 1

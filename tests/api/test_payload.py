@@ -51,7 +51,7 @@ def test_lists_show_payloads_too_each_that_of_its_job(client: TestClient, redis:
     assert client.get("/v1/dead-letters?fields=payload&type=email").json()["items"] == []
 
 
-def test_what_lies_outside_is_told_by_its_size(client: TestClient) -> None:
+def test_what_lies_outside_is_shown_by_its_size(client: TestClient) -> None:
     text = "ä" * 70_000
     shown = ask(client, post(client, "email", MAIL | {"text": text}))
     assert shown["text"]["errand:bodies"]["bytes"] == len(json.dumps(text, ensure_ascii=False).encode())

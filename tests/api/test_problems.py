@@ -46,7 +46,7 @@ def test_a_client_that_hangs_up_before_its_body_is_whole_is_no_fault_of_ours(
     assert (caplog.records, redis.keys()) == ([], [])
 
 
-def test_every_fault_is_told_at_once_by_pointer(client: TestClient) -> None:
+def test_every_fault_is_shown_at_once_by_pointer(client: TestClient) -> None:
     answer = client.post("/v1/jobs/email", json={"to": ["ada@example.com", "bob"], "a/b~c": 1})
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -145,7 +145,7 @@ def test_head_over_the_wire_has_no_body(services: Services) -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_our_own_is_a_500_that_shows_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*args: object) -> None:
         raise RuntimeError("the password is hunter2")
 
@@ -155,7 +155,7 @@ def test_a_fault_of_our_own_is_a_500_that_tells_nothing(client: TestClient, monk
     assert "hunter2" not in answer.text
 
 
-def test_a_parameter_that_may_repeat_is_told_by_its_name(client: TestClient) -> None:
+def test_a_parameter_that_may_repeat_is_shown_by_its_name(client: TestClient) -> None:
     errors = client.post("/v1/jobs/log?after=nope&tag=%20", json={"text": "x"}).json()["errors"]
     assert [error["parameter"] for error in errors] == ["after", "tag"]
 
@@ -179,7 +179,7 @@ def test_a_byte_order_mark_is_passed_over(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_a_body_in_another_unicode_encoding_is_told_to_be_utf_8(client: TestClient, encoding: str) -> None:
+def test_a_body_in_another_unicode_encoding_is_refused_as_not_utf_8(client: TestClient, encoding: str) -> None:
     answer = post(client, '{"text": "é"}'.encode(encoding))
     assert (answer.status_code, "UTF-8" in answer.json()["detail"]) == (415, True)
 

@@ -44,7 +44,7 @@ def test_lists_may_repeat(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["tags"]) == (202, ["a", "b"])
 
 
-def test_what_repeats_and_what_is_unknown_is_told_at_once(client: TestClient) -> None:
+def test_what_repeats_and_what_is_unknown_is_shown_at_once(client: TestClient) -> None:
     answer = client.get("/v1/jobs?limit=1&limit=2&limit=3&size=1&size=2&type=log")
     assert [fault["parameter"] for fault in answer.json()["errors"]] == ["limit", "size"]
     assert answer.json()["errors"][0]["detail"] == "it is there 3 times; give it once"

@@ -39,7 +39,7 @@ WAYS: dict[str, tuple[str, Wrap]] = {
         "/jobs/errand",
         lambda app: serve_behind("/jobs", strips=True)(mount_at("/errand")(app)),  # type: ignore[arg-type]
     ),
-    "told beside the path": ("/jobs", set_root_path("/jobs")),
+    "set beside the path": ("/jobs", set_root_path("/jobs")),
 }
 LOG = {"text": "x"}
 _, ENTRY = make_key("ops")
@@ -225,7 +225,7 @@ def test_from_elsewhere_nothing_is_answered_under_a_mount_either(fresh: FastAPI)
     assert client.get("/errand/v1/jobs").status_code == 421
 
 
-def test_the_access_log_tells_routes_without_the_prefix_and_the_job(
+def test_the_access_log_shows_routes_without_the_prefix_and_the_job(
     fresh: FastAPI, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with TestClient(fresh):  # which builds its stack

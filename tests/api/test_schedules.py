@@ -76,13 +76,13 @@ def test_put_again_is_a_200_and_replaces_it(client: TestClient) -> None:
         ({"colour": "red"}, "#/colour", "Extra inputs are not permitted"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(client: TestClient, change: Any, pointer: str, detail: str) -> None:
+def test_what_is_wrong_is_shown_with_its_place(client: TestClient, change: Any, pointer: str, detail: str) -> None:
     faults = list_faults(put(client, {**DAILY, **change}))
     assert faults[pointer].startswith(detail)
     assert client.get("/v1/schedules").json() == {"items": []}
 
 
-def test_all_that_is_wrong_is_told_at_once(client: TestClient) -> None:
+def test_all_that_is_wrong_is_shown_at_once(client: TestClient) -> None:
     body = {"type": "email", "payload": {}, "cron": "61 * * 13 *", "timezone": "Mars/Olympus"}
     answer = put(client, body)
     pointers = {fault["pointer"] for fault in answer.json()["errors"]}
@@ -90,7 +90,7 @@ def test_all_that_is_wrong_is_told_at_once(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", ".hidden", "x" * 51, "a:b"])
-def test_a_name_that_is_none_is_told(client: TestClient, name: str) -> None:
+def test_a_name_that_is_none_is_shown(client: TestClient, name: str) -> None:
     answer = put(client, name=name)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == "name"

@@ -115,7 +115,7 @@ def test_many_dependents_come_to_the_end_that_few_do(
 
 
 @pytest.mark.parametrize("end", [by_cancel, by_failure])
-def test_the_status_tells_how_many_are_left_until_none_are(
+def test_the_status_shows_how_many_are_left_until_none_are(
     client: TestClient, records: Records, end: Callable[..., None]
 ) -> None:
     parent = post(client)
@@ -129,7 +129,7 @@ def test_the_status_tells_how_many_are_left_until_none_are(
     assert "dependents_pending" not in client.get(f"/v1/jobs/{parent}").json()
 
 
-def test_the_answer_to_a_cancel_tells_how_many_are_left(client: TestClient) -> None:
+def test_the_answer_to_a_cancel_shows_how_many_are_left(client: TestClient) -> None:
     parent = post(client)
     children = post_many(client, parent)
     job = client.post(f"/v1/jobs/{parent}/cancel").json()
@@ -265,11 +265,11 @@ def test_the_counts_of_their_batch_are_right_at_the_end(client: TestClient, reco
     batch = client.post(query, json={"items": [{"number": 1}] * MANY}).json()["id"]
     by_cancel(client, records, parent)
     settle_all(records)
-    told = client.get(f"/v1/batches/{batch}").json()
-    assert (told["canceled"], told["total"], told["percent"]) == (MANY, MANY, 100)
+    shown = client.get(f"/v1/batches/{batch}").json()
+    assert (shown["canceled"], shown["total"], shown["percent"]) == (MANY, MANY, 100)
 
 
-def test_each_is_told_of_by_an_event_and_a_webhook_and_counted_once(client: TestClient, redis: Redis) -> None:
+def test_each_has_an_event_and_a_webhook_and_is_counted_once(client: TestClient, redis: Redis) -> None:
     records = build_told(redis)
     parent = post(client)
     children = post_many(client, parent)

@@ -35,7 +35,7 @@ def ago(**span: float) -> str:
     return (datetime.now(UTC) - timedelta(**span)).isoformat(timespec="seconds")
 
 
-def test_the_last_hour_by_minute_is_what_it_tells_by_default(client: TestClient, redis: Redis) -> None:
+def test_the_last_hour_by_minute_is_what_it_shows_by_default(client: TestClient, redis: Redis) -> None:
     answer = ask(client)
     assert answer["step"] == "1m"
     assert len(answer["items"]) in (60, 61)
@@ -45,7 +45,7 @@ def test_the_last_hour_by_minute_is_what_it_tells_by_default(client: TestClient,
     assert answer["retention_seconds"] == {"1m": 3 * 3600, "5m": 72 * 3600, "1h": 90 * 24 * 3600}
 
 
-def test_each_step_tells_what_ended_by_type(client: TestClient, redis: Redis) -> None:
+def test_each_step_shows_what_ended_by_type(client: TestClient, redis: Redis) -> None:
     minute = find_minute(redis)
     write_end(redis, minute - 7, "log|0|2|finished", 3)
     write_end(redis, minute - 7, "log|0|2|retried", 1)
@@ -73,7 +73,7 @@ def test_the_total_is_of_all_steps(client: TestClient, redis: Redis) -> None:
     assert total["run_seconds"]["p95"] == 1.9
 
 
-def test_one_type_is_told_alone_and_in_each_step(client: TestClient, redis: Redis) -> None:
+def test_one_type_is_shown_alone_and_in_each_step(client: TestClient, redis: Redis) -> None:
     minute = find_minute(redis)
     write_end(redis, minute - 1, "log|0|2|finished", 3)
     write_end(redis, minute - 1, "email|0|2|finished", 3)
@@ -132,7 +132,7 @@ def test_the_step_is_the_smallest_that_is_kept_so_long(
         ({"types": "log"}, "types", "no such parameter"),
     ],
 )
-def test_what_it_can_not_tell_is_a_422_with_the_way_out(
+def test_what_it_can_not_show_is_a_422_with_the_way_out(
     client: TestClient, redis: Redis, query: dict[str, str], parameter: str, detail: str
 ) -> None:
     answer = client.get(f"/v1/stats?{'&'.join(f'{name}={quote(value)}' for name, value in query.items())}")

@@ -1,4 +1,4 @@
-"""DurableTasks in an endpoint of one's own."""
+"""DurableTasks in an endpoint of your own."""
 
 from collections.abc import Iterator
 

@@ -130,7 +130,7 @@ def test_a_line_of_a_log_stands_among_the_others(client: TestClient, redis: Redi
     assert rest["text"] == "last"
 
 
-def test_events_tell_of_it(client: TestClient, redis: Redis, stored: Stored) -> None:
+def test_events_show_it(client: TestClient, redis: Redis, stored: Stored) -> None:
     id = stored.finished().id
     put(redis, id, "return_value", b64encode(json.dumps("a" * keys.RESULT_BYTES).encode()))
     answer = client.get(f"/v1/jobs/{id}/events")

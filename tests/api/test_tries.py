@@ -56,7 +56,7 @@ def test_after_ten_wrong_passwords_the_dashboard_takes_none_for_a_while(attacker
     assert open_dashboard(attacker, FULL) == 429
 
 
-def test_who_has_to_wait_is_told_how_long(attacker: TestClient) -> None:
+def test_an_attacker_who_has_to_wait_sees_how_long(attacker: TestClient) -> None:
     guess(attacker)
     answer = attacker.get("/dashboard/", headers={"Authorization": "Basic " + base64.b64encode(b"a:b").decode()})
     assert answer.headers["content-type"] == "application/problem+json"

@@ -29,7 +29,7 @@ def post(client: TestClient, query: str = "", text: str = "x", url: str = "/v1/j
     return client.post(f"{url}?unique_key=cart-7&{query}", json={"text": text}, headers=headers)
 
 
-def told(answer: Any) -> tuple[int, str, str]:
+def summarize(answer: Any) -> tuple[int, str, str]:
     return answer.status_code, answer.headers["Errand-Unique"], answer.json()["id"]
 
 
@@ -41,9 +41,9 @@ def read_text(client: TestClient, id: str) -> Any:
 def test_while_one_waits_it_is_the_answer(client: TestClient, redis: Redis, query: str) -> None:
     first = post(client, query)
     id = first.json()["id"]
-    assert told(first) == (202, "stored", id)
+    assert summarize(first) == (202, "stored", id)
     again = post(client, query, "y")
-    assert told(again) == (202, "existing", id)
+    assert summarize(again) == (202, "existing", id)
     assert again.json() == client.get(f"/v1/jobs/{id}").json()
     assert again.headers["Location"] == f"/v1/jobs/{id}"
     assert len(redis.keys("rq:job:*")) == 1
@@ -53,14 +53,14 @@ def test_while_one_waits_it_is_the_answer(client: TestClient, redis: Redis, quer
 def test_whatever_it_does_meanwhile(client: TestClient, redis: Redis, status: str) -> None:
     id = post(client).json()["id"]
     redis.hset(f"rq:job:{id}", "status", status)
-    assert told(post(client)) == (202, "existing", id)
+    assert summarize(post(client)) == (202, "existing", id)
 
 
 @pytest.mark.parametrize("status", [*sorted(ENDED), None])
 def test_one_that_has_ended_or_is_gone_gives_the_key_away(client: TestClient, redis: Redis, status: str | None) -> None:
     id = post(client).json()["id"]
     redis.hset(f"rq:job:{id}", "status", status) if status else redis.delete(f"rq:job:{id}")
-    code, how, new = told(post(client))
+    code, how, new = summarize(post(client))
     assert (code, how, new == id) == (202, "stored", False)
     assert redis.get(KEY) == new.encode()
     assert 0 < redis.ttl(KEY) <= 30 * 24 * 3600
@@ -80,7 +80,7 @@ def test_a_job_without_it_has_nothing_of_it(client: TestClient, redis: Redis) ->
 def test_replace_gives_the_one_that_waits_a_new_payload_and_time(client: TestClient, redis: Redis) -> None:
     first = post(client, "delay_seconds=60&tag=a&expires_in_seconds=90&unique=replace").json()
     again = post(client, "delay_seconds=600&tag=b&unique=replace", "last")
-    assert told(again) == (202, "replaced", first["id"])
+    assert summarize(again) == (202, "replaced", first["id"])
     job = again.json()
     assert job == client.get(f"/v1/jobs/{first['id']}").json()
     assert (job["status"], job["run_at"] > first["run_at"], job["tags"]) == ("scheduled", True, ["b"])
@@ -101,7 +101,7 @@ def test_those_that_wait_for_a_replaced_job_still_do(client: TestClient) -> None
 
 def test_replace_without_a_time_runs_it_now(client: TestClient, redis: Redis) -> None:
     id = post(client, "delay_seconds=60").json()["id"]
-    assert told(post(client, "unique=replace", "now")) == (202, "replaced", id)
+    assert summarize(post(client, "unique=replace", "now")) == (202, "replaced", id)
     assert redis.lrange("rq:queue:log", 0, -1) == [id.encode()]
     assert redis.zcard("rq:scheduled:log") == 0
 
@@ -112,30 +112,30 @@ def test_what_came_last_runs_beside_one_that_has_begun(
 ) -> None:
     id = post(client, "delay_seconds=60").json()["id"]
     redis.hset(f"rq:job:{id}", mapping=change)
-    code, how, new = told(post(client, "delay_seconds=60&unique=replace", "last"))
+    code, how, new = summarize(post(client, "delay_seconds=60&unique=replace", "last"))
     assert (code, how, new == id) == (202, "stored", False)
     assert (read_text(client, id), read_text(client, new)) == ("x", "last")
-    assert told(post(client, "delay_seconds=60")) == (202, "existing", new)
+    assert summarize(post(client, "delay_seconds=60")) == (202, "existing", new)
 
 
-def test_an_idempotency_key_tells_again_which_job_was_the_answer(client: TestClient, redis: Redis) -> None:
+def test_an_idempotency_key_finds_again_which_job_was_the_answer(client: TestClient, redis: Redis) -> None:
     id = post(client).json()["id"]
     same = {"Idempotency-Key": "order-7"}
-    assert told(post(client, **same)) == (202, "existing", id)
+    assert summarize(post(client, **same)) == (202, "existing", id)
     redis.hset(f"rq:job:{id}", "status", "finished")
     again = post(client, **same)
-    assert (told(again), again.headers["Idempotency-Replayed"]) == ((200, "existing", id), "true")
+    assert (summarize(again), again.headers["Idempotency-Replayed"]) == ((200, "existing", id), "true")
     assert post(client, text="y", **same).status_code == 422
     redis.delete(f"rq:job:{id}")
-    assert told(post(client, **same)) == (202, "existing", id)
+    assert summarize(post(client, **same)) == (202, "existing", id)
 
 
-def test_one_that_replaced_is_told_again_and_replaces_nothing(client: TestClient) -> None:
+def test_one_that_replaced_is_answered_again_and_replaces_nothing(client: TestClient) -> None:
     id = post(client, "delay_seconds=60").json()["id"]
     query, same = "delay_seconds=60&unique=replace", {"Idempotency-Key": "order-7"}
-    assert told(post(client, query, "1", **same)) == (202, "replaced", id)
+    assert summarize(post(client, query, "1", **same)) == (202, "replaced", id)
     post(client, query, "2")
-    assert told(post(client, query, "1", **same)) == (202, "replaced", id)
+    assert summarize(post(client, query, "1", **same)) == (202, "replaced", id)
     assert read_text(client, id) == "2"
 
 
@@ -144,13 +144,13 @@ def test_a_requeued_job_runs_beside_the_one_that_has_its_key(client: TestClient)
     client.post(f"/v1/jobs/{id}/cancel")
     new = post(client).json()["id"]
     assert client.post(f"/v1/jobs/{id}/requeue").json()["status"] == "queued"
-    assert told(post(client)) == (202, "existing", new)
+    assert summarize(post(client)) == (202, "existing", new)
 
 
 def test_a_wait_is_for_the_one_that_is_the_answer(client: TestClient, redis: Redis) -> None:
     id = post(client).json()["id"]
     answer = post(client, Prefer="wait=0")
-    assert (told(answer), answer.headers["Preference-Applied"]) == ((202, "existing", id), "wait=0")
+    assert (summarize(answer), answer.headers["Preference-Applied"]) == ((202, "existing", id), "wait=0")
 
 
 def test_large_bodies_go_with_the_payloads_that_they_are_of(client: TestClient, redis: Redis) -> None:
@@ -159,11 +159,11 @@ def test_large_bodies_go_with_the_payloads_that_they_are_of(client: TestClient, 
     id = client.post(url, json=LARGE).json()["id"]
     before = redis.hgetall("errand:bodies")
     assert before
-    assert told(client.post(url, json=other)) == (202, "existing", id)
+    assert summarize(client.post(url, json=other)) == (202, "existing", id)
     assert redis.hgetall("errand:bodies") == before
-    assert told(client.post(f"{url}&unique=replace", json=LARGE)) == (202, "replaced", id)
+    assert summarize(client.post(f"{url}&unique=replace", json=LARGE)) == (202, "replaced", id)
     assert redis.hgetall("errand:bodies") == before
-    assert told(client.post(f"{url}&unique=replace", json=other)) == (202, "replaced", id)
+    assert summarize(client.post(f"{url}&unique=replace", json=other)) == (202, "replaced", id)
     assert redis.hgetall("errand:bodies").keys() != before.keys()
     assert client.delete(f"/v1/jobs/{id}").status_code == 204
     assert not redis.exists("errand:bodies", "errand:body-holds")

@@ -45,7 +45,7 @@ def test_it_waits_for_a_plain_rq_worker_too(services: Services) -> None:
     assert services.call("GET", f"/v1/jobs/{id}", headers=wait(20)).body["status"] == "finished"
 
 
-def test_a_job_that_takes_longer_is_told_as_it_is(client: TestClient) -> None:
+def test_a_job_that_takes_longer_is_shown_as_it_is(client: TestClient) -> None:
     id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
     began = time.monotonic()
     answer = client.get(f"/v1/jobs/{id}", headers=wait(1))
@@ -91,7 +91,7 @@ def test_batches_are_waited_for_too(services: Services) -> None:
     assert answer.headers["Preference-Applied"] == "wait=20"
 
 
-def test_a_batch_that_takes_longer_is_told_as_it_is(client: TestClient) -> None:
+def test_a_batch_that_takes_longer_is_shown_as_it_is(client: TestClient) -> None:
     answer = client.post("/v1/batches/log", json={"items": [{"text": "x"}]}, headers=wait(1))
     assert (answer.status_code, len(answer.json()["jobs"])) == (202, 1)
     assert answer.headers["Preference-Applied"] == "wait=1"
@@ -137,7 +137,7 @@ def test_the_preference_is_read_as_rfc_7240_has_it(header: str, seconds: int | N
     assert read(header) == seconds
 
 
-def test_what_was_honoured_is_told_where_it_was_less_than_asked(client: TestClient) -> None:
+def test_what_was_honoured_is_shown_where_it_was_less_than_asked(client: TestClient) -> None:
     id = client.post("/v1/jobs/log?delay_seconds=60", json={"text": "x"}).json()["id"]
     client.post(f"/v1/jobs/{id}/cancel")
     answer = client.get(f"/v1/jobs/{id}", headers={"Prefer": "wait=99999999999"})
@@ -178,6 +178,6 @@ def test_an_unchanged_batch_is_a_304(client: TestClient, redis: Redis) -> None:
     assert client.get(stored["links"]["self"], headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_head_tells_the_tag(client: TestClient) -> None:
+def test_head_shows_the_tag(client: TestClient) -> None:
     id = client.post("/v1/jobs/log", json={"text": "x"}).json()["id"]
     assert client.head(f"/v1/jobs/{id}").headers["ETag"] == client.get(f"/v1/jobs/{id}").headers["ETag"]

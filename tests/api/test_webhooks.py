@@ -59,7 +59,7 @@ def quote(url: str) -> str:
 
 
 @pytest.mark.quick
-def test_a_finished_job_is_told_with_its_result_signed_and_under_a_stable_id(
+def test_a_finished_job_is_reported_with_its_result_signed_and_under_a_stable_id(
     signed: Services, receiver: Receiver
 ) -> None:
     start(signed)
@@ -76,7 +76,7 @@ def test_a_finished_job_is_told_with_its_result_signed_and_under_a_stable_id(
     assert (sent["type"], sent["queue"], sent["result"]) == ("webhook", "webhook", {"status": 204})
 
 
-def test_a_failed_job_is_told_once_with_its_error(signed: Services, receiver: Receiver) -> None:
+def test_a_failed_job_is_reported_once_with_its_error(signed: Services, receiver: Receiver) -> None:
     start(signed)
     id = signed.post("fail", FAILING, f"?webhook={quote(receiver.url)}")
     job = signed.wait_for(id)
@@ -86,7 +86,7 @@ def test_a_failed_job_is_told_once_with_its_error(signed: Services, receiver: Re
     assert "result" not in received.json["data"]
 
 
-def test_a_requeued_job_is_told_again_under_another_id(signed: Services, receiver: Receiver) -> None:
+def test_a_requeued_job_is_reported_again_under_another_id(signed: Services, receiver: Receiver) -> None:
     start(signed)
     id = signed.post("fail", FAILING, f"?webhook={quote(receiver.url)}")
     wait_for(receiver)
@@ -95,19 +95,19 @@ def test_a_requeued_job_is_told_again_under_another_id(signed: Services, receive
     assert first.headers["webhook-id"] != second.headers["webhook-id"]
 
 
-def test_a_job_canceled_over_http_is_told_with_those_that_go_with_it(signed: Services, receiver: Receiver) -> None:
+def test_a_job_canceled_over_http_is_reported_with_those_that_go_with_it(signed: Services, receiver: Receiver) -> None:
     start(signed)
     hook = f"webhook={quote(receiver.url)}"
     head = signed.post("log", TEXT, f"?delay_seconds=3600&{hook}")
     child = signed.post("log", TEXT, f"?after={head}&{hook}")
     assert signed.call("POST", f"/v1/jobs/{head}/cancel").body["status"] == "canceled"
-    told = {received.json["data"]["id"]: received.json for received in wait_for(receiver, 2)}
-    assert {event["type"] for event in told.values()} == {"job.canceled"}
-    assert told.keys() == {head, child}
-    assert head in told[child]["data"]["error"]["message"]
+    reported = {received.json["data"]["id"]: received.json for received in wait_for(receiver, 2)}
+    assert {event["type"] for event in reported.values()} == {"job.canceled"}
+    assert reported.keys() == {head, child}
+    assert head in reported[child]["data"]["error"]["message"]
 
 
-def test_dependents_of_a_failed_job_are_told_of_their_cancellation(signed: Services, receiver: Receiver) -> None:
+def test_the_cancellation_of_a_failed_jobs_dependents_is_reported(signed: Services, receiver: Receiver) -> None:
     start(signed)
     parent = signed.post("fail", FAILING, "?delay_seconds=1")
     child = signed.post("log", TEXT, f"?after={parent}&webhook={quote(receiver.url)}")
@@ -115,7 +115,7 @@ def test_dependents_of_a_failed_job_are_told_of_their_cancellation(signed: Servi
     assert (received.json["type"], received.json["data"]["id"]) == ("job.canceled", child)
 
 
-def test_a_stopped_job_is_told(signed: Services, receiver: Receiver) -> None:
+def test_a_stopped_job_is_reported(signed: Services, receiver: Receiver) -> None:
     start(signed)
     id = signed.post("sleep", {"seconds": 60}, f"?webhook={quote(receiver.url)}")
     signed.wait_for(id, "started")
@@ -124,23 +124,23 @@ def test_a_stopped_job_is_told(signed: Services, receiver: Receiver) -> None:
     assert received.json["type"] == "job.stopped"
 
 
-def test_a_batch_is_told_once_when_its_last_job_has_ended(signed: Services, receiver: Receiver) -> None:
+def test_a_batch_is_reported_once_when_its_last_job_has_ended(signed: Services, receiver: Receiver) -> None:
     start(signed)
     batch = post_batch(signed, "echo", [{"value": number} for number in range(150)], receiver.url)
     (received,) = wait_for(receiver)
     event = received.json
     assert event["type"] == "batch.ended"
     counts = {"total": 150, "finished": 150, "failed": 0, "canceled": 0, "stopped": 0, "deleted": 0}
-    told = {"id": batch, "type": "echo", **counts}
-    assert {name: event["data"][name] for name in told} == told
-    assert event["data"].keys() - told.keys() == {"created_at", "ended_at"}
+    reported = {"id": batch, "type": "echo", **counts}
+    assert {name: event["data"][name] for name in reported} == reported
+    assert event["data"].keys() - reported.keys() == {"created_at", "ended_at"}
     found = signed.call("GET", f"/v1/batches/{batch}").body
     assert (found["total"], found["percent"], found["created_at"]) == (150, 100, event["data"]["created_at"])
     signed.wait_for(received.headers["webhook-id"])
     assert len(receiver.received) == 1
 
 
-def test_a_batch_whose_last_job_is_deleted_is_told(signed: Services, receiver: Receiver) -> None:
+def test_a_batch_whose_last_job_is_deleted_is_reported(signed: Services, receiver: Receiver) -> None:
     signed.start_api()
     query = f"?webhook={quote(receiver.url)}&delay_seconds=3600"
     jobs = signed.call("POST", f"/v1/batches/log{query}", {"items": [TEXT, TEXT]}).body["jobs"]
@@ -155,17 +155,17 @@ def test_a_batch_whose_last_job_is_deleted_is_told(signed: Services, receiver: R
     assert len(receiver.received) == 1
 
 
-def test_the_setting_tells_of_every_job_and_batch_but_of_no_webhook(
+def test_the_setting_reports_every_job_and_batch_but_no_webhook(
     signed: Services, receiver: Receiver, redis: Redis
 ) -> None:
     start(signed, WEBHOOK_URL=receiver.url)
     parent = signed.post("parent", {"value": "x"})  # it enqueues another one itself
     batch = signed.call("POST", "/v1/batches/echo", {"items": [{}, {}]}).body
-    told = [received.json for received in wait_for(receiver, 5)]
-    ids = [event["data"]["id"] for event in told]
-    assert sorted(event["type"] for event in told) == ["batch.ended"] + 4 * ["job.finished"]
+    reported = [received.json for received in wait_for(receiver, 5)]
+    ids = [event["data"]["id"] for event in reported]
+    assert sorted(event["type"] for event in reported) == ["batch.ended"] + 4 * ["job.finished"]
     assert {parent, batch["id"], *(job["id"] for job in batch["jobs"])} < set(ids)
-    assert {event["data"]["batch"] for event in told if "batch" in event["data"]} == {batch["id"]}
+    assert {event["data"]["batch"] for event in reported if "batch" in event["data"]} == {batch["id"]}
     wait_until(lambda: redis.zcard("rq:finished:webhook") == 5)
     assert len(receiver.received) == redis.zcard("errand:index:webhook:webhook") == 5
 

@@ -53,8 +53,8 @@ def park(redis: Redis, id: str, key: str, names: str = "errand:parked", score: f
     redis.zadd(key, {id: score})
     redis.sadd(names, key)
     if names == "errand:parked":
-        told = {"key": key, "reason": "…", "since": "2026-11-23T14:17:21.698000Z"}
-        redis.hset(f"rq:job:{id}", "errand_parked", json.dumps(told))
+        waits = {"key": key, "reason": "…", "since": "2026-11-23T14:17:21.698000Z"}
+        redis.hset(f"rq:job:{id}", "errand_parked", json.dumps(waits))
 
 
 def test_an_unknown_job_is_a_404(client: TestClient) -> None:
@@ -214,7 +214,7 @@ def test_one_that_has_started_or_ended_says_so(client: TestClient, redis: Redis,
         assert why["reason"].startswith(f"it runs on worker-{job.id} since 2")
 
 
-def test_a_damaged_record_is_told_as_far_as_it_goes(client: TestClient, redis: Redis) -> None:
+def test_a_damaged_record_is_shown_as_far_as_it_goes(client: TestClient, redis: Redis) -> None:
     id = post(client)
     damaged = {"enqueued_at": "?", "errand_parked": "[", "errand_error": "1", "dependency_ids": "{"}
     redis.hset(f"rq:job:{id}", mapping=damaged)

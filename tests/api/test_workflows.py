@@ -62,7 +62,7 @@ def test_one_that_waits_for_several_runs_after_all_of_them(services: Services) -
 
 
 @pytest.mark.quick
-def test_a_failure_lets_each_dependent_go_as_it_was_told(services: Services, tmp_path: Path) -> None:
+def test_a_failure_lets_each_dependent_go_as_it_was_asked(services: Services, tmp_path: Path) -> None:
     services.start_api()
     failed = services.post("fail", {"ledger": str(tmp_path / "ledger"), "permanent": True, "succeed_at": 2})
     children = {word: services.post("echo", query=f"?after={failed}&on_failure={word}") for word in WORDS}
@@ -268,7 +268,7 @@ def predict(nodes: list[Node], known: list[str], ends: list[str]) -> list[str]:
 
 
 def drain(records: Records, ends: dict[str, str], reverse: bool) -> None:
-    """Run what is queued, and what comes of it, to the ends told."""
+    """Run what is queued, and what comes of it, to the ends given."""
     while executions := take(records, 3):
         for execution in reversed(executions) if reverse else executions:
             tell(records, "permanent" if ends[execution.job_id] == "failed" else "finished", execution)

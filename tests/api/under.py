@@ -35,7 +35,7 @@ def serve_behind(root_path: str, *, strips: bool) -> Callable[[FastAPI], ASGIApp
 
 
 def set_root_path(root_path: str) -> Callable[[FastAPI], ASGIApp]:
-    """Return what does as a server that tells the root path and leaves the path as it came, stripped (Hypercorn)."""
+    """Return what does as a server that sets the root path and leaves the path as it came, stripped (Hypercorn)."""
 
     def wrap(app: FastAPI) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
