@@ -35,13 +35,13 @@ def note(redis: Redis, id: str, number: int, outcome: str = "failed", trace: str
     name = sha1(trace.encode()).hexdigest() if trace else ""
     if trace:
         redis.set(f"errand:trace:{name}", pack_trace(trace))
-    stored = {"worker": "w1", "started": START + number, "ended": START + number + 0.5, "outcome": outcome}
-    stored |= {
+    kept = {"worker": "w1", "started": START + number, "ended": START + number + 0.5, "outcome": outcome}
+    kept |= {
         "error": {"type": "ValueError", "message": "no number"},
         "frame": "jobs/sms.py:12 in send",
         "trace": name,
     }
-    redis.hset(f"errand:attempts:{id}", str(number), json.dumps(stored | more))
+    redis.hset(f"errand:attempts:{id}", str(number), json.dumps(kept | more))
 
 
 def run(redis: Redis, id: str, status: str, number: int, **more: Any) -> None:

@@ -74,11 +74,11 @@ def test_all_or_none_whichever_key_is_wrong(client: TestClient, redis: Redis, wa
             assert answer.status_code == 202
             continue
         assert answer.status_code == 503, (key, answer.text)
-        body = answer.json()
-        assert body["type"] == "urn:problem-type:errand:redis-wrong-type"
-        assert f"The key {key} in Redis is a {kind}, not a {expected}; " in body["detail"]
-        assert f"RENAME {key} wrong:{key}" in body["detail"]
-        assert "Nothing was stored" in body["detail"]
+        shown = answer.json()
+        assert shown["type"] == "urn:problem-type:errand:redis-wrong-type"
+        assert f"The key {key} in Redis is a {kind}, not a {expected}; " in shown["detail"]
+        assert f"RENAME {key} wrong:{key}" in shown["detail"]
+        assert "Nothing was stored" in shown["detail"]
         assert answer.headers["retry-after"] == "2"
         assert without_holds(read_all(redis)) == without_holds(before), key
 
