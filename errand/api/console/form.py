@@ -10,7 +10,7 @@ from starlette.requests import Request
 from errand.api.http.problems import Problem
 
 BYTES_LIMIT = 8192  # of one without a payload: a password and an address, say
-PAYLOAD_FORM_BYTES = 1024 * 1024  # of one with a job's payload
+PAYLOAD_FORM_BYTES = 1024 * 1024  # of one with a job's payload; as many as the API takes in a body
 FIELDS_LIMIT = 1000  # the most are the 200 ids of a bulk change, and the options of a job
 _KEY = re.compile(r"[0-9a-f]{32}")
 

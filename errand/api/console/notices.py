@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 NOTICE, COUNT, PASSED = "done", "count", "passed"  # parameters of the page's address
 NOTICES = {
-    "batch-requeued": "{count} jobs requeued.",
+    "batch-requeued": "Failed jobs requeued: {count}.",
     "queue-paused": "The queue is paused. Its running jobs go on; its other jobs wait.",
     "queue-resumed": "The queue is resumed.",
     "schedule-paused": "The schedule is paused. It posts no jobs until it is resumed.",

@@ -7,10 +7,10 @@ from starlette.responses import RedirectResponse, Response
 
 from errand.api.console.page import Look
 from errand.api.console.render import Renderer
+from errand.api.console.views.jobs import is_id
 from errand.api.http.problems import Problem
 from errand.contract.storing.asked import WORD
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TEXT_LIMIT = 200  # characters, as of the search field
 
 
@@ -24,7 +24,7 @@ async def search(request: Request, look: Look, renderer: Renderer) -> Response:
 
 async def _find(text: str, look: Look, renderer: Renderer) -> str:
     store, id = look.store, text.lower()
-    if _UUID.fullmatch(id):
+    if is_id(id):
         if await store.jobs.read(id):
             return renderer.url_for("job", id=id)
         if await store.batches.read(id):

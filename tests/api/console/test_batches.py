@@ -134,7 +134,7 @@ def test_what_failed_is_queued_again_and_the_page_says_how_many(
         fail(redis, job)
     assert "Requeue 2 failed" in read(client, f"/console/batches/{id}")
     page: Any = client.post(f"/console/batches/{id}/requeue", headers=OURS)
-    assert (page.url.path, "2 jobs requeued." in page.text) == (f"/console/batches/{id}", True)
+    assert (page.url.path, "Failed jobs requeued: 2." in page.text) == (f"/console/batches/{id}", True)
     statuses = [redis.hget(keys.JOB + job, "status") for job in [*ids, *other]]
     assert statuses == [b"queued", b"queued", b"queued", b"failed"]
     assert f"Console: 2 failed jobs of batch {id} requeued, asked for from testclient" in caplog.messages

@@ -42,7 +42,7 @@ State = Snapshot | Away | Gone
 
 @dataclass(eq=False)
 class WatchedPage:
-    """A page that has viewers."""
+    """A page that has viewers; `bell` rings when the last of them leaves."""
 
     take: Take
     state: State | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from errand.api.console.page import Look
 from errand.store.index import BUDGET, Count, Filter
 
-SECONDS = 3.0  # so old counts may be: they cost Redis more than the list does
+SECONDS = 3.0  # so old counts may be: up to 1,000 jobs are read for them
 
 
 @dataclass(frozen=True)

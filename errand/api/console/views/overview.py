@@ -9,6 +9,7 @@ from typing import Literal
 
 from errand.api.console.formatting import read_moment
 from errand.api.console.page import Content, Look, View
+from errand.api.console.views.jobs import CHIPS
 from errand.api.console.views.stats import DEFAULT, PERIODS, read_stats
 from errand.api.routes.health import LATE_SECONDS, NEARLY_FULL
 from errand.redis.memory import FullRedisError
@@ -16,10 +17,10 @@ from errand.store.observe.failures import FailureGroup
 from errand.store.observe.health import Health
 from errand.store.queues import QueueStatus
 
-GROUPS_SECONDS = 10.0  # so old groups may be: they cost Redis more than the rest of the page
+GROUPS_SECONDS = 10.0  # so old groups may be: 1,000 jobs are read for them
 GROUPS_SHOWN = 8
 GROUPS_JOBS = 1000  # looked at; 10,000 would take Redis 100 ms
-STATUSES = ("queued", "started", "scheduled", "deferred", "rate_limited", "finished", "failed", "canceled")
+STATUSES = [status for status in CHIPS if status != "stopped"]  # RQ counts the stopped among the failed
 
 
 @dataclass(frozen=True)
