@@ -8,19 +8,9 @@ import typer
 
 from errand.cli.client.http import ServiceClient, job_path
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import (
-    BatchFilter,
-    JsonOut,
-    QueueFilter,
-    Since,
-    TypeFilter,
-    Until,
-    ask_service,
-    do_each,
-    print_json,
-)
+from errand.cli.command import ask_service, do_each, print_json
 from errand.cli.moment import read_past
-from errand.cli.options import take_groups
+from errand.cli.options import BatchFilter, JsonOut, QueueFilter, Since, TypeFilter, Until, take_groups
 from errand.cli.plain import make_plain
 
 MANY_SECONDS = 600.0  # a filter may find every failed job, which the API changes in steps before it answers

@@ -1,11 +1,11 @@
-"""What the commands that ask a service share: common options, the client, and how they print errors and end."""
+"""What the commands that ask a service share: the client, and how they print answers and errors and end."""
 
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -18,12 +18,6 @@ EXITS = (
     "Exit codes: 0 good; 1 a job that was watched did not finish well; 2 wrong usage; 3 refused by the service; "
     "4 no service there, or a fault in it; 130 Ctrl-C."
 )
-JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line per item, and nothing else.")]
-TypeFilter = Annotated[str | None, typer.Option("--type", help="Of this job type.")]
-QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.")]
-BatchFilter = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Of this batch.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or so long ago: 2h, 1d.")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, or so long ago.")]
 
 
 @contextmanager

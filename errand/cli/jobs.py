@@ -9,19 +9,9 @@ import typer
 from errand.cli.client.follow import View, is_batch, read
 from errand.cli.client.http import ServiceClient
 from errand.cli.client.problem import RequestRefusedError
-from errand.cli.command import (
-    BatchFilter,
-    JsonOut,
-    QueueFilter,
-    Since,
-    TypeFilter,
-    Until,
-    ask_service,
-    do_each,
-    print_json,
-)
+from errand.cli.command import ask_service, do_each, print_json
 from errand.cli.moment import read_past, show_age
-from errand.cli.options import take_groups
+from errand.cli.options import BatchFilter, JsonOut, QueueFilter, Since, TypeFilter, Until, take_groups
 from errand.cli.output import is_read
 from errand.cli.plain import make_plain
 from errand.redis.keys import UNSTARTED

@@ -8,7 +8,8 @@ import typer
 
 from errand.cli.client.follow import Logged, View, follow
 from errand.cli.client.http import ServiceClient, job_path
-from errand.cli.command import JsonOut, ask_service, print_json
+from errand.cli.command import ask_service, print_json
+from errand.cli.options import JsonOut
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")]
 

@@ -1,10 +1,19 @@
-"""Options in groups: a command takes a dataclass, and typer sees each of its fields as a parameter."""
+"""Options that several commands have, and options in groups: a command takes a dataclass, typer sees its fields."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+JsonOut = Annotated[bool, typer.Option("--json", help="Print the API's JSON, one line per item, and nothing else.")]
+TypeFilter = Annotated[str | None, typer.Option("--type", help="Of this job type.")]
+QueueFilter = Annotated[str | None, typer.Option("--queue", help="In this queue.")]
+BatchFilter = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Of this batch.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or so long ago: 2h, 1d.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, or so long ago.")]
 
 
 def take_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from errand.cli.client.http import ServiceClient
 from errand.cli.client.problem import AwayError
-from errand.cli.command import EXITS, JsonOut, ask_service, do_each, print_json
+from errand.cli.command import EXITS, ask_service, do_each, print_json
 from errand.cli.moment import show_span
+from errand.cli.options import JsonOut
 from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, build_table, make_console, print_table
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import typer
 
 from errand.cli.client.problem import WrongUsageError
-from errand.cli.command import EXITS, JsonOut, ask_service, print_json
+from errand.cli.command import EXITS, ask_service, print_json
 from errand.cli.moment import read_span, show_age, show_time, write_span
-from errand.cli.options import take_groups
+from errand.cli.options import JsonOut, take_groups
 from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.plain import make_plain
 

@@ -12,9 +12,9 @@ import typer
 
 from errand.cli.client.http import Query, ServiceAnswer, ServiceClient, batch_path, job_path
 from errand.cli.client.problem import AwayError, RequestRefusedError, WrongUsageError
-from errand.cli.command import JsonOut, ask_service, print_json
+from errand.cli.command import ask_service, print_json
 from errand.cli.moment import read_span, read_time
-from errand.cli.options import take_groups
+from errand.cli.options import JsonOut, take_groups
 from errand.cli.payload import PayloadOptions, read_payload
 from errand.cli.watch import end_with, watch_all
 from errand.redis.keys import BATCH_LIMIT

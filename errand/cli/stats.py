@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from errand.cli.command import JsonOut, TypeFilter, ask_service, print_json
+from errand.cli.command import ask_service, print_json
 from errand.cli.moment import read_past
+from errand.cli.options import JsonOut, TypeFilter
 from errand.cli.plain import make_plain
 from errand.cli.render import print_table
 from errand.redis.keys import ENDED

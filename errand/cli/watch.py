@@ -11,7 +11,8 @@ import typer
 from errand.cli.client.follow import Logged, View, ended_well, follow, read
 from errand.cli.client.http import ServiceClient
 from errand.cli.client.problem import RequestRefusedError
-from errand.cli.command import JsonOut, ask_service, print_error
+from errand.cli.command import ask_service, print_error
+from errand.cli.options import JsonOut
 
 Found = tuple[str, View]
 News = SimpleQueue[tuple[int, View | Logged | BaseException | None]]

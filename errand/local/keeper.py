@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from errand.local.room import ROOM_MB, describe_full_disk, measure_free_mb
+from errand.local.disk import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.valkey import EmbeddedValkey, ServerMissingError
 
 RETRY_SECONDS = 5.0  # between two starts of a server that ends at once: the log stays readable

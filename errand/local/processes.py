@@ -18,8 +18,8 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
 from errand.local.child import describe_end, die_with_parent, kill_session
+from errand.local.disk import FULL
 from errand.local.lines import LineFile
-from errand.local.room import FULL
 from errand.logs.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0  # between two starts; the waits double: 2, 4, 8 … s

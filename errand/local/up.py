@@ -8,11 +8,11 @@ from urllib.error import HTTPError
 
 from rich.console import Console
 
+from errand.local.disk import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.keeper import ValkeyKeeper
 from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
 from errand.local.processes import Processes, ProcessOutput
 from errand.local.request import call
-from errand.local.room import ROOM_MB, describe_full_disk, measure_free_mb
 from errand.local.settings import LOOPBACK, UpOptions
 from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port

@@ -8,8 +8,9 @@ import typer
 from rich.text import Text
 
 from errand.cli.client.http import job_path
-from errand.cli.command import JsonOut, ask_service, print_json
+from errand.cli.command import ask_service, print_json
 from errand.cli.moment import show_span, show_time
+from errand.cli.options import JsonOut
 from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, describe_error, make_console
 

@@ -6,8 +6,9 @@ import typer
 from rich.text import Text
 
 from errand.cli.change import DryRun, change_failed
-from errand.cli.command import EXITS, JsonOut, QueueFilter, TypeFilter, ask_service, print_json
+from errand.cli.command import EXITS, ask_service, print_json
 from errand.cli.moment import show_age
+from errand.cli.options import JsonOut, QueueFilter, TypeFilter
 from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, describe_error, print_table
 

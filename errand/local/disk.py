@@ -1,4 +1,4 @@
-"""Whether there is room on a disk."""
+"""How much room there is on a disk, and how a full one is described."""
 
 import errno
 import os
