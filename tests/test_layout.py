@@ -3,6 +3,7 @@
 import ast
 import gc
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,10 @@ FLOORS = [
     {"jobs", "errand.__main__"},
     {"service", "worker"},
 ]
+# Both classes are seen outside by this name: in `errand` or `errand.testing`, and as a component of the OpenAPI document.
+KNOWN_OUTSIDE = {"Progress", "LogLine"}
+# Flat as they are sent or stored: what is grouped there would only be taken apart again.
+RECORDS = {"BatchView", "Execution", "JobFields", "WhyView"}
 HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -60,6 +65,20 @@ def find_imports(module: str) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
     return {name for name in found if name in MODULES} - {module}
+
+
+def list_classes() -> list[ast.ClassDef]:
+    trees = [ast.parse(path.read_text()) for path in SOURCES]
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def list_attributes(found: ast.ClassDef) -> set[str]:
+    """Return what its instances have: fields, and what its methods set."""
+    fields = {
+        node.target.id for node in found.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    places = [node for node in ast.walk(found) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
+    return fields | {node.attr for node in places if isinstance(node.value, ast.Name) and node.value.id == "self"}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -110,6 +129,25 @@ def test_a_folder_is_looked_over_at_a_glance() -> None:
     folders = [ROOT / "errand", *(path for path in ROOT.glob("errand/**/") if "__pycache__" not in path.parts)]
     files = {str(folder): [path for path in folder.iterdir() if path.is_file()] for folder in folders}
     assert not {folder: len(found) for folder, found in files.items() if len(found) > 20}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    counts = Counter(found.name for found in list_classes())
+    assert {name for name, count in counts.items() if count > 1} == KNOWN_OUTSIDE
+
+
+def test_a_class_is_held_in_mind() -> None:
+    large = {found.name for found in list_classes() if len(list_attributes(found)) > 15}
+    assert large == RECORDS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_module)
+def test_a_caller_has_to_know_six_parameters_at_most(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg not in ("self", "cls")]
+            needed = len(given) - len(node.args.defaults) + node.args.kw_defaults.count(None)
+            assert needed <= 6, f"{node.name}, line {node.lineno}"
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

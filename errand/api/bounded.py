@@ -24,7 +24,7 @@ CROWD = "There are as many connections as this server may have; try again"
 
 if TYPE_CHECKING:
 
-    class Base(asyncio.Protocol):
+    class AnyProtocol(asyncio.Protocol):
         """What uvicorn's protocols have in common, for which they have no class."""
 
         handle_websocket_upgrade: Callable[..., None]
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
 else:
-    Base = object
+    AnyProtocol = object
 
 
-class Bounded(Base):
+class Bounded(AnyProtocol):
     """What both of uvicorn's protocols lack; to be inherited from before one of them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

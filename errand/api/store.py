@@ -37,7 +37,7 @@ logger = logging.getLogger("errand.api")
 
 
 @dataclass(frozen=True)
-class RedisServer:
+class RedisAccess:
     """The Redis server as the application reaches it.
 
     `failover` finds that the clients lead elsewhere, `probe` that writes are refused.
@@ -67,7 +67,7 @@ class Store:
     """
 
     types: dict[str, Job[..., Any]]
-    server: RedisServer
+    server: RedisAccess
     clock: Clock
     enqueuer: Enqueuer
     intake: Intake
@@ -106,7 +106,7 @@ def build_store(connector: Connector, queue: LifetimeSettings, types: dict[str, 
     )
     return Store(
         types,
-        RedisServer(redis, failover, WriteProbe(redis)),
+        RedisAccess(redis, failover, WriteProbe(redis)),
         clock,
         enqueuer,
         intake=Intake(bodies, enqueuer.memory),

@@ -1,4 +1,4 @@
-"""Reading the attachments that an e-mail names by their URLs: mail knows no HTTP, and webhooks know no mail."""
+"""Reads the attachments that an e-mail names by URL: errand/mail knows no HTTP, and errand/webhook no mail."""
 
 from base64 import b64encode
 

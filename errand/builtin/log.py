@@ -15,7 +15,7 @@ from errand.log.line import Level, LogLine, read_level
 from errand.log.settings import LogSettings, read_log_settings, read_log_url
 from errand.log.sink import STDOUT, open_sink
 
-MOST_LINES = 1_000
+MOST_LINES = 1_000  # as the items of a batch
 ONE_OF_THEM = "give text or lines, one of them"
 
 
@@ -26,13 +26,13 @@ def _convert(moment: datetime) -> datetime:
         raise ValueError("it is out of the years 1 to 9999 in UTC") from None
 
 
-Text = Annotated[str, Field(max_length=100_000)]
+Text = Annotated[str, Field(max_length=100_000)]  # longer text is a file, not a line
 Attributes = dict[str, JsonValue] | None
 Timestamp = Annotated[AwareDatetime, AfterValidator(_convert)] | None
 
 
 class Line(BaseModel):
-    """One of several lines; what it lacks it has of the job's own."""
+    """One of several lines; what it lacks is taken from the job's own fields."""
 
     model_config = ConfigDict(extra="forbid")
     text: Text
@@ -75,7 +75,7 @@ def run(
     timestamp: Timestamp = None,
     lines: Lines = None,
 ) -> None:
-    """Write one line, or up to 1,000 in one go; each whole, however many workers write at once."""
+    """Write one line, or up to 1,000 at once; each whole, however many workers write."""
     given = _list_lines(text, lines)
     common = LogLine(timestamp or _read_time(), read_level(level), "", attributes or {}, job_id())
     sink = open_sink(read_log_settings().log_url)

@@ -1,4 +1,4 @@
-"""Tell a URL of an event, signed by the Standard Webhooks specification.
+"""Send an event to a URL, signed by the Standard Webhooks specification.
 
 Errand stores such jobs itself when a job or a batch ends that has a webhook; post one to send an event of your own.
 """
@@ -21,7 +21,7 @@ from errand.webhook.settings import HOW, WebhookSettings, read_webhook_settings
 
 
 def _check_url(url: str) -> str:
-    """Check a URL; the settings are read where it needs them alone, for the example is checked before they are."""
+    """Check a URL; settings are read only for one that needs them: the example is checked before they are."""
     try:
         return check_url(url)
     except ValueError:
@@ -32,7 +32,7 @@ Url = Annotated[str, AfterValidator(_check_url)]
 
 
 class Event(BaseModel):
-    """An event and whom to tell. `result_base64` is JSON as RQ keeps results; it is sent as `data.result`."""
+    """An event and the URL it goes to. `result_base64` is JSON as RQ keeps results; it is sent as `data.result`."""
 
     model_config = ConfigDict(extra="forbid")
     url: Url
@@ -75,7 +75,7 @@ def run(event: Event) -> dict[str, int]:
 
 
 def _write(event: Event, now: datetime) -> str:
-    """Return the body: the same at each attempt, but for the time of an event that names none."""
+    """Return the body: the same at each attempt, except for the time of an event that names none."""
     data: dict[str, Any] = dict(event.data)
     if event.result_base64:
         data["result"] = json.loads(b64decode(event.result_base64))

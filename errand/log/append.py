@@ -1,18 +1,18 @@
-"""Appending to a file or a pipe that somebody else may fill, tear or leave unfinished."""
+"""Appending to a file or a pipe that others write to as well, where a crash may have left half a line."""
 
 import errno
 import os
 import select
 import stat
 
-POLL_MS = 1000
+POLL_MS = 1000  # then the write is tried again, whatever poll() missed
 
 
 def append(descriptor: int, data: bytes) -> None:
     """Append whole lines, all of them or none; the caller holds the lock.
 
     An unfinished last line, which a crash or another program has left, is closed first. Raises OSError; what was
-    written of them by then is taken back where that can be done: from a file, to which nobody has added since.
+    written by then is taken back where that can be done: from a file to which nobody has added since.
     """
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):  # what is in a pipe or on a terminal can't be taken back
@@ -34,7 +34,7 @@ def _write(descriptor: int, data: bytes) -> None:
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # who shares the pipe has made it so; half a line would be worse than waiting
+        except BlockingIOError:  # another user of the pipe has made it so; half a line would be worse than waiting
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll(POLL_MS)
@@ -43,13 +43,13 @@ def _write(descriptor: int, data: bytes) -> None:
 def _is_unfinished(descriptor: int, size: int) -> bool:
     """Return whether a file's last line has no end.
 
-    The descriptor may write alone, and what is at the file's path may be another one by now: it is opened anew.
+    It is opened anew: the descriptor may be for writing only, and another file may be at the path by now.
     """
     if size == 0:
         return False
     try:
         reader = os.open(f"/dev/fd/{descriptor}", os.O_RDONLY)
-    except OSError:  # one that may be written and not read; or there is no /proc
+    except OSError:  # the file may be written and not read, or there is no /proc
         return False
     try:
         return os.pread(reader, 1, size - 1) != b"\n"
@@ -58,11 +58,11 @@ def _is_unfinished(descriptor: int, size: int) -> bool:
 
 
 def _take_back(descriptor: int, size: int, written: int) -> None:
-    """Cut a file to its size before `written` bytes; what others added since stays, and the torn line before it."""
+    """Cut a file to its size before `written` bytes, unless others have added to it since: then the torn line stays."""
     if written and os.fstat(descriptor).st_size == size + written:
         try:
             os.ftruncate(descriptor, size)
-        except OSError as error:  # a file that may be added to and nothing else (chattr +a)
+        except OSError as error:  # a file that may only be appended to (chattr +a)
             if error.errno not in (errno.EPERM, errno.EACCES):
                 raise
             return

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from errand.log.append import append
 from errand.log.line import LogLine
 
-MODE = 0o640
-MOST_TURNS = 1000  # that the file is replaced while its lock is waited for
+MODE = 0o640  # lines may hold personal data: the owner writes, the group reads
+MOST_TURNS = 1000  # how often the file may be replaced while its lock is waited for; more is a fault of others
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """At what size a file is put aside, and how many of those before it are kept: `.1` is the newest."""
+    """At what size a file is renamed to `.1`, and how many such files are kept: `.1` is the newest."""
 
     limit_bytes: int
     keep: int
@@ -41,7 +41,7 @@ class FileSink:
         raise OSError(errno.EBUSY, "it is replaced by others again and again")
 
     def _try(self, data: bytes) -> bool:
-        """Return whether they are written; if not, the file was put aside, by somebody else or here."""
+        """Return whether the lines are written; if not, the file was rotated, by another program or here."""
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -49,17 +49,17 @@ class FileSink:
             if not _is_at(self._path, found):
                 return False
             if self._rotation and _is_full(found, found.st_size + len(data), self._rotation):
-                with suppress(FileNotFoundError):  # another program has been at them
+                with suppress(FileNotFoundError):  # another program has moved them
                     _rotate(os.path.realpath(self._path), self._rotation.keep)
                 return False
             append(descriptor, data)
             return True
         finally:
-            os.close(descriptor)  # some file systems tell here that the disk is full
+            os.close(descriptor)  # some file systems report only here that the disk is full
 
 
 def _is_at(path: str, found: os.stat_result) -> bool:
-    """Return whether an open file is the one at its path still: it may be renamed or deleted, by logrotate as well."""
+    """Return whether an open file is still the one at its path: others (logrotate) may rename or delete it."""
     try:
         return os.path.samestat(os.stat(path), found)
     except FileNotFoundError:
@@ -71,9 +71,9 @@ def _is_full(found: os.stat_result, size: int, rotation: Rotation) -> bool:
 
 
 def _rotate(path: str, keep: int) -> None:
-    """Rename a file to `.1`, and those before it to the next number, the oldest first: where this stops, none is lost.
+    """Rename a file to `.1`, and older ones to the next number, the oldest first: if this is interrupted, none is lost.
 
-    They are moved up to the first number that is free. The last one is replaced.
+    Files move up as far as the first free number; with none free the oldest is replaced.
     """
     last = next((number for number in range(1, keep) if not os.path.lexists(f"{path}.{number}")), keep)
     for number in range(last, 1, -1):

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-# What can end a line or turn its direction round: C0 and C1 controls, line and paragraph separators, bidi controls.
+# What can end a line or reverse its direction: C0 and C1 controls, line and paragraph separators, bidi controls.
 _FORGING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
-# What syslog.conf(5), RFC 5424 and Python's logging call the eight severities beside their names here.
+# Other names of the eight severities, in syslog.conf(5), RFC 5424 and Python's logging.
 _OTHER_NAMES = {
     "emerg": "emergency",
     "panic": "emergency",
@@ -25,7 +25,7 @@ _OTHER_NAMES = {
 
 
 def read_level(level: Any) -> Any:
-    """Return a level's name here, where it is one in any case or by another name: `WARN` is `warning`."""
+    """Return our name of a level, which may be in any case or another name (`WARN`); anything else unchanged."""
     if not isinstance(level, str):
         return level
     name = level.lower()
@@ -40,7 +40,7 @@ Level = Annotated[
 
 
 class LogLine(NamedTuple):
-    """One line: when it was said, what its job was given, and the job's id."""
+    """One line: its time, what its job was given, and the job's id."""
 
     time: datetime
     level: str
@@ -50,7 +50,7 @@ class LogLine(NamedTuple):
 
 
 def format_plain(line: LogLine) -> str:
-    """Return the text alone, as the tutorial writes it; a level other than info and attributes are added if given."""
+    """Return the text alone, as in FastAPI's tutorial, plus a level other than info and attributes, if given."""
     head = "" if line.level == "info" else f"{line.level.upper()} "
     tail = f" {_encode(line.attributes)}" if line.attributes else ""
     return _escape(f"{head}{line.text}{tail}")
@@ -66,6 +66,6 @@ def format_json(line: LogLine) -> str:
 
 def _escape(line: str) -> str:
     """Write forging characters as \\uXXXX, which inside JSON strings means the same character."""
-    if line.isprintable():  # none of them is
+    if line.isprintable():  # no forging character is
         return line
     return _FORGING.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

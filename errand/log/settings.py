@@ -11,7 +11,7 @@ from errand.redis.settings import Settings, read_current
 
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(KB|MB|GB|KIB|MIB|GIB)", re.I)
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-KEEP, MOST_KEPT = 7, 1000
+KEEP, MOST_KEPT = 7, 1000  # a week where one is filled a day; each rotation renames all that there are
 _PLACES = "write file:NAME.txt (plain lines), file:NAME.jsonl (JSON lines) or stdout:"
 _OPTIONS = f"after the ? of a file write rotate=100MB (KB, MB, GB or KiB, MiB, GiB) and keep=7 (1 to {MOST_KEPT})"
 

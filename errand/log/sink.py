@@ -1,4 +1,4 @@
-"""The seam between the log job and where its lines go: a file, or the worker's standard output."""
+"""The interface between the log job and where its lines go: a file, or the worker's standard output."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ class LogSink(Protocol):
 class StdoutSink:
     """JSON lines on the worker's standard output.
 
-    Where that is a pipe or a terminal, what is written stays written: an error in the midst of a line leaves its
+    Where that is a pipe or a terminal, what is written stays written: an error in the middle of a line leaves its
     beginning there.
     """
 
@@ -43,8 +43,8 @@ class StdoutSink:
 def _lock_stdout() -> Iterator[None]:
     """Keep other threads and workers from writing between two parts of a line: a pipe takes 4 KiB in one piece.
 
-    They have one description of the open file in common, and so would have its lock; it is opened anew. Where that
-    can't be done (it belongs to another user, or nobody reads it any more) lines are written without.
+    It is opened anew, since workers share the open file that they inherited, and with it any lock. Where that can't be
+    done (it belongs to another user, or nobody reads it any more), lines are written without a lock.
     """
     try:
         lock = os.open(STDOUT_PATH, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)

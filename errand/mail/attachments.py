@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from errand.mail.format.headers import UNSAFE, write_parameters
 from errand.mail.format.parts import Part, wrap_base64
 
-ATTACHMENT_LIMIT = 100
+ATTACHMENT_LIMIT = 100  # far more than mails have; how large they may be together is MAIL_MAX_BYTES
 _WORD = r"[A-Za-z0-9!#$&^_.+-]+"
 _TYPE = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*')
 _URL = re.compile(r"https://(?:(?![/?#@])[!-~])+(?:[/?#][!-~]*)?")
-_TYPES = MimeTypes()  # Python's own list; what the system has differs between machines
+_TYPES = MimeTypes()  # Python's own list: the system's differs between machines
 _UNKNOWN = "application/octet-stream"
 
 
@@ -92,7 +92,7 @@ class Attachment(BaseModel):
 
 
 def build_attachment(attachment: Attachment) -> Part:
-    """Return an attachment as a part. Raises ValueError for data that a head can't hold."""
+    """Return an attachment as a part. Raises ValueError for what a part's head can't hold."""
     kind = attachment.content_type or _TYPES.guess_type(attachment.name)[0] or _UNKNOWN
     place = "inline" if attachment.content_id else "attachment"
     fields = [

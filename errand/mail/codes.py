@@ -1,4 +1,4 @@
-"""What a mail server's reply means at each step: whether it is the connection's, the mail's or the recipient's.
+"""What a mail server's reply means at each step, and whether for the connection, the mail or the recipient.
 
 The steps and codes of RFC 5321 (sections 4.2 and 4.3.2), those of STARTTLS (RFC 3207) and AUTH (RFC 4954), 521 and 556
 (RFC 7504), with the status of RFC 3463 where the server gives one. docs/mail.md has the same table.
@@ -9,11 +9,11 @@ from enum import Enum, StrEnum
 
 Reply = tuple[int, bytes]
 
-REASON_BYTES = 240  # a result holds two for each of 50 recipients
+REASON_BYTES = 240  # a result of at most 64 KiB holds two for each of 50 recipients
 
 
 class SmtpStep(StrEnum):
-    """A step of the conversation; the value is how errors name it."""
+    """A step of the SMTP conversation; the value is its name in errors."""
 
     GREETING = "greeting"
     EHLO = "EHLO"
@@ -47,14 +47,14 @@ TABLE: dict[SmtpStep, dict[str, Meaning]] = {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
-        # No message can be the reason for these: it has only just begun.
+        # The message can't be the reason for these: it has only just begun.
         **dict.fromkeys(("502", "503", "521", "530", "534", "535", "538"), Meaning.DOWN),
     },
     SmtpStep.RCPT: {
         "2": Meaning.YES,
         "4": Meaning.LATER,
         "5": Meaning.REFUSED,
-        # Here they may be this recipient's alone (a server relays some only after a login), and settings mend them.
+        # Here they may be about this recipient alone (some need a login to be relayed to), and settings mend them.
         **dict.fromkeys(("503", "530", "534", "535", "538"), Meaning.LATER),
         # RFC 5321, section 4.5.3.1.10; with another status it is a mailbox or a disk that is full.
         **dict.fromkeys(("452 none", "452 4.5.3", "552 none", "552 5.5.3"), Meaning.FULL),
@@ -84,13 +84,13 @@ def judge(step: SmtpStep, reply: Reply, is_first: bool = True) -> Meaning:
         return meaning
     status = _read_status(code, text)
     meaning = entries.get(f"{name} {status or 'none'}", meaning)
-    if meaning is Meaning.FULL and is_first:  # one can't be too many: it means what the code says
+    if meaning is Meaning.FULL and is_first:  # one recipient can't be too many: the reply means what the code says
         return Meaning.REFUSED if code == 552 and not status else Meaning.LATER
     return meaning
 
 
 def show(reply: Reply) -> str:
-    """Return a reply in one line for people, cut where a server has much to say."""
+    """Return a reply on one line for people, cut to REASON_BYTES."""
     code, text = reply
     if code < 0:
         return "an answer that is no SMTP reply"

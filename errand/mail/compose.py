@@ -21,7 +21,7 @@ def write_message_id(sender: Mailbox, id: str) -> str:
 def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -> bytes:
     """Return the message as it goes over the wire. Raises PermanentError for data that it can't hold.
 
-    Where the server has no SMTPUTF8 (RFC 6531), `smtputf8=False` writes addresses beyond ASCII as mere names.
+    For a server without SMTPUTF8 (RFC 6531), `smtputf8=False` writes addresses beyond ASCII as mere names.
     """
     try:
         lines = [write_mailboxes("From", [sender])]
@@ -39,7 +39,7 @@ def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -
 
 
 def _build_body(message: Message) -> Part:
-    """Return mixed(related(alternative(text, html), inline files), files), without what has one part only."""
+    """Return mixed(related(alternative(text, html), inline files), files), without a level that has one part only."""
     word, html = token_hex(8), message.html
     text = write_text_of(html) if html and message.text is None else message.text  # "" asks for none
     parts = [build_text("plain", text)] if text else []

@@ -10,20 +10,20 @@ from errand.mail.transport import DeliveryError, Ledger, Outcome, Outcomes, Refu
 
 
 class Conversation:
-    """One message. Its methods raise DeliveryError where the connection ends, which may be the message's doing."""
+    """One message. Its methods raise DeliveryError where the connection ends, which the message may have caused."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.is_begun = False
-        self.is_left = False  # the server has to forget it
-        self.is_worn = False  # the server may have had enough of the connection: the next mail has a new one
+        self.is_left = False  # it was not taken: the server has to forget it
+        self.is_worn = False  # the server may have had enough of the connection: the next mail gets a new one
         self._is_tired = False
         self._accepted: list[str] = []
         self._outcomes: Outcomes = {}
 
     @property
     def is_stale(self) -> bool:
-        """Whether a kept connection may be the reason why nobody has the mail: it didn't begin, a new one may do."""
+        """Whether a kept connection may be why nobody has the mail, which did not begin: a new one may do better."""
         return self.connection.is_used and not self.is_begun and (self._is_tired or not self.connection.is_open)
 
     def begin(self, sender: str, recipients: list[str], options: str = "") -> None:
@@ -37,7 +37,7 @@ class Conversation:
         meaning = self._judge(SmtpStep.MAIL, reply)
         if meaning is Meaning.YES:
             return
-        self._is_tired = True  # a used connection may be what the server has had enough of
+        self._is_tired = True  # the server may have had enough of a used connection
         if meaning is Meaning.DOWN:
             self.connection.close()
             raise ServiceDownError(f"{SmtpStep.MAIL} at {self.connection.server.place}: {show(reply)}")
@@ -56,7 +56,7 @@ class Conversation:
     def deliver(self, message: bytes, ledger: Ledger) -> Outcomes:
         """Send the message to those who were accepted; return what became of it for each that was named.
 
-        Left out are those who were too many. What `ledger` raises before the message goes out ends the conversation.
+        Those who were too many are left out. What `ledger` raises before the message goes out ends the conversation.
         """
         self.is_left = True
         if not self._accepted:
@@ -83,20 +83,20 @@ class Conversation:
         return Outcome(status, f"{SmtpStep.DATA}: {show(reply)}", is_whole=True)
 
     def _send(self, message: bytes, ledger: Ledger) -> Reply:
-        """Send the message's lines and return the answer; up to their first one it is known that nothing was sent."""
+        """Send the message's lines and return the answer; until the first one it is certain that nothing was sent."""
         try:
             ledger.begin(self._accepted)
             self.is_begun = True
             code, text = self.connection.send(SmtpStep.DATA, message)
         except BaseException:
-            self.connection.close()  # the server would take all else, an RSET too, for lines of the message
+            self.connection.close()  # the server would take anything, RSET too, for lines of the message
             raise
         if 400 <= code < 600:
             ledger.withdraw()
         return code, text
 
     def _judge(self, step: SmtpStep, reply: Reply, whom: str = "") -> Meaning:
-        """Return what a reply means. Raises DeliveryError where the connection has ended with it."""
+        """Return what a reply means. Raises DeliveryError where the connection ended with it."""
         meaning = judge(step, reply, not self._accepted)
         if meaning is Meaning.NONSENSE:  # nobody knows what the next reply would belong to
             self.connection.close()

@@ -1,4 +1,4 @@
-"""The fields of an e-mail that its head shows: addresses, subject, headers of the sender's own."""
+"""The fields in an e-mail's head: addresses, subject, and headers of the sender's own."""
 
 import re
 from email.policy import SMTP
@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from errand.mail.format.addresses import check_address, read_mailbox
 from errand.mail.format.headers import UNSAFE, write_plain, write_text
 
-RECIPIENT_LIMIT = 50
+RECIPIENT_LIMIT = 50  # as in Resend's API, whose names the fields have
 MAILBOX_LIMIT = 1_000  # characters of a name, with its quotes, and an address
-HEADER_LIMIT = 50
-VALUE_LIMIT = 8_000
+HEADER_LIMIT = 50  # far more than mails have
+VALUE_LIMIT = 8_000  # characters; References of a long thread fit
 ALLOWED = "X-…, List-…, In-Reply-To, References, Auto-Submitted, Feedback-ID, Precedence, Importance"
 _ALLOWED = re.compile(
     r"(?i)(?:x|list)-[a-z0-9-]{1,60}|in-reply-to|references|auto-submitted|feedback-id|precedence|importance"
@@ -21,7 +21,7 @@ _CONTROL = "a header can't hold line breaks or other control characters"
 
 
 def check_header(value: str) -> str:
-    """Return the text of a header. Raises ValueError for line breaks, those that an encoded word hides as well."""
+    """Return the text of a header. Raises ValueError for line breaks, also for those that an encoded word hides."""
     shown = value + str(SMTP.header_factory("Subject", value)) if "=?" in value else value
     if UNSAFE.search(shown):
         raise ValueError(_CONTROL)
@@ -41,7 +41,7 @@ def check_body(value: str) -> str:
 
 
 def write_header(name: str, value: str) -> str:
-    """Return a header of the sender's own; X-… holds any text, the others have a syntax of ASCII."""
+    """Return a header of the sender's own as a field; X-… holds any text, the others a syntax in ASCII."""
     return (write_text if name[:2].lower() == "x-" else write_plain)(name, value)
 
 

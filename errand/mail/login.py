@@ -1,6 +1,6 @@
 """What comes before the first mail of a connection: EHLO, STARTTLS (RFC 3207), AUTH (RFC 4954).
 
-Whatever goes wrong here would go wrong for every mail, so that all of it is a ServiceDownError.
+Whatever goes wrong here would go wrong for every mail, so all of it is a ServiceDownError.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from errand.mail.codes import Meaning, Reply, SmtpStep, judge, show
 from errand.mail.server import Server
 
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")  # the first that is offered; TLS keeps what they send
-# The server doesn't take this way of logging in; 535 would be said to each.
+# The server doesn't take this mechanism; wrong credentials (535) would be wrong with each.
 OTHER_WAY = (500, 501, 502, 504, 534, 538)
 LINE_LIMIT = 512  # RFC 5321, section 4.5.3.1.4
 
@@ -52,7 +52,7 @@ def down(step: str, server: Server) -> Iterator[None]:
 def _greet(smtp: smtplib.SMTP, server: Server) -> None:
     with down(SmtpStep.EHLO, server):
         reply = smtp.ehlo()
-        if 500 <= reply[0] < 600:  # one that knows SMTP of old alone
+        if 500 <= reply[0] < 600:  # a server from before ESMTP
             reply = smtp.helo()
         _demand(SmtpStep.EHLO, reply, server)
 
@@ -74,7 +74,7 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _keeps_secrets(smtp: smtplib.SMTP, server: Server) -> bool:
-    """Return whether nobody on the way can read along: TLS, or this machine; or SMTP_URL says not to care."""
+    """Return whether nobody on the way can read along (TLS, or this machine), or SMTP_URL says that it may be so."""
     if server.encryption == "none" or isinstance(smtp.sock, ssl.SSLSocket):
         return True
     with down(SmtpStep.STARTTLS, server):
@@ -100,7 +100,7 @@ def _log_in(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _try(smtp: smtplib.SMTP, server: Server, mechanism: str) -> tuple[Reply, list[bytes]]:
-    """Return the answer to a login, and what was sent that no message may show."""
+    """Return the reply to a login, and what was sent for it, which no error may show."""
     user, password = (server.user or "").encode(), server.password.encode()
     if mechanism == "PLAIN":
         answers = [b"\0" + user + b"\0" + password]
@@ -122,7 +122,7 @@ def _try(smtp: smtplib.SMTP, server: Server, mechanism: str) -> tuple[Reply, lis
 
 
 def _answer(challenge: bytes, user: bytes, password: bytes) -> bytes:
-    """Return what CRAM-MD5 wants (RFC 2195)."""
+    """Return the answer to a challenge of CRAM-MD5 (RFC 2195). Raises OSError for one that is no base64."""
     try:
         asked = b64decode(challenge)
     except NoBase64Error:
@@ -131,7 +131,7 @@ def _answer(challenge: bytes, user: bytes, password: bytes) -> bytes:
 
 
 def _hide(text: bytes, secrets: list[bytes]) -> bytes:
-    """Return a reply without what a server may repeat of a login."""
+    """Return a reply's text without the secrets that a server may repeat in it."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, b"***")
     return text

@@ -33,11 +33,11 @@ from errand.mail.templates import FILES, FOLDER, Rendered, list_templates
 
 __all__ = ["Address", "Attachment", "Message", "Tag", "TemplateUse", "Text"]
 
-SUBJECT_LIMIT = 998
+SUBJECT_LIMIT = 998  # a line's, in RFC 5322, section 2.1.1; longer ones are no subjects
 
 
 class _Variables(dict[str, Any]):
-    """A template's variables, with what it gives for them."""
+    """A template's variables, with what it rendered with them."""
 
     rendered: Rendered
 
@@ -50,7 +50,7 @@ def _find_template(id: str) -> str:
 
 
 def _render(variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    """Return the variables with what the template gives, so that what is stored later is what was checked."""
+    """Return the variables with what the template rendered, so that what is stored later is what was checked."""
     used = _Variables(variables)
     if "id" in info.data:
         used.rendered = list_templates()[info.data["id"]].render(variables)
@@ -71,13 +71,13 @@ class TemplateUse(BaseModel):
 
     @property
     def rendered(self) -> Rendered:
-        """What it gives."""
+        """What the template rendered."""
         assert isinstance(self.variables, _Variables)
         return self.variables.rendered
 
 
 def _check_subject(subject: str | None, info: ValidationInfo) -> str | None:
-    """Return a subject; without one there has to be a template that has one."""
+    """Return a subject, None where a template gives it; without either it is missing."""
     if subject is not None:
         return check_header(subject)
     template = info.data.get("template")
@@ -134,11 +134,11 @@ class Message(BaseModel):
 
     @staticmethod
     def validates_slowly(body: bytes) -> bool:
-        """Return whether a body may name a template; to render one takes milliseconds."""
+        """Return whether a body may name a template: rendering takes milliseconds."""
         return b'"template"' in body
 
     def to_stored(self) -> "Message":
-        """Return what is stored: a message without a template, so that another one tomorrow doesn't change it."""
+        """Return what is stored: a message without a template, so that a change of the template doesn't change it."""
         if "template" not in self.model_fields_set:
             return self
         rendered = self.template.rendered if self.template else Rendered(None, None, None)
@@ -150,5 +150,5 @@ class Message(BaseModel):
 
     @property
     def recipients(self) -> list[str]:
-        """The addresses of all it goes to, each once."""
+        """The addresses that it goes to, each once."""
         return list(dict.fromkeys(split_mailbox(text).addr_spec for text in [*self.to, *self.cc, *self.bcc]))

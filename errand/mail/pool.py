@@ -14,7 +14,7 @@ from errand.mail.transport import DeliveryError, RefusedError
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 0.25  # a thread that waits for longer could not be interrupted
+LOOK_SECONDS = 0.25  # an interruption reaches a thread only between two waits
 _pools: dict[tuple[int, str, int], "MailPool"] = {}
 
 
@@ -27,8 +27,8 @@ def find_pool(url: str, limit: int) -> "MailPool":
 class MailPool:
     """Has at most `limit` connections at once, those in use and those kept together.
 
-    The right to one belongs to a thread, so that what an interruption keeps a thread from giving back is free again
-    when the thread has ended.
+    A thread holds the right to one. If an interruption keeps it from giving that back, the right is free again when the
+    thread has ended.
     """
 
     def __init__(self, url: str, limit: int) -> None:
@@ -41,9 +41,9 @@ class MailPool:
         self._closer: Thread | None = None
 
     def use(self, talk: Callable[[Conversation], T]) -> T:
-        """Return what `talk` does for one message; wait for a connection where `limit` are in use.
+        """Return what `talk` returns for one message; wait for a connection while `limit` are in use.
 
-        Where a kept connection may be the reason why nobody has the mail, `talk` is called again with a new one.
+        Where a kept connection may be why nobody has the mail, `talk` is called again with a new one.
         Raises what `talk` raises, and ServiceDownError where there is no connection to be had.
         """
         me = current_thread()
@@ -59,7 +59,7 @@ class MailPool:
                 if not conversation.is_stale:
                     return result
             if kept is not None and not kept.is_open:
-                self._close_kept()  # most likely they have ended, too
+                self._close_kept()  # they have most likely ended too
             elif kept is not None:
                 kept.quit()
             return self._begin(me, talk)
@@ -67,10 +67,10 @@ class MailPool:
             self._give_back(me)
 
     def _begin(self, me: Thread, talk: Callable[[Conversation], T]) -> T:
-        """Return what `talk` does over a new connection.
+        """Return what `talk` returns over a new connection.
 
-        Where that ends before the message began, a message may be the reason, or the server has just gone. So it is
-        asked for another connection: raises ServiceDownError where there is none.
+        Where that ends before the message began, the message may be the reason, or the server has just gone. So one
+        more connection is opened to find out: raises ServiceDownError where that fails.
         """
         self._held[me] = fresh = Connection(self._url)
         conversation = Conversation(fresh)
@@ -83,9 +83,9 @@ class MailPool:
             raise
 
     def _wait_for_turn(self, me: Thread) -> Connection | None:
-        """Return once this thread may have a connection: one that is kept, or None for a new one."""
+        """Wait until this thread may have a connection; return one that is kept, or None for a new one."""
         with self._lock:
-            self._held.pop(me, None)  # what an interruption left: it must not wait for itself
+            self._held.pop(me, None)  # an interruption may have left it: the thread must not wait for itself
             while len(self._held) >= self._limit:
                 self._freed.wait(LOOK_SECONDS)
                 self._forget_ended()
@@ -111,7 +111,7 @@ class MailPool:
     def _start_closer(self) -> None:
         if self._closer is None or not self._closer.is_alive():
             self._closer = Thread(target=self._close_idle, name="errand-mail", daemon=True)
-            with suppress(RuntimeError):  # no thread to be had: a mail that was taken must not fail for that
+            with suppress(RuntimeError):  # no thread can be started: a mail that was sent must not fail for that
                 self._closer.start()
 
     def _close_kept(self) -> None:
@@ -121,7 +121,7 @@ class MailPool:
             connection.close()
 
     def _close_idle(self) -> None:
-        """Say good-bye where a connection has rested for its time, until none is kept."""
+        """Quit each connection that has rested for IDLE_SECONDS, until none is kept."""
         me = current_thread()
         while True:
             with self._lock:

@@ -11,10 +11,11 @@ from errand.mail.login import down, open_session
 from errand.mail.server import Server, read_server
 from errand.mail.transport import DeliveryError
 
-TIMEOUT_SECONDS = 30
-# The answer to a message may come after a scan of all of it; who gives up before that has it twice (RFC 5321, 4.5.3.2).
+TIMEOUT_SECONDS = 30  # an answer that takes longer is one that does not come
+# The answer to a message may come after a scan of all of it; to give up before means to send it twice (RFC 5321,
+# section 4.5.3.2).
 END_TIMES = 4
-# A server that vanished without a word must not hold up a mail for long, and one that lives answers at once.
+# A server that vanished silently must not hold up a mail for long, and one that is there answers at once.
 CHECK_AFTER_SECONDS = 5
 CHECK_SECONDS = 5
 IDLE_SECONDS = 30  # servers end what is idle for a minute or more
@@ -30,11 +31,11 @@ class Connection:
     def __init__(self, url: str) -> None:
         self.server = read_server(url)
         self.is_used = False
-        self._ahead = 0  # answers that are still to come
+        self._ahead = 0  # answers that are still to come to commands sent ahead
         self.rests_since: float | None = None
         with down("connect", self.server):
             self._smtp = _connect(self.server)
-        self._smtp.command_encoding = "utf-8"  # what is beyond ASCII is sent to servers with SMTPUTF8 alone
+        self._smtp.command_encoding = "utf-8"  # only servers with SMTPUTF8 are sent what is beyond ASCII
         try:
             open_session(self._smtp, self.server)
         except BaseException:
@@ -47,7 +48,7 @@ class Connection:
         return self._smtp.sock is not None
 
     def offers(self, extension: str) -> bool:
-        """Return whether the server has an extension, by its word in the answer to EHLO."""
+        """Return whether the server has an extension, by its keyword in the answer to EHLO."""
         return self._smtp.has_extn(extension)
 
     def announce(self, step: str, *commands: str) -> None:
@@ -58,14 +59,14 @@ class Connection:
             self._ahead = len(commands)
 
     def ask(self, step: str, command: str) -> Reply:
-        """Return the answer to a command."""
+        """Return the answer to a command, which is sent unless it was announced."""
         with _faults(step):
             if not self._ahead:
                 self._smtp.putcmd(command)
             return self._read()
 
     def send(self, step: str, message: bytes) -> Reply:
-        """Return the answer to a message."""
+        """Send a message's lines and return the answer, which may take END_TIMES as long as any other."""
         with _faults(step):
             for chunk in stuff(message):
                 self._smtp.send(chunk)
@@ -79,7 +80,7 @@ class Connection:
     def _read(self) -> Reply:
         self._ahead = max(0, self._ahead - 1)
         code, text = self._smtp.getreply()
-        if code in (-1, 421):  # no SMTP reply, as smtplib tells it, and a server's last one
+        if code in (-1, 421):  # smtplib's code for what is no SMTP reply, and a server's last one
             self.close()
         return code, text
 
@@ -89,7 +90,7 @@ class Connection:
         self.rests_since = time.monotonic()
 
     def resume(self) -> bool:
-        """End the rest; return whether the server still takes commands, which it is asked after some seconds."""
+        """End the rest; return whether the server still takes commands: after CHECK_AFTER_SECONDS it is asked."""
         assert self.rests_since is not None
         seconds, self.rests_since = time.monotonic() - self.rests_since, None
         if seconds > IDLE_SECONDS:
@@ -107,17 +108,17 @@ class Connection:
             self.rest()
 
     def quit(self) -> None:
-        """Say good-bye and close."""
+        """Send QUIT and close."""
         self._try(smtplib.SMTP.quit, CHECK_SECONDS)
         self.close()
 
     def close(self) -> None:
-        """Close without a word; what is closed stays closed."""
+        """Close without QUIT; what is closed stays closed."""
         self._ahead = 0
         self._smtp.close()
 
     def _try(self, command: Callable[[smtplib.SMTP], Reply], seconds: float) -> bool:
-        """Return whether the server says yes within some seconds; close where it does not."""
+        """Return whether the server accepts a command within `seconds`; close where it does not."""
         with suppress(OSError):
             if self._smtp.sock is not None:
                 self._smtp.sock.settimeout(seconds)

@@ -44,7 +44,7 @@ def _talk(conversation: Conversation, envelope: Envelope, ledger: Ledger, report
 
 
 def _list_options(conversation: Conversation, envelope: Envelope, message: bytes) -> str:
-    """Return MAIL's options: what the message needs (RFC 6531, RFC 6152), and its size, lest it go out in vain."""
+    """Return MAIL's options: what the message needs (RFC 6531, RFC 6152), and its size: too large a one isn't sent."""
     offers, options = conversation.connection.offers, ""
     if offers("size"):
         options += f" SIZE={len(message)}"
@@ -57,5 +57,5 @@ def _list_options(conversation: Conversation, envelope: Envelope, message: bytes
 
 
 def find_transport(settings: MailSettings) -> MailTransport:
-    """Return what the settings name."""
+    """Return what takes the mail by these settings."""
     return SmtpTransport(settings.smtp_url, settings.smtp_connections)

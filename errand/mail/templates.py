@@ -38,7 +38,7 @@ class VariablesError(ValueError):
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a template gives; None for what it has no file for."""
+    """What a template rendered; None for what it has no file for."""
 
     subject: str | None
     html: str | None
@@ -46,7 +46,7 @@ class Rendered:
 
 
 class MailTemplate:
-    """One template. `parts` are its files, by what they give; `needed` are the variables that they can't do without."""
+    """One template. `parts` are its files by what they render; `needed` are the variables without a default."""
 
     def __init__(self, id: str, parts: Mapping[str, Template], needed: frozenset[str]) -> None:
         self.id = id

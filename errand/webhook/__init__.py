@@ -1,1 +1,1 @@
-"""What tells a URL of an end."""
+"""Webhooks: the end of a job or a batch, sent to a URL."""

@@ -1,4 +1,4 @@
-"""Where a webhook may go: https URLs, and of the addresses behind a name the public ones alone."""
+"""Where a webhook may go: https URLs, and only public ones of the addresses behind a name."""
 
 import re
 import socket
@@ -9,17 +9,17 @@ from errand.contract.errors import PermanentError
 
 Target = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
-URL_LIMIT = 2_000
+URL_LIMIT = 2_000  # characters; few servers and proxies take longer ones everywhere
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Of IANA's special registries, what Python 3.11 takes for public.
+# Networks of IANA's special-purpose registries that Python 3.11 takes for public.
 _SPECIAL = [ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
 class RefusedAddressError(PermanentError):
-    """Raised when a webhook's host has no address that may be called."""
+    """Raised when a host has no address that may be called."""
 
 
 def check_url(url: str, allow_private: bool = False) -> str:
@@ -31,7 +31,7 @@ def check_url(url: str, allow_private: bool = False) -> str:
         raise ValueError(f"write at most {URL_LIMIT} characters of ASCII: a host in punycode, the rest percent-encoded")
     try:
         parts = urlsplit(url)
-    except ValueError:  # its text would show a part
+    except ValueError:  # its text would show a part of the URL
         raise ValueError("its host can't be read; percent-encode [ and ] elsewhere as %5B and %5D") from None
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
         raise ValueError("write https://…")
@@ -51,7 +51,7 @@ def check_url(url: str, allow_private: bool = False) -> str:
 
 
 def find_targets(host: str, port: int, allow_private: bool) -> list[Target]:
-    """Resolve a host; return what may be called. Raises RefusedAddressError, and OSError where it can't be resolved."""
+    """Resolve a host; return the addresses that may be called. Raises RefusedAddressError, OSError if it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     targets: list[Target] = [(family, address) for family, _, _, _, address in found]
     public = [target for target in targets if allow_private or is_public(ip_address(target[1][0]))]
@@ -61,9 +61,9 @@ def find_targets(host: str, port: int, allow_private: bool) -> list[Target]:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether an address is anyone's on the internet.
+    """Return whether an address is public.
 
-    An IPv4 address inside an IPv6 one counts for itself. What 6to4 and Teredo wrap is refused: nobody needs it today.
+    An IPv4 address inside an IPv6 one is judged by itself. 6to4 and Teredo are refused: nobody needs them today.
     """
     if isinstance(address, IPv6Address):
         inside = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
@@ -76,7 +76,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _read_port(parts: SplitResult) -> int | None:
-    """Return the port, 0 where there is something else in its place: what Python says of it shows it."""
+    """Return the port, 0 where something else is in its place: Python's error would show that."""
     try:
         return parts.port
     except ValueError:

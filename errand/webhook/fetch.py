@@ -1,4 +1,4 @@
-"""Reading a file from a URL, over connections that go to public addresses alone (as webhooks do)."""
+"""Reading a file from a URL, over connections that go only to public addresses (as webhooks do)."""
 
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urljoin
@@ -7,10 +7,10 @@ from errand.contract.errors import PermanentError
 from errand.webhook.address import check_url
 from errand.webhook.request import exchange, split_url
 
-HOP_LIMIT = 3  # redirects, each looked at as the first URL is
+HOP_LIMIT = 3  # redirects, each checked as the first URL is; storage behind a stable link needs one or two
 _REDIRECTS = (301, 302, 303, 307, 308)
-_AGAIN = (408, 425, 429)  # of 4xx those that mean «not now» (RFC 9110, 8470, 6585)
-_PIECE_BYTES = 64 * 1024
+_AGAIN = (408, 425, 429)  # the 4xx that mean «not now» (RFC 9110, 8470, 6585)
+_PIECE_BYTES = 64 * 1024  # read at once
 
 
 class UnreadError(Exception):
@@ -22,7 +22,7 @@ class UnreadableError(PermanentError):
 
 
 def fetch(url: str, limit_bytes: int, allow_private: bool) -> bytes:
-    """Return what is at an https URL, at most `limit_bytes`, which has to come within 20 s after the connection.
+    """Return what is at an https URL, at most `limit_bytes`, which has to come within ANSWER_SECONDS of connecting.
 
     Raises RefusedAddressError, UnreadableError and UnreadError.
     """
@@ -63,6 +63,6 @@ def _read(response: HTTPResponse, host: str, limit_bytes: int) -> tuple[bytes, s
         left_bytes -= len(piece)
     if left_bytes <= 0:
         raise UnreadableError(f"{host}: the file is larger than the {limit_bytes:,} bytes that are left for it")
-    if response.length:  # http.client says nothing of an answer that ends early when it is read in pieces
+    if response.length:  # http.client does not notice that an answer ends early when it is read in pieces
         raise UnreadError(f"{host}: the answer ended {response.length:,} bytes early")
     return b"".join(pieces), None

@@ -25,7 +25,7 @@ class GoneError(PermanentError):
 
 
 class GoneNote:
-    """What Redis knows of one URL, by its hash, since it may hold a token; outside a job nothing is known or kept."""
+    """What Redis holds of one URL, by its hash, since a token may be in it; outside a job nothing is known or kept."""
 
     def __init__(self, url: str) -> None:
         self._job: RQJob | None = current_job()
@@ -34,7 +34,7 @@ class GoneNote:
         self._key = keys.GONE + sha256(url.encode()).hexdigest()
 
     def check(self) -> None:
-        """Raise GoneError where nothing is to be sent to the URL now; where Redis can't tell, it may be sent."""
+        """Raise GoneError where nothing is to be sent to the URL now; where Redis does not answer, it may be sent."""
         found = None
         with suppress(RedisError):  # at the worst it costs one request that is answered 410
             found = self._job and self._eval("webhook/gone", self._key, keys.JOB + self._job.id, key_count=2)
@@ -48,7 +48,7 @@ class GoneNote:
             )
 
     def keep(self) -> GoneError:
-        """Note that the URL has answered 410, and log it; return what its webhook fails with."""
+        """Note that the URL has answered 410, and log it; return the error that its webhook fails with."""
         text = f"{self._host} answered 410 (Gone): it wants no more webhooks"
         if self._job is None:
             return GoneError(text)
@@ -62,9 +62,9 @@ class GoneNote:
         return GoneError(text)
 
     def lift(self) -> None:
-        """Forget that it has answered so, if it has: it has taken a webhook."""
+        """Forget that the URL has answered 410, if it has: it has taken a webhook since."""
         if self._job is not None and self._is_asked_for:
-            with suppress(RedisError):  # then the note lapses
+            with suppress(RedisError):  # the note ends by itself
                 self._job.connection.delete(self._key)
 
     def _eval(self, script: str, *words: str, key_count: int) -> Any:
@@ -73,6 +73,6 @@ class GoneNote:
 
 
 def _find_end(since: bytes) -> str:
-    """Return when a note of this time lapses."""
+    """Return when a note of this time ends."""
     until = datetime.fromisoformat(since.decode()) + timedelta(seconds=keys.GONE_SECONDS)
     return until.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""One POST to a webhook's URL, over a connection to an address that was looked at before."""
+"""One request to a URL, over a connection to an address that was checked before."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ from errand.webhook.response import FinalResponse, HeadLimitError
 from errand.webhook.retry_after import read_retry_after
 
 T = TypeVar("T")
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0  # for all addresses of a host together
 ANSWER_SECONDS = 20.0  # Standard Webhooks asks for 15 to 30
 
 
@@ -26,14 +26,14 @@ class UndeliveredError(RetryLaterError):
 
 
 class Answer(NamedTuple):
-    """What a receiver answered, and for how many seconds it asks to be left alone, a day at most."""
+    """What a receiver answered, and for how many seconds it asks to wait, a day at most."""
 
     status: int
     retry_after_seconds: float = 0.0
 
 
 class GuardedConnection(HTTPConnection):
-    """Goes to the targets given and nowhere else, whatever the name would lead to a moment later."""
+    """Goes to the targets given and nowhere else, whatever the host's name would resolve to a moment later."""
 
     response_class = FinalResponse
 
@@ -46,7 +46,7 @@ class GuardedConnection(HTTPConnection):
         self.late = False
 
     def connect(self) -> None:
-        """Connect to the first target that answers, and let the rest last ANSWER_SECONDS at most. Raises OSError."""
+        """Connect to the first target that answers; all that follows may take ANSWER_SECONDS. Raises OSError."""
         self.sock = _open(self._targets)
         line = self.sock.dup()  # TLS takes the first one over
         timer = threading.Timer(ANSWER_SECONDS, self._cut, [line])
@@ -60,8 +60,8 @@ class GuardedConnection(HTTPConnection):
     def end(self) -> None:
         """End the connection and the watch over it.
 
-        `close()` is not enough: http.client calls it once an answer's head is read where the connection ends with its
-        body, which is still to be read then.
+        `close()` is not enough: where the connection ends with the answer's body, http.client calls it once the head is
+        read, when the body is still to be read.
         """
         self.close()
         if self._watched:
@@ -70,14 +70,14 @@ class GuardedConnection(HTTPConnection):
             line.close()
 
     def _cut(self, line: socket.socket) -> None:
-        """End the connection under whoever reads it: a time-out of the socket begins anew with each byte that drips."""
+        """End the connection while it is read: a time-out of the socket would begin anew with each byte that comes."""
         self.late = True
         with suppress(OSError):  # it has just ended
             line.shutdown(socket.SHUT_RDWR)
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool) -> Answer:
-    """Send `body`; return the answer. No redirect is followed, and of the answer only its head is read.
+    """Send `body`; return the answer. No redirect is followed, and only the answer's head is read.
 
     Raises RefusedAddressError and UndeliveredError.
     """
@@ -93,7 +93,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allow_private: bool)
 def exchange(
     url: str, allow_private: bool, talk: Callable[[HTTPConnection, str], T], fault: type[Exception], late: str
 ) -> T:
-    """Return what `talk` does with a connection to a URL's host and the path.
+    """Return what `talk` returns, given a connection to a URL's host and the path.
 
     Raises RefusedAddressError, and `fault` where there is no answer in HTTP, or none within ANSWER_SECONDS: `late` is
     how its text begins then.
@@ -108,7 +108,7 @@ def exchange(
                 raise
         finally:
             connection.end()
-        if connection.late:  # what was cut off may read like a whole answer
+        if connection.late:  # an answer that was cut off may look whole
             raise fault(f"{host}: {late} {ANSWER_SECONDS:g} s")
         return found
     except HeadLimitError as error:
@@ -126,7 +126,7 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def name_host(url: str) -> str:
-    """Return a URL's host, and its port where it names one: what of a URL logs and errors may show."""
+    """Return a URL's host, and its port where it names one: logs and errors may show no more of it."""
     return urlsplit(url).netloc
 
 
@@ -140,12 +140,12 @@ def build_connection(url: str, allow_private: bool) -> GuardedConnection:
 
 @cache
 def _build_tls() -> ssl.SSLContext:
-    """Return what checks certificates; to read the authorities' takes some 20 ms."""
+    """Return what checks certificates, once: reading the authorities' own takes some 20 ms."""
     return ssl.create_default_context()
 
 
 def _open(targets: Sequence[Target]) -> socket.socket:
-    """Connect to the first that answers; each has its share of what is left of CONNECT_SECONDS."""
+    """Connect to the first target that answers; each gets its share of what is left of CONNECT_SECONDS."""
     failure: OSError | None = None
     until = time.monotonic() + CONNECT_SECONDS
     for nth, (family, address) in enumerate(targets):

@@ -1,10 +1,10 @@
-"""An answer's head: informational answers (1xx) are passed over, and all that comes before the body is bounded."""
+"""The head of an answer: informational answers (1xx) are skipped, and all that comes before the body is bounded."""
 
 from http.client import SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
 from typing import Any
 
-INFORMATIONAL_LIMIT = 20  # answers of 1xx before the one that counts
-HEAD_BYTES = 64 * 1024  # of all heads together
+INFORMATIONAL_LIMIT = 20  # answers of 1xx before the final one; few servers send more than one
+HEAD_BYTES = 64 * 1024  # of all heads together; http.client takes 100 headers of as much each
 
 
 class HeadLimitError(HTTPException):
@@ -12,7 +12,7 @@ class HeadLimitError(HTTPException):
 
 
 class FinalResponse(HTTPResponse):
-    """The final answer to a request (RFC 9110, section 15.2). http.client itself passes over 100 alone, without end."""
+    """The final answer to a request (RFC 9110, section 15.2). http.client itself skips only 100, any number of them."""
 
     def begin(self) -> None:
         """Read the head. Raises HeadLimitError beside what http.client raises."""
@@ -22,16 +22,16 @@ class FinalResponse(HTTPResponse):
         try:
             while True:
                 super().begin()
-                if self.status >= 200 or self.status == SWITCHING_PROTOCOLS:  # which nobody has asked for
+                if self.status >= 200 or self.status == SWITCHING_PROTOCOLS:  # nobody asked for it: it is final, too
                     return
-                self.headers = None  # so that the next one is read
+                self.headers = None  # so that the next head is read
         finally:
             if self.fp is not None:
                 self.fp = lines
 
 
 class _HeadLines:
-    """The lines of heads; one that is empty ends a head."""
+    """The lines of heads, counted; an empty line ends a head."""
 
     def __init__(self, lines: Any) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""How long a receiver asks to be left alone (RFC 9110, section 10.2.3)."""
+"""How long a receiver asks to wait (RFC 9110, section 10.2.3)."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from errand.contract.attempt import current_attempt
 
 STATUSES = (429, 503)
-MOST_SECONDS = 24 * 3600.0  # more is not waited for
+MOST_SECONDS = 24 * 3600.0  # half of the time that a webhook is tried
 
 
 def read_retry_after(status: int, headers: Message) -> float:
@@ -26,12 +26,12 @@ def read_retry_after(status: int, headers: Message) -> float:
     until = _read_date(asked)
     if until is None:
         return 0.0
-    now = _read_date(headers.get("Date", ""))  # by the clock that `until` is told by
+    now = _read_date(headers.get("Date", ""))  # by the same clock as `until`
     return min(max(0.0, math.ceil(until - (current_attempt().now() if now is None else now))), MOST_SECONDS)
 
 
 def _read_date(text: str) -> float | None:
-    """Return a date of HTTP, in any of its three forms, in seconds since 1970; None for what is none."""
+    """Return a date of HTTP, in any of its three forms, in seconds since 1970; None for anything else."""
     try:
         date = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()  # asctime's form names no zone

@@ -1,4 +1,4 @@
-"""What the API and the workers need of webhooks: whether a URL may be one, and what scripts store that end jobs."""
+"""What the API and the workers need of webhooks: whether a URL may be one, and what the scripts that end jobs store."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ class Webhooks:
 
     @property
     def values(self) -> dict[str, Value]:
-        """What the scripts that end jobs take: a webhook's job as JSON, and the URL that is told of all ends."""
+        """What the scripts that end jobs take: a webhook's job as JSON, and the URL that hears of all ends."""
         if self._job is None:
             return {}
         url = self._settings.webhook_url

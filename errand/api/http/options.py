@@ -74,7 +74,7 @@ async def read_due(
 
 
 @dataclass(frozen=True)
-class JobOptions:
+class PostedOptions:
     """What is asked of a new job beside its payload; except for `due` by the names of `NewJob`."""
 
     due: DueTime = DueTime()
@@ -108,7 +108,7 @@ class JobOptions:
             raise refuse("expires_in_seconds", detail)
 
 
-PLAIN = JobOptions()
+PLAIN = PostedOptions()
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class JobQuery:
         int | None, Query(ge=1, le=TRIES_LIMIT, description="So many attempts, the first included; 1: no retry.")
     ] = None
 
-    def build_options(self) -> JobOptions:
+    def build_options(self) -> PostedOptions:
         """Return what is asked of a new job. Raises Problem 422."""
         limit = self._read_limit()
         if self.webhook is not None:
@@ -163,7 +163,7 @@ class JobQuery:
                 get_store(self.request).webhooks.check(self.webhook)
             except ValueError as error:
                 raise refuse("webhook", str(error)) from None
-        return JobOptions(
+        return PostedOptions(
             self.due,
             tuple(dict.fromkeys(map(str, self.after))),
             self.on_failure,
@@ -189,7 +189,7 @@ read_options = build_reader(JobQuery, JobQuery.build_options)
 
 
 async def read_unique(
-    options: Annotated[JobOptions, Depends(read_options)],
+    options: Annotated[PostedOptions, Depends(read_options)],
     unique_key: Annotated[
         str | None,
         Query(pattern=WORD, description="While a job of this type waits or runs under it, that one is the answer."),
@@ -198,7 +198,7 @@ async def read_unique(
         Literal["replace"] | None,
         Query(description="`replace`: one that waits for its time becomes this one instead, with its new time."),
     ] = None,
-) -> JobOptions:
+) -> PostedOptions:
     """Return what is asked of a new job that is no batch's. Raises Problem 422."""
     if unique_key is None:
         if unique is not None:

@@ -14,7 +14,7 @@ from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
-from errand.api.http.options import PLAIN, JobOptions, read_options
+from errand.api.http.options import PLAIN, PostedOptions, read_options
 from errand.api.http.problems import refuse_input
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
@@ -28,7 +28,7 @@ from errand.redis import keys
 from errand.store.new_job import NewJob, derive_ids
 
 ITEM_LIMIT = keys.BATCH_LIMIT
-Given = Annotated[JobOptions, Depends(read_options)]
+Given = Annotated[PostedOptions, Depends(read_options)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -103,7 +103,7 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
     return enqueue_batch
 
 
-def _check_links(items: list[BaseModel], options: JobOptions) -> None:
+def _check_links(items: list[BaseModel], options: PostedOptions) -> None:
     """Raise Problem 422 where the items would wait for too many jobs, all together."""
     if len(items) * len(options.after) > keys.LINKS_LIMIT:
         detail = f"{len(items):,} items times {len(options.after)} jobs are too many; {keys.LINKS_LIMIT:,} at most"

@@ -14,7 +14,7 @@ from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
-from errand.api.http.options import ANSWERS, PLAIN, UNIQUE, JobOptions, read_unique
+from errand.api.http.options import ANSWERS, PLAIN, UNIQUE, PostedOptions, read_unique
 from errand.api.http.problems import Problem
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
@@ -26,7 +26,7 @@ from errand.contract.job import Job
 from errand.store.new_job import NewJob
 from errand.store.status import ENDED, JobStatus
 
-Given = Annotated[JobOptions, Depends(read_unique)]
+Given = Annotated[PostedOptions, Depends(read_unique)]
 
 
 def build_router(types: dict[str, Job[..., Any]], bodies: Bodies, checks: Sequence[params.Depends]) -> APIRouter:
@@ -85,7 +85,7 @@ def _build_endpoint(job: Job[..., Any]) -> Callable[..., Awaitable[JSONResponse]
     return enqueue
 
 
-async def post_job(request: Request, job: Job[..., Any], options: JobOptions) -> tuple[NewJob, str, dict[str, str]]:
+async def post_job(request: Request, job: Job[..., Any], options: PostedOptions) -> tuple[NewJob, str, dict[str, str]]:
     """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
     store = get_store(request)
     posted = await store.intake.read(request, BodyShape(job, job.payload.model, _take_one))

@@ -121,7 +121,7 @@ NOTHING = Asked()
 
 
 def split(asked: Asked, options: Mapping[str, Any], parameters: Collection[str]) -> tuple[Asked, Mapping[str, Any]]:
-    """Return `asked` with the options among keyword arguments, and the rest; `parameters` always are the payload's."""
+    """Return `asked` with the options among keyword arguments, and the rest, which has all that are `parameters`."""
     own = {name: value for name, value in options.items() if name in NAMES and name not in parameters}
     if not own:
         return asked, options

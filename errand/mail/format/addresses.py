@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 FORM = "write an address: you@example.com or Name <you@example.com>"
-NAME_LIMIT = 256
+NAME_LIMIT = 256  # characters; a longer one is no name
 _SHIELD = ".example"  # lets a name for special use (.local, .test) pass: email-validator has no option for all of them
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ADDRESS_LIKE = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
 _PLAIN = re.compile(r"[\w!#$%&'*+/=?^`{|}~.() -]+")  # a name that needs no quotes to be read again
-# Of these email-validator says yes and gives them back as they are, after thirty times as long.
+# email-validator accepts these and returns them as they are, but takes thirty times as long.
 _SIMPLE = re.compile(
     r"(?=[^@]{1,64}@[^@]{1,63}$)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@"
     r"(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]+"
@@ -45,11 +45,11 @@ class Mailbox:
 def check_address(address: str) -> str:
     """Return an address as it is sent to: its domain in ASCII, unless what is before the @ is not (RFC 6531).
 
-    Whether its domain exists, and who answers for it, is the mail server's business. Raises ValueError.
+    Whether its domain exists is left to the mail server. Raises ValueError.
     """
     if _SIMPLE.fullmatch(address):
         return address
-    if "=?" in address:  # a reader of the header would decode it, and what it hides could be a line break
+    if "=?" in address:  # a mail reader would decode it, and a line break could hide in it
         raise ValueError("an address can't hold an encoded word (=?…?=)")
     shield = _SHIELD if address.lower().rpartition(".")[2].rpartition("@")[2] in SPECIAL_USE_DOMAIN_NAMES else ""
     try:
@@ -77,7 +77,7 @@ def read_sender(text: str) -> Mailbox:
 
 
 def split_mailbox(text: str) -> Mailbox:
-    """Return name and address of `Name <a@b.c>`, without a look at the address. Raises ValueError."""
+    """Return name and address of `Name <a@b.c>`, the address unchecked. Raises ValueError."""
     if not text.endswith(">"):
         return Mailbox("", text)
     given, _, address = text.removesuffix(">").rpartition("<")
@@ -101,7 +101,7 @@ def _split_whole(text: str) -> Mailbox:
 
 
 def _read_name(given: str) -> str:
-    """Return a name without its quotes; without quotes it may hold anything that can't be taken for an address."""
+    """Return a name without its quotes; one without quotes may hold anything but what looks like an address."""
     if given.startswith('"'):
         if not re.fullmatch(r'"(?:[^"\\]|\\.)*"', given, re.S):
             raise ValueError(f"the quotes around the name are not closed before the <; {FORM}")

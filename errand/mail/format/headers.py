@@ -1,6 +1,6 @@
-"""Writing header fields: encoded, quoted and folded here, so that every Python writes the same.
+"""Writing header fields: encoded, quoted and folded here, so that every version of Python writes the same.
 
-Python's own folding drops or doubles the space between two encoded words (cpython#92081), so nothing is left to it.
+Python's own folding drops or doubles the space between two encoded words (cpython#92081), so none of it is used.
 """
 
 import re
@@ -14,14 +14,14 @@ LINE_LENGTH = 76  # RFC 2047, section 2: of a line that has encoded words
 WORD_LENGTH = 75  # and of one such word
 LINE_LIMIT = 998  # RFC 5322, section 2.1.1
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-# In these any decoder leaves what stands there as it is (RFC 2047, section 5, rule 3).
+# Characters that Q never has to encode, in a phrase either (RFC 2047, section 5, rule 3).
 _PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _Q = [chr(byte) if byte in _PLAIN_IN_Q else "_" if byte == 0x20 else f"={byte:02X}" for byte in range(256)]
 _FRAME = len("=?utf-8?q??=")
 _SHORTEST = _FRAME + 12  # room for any one character: four bytes in Q
-_BESIDE = 66  # the first word of a name, which may stand beside «Reply-To:»
-_QUOTED_LENGTH = 70  # of a quoted name: it can't be folded everywhere, and a longer one is encoded
+_BESIDE = 66  # the longest first word of a name: it may stand beside «Reply-To:»
+_QUOTED_LENGTH = 70  # the longest quoted name: it can't be folded everywhere, so a longer one is encoded
 
 
 def write_text(name: str, value: str) -> str:
@@ -117,7 +117,7 @@ def _join(name: str, words: list[str]) -> str:
 
 
 def _list_pieces(mailbox: Mailbox, smtputf8: bool, ending: str) -> list[str]:
-    """Return what a mailbox consists of, to be joined by spaces, each short enough for a line where that can be."""
+    """Return the pieces of a mailbox, to be joined by spaces, each short enough for a line where it can be."""
     if not smtputf8 and not mailbox.addr_spec.isascii():
         return [*encode_words(mailbox.display_name or mailbox.addr_spec, _BESIDE), f":;{ending}"]
     if not mailbox.display_name:

@@ -1,11 +1,11 @@
-"""The parts of an e-mail's body (RFC 2045 and 2046), each encoded so that any server passes it on as it is."""
+"""The parts of an e-mail's body (RFC 2045 and 2046), each encoded so that any server passes it on unchanged."""
 
 import re
 from binascii import b2a_base64, b2a_qp
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LINE_LENGTH = 76  # RFC 2045, section 6.7 and 6.8
+LINE_LENGTH = 76  # RFC 2045, sections 6.7 and 6.8
 BOUNDARY = "=_"  # neither quoted-printable nor base64 can hold it, so that no boundary stands in a part
 _LINE_END = re.compile("\r\n|\r|\n")
 _ENCODED_IN_QP = bytes(byte for byte in range(256) if byte < 0x20 or byte >= 0x7F or byte == 0x3D)
@@ -28,7 +28,7 @@ def build_text(subtype: str, text: str) -> Part:
 
 
 def build_multipart(subtype: str, parts: Sequence[Part], word: str, parameters: str = "") -> Part:
-    """Return parts as one; `word` makes the boundary, another one for each multipart of a message."""
+    """Return parts as one; `word` makes the boundary and differs for each multipart of a message."""
     boundary = f"{BOUNDARY}{word}"
     written = [
         f"--{boundary}\r\n".encode() + "\r\n".join([*part.fields, "", ""]).encode() + part.content for part in parts
@@ -48,7 +48,7 @@ def _encode(data: bytes) -> tuple[str, bytes]:
     if data.isascii() and BOUNDARY.encode() not in data and not _has_long_line(data):
         return "7bit", data
     encoded = len(data.translate(None, _LITERAL_IN_QP)) - 2 * data.count(b"\r\n")
-    if 6 * encoded <= len(data):  # 3 octets for each of these, as against 4 for each 3 in base64
+    if 6 * encoded <= len(data):  # each of these takes 3 bytes, where base64 takes 4 for any 3
         return "quoted-printable", b2a_qp(data, istext=True)
     return "base64", wrap_base64(b2a_base64(data, newline=False).decode())
 

@@ -27,14 +27,14 @@ _PARAGRAPHS = {
 _KEPT_LINK = re.compile(r"(?i)(https?|mailto|tel):")
 _INVISIBLE = re.compile(r"(?i)display\s*:\s*none")
 _RAW = {"script", "style", "title", "textarea"}  # in these a < begins no tag
-# Every repetition is bounded and takes nothing back, so that broken HTML is read in the time of sound HTML, as Python's
-# html.parser doesn't: 50 kB of «<a » cost it 97 seconds.
+# Every repetition is bounded and never backtracks, so broken HTML takes no longer than sound HTML. Python's html.parser
+# took 97 seconds for 50 kB of «<a ».
 _TAG = re.compile(
     r"""<!--|<(?P<slash>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]{0,40}+)"""
     r"""(?P<rest>(?:[^<>"']{1,2000}+|"[^"]{0,2000}+"|'[^']{0,2000}+'){0,100}+)>|<[!?/][^<>]{0,1000}+>"""
 )
 _ATTRIBUTE = re.compile(r"""(?i)(?<![\w-])(href|alt|style)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-LIMIT = 1024 * 1024  # characters of HTML that are read
+LIMIT = 1024 * 1024  # characters of HTML that are read: more is no text that anybody reads
 
 
 def write_text_of(html: str) -> str:
@@ -56,18 +56,18 @@ def write_text_of(html: str) -> str:
 
 
 def _find_end(html: str, pattern: str, at: int) -> int:
-    """Return where something ends that no tag is read in; what is never ended goes to the end."""
+    """Return the end of something in which no tags are read; what is never closed goes on to the last character."""
     found = re.compile(pattern, re.I).search(html, at)
     return found.end() if found else len(html)
 
 
 def _read_attributes(text: str) -> dict[str, str]:
-    """Return those that are asked for."""
+    """Return href, alt and style, as far as a tag has them."""
     return {name.lower(): unescape(one or two or bare) for name, one, two, bare in _ATTRIBUTE.findall(text)}
 
 
 class _Writer:
-    """Takes tags and what is between them, and keeps what can be read."""
+    """Takes tags and the text between them, and keeps what a reader sees."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -93,7 +93,7 @@ class _Writer:
             self._begin(tag, given)
 
     def end(self, tag: str) -> None:
-        """Take the end of an element; what it has left open within ends with it."""
+        """Take the end of an element, and of those left open inside it."""
         if self._hidden:
             if tag in self._hidden:
                 while self._hidden.pop() != tag:

@@ -11,7 +11,7 @@ from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
-from errand.api.http.options import JobOptions, read_unique
+from errand.api.http.options import PostedOptions, read_unique
 from errand.api.http.problems import refuse_input
 
 PREFIX = "o."  # of these fields in the form
@@ -59,7 +59,7 @@ def list_pairs(values: Mapping[str, str]) -> list[tuple[str, str]]:
     return pairs
 
 
-async def read_options(request: Request) -> JobOptions:
+async def read_options(request: Request) -> PostedOptions:
     """Return what a request's query asks for, as the API's route reads it. Raises Problem 422."""
     async with AsyncExitStack() as stack:
         request.scope["fastapi_inner_astack"] = request.scope["fastapi_function_astack"] = stack
