@@ -27,7 +27,7 @@ FLOORS = [
     {"jobs", "errand.__main__"},
     {"service", "worker"},
 ]
-# Both classes are seen outside by this name: in `errand` or `errand.testing`, and as a component of the OpenAPI document.
+# Both of each name are seen outside: in `errand` or `errand.testing`, and as a component of the OpenAPI document.
 KNOWN_OUTSIDE = {"Progress", "LogLine"}
 # Flat as they are sent or stored: what is grouped there would only be taken apart again.
 RECORDS = {"BatchView", "Execution", "JobFields", "WhyView"}

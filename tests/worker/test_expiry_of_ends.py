@@ -175,7 +175,7 @@ def build_late(expires_at: float | None) -> tuple[Report, BaseException | None]:
         "job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic(), expires_at=expires_at
     )
     attempt = LiveAttempt(lambda text: None, execution.now, expires_at=expires_at)
-    return Context().run(perform, execution, Asking, Redis(), attempt)
+    return Context().run(perform, execution, attempt, Asking, Redis())
 
 
 @pytest.mark.parametrize("in_seconds", [None, 60])

@@ -36,7 +36,7 @@ class Worker:
         redis.sadd("rq:workers", f"rq:worker:{name}")
         redis.hset(f"rq:worker:{name}", mapping={"state": "idle", "queues": ",".join(queues)})
         self.types = WorkerTypes(redis, name, codes, 60)
-        self.types.tell()
+        self.types.publish()
         self.records = Records(redis, name, LIFETIMES, codes=codes)
 
     def exchange(self, want: int = 4, rates: Any = ()) -> Exchange:
