@@ -23,7 +23,8 @@ from errand.local.lines import LineFile
 from errand.logs.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0  # between two starts; the waits double: 2, 4, 8 … s
-STEADY_SECONDS = 10.0  # a process that ran so long had started well, and is started again after 1 s
+STEADY_SECONDS = 10.0  # a process that ran this long had started well, and is started again after 1 s
+KILL_SECONDS = 3.0  # after the second SIGTERM, in which an RQ worker ends its job's process
 AGAIN = "starting it again in"
 
 
@@ -180,7 +181,7 @@ class Processes:
         self._end(lambda: [kept for kept, pid in before if pid is not None and kept.pid == pid], grace_seconds)
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask every process to end, ask again after the grace, and kill what is then left 3 seconds later."""
+        """Ask every process to end, ask again after the grace, and kill what is left KILL_SECONDS later."""
         for kept in self._kept.values():
             kept.stop()
         running = list(zip(self._kept.values(), self._threads, strict=True))
@@ -196,7 +197,7 @@ class Processes:
         return self._kept[name].ends
 
     def _end(self, list_left: Callable[[], list[KeptProcess]], grace_seconds: float) -> None:
-        """Wait until none is left of those that were asked to end; ask again after the grace, and kill 3 seconds later.
+        """Wait until none is left of those that were asked to end; ask again after the grace, and kill what is left then.
 
         A worker that was killed may have left the process of its job, which keeps the worker's output open.
         """
@@ -204,13 +205,13 @@ class Processes:
             return
         for kept in list_left():
             kept.signal(signal.SIGTERM)  # an RQ worker takes its job's process down with it at the second one
-        if _wait(list_left, 3):
+        if _wait(list_left, KILL_SECONDS):
             return
         for kept in list_left():
             if (pid := kept.pid) is not None:
                 kill_session(pid)
             kept.signal(signal.SIGKILL)
-        _wait(list_left, 3)
+        _wait(list_left, KILL_SECONDS)
 
 
 def _wait(list_left: Callable[[], list[KeptProcess]], seconds: float) -> bool:

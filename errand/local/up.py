@@ -149,7 +149,7 @@ def _list_places(options: UpOptions, environment: Mapping[str, str]) -> dict[str
 
 
 def list_pages(api: str, host: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the URLs of the API and of its pages that are open to this host, or behind a password."""
+    """Return the URLs of the API and of its pages that are open at this address, or behind a password."""
     is_open, password = host in LOOPBACK, read_variable("DASHBOARD_PASSWORD", environment)
     has_console = is_open or password or read_variable("CONSOLE_READ_PASSWORD", environment)
     pages = {"Console": f"{api}/console"} if has_console else {}
