@@ -1,1 +1,1 @@
-"""Everything on one machine, for the command up."""
+"""Everything on one machine, for the commands `up` and `demo`."""

@@ -197,7 +197,7 @@ class Processes:
         return self._kept[name].ends
 
     def _end(self, list_left: Callable[[], list[KeptProcess]], grace_seconds: float) -> None:
-        """Wait until none is left of those that were asked to end; ask again after the grace, and kill what is left then.
+        """Wait until none that was asked to end is left; ask again after the grace, and at last kill what is left.
 
         A worker that was killed may have left the process of its job, which keeps the worker's output open.
         """

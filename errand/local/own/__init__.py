@@ -1,1 +1,1 @@
-"""`errand up MODULE:NAME`: everything on one machine for an application of one's own."""
+"""`errand up MODULE:NAME`: everything on one machine for your own application."""

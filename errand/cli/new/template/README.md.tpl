@@ -17,8 +17,9 @@ A job service, made with [Errand](https://pypi.org/project/rq-errand/): post a j
 
 ## Add a job
 
-A file in `jobs/` with a `run` under `@job()` is all, as `jobs/greet.py` is; start `errand up` again. What it imports goes
-to `dependencies` in `pyproject.toml`, then `pip install -e '.[dev]'`. Endpoints are in `service/endpoints.py`.
+A job is a file in `jobs/` with a function `run` under `@job()`, as in `jobs/greet.py`; restart `errand up` after adding
+one. Add what it imports to `dependencies` in `pyproject.toml`, then run `pip install -e '.[dev]'`. Endpoints are in
+`service/endpoints.py`.
 
 To send e-mail, add `jobs/email.py`, and set `SMTP_URL` and `MAIL_FROM` where you deploy:
 
@@ -39,8 +40,7 @@ The `Procfile` has `web`, `worker` and `release`; the `Dockerfile` builds one im
     docker run -e REDIS_URL -e API_KEYS -p 8000:8000 {{name}}
     docker run -e REDIS_URL --stop-timeout 30 --no-healthcheck {{name}} rq worker -c worker -w worker.Worker
 
-A folder or a file beside `service/` and `jobs/` that these import is one more `COPY` in `Dockerfile`, and a line in
-`.dockerignore`.
+Any other folder or file that `service/` and `jobs/` import needs a `COPY` in `Dockerfile` and a line in `.dockerignore`.
 
 ## Update
 

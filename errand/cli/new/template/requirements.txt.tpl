@@ -1,3 +1,3 @@
-# What a platform and the Dockerfile install: this folder's pyproject.toml. To pin every version, write it anew:
+# What a platform and the Dockerfile install: this folder's pyproject.toml. To pin every version, replace it:
 #   pip freeze --exclude-editable > requirements.txt
 .

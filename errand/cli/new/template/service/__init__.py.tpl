@@ -1,1 +1,1 @@
-"""This service: what is made of the library `errand` and of the job files."""
+"""This service: an application of the library `errand` with the job files."""

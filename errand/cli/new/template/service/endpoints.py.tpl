@@ -1,4 +1,4 @@
-"""Endpoints beside those of Errand's API; like these they want a key where there are keys."""
+"""Endpoints beside those of Errand's API; like those they require a key where keys are set."""
 
 from errand.fastapi import Tasks
 from fastapi import APIRouter
