@@ -1,4 +1,4 @@
-"""`python -m bench.agent SYSTEM COMMAND …`: what runs inside a system's own environment; tells its answer as JSON."""
+"""`python -m bench.agent SYSTEM COMMAND …`: what runs inside a system's own environment; prints its answer as JSON."""
 
 import asyncio
 import importlib
@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from redis import Redis
+
+from bench.peer import STAMPS
 
 URL = "REDIS_URL"
 CHUNK = 1_000
@@ -42,7 +44,7 @@ def enqueue(system: ModuleType, job: str, count: str) -> dict[str, float]:
 
 
 def watch(system: ModuleType, count: str, first: str = "0") -> dict[str, float]:
-    """Wait until `count` jobs have ended; tell how many ended in how many seconds since at least `first` had."""
+    """Wait until `count` jobs have ended; return how many ended in how many seconds since at least `first` had."""
     redis, all, opened = Redis.from_url(os.environ[URL]), int(count), None
     ended, moved_at = 0, time.monotonic()
     while True:
@@ -59,7 +61,7 @@ def watch(system: ModuleType, count: str, first: str = "0") -> dict[str, float]:
 
 
 def stamp(system: ModuleType, count: str) -> dict[str, list[float]]:
-    """Send `count` jobs that tell when they started, each to an idle worker; return the seconds that each waited."""
+    """Send `count` jobs that note when they start, each to an idle worker; return the seconds that each waited."""
 
     async def run() -> list[float]:
         redis, draw = Redis.from_url(os.environ[URL]), random.Random(1)
@@ -67,7 +69,7 @@ def stamp(system: ModuleType, count: str) -> dict[str, list[float]]:
         waits = []
         for _ in range(int(count)):
             await client.enqueue("stamp", time.time())
-            _, text = await asyncio.to_thread(redis.blpop, "bench:stamps", STUCK_SECONDS)
+            _, text = await asyncio.to_thread(redis.blpop, STAMPS, STUCK_SECONDS)
             waits.append(float(text))
             await asyncio.sleep(draw.uniform(*PAUSE_SECONDS))  # drawn, so that it meets no rhythm of a poll
         await client.aclose()

@@ -14,7 +14,7 @@ from uuid import uuid4
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bench.message import load_message
+from errand.mail.message import Message
 
 ITEM_LIMIT = 1000
 
@@ -30,21 +30,21 @@ def build_app() -> FastAPI:
         await app.state.client.aclose()
 
     app = FastAPI(lifespan=lifespan)
-    _add_routes(app, load_message())
+    _add_routes(app)
     return app
 
 
-def _add_routes(app: FastAPI, message_model: Any) -> None:
-    items: Any = Annotated[list[message_model], Field(min_length=1, max_length=ITEM_LIMIT)]
+def _add_routes(app: FastAPI) -> None:
+    items: Any = Annotated[list[Message], Field(min_length=1, max_length=ITEM_LIMIT)]
     batch_model: Any = create_model("Batch", __config__=ConfigDict(extra="forbid"), items=(items, ...))
 
     @app.post("/email", status_code=202)
-    async def post_email(message: message_model) -> dict[str, Any]:
+    async def post_email(message: Message) -> dict[str, Any]:
         await app.state.client.enqueue("email", _dump(message))
         return {"id": str(uuid4())}
 
     @app.post("/email-in-thread", status_code=202)
-    def post_email_in_thread(message: message_model) -> dict[str, Any]:
+    def post_email_in_thread(message: Message) -> dict[str, Any]:
         app.state.client.enqueue_now("email", _dump(message))
         return {"id": str(uuid4())}
 

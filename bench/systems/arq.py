@@ -1,18 +1,19 @@
 # /// script
-# dependencies = ["arq", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["arq", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """arq: one asyncio process, a sorted set for a queue."""
 
 import asyncio
 import os
 import sys
-import time
 from typing import Any
 
 import uvloop
 from arq import create_pool, run_worker
 from arq.connections import ArqRedis, RedisSettings
 from redis import Redis
+
+from bench.peer import note_wait
 
 CONNECTIONS = 32
 CONCURRENCY = {"noop": 16, "nap": 64, "stamp": 16}
@@ -31,19 +32,13 @@ async def nap(context: dict) -> int:
 
 
 async def stamp(context: dict, sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return context["stamps"].rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 async def email(context: dict, message: dict) -> int:
     """Stand for one that sends."""
     return 1
-
-
-async def prepare(context: dict) -> None:
-    """Open what jobs use."""
-    context["stamps"] = Redis.from_url(os.environ["REDIS_URL"])
 
 
 class Client:
@@ -57,7 +52,7 @@ class Client:
         await self._pool.enqueue_job(job, *args)
 
     async def enqueue_many(self, job: str, many: list[tuple]) -> None:
-        """Store many; there is no bulk call, and its pool has no more connections than it was told."""
+        """Store many; there is no bulk call, and its pool has a set number of connections."""
         free = asyncio.Semaphore(CONNECTIONS)
 
         async def store(args: tuple) -> None:
@@ -89,10 +84,9 @@ def count_ended(redis: Redis, enqueued: int) -> int:
 
 
 class WorkerSettings:
-    """What the worker is told."""
+    """The worker's settings."""
 
     functions = (noop, nap, stamp, email)
-    on_startup = prepare
     poll_delay = 0.01
 
 

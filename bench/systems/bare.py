@@ -1,5 +1,5 @@
 # /// script
-# dependencies = ["fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """No queue at all: FastAPI validates and answers, what the HTTP rows are held against."""
 
@@ -9,17 +9,17 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from bench.answer import FINISHED, POSTED
-from bench.message import load_message
+from errand.mail.message import Message
 
-SETTINGS = "FastAPI under uvicorn, uvloop and httptools; the model of jobs/email.py; answers as long as Errand's"
+SETTINGS = "FastAPI under uvicorn, uvloop and httptools; Errand's model of an e-mail; answers as long as Errand's"
 
 
 def build_app() -> FastAPI:
     """Return the application."""
-    app, message = FastAPI(), load_message()
+    app = FastAPI()
 
     @app.post("/email", status_code=202)
-    async def post_email(message: message) -> dict[str, Any]:  # the fastest form: pydantic writes the JSON
+    async def post_email(message: Message) -> dict[str, Any]:  # the fastest form: pydantic writes the JSON
         return {**POSTED, "id": str(uuid4())}
 
     @app.get("/job/{id}")

@@ -1,15 +1,16 @@
 # /// script
-# dependencies = ["celery[redis]", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["celery[redis]", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """Celery over Redis, results in Redis too."""
 
 import os
 import time
-from functools import cache
 from typing import Any
 
 from celery import Celery
 from redis import Redis
+
+from bench.peer import BlockingClient, note_wait
 
 POOLS = {"noop": ("solo", 1), "nap": ("threads", 32), "stamp": ("solo", 1)}
 SETTINGS = (
@@ -45,9 +46,8 @@ def nap() -> int:
 
 @app.task(name="stamp")
 def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 @app.task(name="email")
@@ -56,12 +56,7 @@ def email(message: dict) -> int:
     return 1
 
 
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
-
-
-class Client:
+class Client(BlockingClient):
     """The enqueuing side."""
 
     def enqueue_now(self, job: str, *args: Any) -> None:
@@ -74,14 +69,6 @@ class Client:
         with app.producer_pool.acquire(block=True) as producer:
             for args in many:
                 task.apply_async(args, producer=producer)
-
-    async def enqueue(self, job: str, *args: Any) -> None:
-        """Store one job."""
-        self.enqueue_now(job, *args)
-
-    async def enqueue_many(self, job: str, many: list[tuple]) -> None:
-        """Store many."""
-        self.enqueue_many_now(job, many)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,11 +1,12 @@
 # /// script
-# dependencies = ["dramatiq[redis]", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = [
+#     "dramatiq[redis]", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2",
+# ]
 # ///
 """Dramatiq over Redis, results in Redis too."""
 
 import os
 import time
-from functools import cache
 from typing import Any
 
 import dramatiq
@@ -14,8 +15,10 @@ from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 from redis import Redis
 
+from bench.peer import BlockingClient, note_wait
+
 # Threads, and how many messages are fetched at once; by default twice the threads, and then it sleeps between fetches.
-TOLD = {"noop": (4, 100), "nap": (64, 300), "stamp": (4, 100)}
+THREADS = {"noop": (4, 100), "nap": (64, 300), "stamp": (4, 100)}
 SETTINGS = (
     "one process, 4 threads, 100 messages prefetched (64 and 300 for sleeping jobs), hiredis, results kept 10 min, "
     "bulk: a loop of send (it has none)"
@@ -41,9 +44,8 @@ def nap() -> int:
 
 @dramatiq.actor
 def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 @dramatiq.actor
@@ -52,12 +54,7 @@ def email(message: dict) -> int:
     return 1
 
 
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
-
-
-class Client:
+class Client(BlockingClient):
     """The enqueuing side."""
 
     def enqueue_now(self, job: str, *args: Any) -> None:
@@ -69,14 +66,6 @@ class Client:
         actor = broker.get_actor(job)
         for args in many:
             actor.send(*args)
-
-    async def enqueue(self, job: str, *args: Any) -> None:
-        """Store one job."""
-        self.enqueue_now(job, *args)
-
-    async def enqueue_many(self, job: str, many: list[tuple]) -> None:
-        """Store many."""
-        self.enqueue_many_now(job, many)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -90,7 +79,7 @@ async def connect(url: str) -> Client:
 
 def build_command(job: str) -> list[str]:
     """Return the worker's command."""
-    threads, prefetch = TOLD[job]
+    threads, prefetch = THREADS[job]
     command = ["env", f"dramatiq_queue_prefetch={prefetch}", "dramatiq", "bench.systems.dramatiq"]
     return [*command, "-p", "1", "-t", str(threads), "--skip-logging"]
 

@@ -1,15 +1,16 @@
 # /// script
-# dependencies = ["huey", "redis", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["huey", "redis", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """Huey over Redis."""
 
 import os
 import time
-from functools import cache
 from typing import Any
 
 from huey import RedisHuey
 from redis import Redis
+
+from bench.peer import BlockingClient, note_wait
 
 THREADS = {"noop": 4, "nap": 32, "stamp": 4}
 SETTINGS = (
@@ -35,9 +36,8 @@ def nap() -> int:
 
 @huey.task()
 def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 @huey.task()
@@ -46,15 +46,10 @@ def email(message: dict) -> int:
     return 1
 
 
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
-
-
 TASKS = {"noop": noop, "nap": nap, "stamp": stamp, "email": email}
 
 
-class Client:
+class Client(BlockingClient):
     """The enqueuing side."""
 
     def enqueue_now(self, job: str, *args: Any) -> None:
@@ -65,14 +60,6 @@ class Client:
         """Store many; blocks."""
         for args in many:
             TASKS[job](*args)
-
-    async def enqueue(self, job: str, *args: Any) -> None:
-        """Store one job."""
-        self.enqueue_now(job, *args)
-
-    async def enqueue_many(self, job: str, many: list[tuple]) -> None:
-        """Store many."""
-        self.enqueue_many_now(job, many)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,15 +1,16 @@
 # /// script
-# dependencies = ["rq", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["rq", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """RQ with its SimpleWorker, which does not fork."""
 
 import os
 import time
-from functools import cache
 from typing import Any
 
 from redis import Redis
 from rq import Queue
+
+from bench.peer import BlockingClient, note_wait
 
 SETTINGS = "rq worker --worker-class rq.SimpleWorker --quiet, hiredis, results kept 500 s, bulk: Queue.enqueue_many"
 
@@ -26,9 +27,8 @@ def nap() -> int:
 
 
 def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 def email(message: dict) -> int:
@@ -36,12 +36,7 @@ def email(message: dict) -> int:
     return 1
 
 
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
-
-
-class Client:
+class Client(BlockingClient):
     """The enqueuing side."""
 
     def __init__(self, url: str) -> None:
@@ -55,14 +50,6 @@ class Client:
     def enqueue_many_now(self, job: str, many: list[tuple]) -> None:
         """Store many in one pipeline; blocks."""
         self._queue.enqueue_many([Queue.prepare_data(f"bench.systems.rq.{job}", args) for args in many])
-
-    async def enqueue(self, job: str, *args: Any) -> None:
-        """Store one job."""
-        self.enqueue_now(job, *args)
-
-    async def enqueue_many(self, job: str, many: list[tuple]) -> None:
-        """Store many."""
-        self.enqueue_many_now(job, many)
 
     async def aclose(self) -> None:
         """Close the connections."""

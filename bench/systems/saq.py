@@ -1,18 +1,19 @@
 # /// script
-# dependencies = ["saq[hiredis]", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["saq[hiredis]", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """SAQ: one asyncio process over Redis."""
 
 import asyncio
 import os
 import sys
-import time
 from typing import Any
 
 import uvloop
 from redis import Redis
 from saq import Queue
 from saq.worker import start
+
+from bench.peer import note_wait
 
 CONCURRENCY = {"noop": 16, "nap": 32, "stamp": 16}
 SETTINGS = "uvloop, hiredis, concurrency 16 (32 for sleeping jobs), results kept 10 min, bulk: gathered enqueue"
@@ -30,19 +31,13 @@ async def nap(context: dict) -> int:
 
 
 async def stamp(context: dict, *, sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return context["stamps"].rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 async def email(context: dict, *, message: dict) -> int:
     """Stand for one that sends."""
     return 1
-
-
-async def prepare(context: dict) -> None:
-    """Open what jobs use."""
-    context["stamps"] = Redis.from_url(os.environ["REDIS_URL"])
 
 
 class Client:
@@ -83,7 +78,7 @@ def count_ended(redis: Redis, enqueued: int) -> int:
     return enqueued - redis.zcard("saq:default:incomplete")
 
 
-settings = {"functions": [noop, nap, stamp, email], "startup": prepare}
+settings = {"functions": [noop, nap, stamp, email]}
 
 if __name__ == "__main__":
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -1,18 +1,18 @@
 # /// script
-# dependencies = ["streaq", "redis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = ["streaq", "redis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2"]
 # ///
 """streaq: one asyncio process over Redis streams."""
 
 import asyncio
 import os
 import sys
-import time
 from contextlib import AsyncExitStack
-from functools import cache
 from typing import Any
 
 from redis import Redis
 from streaq import Worker
+
+from bench.peer import note_wait
 
 CONCURRENCY = {"noop": 32, "nap": 64, "stamp": 16}
 SETTINGS = "uvloop, concurrency 32 (64 for sleeping jobs), results kept 5 min, silent tasks, bulk: enqueue_many"
@@ -39,20 +39,14 @@ async def nap() -> int:
 
 @worker.task(silent=True)
 async def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 @worker.task(silent=True)
 async def email(message: dict) -> int:
     """Stand for one that sends."""
     return 1
-
-
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
 
 
 TASKS = {"noop": noop, "nap": nap, "stamp": stamp, "email": email}

@@ -1,16 +1,18 @@
 # /// script
-# dependencies = ["taskiq", "taskiq-redis", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator"]
+# dependencies = [
+#     "taskiq", "taskiq-redis", "hiredis", "fastapi", "uvicorn", "uvloop", "httptools", "email-validator", "jinja2",
+# ]
 # ///
 """taskiq over Redis streams, results in Redis too."""
 
 import asyncio
 import os
-import time
-from functools import cache
 from typing import Any
 
 from redis import Redis
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
+
+from bench.peer import STAMPS, note_wait
 
 CONCURRENCY = {"noop": 100, "nap": 100, "stamp": 100}
 SETTINGS = (
@@ -38,20 +40,14 @@ async def nap() -> int:
 
 @broker.task("stamp")
 async def stamp(sent: float) -> int:
-    """Tell how long it waited."""
-    waited = time.time() - sent
-    return _open_stamps().rpush("bench:stamps", waited)
+    """Note how long it waited."""
+    return note_wait(sent)
 
 
 @broker.task("email")
 async def email(message: dict) -> int:
     """Stand for one that sends."""
     return 1
-
-
-@cache
-def _open_stamps() -> Redis:
-    return Redis.from_url(os.environ["REDIS_URL"])
 
 
 TASKS = {"noop": noop, "nap": nap, "stamp": stamp, "email": email}
@@ -87,10 +83,10 @@ async def connect(url: str) -> Client:
 
 def build_command(job: str) -> list[str]:
     """Return the worker's command."""
-    told = ["--max-async-tasks", str(CONCURRENCY[job]), "--no-parse", "--log-level", "ERROR"]
-    return ["taskiq", "worker", "bench.systems.taskiq:broker", "-w", "1", *told]
+    options = ["--max-async-tasks", str(CONCURRENCY[job]), "--no-parse", "--log-level", "ERROR"]
+    return ["taskiq", "worker", "bench.systems.taskiq:broker", "-w", "1", *options]
 
 
 def count_ended(redis: Redis, enqueued: int) -> int:
     """Count results: each is a key, and all other keys are known."""
-    return redis.dbsize() - redis.exists("taskiq", "autoclaim:taskiq:taskiq", "bench:stamps")
+    return redis.dbsize() - redis.exists("taskiq", "autoclaim:taskiq:taskiq", STAMPS)

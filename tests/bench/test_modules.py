@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OWN_ENVIRONMENTS = ("bench.systems", "bench.chart", "bench.web")
+OWN_ENVIRONMENTS = ("bench.systems", "bench.chart")
 NAMES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "bench").rglob("*.py")
