@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from importlib import import_module
 from types import ModuleType
 
-from bench.context import Context
 from bench.figure import Result
 from bench.record import Record, write_record
 from bench.report import write_report
@@ -42,10 +41,10 @@ def _measure(row: ModuleType, systems: list[System], repeats: int) -> Record:
     record = Record.open(row.NAME, systems)
     for number in range(min(repeats, getattr(row, "REPEATS", repeats))):
         for system in systems:
-            results: list[Result] = row.measure(Context(system))
+            results: list[Result] = row.measure(system)
             record.add(system.name, results)
-            told = ", ".join(f"{result.figure} {result.value:,.4g} {result.unit}" for result in results)
-            print(f"{row.NAME} {number + 1} {system.name}: {told}", flush=True)
+            figures = ", ".join(f"{result.figure} {result.value:,.4g} {result.unit}" for result in results)
+            print(f"{row.NAME} {number + 1} {system.name}: {figures}", flush=True)
     return record
 
 

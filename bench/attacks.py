@@ -22,7 +22,7 @@ from errand.local.child import die_with_parent
 from errand.local.valkey import find_free_port
 
 MB = 1_000_000
-SECONDS = 15.0
+SECONDS = 15.0  # five more than a head may take (errand/api/bounds.py)
 FACTORY = "service.app:from_environment"
 START = b"POST /v1/jobs/log HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -35,7 +35,7 @@ def connect(port: int) -> socket.socket:
 
 
 def send(port: int, first: bytes, filler: bytes, size_bytes: int) -> list[socket.socket]:
-    """Send a beginning and 80 MB behind it, as fast as the API takes it."""
+    """Send a beginning and so many bytes behind it, as fast as the API takes them."""
     peer = connect(port)
     with suppress(OSError):
         peer.sendall(first)
@@ -69,7 +69,7 @@ def pipeline(port: int, count: int) -> list[socket.socket]:
 
 
 def flood(port: int, count: int, begun: bytes) -> list[socket.socket]:
-    """Begin requests and send more, as fast as it is taken."""
+    """Begin requests and send more of each, as fast as the API takes it."""
     peers = open_many(port, count, begun)
     for peer in peers:
         peer.setblocking(False)
@@ -84,7 +84,7 @@ def flood(port: int, count: int, begun: bytes) -> list[socket.socket]:
 
 
 def dribble(port: int, count: int, begun: bytes) -> list[socket.socket]:
-    """Begin a request and send a byte of it a second."""
+    """Begin requests and send a byte of each a second."""
     peers = open_many(port, count, begun)
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
@@ -176,8 +176,8 @@ def attack(
     begun.set()
     peers = ATTACKS[name](port)
     time.sleep(max(0.0, began + SECONDS - time.monotonic()))
-    told = Counter(map(hear, peers))
-    pipe.send((time.monotonic() - began, dict(told)))
+    answers = Counter(map(hear, peers))
+    pipe.send((time.monotonic() - began, dict(answers)))
 
 
 def hear(peer: socket.socket) -> str:
@@ -205,12 +205,12 @@ def measure(name: str, http: str, loop: str) -> None:
         while process.is_alive() and not mine.poll():
             took.append(probe(port))
             time.sleep(0.05)
-        _, told = mine.recv()
+        _, answers = mine.recv()
         process.join()
     times = sorted(seconds for _, seconds in took)
     most, median, statuses = times[-1], times[len(times) // 2], dict(Counter(status for status, _ in took))
     print(
-        f"{name:30} most {most * 1000:6.0f} ms  median {median * 1000:5.1f} ms  {statuses}  attacker: {told}",
+        f"{name:30} most {most * 1000:6.0f} ms  median {median * 1000:5.1f} ms  {statuses}  attacker: {answers}",
         flush=True,
     )
 

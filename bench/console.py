@@ -15,12 +15,13 @@ from pathlib import Path
 
 from redis import Redis
 
-from bench.pages import COUNT, TAG, Api, fill, start_api
-from bench.streams import read_cpu
+from bench.api import ApiClient, start_api
+from bench.pages import COUNT, TAG, fill
+from bench.processes import read_cpu
 from errand.api.console.mount import VIEWS
 from errand.local.valkey import EmbeddedValkey
 
-ROUNDS, COLD = 100, 2
+ROUNDS, COLD = 100, 2  # requests of each page; pages that are measured cold as well
 MOST_READS, MOST_SERVER_MS, MOST_KB = 10, 100, 120  # the bars
 JOBS = [f"?tag={TAG}", "?status=failed", "?status=finished", "?status=canceled", "?status=queued&type=log&since=1h"]
 
@@ -45,13 +46,13 @@ class Console:
         web, server = read_cpu(self._pid), self._read_server_cpu()
         for _ in range(rounds):
             _, size = self.get(path)
-        asking = self._read_server_cpu()  # to ask takes something, too
+        asking = self._read_server_cpu()  # asking takes something, too
         spent = (read_cpu(self._pid) - web, asking - server - (self._read_server_cpu() - asking))
         return spent[0] / rounds * 1000, max(0.0, spent[1]) / rounds * 1000, size
 
     def _read_server_cpu(self) -> float:
-        told = self._redis.info("cpu")
-        return float(told["used_cpu_user"] + told["used_cpu_sys"])
+        used = self._redis.info("cpu")
+        return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
             with Redis.from_url(server.url) as redis:
                 redis.config_set("appendonly", "no")  # to store so many takes a disk minutes
                 with start_api(server.url) as api:
-                    id = fill(redis, Api(api.port))
+                    id = fill(redis, ApiClient(api.port))
                 _report(server.url, redis, list_pages(id), f"/v1/jobs/{id}")
         finally:
             server.stop()
@@ -81,14 +82,14 @@ def _report(url: str, redis: Redis, paths: list[str], read: str) -> None:
     for path in paths[:COLD]:
         with _connect(url, redis) as console:
             console.get("/livez")
-            _tell(f"cold {path}", *console.measure(path, 1))
+            _print_row(f"cold {path}", *console.measure(path, 1))
     with _connect(url, redis) as console:
         for path in (read, *paths):
             console.measure(path, 20)
         base = console.measure(read, 5 * ROUNDS)
-        _tell("status read", *base, base[0])
+        _print_row("status read", *base, base[0])
         for path in paths:
-            _tell(path, *console.measure(path), base[0])
+            _print_row(path, *console.measure(path), base[0])
         print(f"  first page: {_measure_first(console, paths[0]) / 1024:.1f} KB with its files")
 
 
@@ -98,7 +99,7 @@ def _connect(url: str, redis: Redis) -> Iterator[Console]:
         yield Console(api.port, api.pid, redis)
 
 
-def _tell(name: str, web_ms: float, server_ms: float, size: int, base_ms: float = 0.0) -> None:
+def _print_row(name: str, web_ms: float, server_ms: float, size: int, base_ms: float = 0.0) -> None:
     ratio = f"{web_ms / base_ms:5.1f} x" if base_ms else ""
     print(f"  {name:58} web {web_ms:7.2f} ms {ratio:8} server {server_ms:7.2f} ms {size:8,} bytes", flush=True)
 

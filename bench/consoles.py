@@ -9,35 +9,36 @@ viewers read on the same cores. The server writes nothing to disk.
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from statistics import median
 
+from bench.api import ApiClient, ApiProcess, start_api
 from bench.load import Request, put_under_load
-from bench.pages import Api, Web, start_api
+from bench.processes import read_cpu
 from bench.server import start_server
-from bench.streams import call, read_cpu
+from bench.streams import call
 
-CONNECTIONS, SECONDS, PACE = 32, 10, 100
+CONNECTIONS, SECONDS, PACE = 32, 10, 100  # of wrk; of each measurement; POSTs a second
 STORED = 100  # batches
 VIEWERS = 200
-BAR = 0.1
+BAR = 0.1  # of a core, or of the rate: what the consoles may cost
 PAGES = ("", "/jobs")
 MIX = (*PAGES, "/jobs?status=queued", "/jobs?type=log", "/jobs?status=failed", "/queues", "/workers", "?period=24h")
 
 
-async def measure(web: Web, pairs: int) -> None:
+async def measure(web: ApiProcess, pairs: int) -> None:
     """Measure and print."""
     looks = (("overview and jobs", PAGES), ("eight pages", MIX))
     for name, pages in looks:
         shares = await _pair(web, pages, lambda: _measure_share(web), pairs)
-        _tell(f"{VIEWERS} on {name}, of a core", [beside - alone for alone, beside in shares])
+        _print_share(f"{VIEWERS} on {name}, of a core", [beside - alone for alone, beside in shares])
     for name, pages in looks:
         rates = await _pair(web, pages, lambda: _measure_rate(web), pairs)
-        _tell(f"{VIEWERS} on {name}, POSTs less", [1 - beside / alone for alone, beside in rates])
+        _print_share(f"{VIEWERS} on {name}, POSTs less", [1 - beside / alone for alone, beside in rates])
 
 
 async def _pair(
-    web: Web, pages: tuple[str, ...], measure: Callable[[], object], pairs: int
+    web: ApiProcess, pages: tuple[str, ...], measure: Callable[[], Awaitable[float]], pairs: int
 ) -> list[tuple[float, float]]:
     found = []
     for _ in range(pairs):
@@ -52,7 +53,7 @@ async def _pair(
     return found
 
 
-async def _measure_share(web: Web) -> float:
+async def _measure_share(web: ApiProcess) -> float:
     """Return the share of a core that the API takes while jobs are posted at a set pace."""
     before, began = read_cpu(web.pid), time.monotonic()
     for number in range(PACE * SECONDS):
@@ -61,7 +62,7 @@ async def _measure_share(web: Web) -> float:
     return (read_cpu(web.pid) - before) / (time.monotonic() - began)
 
 
-async def _measure_rate(web: Web) -> float:
+async def _measure_rate(web: ApiProcess) -> float:
     request = Request("POST", f"http://127.0.0.1:{web.port}/v1/jobs/log", {"text": "x"}, status=202)
     return (await asyncio.to_thread(put_under_load, request, CONNECTIONS, SECONDS)).per_second
 
@@ -98,14 +99,14 @@ class Viewers:
             self.bytes += len(data)
 
 
-def _tell(name: str, lost: list[float]) -> None:
+def _print_share(name: str, lost: list[float]) -> None:
     print(f"{name}: {median(lost):.1%} ({min(lost):.1%} to {max(lost):.1%}); bar {BAR:.0%}", flush=True)
 
 
 def main() -> None:
-    """Store jobs, and measure."""
+    """Store jobs, measure, print."""
     with start_server("none") as server, start_api(server.url) as web:
-        api = Api(web.port)
+        api = ApiClient(web.port)
         for _ in range(STORED):
             api.call(
                 "/v1/batches/log?delay_seconds=86400", b'{"items": [' + b",".join([b'{"text": "x"}'] * 1000) + b"]}"

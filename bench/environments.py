@@ -15,7 +15,7 @@ HEADER = re.compile(r"^# /// script\n((?:#.*\n)*?)# ///$", re.MULTILINE)
 
 
 def build_environment(file: Path, name: str) -> Path:
-    """Return the Python that runs `file`; its environment is built where it is not there as the header says.
+    """Return the Python that runs `file`; its environment is built where there is none as the header says.
 
     A file without a header runs in the project's own. Raises subprocess.CalledProcessError when pip fails.
     """

@@ -20,12 +20,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from bench.processes import list_tree, read_name, read_peak_bytes
 from errand.local.valkey import EmbeddedValkey, find_free_port
 from tests.support.servers import find_fast_folder
 from tests.support.services import Services
 from tests.support.waiting import wait_until
 
-LIMIT_MB = 250
+LIMIT_MB = 250  # what docs/payloads.md promises
 ROOT = Path(__file__).parent.parent
 
 
@@ -69,20 +70,6 @@ def run_sink() -> Iterator[str]:
     server.close()
 
 
-def list_family(pid: int) -> list[int]:
-    """Return a process and all below it."""
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
-    ]
-    return [pid, *(member for child in children for member in list_family(child))]
-
-
-def read_peak(pid: int) -> tuple[str, float]:
-    """Return a process's name and the most resident memory that it has had, in MB."""
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return lines["Name"].strip(), int(lines["VmHWM"].split()[0]) / 1024
-
-
 def build_mail(number: int, megabytes: float) -> bytes:
     """Return a mail of its own, as JSON; what is attached is base64."""
     content = b64encode(os.urandom(int(megabytes * 2**20))).decode()
@@ -109,7 +96,7 @@ def post(address: str, body: bytes, counts: dict[str, int]) -> str:
 
 
 def main() -> None:
-    """Post the mails, wait until all are sent, and tell what it took."""
+    """Post the mails, wait until all are sent, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mails", type=int, default=100)
     parser.add_argument("--megabytes", type=float, default=5)
@@ -150,7 +137,8 @@ def main() -> None:
             ended = time.monotonic()
             for id in ids:
                 assert services.wait_for(id)["status"] == "finished"
-            peaks = [read_peak(services.processes[0].pid), *map(read_peak, list_family(worker.pid))]
+            pids = [services.processes[0].pid, *list_tree(worker.pid)]
+            peaks = [(read_name(pid), read_peak_bytes(pid) / 2**20) for pid in pids]
         finally:
             services.stop()
             valkey.stop()

@@ -67,17 +67,17 @@ async def _delete(world: World, id: str) -> None:
 
 
 async def _fail(world: World, id: str) -> None:
-    world.end([id])
+    world.end(1)
     _settle(world)
 
 
 async def _finish(world: World, id: str) -> None:
-    world.records.turn([write("finished", task) for task in world.take(1)])
+    world.end(1, "finished")
     _settle(world)
 
 
 def _settle(world: World) -> None:
-    """Do as the workers' chores."""
+    """Settle all dependents, as the workers' chores do."""
     while world.records.settle():
         pass
 
@@ -98,7 +98,7 @@ async def _last_of_a_batch(world: World) -> Act:
     parent = await world.store_batch(keys.BATCH_LIMIT)
     for _ in range(100):
         await world.store_jobs(5, after=(parent,))
-    world.end(["" for _ in range(keys.BATCH_LIMIT - 1)], "finished")
+    world.end(keys.BATCH_LIMIT - 1, "finished")
     return lambda: _finish(world, "")
 
 
@@ -133,7 +133,7 @@ async def _bulk_requeue(world: World) -> Act:
 
 async def _requeue_of_a_queue(world: World) -> Act:
     ids = await world.store_jobs(2000)
-    world.end(ids)
+    world.end(len(ids))
 
     async def act() -> None:
         async for _ in world.store.changes.requeuer.requeue_failed(QUEUE):
@@ -165,7 +165,7 @@ async def _look_for_orphans(world: World) -> Act:
     return act
 
 
-async def _turn(world: World) -> Act:
+async def _exchange(world: World) -> Act:
     await world.store_jobs(1000)
 
     async def act() -> None:
@@ -189,20 +189,20 @@ async def _due(world: World) -> Act:
 
 
 async def _serve(world: World) -> Act:
-    """Serve each schedule again: its job waits for that of the slot before, which has not ended."""
+    """Serve each schedule again: its job waits for that of the occurrence before, which has not ended."""
     names = [f"s{number}" for number in range(1000)]
     for name in names:
         await world.store.schedules.put(Schedule(name, "email", PAYLOAD, "0 0 * * *", catch_up="all"))
     schedules = DueSchedules(world.measured, LifetimeSettings(), {"email": world.type})
 
     async def act() -> None:
-        slot = int(time.time())
-        world.redis.zadd(keys.SCHEDULES, dict.fromkeys(names, slot))
-        while world.redis.zcount(keys.SCHEDULES, slot, slot):
+        due_at = int(time.time())
+        world.redis.zadd(keys.SCHEDULES, dict.fromkeys(names, due_at))
+        while world.redis.zcount(keys.SCHEDULES, due_at, due_at):
             schedules.run()
 
     await act()
-    await asyncio.sleep(1)  # another slot is another second
+    await asyncio.sleep(1)  # another occurrence is another second
     return act
 
 
@@ -243,10 +243,10 @@ SCENES = (
     Scene("cancel, run", f"{MANY} with run", _wide("run", _cancel)),
     Scene("cancel, wait", f"{MANY} with wait", _wide("wait", _cancel)),
     Scene("delete", MANY, _wide("cancel", _delete)),
-    Scene("turn, failure", MANY, _wide("cancel", _fail)),
-    Scene("turn, finish", MANY, _wide("cancel", _finish)),
+    Scene("exchange, failure", MANY, _wide("cancel", _fail)),
+    Scene("exchange, finish", MANY, _wide("cancel", _finish)),
     Scene("cancel, chain", "6,000 one after another", _chain),
-    Scene("turn, last of a batch", "500 jobs after 1,000", _last_of_a_batch),
+    Scene("exchange, last of a batch", "500 jobs after 1,000", _last_of_a_batch),
     Scene("cancel, many", "5,000 jobs", _bulk_cancel),
     Scene("cancel, long queue", "100 jobs amid 500,000", _bulk_cancel_in_a_long_queue),
     Scene("delete, many", "2,000 jobs", _bulk_delete),
@@ -254,7 +254,7 @@ SCENES = (
     Scene("requeue, queue", "2,000 failed", _requeue_of_a_queue),
     Scene("expire", "2,000 jobs at once", _expire),
     Scene("orphans", "2,000 orphans", _look_for_orphans),
-    Scene("turn", f"{THREADS} ends", _turn),
+    Scene("exchange", f"{THREADS} ends", _exchange),
     Scene("due", "5,000 jobs at once", _due),
     Scene("serve", "1,000 schedules at once", _serve),
     Scene("lost", "2,000 jobs", _lost),

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 SCRIPT = Path(__file__).with_name("load.lua")
-GRACE_SECONDS = 30
+GRACE_SECONDS = 30  # for an answer, and for wrk to end; far more than either takes
 
 
 class LoadError(Exception):
@@ -79,10 +79,10 @@ def put_under_load(request: Request, connections: int, seconds: int) -> Load:
         body = "-" if request.body is None else file.name
         command = [*wrk, "-s", str(SCRIPT), request.url, "--", request.method, body, request.authorization or "-"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, check=True)
-    told = json.loads(done.stdout.splitlines()[-1])
-    if told["refused"] or told["broken"]:
+    counted = json.loads(done.stdout.splitlines()[-1])
+    if counted["refused"] or counted["broken"]:
         raise LoadError(
-            f"{request.method} {request.url}: of {told['answers']} answers {told['refused']} were errors; "
-            f"{told['broken']} connections broke"
+            f"{request.method} {request.url}: of {counted['answers']} answers {counted['refused']} were errors; "
+            f"{counted['broken']} connections broke"
         )
-    return Load(told["answers"], told["seconds"], told["p50_ms"], told["p99_ms"])
+    return Load(counted["answers"], counted["seconds"], counted["p50_ms"], counted["p99_ms"])

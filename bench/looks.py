@@ -75,7 +75,7 @@ async def _queues(world: World) -> Act:
 
 async def _failures(world: World) -> Act:
     ids = await world.store_jobs(2000)
-    world.end(ids)
+    world.end(len(ids))
     return world.store.observe.failures.read
 
 

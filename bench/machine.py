@@ -12,8 +12,8 @@ from errand.local.valkey import find_program
 def describe_machine() -> list[str]:
     """Return what it is, a line each."""
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    told = subprocess.run([find_program(), "--version"], capture_output=True, text=True, check=True).stdout
-    server = " ".join(word for word in told.split() if word[:2] not in ("sh", "ma", "bi", "bu"))
+    printed = subprocess.run([find_program(), "--version"], capture_output=True, text=True, check=True).stdout
+    server = " ".join(word for word in printed.split() if word[:2] not in ("sh", "ma", "bi", "bu"))
     return [
         f"{os.cpu_count()} × {_read_model()}, {memory_bytes / 2**30:.0f} GiB",
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}",

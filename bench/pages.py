@@ -9,29 +9,23 @@ and take turns; beside that the same calls to Redis without HTTP.
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from redis import Redis
 
-from errand.local.child import die_with_parent
-from errand.local.valkey import EmbeddedValkey, find_free_port
+from bench.api import ApiClient, start_api
+from errand.local.valkey import EmbeddedValkey
 from errand.redis.connection import connect
 from errand.store.index import Filter, JobIndex
 from errand.store.status import StatusReader
 
 COUNT = 1_000_000
-AT_ONCE = 1000
+AT_ONCE = 1000  # copies that one script makes
 FAILED = 500
 ROUNDS = 200
 TAG = "one-in-a-hundred"
@@ -54,64 +48,16 @@ def main() -> None:
         server.start()
         try:
             with Redis.from_url(server.url) as redis, start_api(server.url) as web:
-                id = fill(redis, Api(web.port))
-                api = Api(web.port)  # the first one's connection is closed by now
+                id = fill(redis, ApiClient(web.port))
+                api = ApiClient(web.port)  # the first one's connection is closed by now
                 report("over HTTP", measure_http(api, id, list_places(api)))
             report("the store alone", asyncio.run(measure_store(server.url, id)))
         finally:
             server.stop()
 
 
-class Api:
-    """One uvicorn process, over one connection."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port)
-
-    def call(self, path: str, body: bytes | None = None) -> tuple[float, Any]:
-        """Return how many seconds a request took and what it was answered."""
-        method, headers = ("POST", {"Content-Type": "application/json"}) if body else ("GET", {})
-        began = time.perf_counter()
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        told = answer.read()
-        spent = time.perf_counter() - began
-        assert answer.status in (200, 202), told
-        return spent, json.loads(told)
-
-
-@dataclass(frozen=True)
-class Web:
-    """A uvicorn process."""
-
-    port: int
-    pid: int
-
-
-@contextmanager
-def start_api(redis_url: str) -> Iterator[Web]:
-    """Run the API until the block ends."""
-    port = find_free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", "--port", str(port)]
-    mail = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "bench@example.com"}
-    environment = {**os.environ, **mail, "REDIS_URL": redis_url, "ERRAND_LOCAL": "1"}
-    command += ["--no-access-log", "--log-level", "error"]
-    process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
-    try:
-        for _ in range(1200):
-            try:
-                Api(port).call("/livez")
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield Web(port, process.pid)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def fill(redis: Redis, api: Api) -> str:
-    """Store the jobs; return an id."""
+def fill(redis: Redis, api: ApiClient) -> str:
+    """Store the jobs; return the id of one in the middle."""
     redis.config_set("maxmemory", 0)
     redis.config_set("appendfsync", "everysec")
     redis.config_set("auto-aof-rewrite-percentage", 0)
@@ -131,7 +77,7 @@ def fill(redis: Redis, api: Api) -> str:
     return ids[COUNT // 2]
 
 
-def list_places(api: Api) -> dict[str, str]:
+def list_places(api: ApiClient) -> dict[str, str]:
     """Return what is asked for, by what it is called."""
     _, first = api.call("/v1/jobs?limit=100")
     return {
@@ -151,7 +97,7 @@ def list_places(api: Api) -> dict[str, str]:
     }
 
 
-def measure_http(api: Api, id: str, places: dict[str, str]) -> dict[str, float]:
+def measure_http(api: ApiClient, id: str, places: dict[str, str]) -> dict[str, float]:
     """Return the p50 of each request in milliseconds, the status read first; they take turns."""
     paths = {"status read": f"/v1/jobs/{id}", **places}
     seconds: dict[str, list[float]] = {name: [] for name in paths}

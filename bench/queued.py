@@ -1,40 +1,39 @@
 """A Redis that holds queued e-mail jobs: Errand's, stored by its own store, and RQ's."""
 
-import time
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from rq import Queue, Retry
 from rq.job import Job as RQJob
 
 from bench.server import Server
 from bench.site import EMAIL
+from bench.waiting import wait_until
 from errand import load_jobs
+from errand.contract.job import Job
 from errand.redis.connection import connect
 from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
 from errand.store.settings import QueueSettings
+from errand.worker.records import Lifetimes
 
 EMAIL_JOB = load_jobs()["email"]
 PAYLOAD = {"message": {**EMAIL, "to": [EMAIL["to"]]}}
 AT_ONCE = 100
 COPIES_AT_ONCE = 1000
 SAMPLES = 200
+DISK_SECONDS = 120.0  # for a gigabyte, on a slow disk
+LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
 
 
-def build_enqueuer(server: Server, redis: AsyncRedis) -> Enqueuer:
-    """Return the API's enqueuer over `redis`."""
-    return Enqueuer(redis, QueueSettings(REDIS_URL=server.url), {EMAIL_JOB.type: EMAIL_JOB})
-
-
-async def store(server: Server, count: int) -> None:
-    """Store e-mail jobs as a batch request does."""
-    redis = connect(server.url)
-    enqueuer = build_enqueuer(server, redis)
+async def store(url: str, job: Job[..., Any], payload: dict[str, Any], count: int) -> None:
+    """Store jobs of one payload as a batch request does."""
+    redis = connect(url)
+    enqueuer = Enqueuer(redis, QueueSettings(REDIS_URL=url), {job.type: job})
     for start in range(0, count, AT_ONCE):
-        await enqueuer.store([NewJob(EMAIL_JOB, PAYLOAD) for _ in range(min(AT_ONCE, count - start))])
+        await enqueuer.store([NewJob(job, payload) for _ in range(min(AT_ONCE, count - start))])
     await redis.aclose()
 
 
@@ -67,13 +66,14 @@ def multiply(redis: Redis, count: int) -> None:
     assert redis.llen(list_key) == count
 
 
-def wait_for_disk(redis: Redis, timeout_seconds: float = 120.0) -> None:
-    """Wait until what was written is in the file, so that it does not slow what is measured next."""
-    deadline = time.monotonic() + timeout_seconds
-    while (info := redis.info("persistence"))["aof_rewrite_in_progress"] or info.get("aof_pending_bio_fsync"):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the append-only file is still being written")
-        time.sleep(0.1)
+def wait_for_disk(redis: Redis) -> None:
+    """Wait until what was written is in the file, or it would slow what is measured next. Raises TimeoutError."""
+
+    def is_written() -> bool:
+        info = redis.info("persistence")
+        return not (info["aof_rewrite_in_progress"] or info.get("aof_pending_bio_fsync"))
+
+    wait_until(is_written, "the append-only file is still being written", DISK_SECONDS, look_seconds=0.1)
 
 
 def measure_bytes(redis: Redis) -> int:
@@ -83,6 +83,6 @@ def measure_bytes(redis: Redis) -> int:
 
 
 def measure_hash_bytes(redis: Redis) -> float:
-    """Return what Redis tells of a job's hash by MEMORY USAGE, the mean of some: it differs by a bucket."""
+    """Return what a job's hash takes by MEMORY USAGE, the mean of some: it differs by a bucket."""
     ids = redis.lrange(Queue.redis_queue_namespace_prefix + EMAIL_JOB.queue.name, 0, SAMPLES - 1)
     return mean(redis.memory_usage(RQJob.key_for(id.decode()), samples=0) or 0 for id in ids)

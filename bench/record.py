@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.system import System
 
 @dataclass
 class Record:
-    """Values by system and figure, one for each repeat; and what each system was and was told."""
+    """Values by system and figure, one for each repeat; and the settings and versions of each system."""
 
     row: str
     measured_at: str
@@ -53,7 +54,7 @@ def write_record(record: Record, whole: bool) -> None:
     (folder / f"{record.row}.json").write_text(json.dumps(asdict(record), indent=1))
 
 
-def read_records(whole: bool, rows: list[str]) -> list[Record]:
+def read_records(whole: bool, rows: Iterable[str]) -> list[Record]:
     """Return what is kept of these rows, in their order."""
     files = [_choose_folder(whole) / f"{row}.json" for row in rows]
     return [Record(**json.loads(file.read_text())) for file in files if file.exists()]

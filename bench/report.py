@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 
 from bench.environments import FOLDER, ROOT, build_environment
 from bench.machine import describe_machine
@@ -36,7 +37,7 @@ def build_report(records: list[Record]) -> str:
     parts += ["", "![Bar chart](report.png)", "", "## The bars", "", *_write_bars(records)]
     for record in records:
         parts += ["", *_write_row(record)]
-    parts += ["", "## What each system was told", "", *_write_settings(records)]
+    parts += ["", "## The settings of each system", "", *_write_settings(records)]
     return "\n".join(parts) + "\n"
 
 
@@ -76,16 +77,16 @@ def _write_settings(records: list[Record]) -> list[str]:
     lines = ["| system | version | settings |", "|---|---|---|"]
     seen = {name: (record.settings[name], record.versions[name]) for record in records for name in record.settings}
     for name, (settings, versions) in seen.items():
-        told = [f"{package} {versions[package]}" for package in sorted(versions) if package.startswith(name)]
+        own = [f"{package} {versions[package]}" for package in sorted(versions) if package.startswith(name)]
         client = [f"{package} {versions[package]}" for package in CLIENTS if package in versions]
-        lines.append(f"| {name} | {', '.join(told + client)} | {settings} |")
+        lines.append(f"| {name} | {', '.join(own + client)} | {settings} |")
     return lines
 
 
 def _format_cell(values: list[float]) -> str:
     if not values:
         return ""
-    middle = format_value(Record("", "", "", values={"": {"": values}}).median("", "") or 0.0)
+    middle = format_value(median(values))
     return middle if len(values) == 1 else f"{middle} ({format_value(min(values))} to {format_value(max(values))})"
 
 

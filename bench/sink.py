@@ -1,7 +1,7 @@
 """A mail server that takes its time over each message: `python bench/sink.py --seconds 0.05`.
 
-It says its port in its first line, and what it has seen, as JSON, for each line that it reads. With `--drop-after N` it
-ends every connection about its Nth mail, by turns in four ways; with `--drop-idle S` those that were idle for so long.
+It prints its port, and what it has seen, as JSON, for each line that it reads. With `--drop-after N` it ends every
+connection about its Nth mail, by turns in four ways; with `--drop-idle S` those that were idle for so long.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`python -m bench.streams [COUNT]`: open streams on one API process, their memory and how late a job's end is told."""
+"""`python -m bench.streams [COUNT]`: open streams on one API process, their memory and how late a job's end comes."""
 
 import asyncio
 import json
@@ -16,16 +16,16 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+from bench.api import start_api
+from bench.processes import read_cpu, read_memory_bytes
 from bench.server import start_server
+from bench.system import WORKER
 from errand.local.child import die_with_parent
-from errand.local.valkey import find_free_port
 
 ROUNDS = 20  # as many seconds, in each of which a share of the jobs is due
 BATCH_LIMIT = 1_000
 OPENING = 100  # at once
 QUIET_SECONDS = 10
-RQ = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
-WEB = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", "--loop", "uvloop"]
 
 
 @dataclass
@@ -72,29 +72,17 @@ async def watch(port: int, id: str, gate: asyncio.Semaphore, ends: Ends) -> None
         await reader.readuntil(b"data: ")
         ends.opened += 1
     await reader.readuntil(b"event: end\n")
-    told_at = datetime.now(UTC)
+    heard_at = datetime.now(UTC)
     await reader.readuntil(b"data: ")
     ended_at = datetime.fromisoformat(json.loads(await reader.readline())["ended_at"])
-    ends.late.append((told_at - ended_at).total_seconds())
+    ends.late.append((heard_at - ended_at).total_seconds())
     writer.close()
-
-
-def read_memory(pid: int) -> int:
-    """Return a process's resident bytes."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
-
-
-def read_cpu(pid: int) -> float:
-    """Return the seconds of CPU that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(port: int, pid: int, redis_pid: int, count: int) -> None:
     """Print what `count` streams cost, each on a job of its own, then all on one job."""
     for each in (True, False):
-        before = read_memory(pid)
+        before = read_memory_bytes(pid)
         first_due = int(time.time()) + 15 + count // 100
         ids = await post(port, count if each else 1, first_due)
         ends, gate = Ends(), asyncio.Semaphore(OPENING)
@@ -104,7 +92,7 @@ async def measure(port: int, pid: int, redis_pid: int, count: int) -> None:
             await asyncio.sleep(0.05)
         seconds = time.monotonic() - began
         await asyncio.sleep(1)
-        memory, cpu, redis_cpu = read_memory(pid), read_cpu(pid), read_cpu(redis_pid)
+        memory, cpu, redis_cpu = read_memory_bytes(pid), read_cpu(pid), read_cpu(redis_pid)
         await asyncio.sleep(QUIET_SECONDS)
         print(f"{count} streams on {len(ids)} jobs, opened in {seconds:.1f} s")
         if each:  # afterwards the process has room that it does not give back
@@ -127,34 +115,21 @@ async def post(port: int, count: int, first_due: int) -> list[str]:
     return ids
 
 
-async def wait_for(port: int) -> None:
-    """Return when the API is alive."""
-    while True:
-        try:
-            await call(port, "GET", "/livez")
-            return
-        except OSError:
-            await asyncio.sleep(0.1)
-
-
 def main() -> None:
     """Measure, with services of its own."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    port = find_free_port()
-    with tempfile.TemporaryDirectory(prefix="errand-bench-") as folder, start_server() as server:
-        local = {"REDIS_URL": server.url, "LOG_URL": f"file:{folder}/log.txt", "ERRAND_LOCAL": "1"}
-        local |= {"SMTP_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "x@example.com", "PATH": os.environ["PATH"]}
-        local |= {"DATABASE_URL": f"sqlite:///{folder}/errand.db"}
-        web = [*WEB, "--http", "errand.api.bounds:Protocol", "--port", str(port), "--no-access-log"]
-        with run(web, local, Path(folder, "web.log")) as pid, run(RQ, local, Path(folder, "worker.log")):
-
-            async def everything() -> None:
-                await wait_for(port)
-                await measure(port, pid, server.pid, count)
-
-            asyncio.run(everything())
+    with (
+        tempfile.TemporaryDirectory(prefix="errand-bench-") as folder,
+        start_server() as server,
+        start_api(server.url) as api,
+    ):
+        environment = {"REDIS_URL": server.url, "LOG_URL": f"file:{folder}/log.txt", "PATH": os.environ["PATH"]}
+        environment |= {"DATABASE_URL": f"sqlite:///{folder}/errand.db", "ERRAND_LOCAL": "1"}
+        environment |= {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "bench@example.com"}  # nothing is sent
+        with run([sys.executable, *WORKER], environment, Path(folder, "worker.log")):
+            asyncio.run(measure(api.port, api.pid, server.pid, count))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.environments import ROOT, build_environment
+from bench.processes import list_tree, read_pss_bytes
 from bench.server import Server
 from errand.local.child import die_with_parent, kill_session
 
-AGENT_SECONDS = 300.0
-STOP_SECONDS = 5.0
+AGENT_SECONDS = 300.0  # for one command; one that takes longer hangs
+STOP_SECONDS = 5.0  # after which a process is killed, with all that it has started
+WORKER = ("-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker", "-q")  # Errand's, behind a Python
 
 
 class BenchError(Exception):
@@ -35,15 +37,7 @@ class Process:
 
     def measure_pss_bytes(self) -> int:
         """Return the proportional set size of the whole tree."""
-        return sum(_read_pss_bytes(pid) for pid in self.list_tree())
-
-    def list_tree(self) -> list[int]:
-        """Return the ids of this process and of everything below it."""
-        tree = [self.pid]
-        for pid in tree:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                tree += map(int, children.read_text().split())
-        return tree
+        return sum(map(read_pss_bytes, list_tree(self.pid)))
 
 
 @dataclass(frozen=True)
@@ -55,14 +49,14 @@ class System:
     home: Path
 
     def read_settings(self) -> str:
-        """Return the line of its file that says what it is told."""
+        """Return `SETTINGS` of its file, a line for the report."""
         for statement in ast.parse((ROOT / f"bench/systems/{self.name}.py").read_text()).body:
             if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "SETTINGS":
                 return str(ast.literal_eval(statement.value))
         return ""
 
     def call(self, server: Server, command: str, *arguments: object, **environment: str) -> Any:
-        """Run `bench.agent` for this system to its end and return what it tells. Raises BenchError."""
+        """Run `bench.agent` for this system to its end; return its answer. Raises BenchError."""
         done = subprocess.run(
             self._name_agent(command, *arguments),
             cwd=self.home,
@@ -141,10 +135,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     kill_session(process.pid)
     process.wait()
     time.sleep(0.1)  # what was killed is taken away by the kernel before the next run's clock starts
-
-
-def _read_pss_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0

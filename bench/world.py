@@ -13,12 +13,11 @@ from errand.api.store import Store
 from errand.contract.job import Job
 from errand.store.new_job import NewJob
 from errand.worker.execution import Execution
-from errand.worker.records import Lifetimes, Records
+from errand.worker.records import Records
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 
-LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
-THREADS = 64
+THREADS = 64  # of a worker that has many, so jobs of one call
 QUEUE = "email"
 Act = Callable[[], Awaitable[Any]]
 
@@ -52,13 +51,13 @@ class World:
         await self.store.enqueuer.store([self.new(batch=batch, **options) for _ in range(count)], (batch, "email"))
         return batch
 
-    def end(self, ids: list[str], kind: str = "permanent") -> None:
-        """Let queued jobs end so, whichever come first."""
-        left = len(ids)
-        while left > 0:
-            executions = self.take()
+    def end(self, count: int, kind: str = "permanent") -> None:
+        """Let as many queued jobs end so, whichever come first."""
+        while count > 0:
+            executions = self.take(min(count, THREADS))
+            assert executions, f"{count} more should be queued"
             self.records.exchange([write(kind, execution) for execution in executions])
-            left -= len(executions)
+            count -= len(executions)
 
     def take(self, count: int = THREADS) -> list[Execution]:
         """Take jobs."""
@@ -76,5 +75,5 @@ class Scene:
 
 
 def write(kind: str, execution: Execution) -> Report:
-    """Return the word of an end."""
+    """Return the report of an end."""
     return Report(kind, execution, "", '{"type": "ValueError", "message": "no"}', 0.0, time.time())

@@ -1,4 +1,4 @@
-"""`python -m bench.mutation errand/contract`: changes a room bit by bit, and tells what no test notices."""
+"""`python -m bench.mutation errand/contract`: changes a room bit by bit, and lists what no test notices."""
 
 import argparse
 import ast
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 # The tests that run the library in their own process. Those that only start it are in no line's reach.
 TESTS = ["app", "contract", "jobs", "log", "logs", "mail", "store", "testing", "webhook", "api", "worker"]
 QUICK = "not browser and not slow and not thorough and not valkey"
+Change = tuple[Mutant, Site, ast.Module]  # of a file, whose tree is the last
 UNREACHED, AT_IMPORT = "unreached", "at import"
 
 
@@ -64,7 +65,7 @@ def _list_files(paths: list[str]) -> Iterator[str]:
         yield from (str(each.absolute().relative_to(ROOT)) for each in found)
 
 
-def _read(path: str) -> list[tuple[Mutant, Site, ast.Module]]:
+def _read(path: str) -> list[Change]:
     tree = ast.parse((ROOT / path).read_text())
     return [(mutant, site, tree) for mutant, site in list_mutants(path, tree)]
 
@@ -87,7 +88,7 @@ class Results:
         with self._path.open("a") as file:
             file.write(json.dumps(found) + "\n")
 
-    def show(self, mutants: list[tuple[Mutant, Site, ast.Module]], wanted: str) -> None:
+    def show(self, mutants: list[Change], wanted: str) -> None:
         """Print the changes of a status, or how many have each, by folder."""
         counts: dict[str, Counter[str]] = {}
         for mutant, *_ in mutants:
@@ -105,7 +106,7 @@ class Results:
 class Trials:
     """A plugin of pytest that runs no test of its own accord, but for each change those that reach it."""
 
-    def __init__(self, reach: Reach, left: list[tuple[Mutant, Site, ast.Module]], results: Results, asked: Any) -> None:
+    def __init__(self, reach: Reach, left: list[Change], results: Results, asked: Any) -> None:
         self._reach, self._left, self._results, self._asked = reach, left, results, asked
         self._caches: list[Any] = []
 
@@ -118,17 +119,16 @@ class Trials:
         trial = Trial(session)
         known = {item.nodeid for item in session.items}
         ends_at = time.monotonic() + self._asked.minutes * 60
-        for number, (mutant, site, tree) in enumerate(self._left):
+        for number, tried in enumerate(self._left):
             if time.monotonic() > ends_at:
                 break
-            self._try(trial, functions, known, mutant, site, tree)
+            self._try(trial, functions, known, tried)
             if number % 50 == 0:
                 print(f"{time.strftime('%T')} {number} of {len(self._left)}", flush=True)
         return True
 
-    def _try(
-        self, trial: Trial, functions: Functions, known: set[str], mutant: Mutant, site: Site, tree: ast.Module
-    ) -> None:
+    def _try(self, trial: Trial, functions: Functions, known: set[str], tried: Change) -> None:
+        mutant, site, tree = tried
         if not mutant.function:
             return self._results.add(mutant, AT_IMPORT)
         path = str(ROOT / mutant.path)

@@ -5,8 +5,11 @@ the one at which all have: so no system pays for its start and its imports. A wo
 The watcher asks the server every 10 ms for one count that it keeps anyway.
 """
 
-from bench.context import Context
+from contextlib import ExitStack
+
 from bench.figure import Bar, Result
+from bench.server import start_server
+from bench.system import System
 
 NAME = "drain"
 TITLE = "No-op jobs, jobs/s"
@@ -20,28 +23,27 @@ JOBS = {"errand": 40_000, "rq": 2_000, "celery": 5_000, "dramatiq": 16_000, "hue
 JOBS_OF_OTHERS = 10_000
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return jobs/s of one worker and of two; for Errand also at its default, and with other promises of the disk."""
-    count = JOBS.get(context.system.name, JOBS_OF_OTHERS)
+    count = JOBS.get(system.name, JOBS_OF_OTHERS)
     results = [
-        Result("one worker", drain(context, "noop", count), "jobs/s"),
-        Result("two workers", drain(context, "noop", count * 3 // 2, workers=2), "jobs/s"),
+        Result("one worker", drain(system, "noop", count), "jobs/s"),
+        Result("two workers", drain(system, "noop", count * 3 // 2, workers=2), "jobs/s"),
     ]
-    if context.system.name == "errand":
-        default = drain(context, "noop", count, WORKER_THREADS="16")
+    if system.name == "errand":
+        default = drain(system, "noop", count, WORKER_THREADS="16")
         results.append(Result("one worker, 16 threads", default, "jobs/s"))
         for appendfsync in ("always", "none"):
-            rate = drain(context, "noop", count, appendfsync=appendfsync)
+            rate = drain(system, "noop", count, appendfsync=appendfsync)
             results.append(Result(f"one worker, appendfsync {appendfsync}", rate, "jobs/s"))
     return results
 
 
 def drain(
-    context: Context, job: str, count: int, workers: int = 1, appendfsync: str = "everysec", **environment: str
+    system: System, job: str, count: int, workers: int = 1, appendfsync: str = "everysec", **environment: str
 ) -> float:
     """Return the rate at which `workers` drain `count` jobs, in jobs/s."""
-    system = context.system
-    with context.start_server(appendfsync) as server, context.closing() as processes:
+    with start_server(appendfsync) as server, ExitStack() as processes:
         system.call(server, "enqueue", job, count)
         for _ in range(workers):
             processes.enter_context(system.start_worker(server, job, **environment))

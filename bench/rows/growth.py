@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from uuid import uuid4
 
-from bench.context import Context
 from bench.figure import Bar, Result
 from bench.queued import (
     EMAIL_JOB,
+    LIFETIMES,
     PAYLOAD,
-    build_enqueuer,
     measure_bytes,
     measure_hash_bytes,
     multiply,
@@ -28,12 +27,15 @@ from bench.queued import (
     store_as_rq,
     wait_for_disk,
 )
-from bench.server import Server
+from bench.server import Server, start_server
+from bench.system import System
 from errand.redis.connection import connect
+from errand.store.enqueue import Enqueuer
 from errand.store.new_job import NewJob
+from errand.store.settings import QueueSettings
 from errand.store.status import StatusReader
 from errand.worker.execution import Execution
-from errand.worker.records import Lifetimes, Records
+from errand.worker.records import Records
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 
@@ -50,20 +52,23 @@ BARS = [
 ]
 STORED = 20_000
 ROUNDS = 20
-TURNS = 10
+CALLS = 10  # that take jobs, in a round
 THREADS = 16
-LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return bytes a job and, of Errand, the p50 of each step in milliseconds."""
-    if context.system.name == "rq":
-        return _measure_bytes(context, lambda server: store_as_rq(server, STORED))
-    return _measure_bytes(context, lambda server: asyncio.run(store(server, STORED))) + _measure_steps(context)
+    if system.name == "rq":
+        return _measure_bytes(lambda server: store_as_rq(server, STORED))
+    return _measure_bytes(lambda server: _store(server, STORED)) + _measure_steps()
 
 
-def _measure_bytes(context: Context, store: Callable[[Server], None]) -> list[Result]:
-    with context.start_server("none") as server, server.connect() as redis:
+def _store(server: Server, count: int) -> None:
+    asyncio.run(store(server.url, EMAIL_JOB, PAYLOAD, count))
+
+
+def _measure_bytes(store: Callable[[Server], None]) -> list[Result]:
+    with start_server("none") as server, server.connect() as redis:
         before = measure_bytes(redis)
         store(server)
         grown = measure_bytes(redis) - before
@@ -73,8 +78,8 @@ def _measure_bytes(context: Context, store: Callable[[Server], None]) -> list[Re
         ]
 
 
-def _measure_steps(context: Context) -> list[Result]:
-    with context.start_server() as small, context.start_server() as large:
+def _measure_steps() -> list[Result]:
+    with start_server() as small, start_server() as large:
         for server, count in ((small, FEW), (large, MANY)):
             _fill(server, count)
         levels = {FEW: Level(small), MANY: Level(large)}
@@ -89,7 +94,7 @@ def _measure_steps(context: Context) -> list[Result]:
 def _fill(server: Server, count: int) -> None:
     with server.connect() as redis:
         redis.config_set("auto-aof-rewrite-percentage", 0)
-        asyncio.run(store(server, 1))
+        _store(server, 1)
         multiply(redis, count)
         wait_for_disk(redis)
 
@@ -116,7 +121,7 @@ class Level:
     def connect(self) -> None:
         """Open the API's connection and the worker's."""
         self._redis, self._worker_redis = connect(self.server.url), self.server.connect()
-        self._enqueuer = build_enqueuer(self.server, self._redis)
+        self._enqueuer = Enqueuer(self._redis, QueueSettings(REDIS_URL=self.server.url), {EMAIL_JOB.type: EMAIL_JOB})
         self._reader = StatusReader(self._redis)
         self._worker_redis.hset("rq:worker:bench", "state", "idle")
         self._records = Records(self._worker_redis, "bench", LIFETIMES)
@@ -128,7 +133,7 @@ class Level:
 
     async def run_round(self) -> None:
         """Store some jobs, read each, and take and finish as many."""
-        jobs = [NewJob(EMAIL_JOB, PAYLOAD) for _ in range(TURNS * THREADS)]
+        jobs = [NewJob(EMAIL_JOB, PAYLOAD) for _ in range(CALLS * THREADS)]
         for job in jobs:
             began = time.perf_counter()
             await self._enqueuer.store([job])
@@ -137,7 +142,7 @@ class Level:
             began = time.perf_counter()
             assert await self._reader.read(job.id)
             self._note("status", began)
-        for _ in range(TURNS):
+        for _ in range(CALLS):
             self._finish(self._take())
 
     def _take(self) -> list[Execution]:

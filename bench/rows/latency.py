@@ -6,8 +6,9 @@ that it meets no rhythm of a poll. Sender and worker read the same clock.
 
 from statistics import quantiles
 
-from bench.context import Context
 from bench.figure import Bar, Result
+from bench.server import start_server
+from bench.system import System
 
 NAME = "latency"
 TITLE = "Enqueue to start on an idle worker, ms"
@@ -16,10 +17,10 @@ JOBS = 150
 WARM_UP = 20
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return the median and the 99th percentile in milliseconds."""
-    with context.start_server() as server, context.system.start_worker(server, "stamp"):
-        context.system.call(server, "stamp", WARM_UP)
-        waits = context.system.call(server, "stamp", JOBS)["seconds"]
+    with start_server() as server, system.start_worker(server, "stamp"):
+        system.call(server, "stamp", WARM_UP)
+        waits = system.call(server, "stamp", JOBS)["seconds"]
     cuts = quantiles(waits, n=100)
     return [Result("p50", cuts[49] * 1000, "ms"), Result("p99", cuts[98] * 1000, "ms")]

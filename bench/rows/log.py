@@ -11,14 +11,12 @@ from typing import Any
 
 from redis import Redis
 
-from bench.context import Context
 from bench.figure import Bar, Result
-from bench.rows.mail import WORKER, wait_until
+from bench.queued import store
+from bench.rows.mail import wait
+from bench.server import start_server
+from bench.system import WORKER, System
 from errand import load_jobs
-from errand.redis.connection import connect
-from errand.store.enqueue import Enqueuer
-from errand.store.new_job import NewJob
-from errand.store.settings import QueueSettings
 
 NAME = "log"
 TITLE = "Log lines to a file, one worker"
@@ -28,34 +26,24 @@ LOG = load_jobs()["log"]
 LINE = {"text": "x" * 80, "level": "warning", "attributes": {"order": 10482, "customer": "ada@example.com"}}
 HUNDRED: dict[str, Any] = {"lines": [LINE] * 100}
 JOBS = {"100 lines a job": (HUNDRED, 100, 1_000), "one line a job": (LINE, 1, 10_000)}
-AT_ONCE = 100
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return lines/s."""
-    return [Result(figure, write(context, *jobs), "lines/s") for figure, jobs in JOBS.items()]
+    return [Result(figure, write(system, *jobs), "lines/s") for figure, jobs in JOBS.items()]
 
 
-def write(context: Context, payload: dict[str, Any], lines: int, count: int) -> float:
+def write(system: System, payload: dict[str, Any], lines: int, count: int) -> float:
     """Return the rate at which one worker writes the lines of `count` jobs. Raises ValueError where one is missing."""
-    path = context.system.home / "lines.jsonl"
+    path = system.home / "lines.jsonl"
     path.unlink(missing_ok=True)
-    with context.start_server() as server, server.connect() as redis:
-        asyncio.run(store(server.url, payload, count))
-        command = [str(context.system.python), *WORKER]
-        with context.system.start(server, command, LOG_URL=f"file:{path}?rotate=1GB"):
-            wait_until(lambda: redis.zcard("rq:finished:log") >= count)
+    with start_server() as server, server.connect() as redis:
+        asyncio.run(store(server.url, LOG, payload, count))
+        command = [str(system.python), *WORKER]
+        with system.start(server, command, LOG_URL=f"file:{path}?rotate=1GB"):
+            wait(lambda: redis.zcard("rq:finished:log") >= count)
         seconds = read_seconds(redis)
     return check_lines(path, lines * count) / seconds
-
-
-async def store(url: str, payload: dict[str, Any], count: int) -> None:
-    """Store jobs as a batch request does."""
-    redis = connect(url)
-    enqueuer = Enqueuer(redis, QueueSettings(REDIS_URL=url), {LOG.type: LOG})
-    for _ in range(0, count, AT_ONCE):
-        await enqueuer.store([NewJob(LOG, payload) for _ in range(AT_ONCE)])
-    await redis.aclose()
 
 
 def read_seconds(redis: Redis) -> float:

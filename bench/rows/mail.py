@@ -10,17 +10,18 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from bench.context import Context
 from bench.figure import Bar, Result
-from bench.server import Server
+from bench.server import Server, start_server
+from bench.system import WORKER, System
 from bench.systems.errand import connect
+from bench.waiting import wait_until
 
 NAME = "mail"
 TITLE = "1,000 e-mails to a server with 50 ms a conversation, one worker"
@@ -34,9 +35,9 @@ BARS = [
     Bar("mails taken once", 2 * MAILS, against=""),
 ]
 ENDING = ("--drop-after", "20", "--drop-idle", "0.3")
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 60.0  # nearly ten times the least
+LOOK_SECONDS = 0.005  # a look is late by as much, of 6 seconds and more
 SINK = Path(__file__).parent.parent / "sink.py"
-WORKER = ("-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker", "-q")
 
 
 class Sink:
@@ -58,10 +59,10 @@ class Sink:
         return self._process.stdout.readline()
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return the time with a server that keeps its connections and with one that ends them, and what both have seen."""
-    kept_seconds, kept = send(context, waves=1)
-    ended_seconds, ended = send(context, ENDING, waves=2)
+    kept_seconds, kept = send(system, waves=1)
+    ended_seconds, ended = send(system, ENDING, waves=2)
     return [
         Result("times the least", kept_seconds / LEAST_SECONDS, "×"),
         Result("seconds", kept_seconds, "s"),
@@ -73,20 +74,20 @@ def measure(context: Context) -> list[Result]:
     ]
 
 
-def send(context: Context, options: tuple[str, ...] = (), waves: int = 1) -> tuple[float, dict[str, int]]:
+def send(system: System, options: tuple[str, ...] = (), waves: int = 1) -> tuple[float, dict[str, int]]:
     """Send the mails and return the seconds that it took, pauses left out, and what the server has seen of them.
 
     Raises ValueError where a mail took more than one attempt.
     """
-    with context.start_server() as server, run_sink(*options) as sink:
-        command = [str(context.system.python), *WORKER]
-        with context.system.start(server, command, SMTP_URL=sink.url), server.connect() as redis:
+    with start_server() as server, run_sink(*options) as sink:
+        command = [str(system.python), *WORKER]
+        with system.start(server, command, SMTP_URL=sink.url), server.connect() as redis:
             post_and_wait(server, redis, WARM_UP)
             before, seconds = sink.look(), 0.0
             for wave in range(1, waves + 1):
                 seconds += post_and_wait(server, redis, MAILS // waves, WARM_UP + MAILS * wave // waves)
                 if wave < waves:
-                    wait_until(lambda: not sink.look()["open"])
+                    wait(lambda: not sink.look()["open"])
             check_attempts(redis)
             seen = sink.look()
     return seconds, seen | {name: seen[name] - before[name] for name in ("mails", "once", "dropped")}
@@ -114,7 +115,7 @@ def post_and_wait(server: Server, redis: Redis, count: int, total: int = 0) -> f
 
     began = time.perf_counter()
     asyncio.run(post())
-    wait_until(lambda: redis.zcard("rq:finished:email") >= (total or count))
+    wait(lambda: redis.zcard("rq:finished:email") >= (total or count))
     return time.perf_counter() - began
 
 
@@ -129,10 +130,6 @@ def check_attempts(redis: Redis) -> None:
         raise ValueError(f"{more} of {len(keys)} mails took more than one attempt; each must take one")
 
 
-def wait_until(condition: Any) -> None:
-    """Ask until the answer is true. Raises TimeoutError."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"bench/rows/mail.py: the mails have not ended after {WAIT_SECONDS:.0f} s")
-        time.sleep(0.005)
+def wait(condition: Callable[[], object]) -> None:
+    """Return when it is so. Raises TimeoutError."""
+    wait_until(condition, "the jobs have not ended", WAIT_SECONDS, LOOK_SECONDS)

@@ -6,8 +6,9 @@ first 20 jobs.
 
 import time
 
-from bench.context import Context
 from bench.figure import Bar, Result
+from bench.server import start_server
+from bench.system import System
 
 NAME = "memory"
 TITLE = "Memory of one worker, MB"
@@ -20,13 +21,13 @@ WARM_UP = 20
 REST_SECONDS = 2.0
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return megabytes (10^6 bytes) at each point."""
-    system, results, ran = context.system, [], 0
+    results, ran = [], 0
     points = {"idle": WARM_UP, "after 10,000 jobs": 10_000}
     if system.name == "errand":
         points["after 100,000 jobs"] = 100_000
-    with context.start_server() as server, system.start_worker(server, WORKER_THREADS="16") as worker:
+    with start_server() as server, system.start_worker(server, WORKER_THREADS="16") as worker:
         for figure, count in points.items():
             system.call(server, "enqueue", "noop", count - ran)
             system.call(server, "watch", count)

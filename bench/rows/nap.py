@@ -3,9 +3,9 @@
 Measured as the no-op jobs are (rows/drain.py).
 """
 
-from bench.context import Context
 from bench.figure import Bar, Result
 from bench.rows.drain import drain
+from bench.system import System
 
 NAME = "nap"
 TITLE = "Jobs that sleep 5 ms, jobs/s"
@@ -14,7 +14,7 @@ JOBS = {"errand": 30_000, "rq": 800, "celery": 4_000, "dramatiq": 12_000, "huey"
 JOBS_OF_OTHERS = 10_000
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return jobs/s of one worker."""
-    count = JOBS.get(context.system.name, JOBS_OF_OTHERS)
-    return [Result("one worker", drain(context, "nap", count), "jobs/s")]
+    count = JOBS.get(system.name, JOBS_OF_OTHERS)
+    return [Result("one worker", drain(system, "nap", count), "jobs/s")]

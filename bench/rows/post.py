@@ -8,12 +8,12 @@ beside. Every answer is a 202, and for each the server holds a job.
 """
 
 from bench.answer import POSTED, check_size
-from bench.context import Context
 from bench.figure import Bar, Result
 from bench.load import Load, Request, put_under_load
-from bench.server import Server
+from bench.server import Server, start_server
 from bench.site import run_site
 from bench.stored import check_stored
+from bench.system import System
 
 NAME = "post"
 TITLE = "POST one e-mail job, requests/s"
@@ -25,23 +25,23 @@ WARM_UP_SECONDS = 1
 SECONDS = 3
 
 
-def measure(context: Context) -> list[Result]:
+def measure(system: System) -> list[Result]:
     """Return requests/s and their latency; then with other promises of the disk, or from a `def` endpoint."""
-    blocks = context.system.name in BLOCKING
-    load = post(context, in_thread=blocks)
+    blocks = system.name in BLOCKING
+    load = post(system, in_thread=blocks)
     results = [Result("32 connections", load.per_second, "requests/s"), Result("p99 ms", load.p99_ms, "ms")]
-    if context.system.name == "errand":
+    if system.name == "errand":
         for appendfsync in ("always", "none"):
-            rate = post(context, appendfsync).per_second
+            rate = post(system, appendfsync).per_second
             results.append(Result(f"32 connections, appendfsync {appendfsync}", rate, "requests/s"))
     if blocks:
-        results.append(Result("32 connections, in the event loop", post(context).per_second, "requests/s"))
+        results.append(Result("32 connections, in the event loop", post(system).per_second, "requests/s"))
     return results
 
 
-def post(context: Context, appendfsync: str = "everysec", in_thread: bool = False) -> Load:
+def post(system: System, appendfsync: str = "everysec", in_thread: bool = False) -> Load:
     """Put the single POST under load and return what wrk counted."""
-    with context.start_server(appendfsync) as server, run_site(context.system, server) as site:
+    with start_server(appendfsync) as server, run_site(system, server) as site:
         request = site.post_email(in_thread)
         answer = request.send()
         if site.system == "errand":
