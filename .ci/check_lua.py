@@ -21,7 +21,7 @@ UPVALUES_LIMIT = 50  # Lua allows 60
 LINE_LIMIT = 120  # characters, as in Python
 KNOWN = {"redis", "cjson", "KEYS", "ARGV", "string", "table", "math", "ipairs", "pairs", "next", "tonumber", "tostring"}
 KNOWN |= {"type", "unpack", "select", "pcall", "error", "assert", "setmetatable"}
-GETGLOBAL, SETGLOBAL = 5, 7
+GETGLOBAL, SETGLOBAL = 5, 7  # lopcodes.h
 
 
 @dataclass

@@ -35,7 +35,7 @@ from errand.redis import keys  # noqa: E402
 JOBS = ROOT / ".ci/screenshots"
 IMAGES = ROOT / "docs/images/console"
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "small": ("light", 360)}
-HEIGHTS = {1280: 1000, 360: 760}
+HEIGHTS = {1280: 1000, 360: 760}  # by width: the most of a page that a picture shows
 QUALITY = 88  # of WebP: the text of a page is still sharp
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 RUNS = 50  # of a schedule, as many as are kept

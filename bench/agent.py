@@ -16,10 +16,10 @@ from redis import Redis
 from bench.peer import STAMPS
 
 URL = "REDIS_URL"
-CHUNK = 1_000
-LOOK_SECONDS = 0.01
-STUCK_SECONDS = 60.0
-PAUSE_SECONDS = (0.01, 0.06)
+CHUNK = 1_000  # jobs that are handed to a client at once: no system has to hold them all
+LOOK_SECONDS = 0.01  # between two counts of what has ended: one cheap command, and a hundredth of a second's error
+STUCK_SECONDS = 60.0  # in which not one job has ended: the slowest system ends hundreds
+PAUSE_SECONDS = (0.01, 0.06)  # between two jobs of an idle worker
 
 
 def work(system: ModuleType, job: str) -> None:

@@ -95,7 +95,7 @@ def dribble(port: int, count: int, begun: bytes) -> list[socket.socket]:
     return peers
 
 
-LONG = 80 * MB
+LONG = 80 * MB  # more than any buffer between attacker and API takes
 ATTACKS: dict[str, Callable[[int], list[socket.socket]]] = {
     "nothing": lambda port: [],
     "header of 80 MB": lambda port: send(port, START + b"X-Long: ", b"x" * 65536, LONG),

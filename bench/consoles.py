@@ -20,7 +20,7 @@ from bench.streams import call
 
 CONNECTIONS, SECONDS, PACE = 32, 10, 100  # of wrk; of each measurement; POSTs a second
 STORED = 100  # batches
-VIEWERS = 200
+VIEWERS = 200  # more than a team has open
 BAR = 0.1  # of a core, or of the rate: what the consoles may cost
 PAGES = ("", "/jobs")
 MIX = (*PAGES, "/jobs?status=queued", "/jobs?type=log", "/jobs?status=failed", "/queues", "/workers", "?period=24h")

@@ -26,8 +26,8 @@ from errand.store.status import StatusReader
 
 COUNT = 1_000_000
 AT_ONCE = 1000  # copies that one script makes
-FAILED = 500
-ROUNDS = 200
+FAILED = 500  # fewer than a page looks through
+ROUNDS = 200  # requests of each kind, for a median
 TAG = "one-in-a-hundred"
 COPY = """#!lua
 local fields = redis.call('HGETALL', KEYS[1])

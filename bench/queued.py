@@ -21,9 +21,9 @@ from errand.worker.records import Lifetimes
 
 EMAIL_JOB = load_jobs()["email"]
 PAYLOAD = {"message": {**EMAIL, "to": [EMAIL["to"]]}}
-AT_ONCE = 100
-COPIES_AT_ONCE = 1000
-SAMPLES = 200
+AT_ONCE = 100  # jobs that one call stores
+COPIES_AT_ONCE = 1000  # made by one script
+SAMPLES = 200  # hashes of which the mean is taken
 DISK_SECONDS = 120.0  # for a gigabyte, on a slow disk
 LIFETIMES = Lifetimes(lease_seconds=10, result_seconds=24 * 3600, failure_seconds=30 * 24 * 3600, worker_seconds=60)
 

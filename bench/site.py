@@ -15,8 +15,8 @@ from bench.server import Server
 from bench.system import BenchError, Process, System
 from errand.local.valkey import find_free_port
 
-START_SECONDS = 20.0
-LOG_LINES = 40
+START_SECONDS = 20.0  # in which it imports a framework, beside other work
+LOG_LINES = 40  # of a process, in an error: a traceback and what came before it
 EMAIL = {"to": "ada@example.com", "subject": "Hello", "text": "It works."}
 
 

@@ -23,9 +23,9 @@ from bench.system import WORKER
 from errand.local.child import die_with_parent
 
 ROUNDS = 20  # as many seconds, in each of which a share of the jobs is due
-BATCH_LIMIT = 1_000
-OPENING = 100  # at once
-QUIET_SECONDS = 10
+BATCH_LIMIT = 1_000  # jobs, the API's
+OPENING = 100  # streams that are opened at once
+QUIET_SECONDS = 10  # in which the CPU of open streams is measured
 
 
 @dataclass

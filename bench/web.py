@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from errand.mail.message import Message
 
-ITEM_LIMIT = 1000
+ITEM_LIMIT = 1000  # as Errand's batches have
 
 
 def build_app() -> FastAPI:

@@ -19,6 +19,7 @@ BARS = [
     Bar("two workers", 1.2, against="errand", other="one worker"),
     Bar("two workers", 1.0),
 ]
+# As many as take each system some seconds.
 JOBS = {"errand": 40_000, "rq": 2_000, "celery": 5_000, "dramatiq": 16_000, "huey": 25_000}
 JOBS_OF_OTHERS = 10_000
 

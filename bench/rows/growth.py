@@ -50,8 +50,8 @@ BARS = [
         for step in ("enqueue", "status", "take 16")
     ),
 ]
-STORED = 20_000
-ROUNDS = 20
+STORED = 20_000  # jobs over which the growth is taken
+ROUNDS = 20  # of calls on each of the two servers
 CALLS = 10  # that take jobs, in a round
 THREADS = 16
 

@@ -14,7 +14,7 @@ NAME = "latency"
 TITLE = "Enqueue to start on an idle worker, ms"
 BARS = [Bar("p50", 1.0, at_most=True), Bar("p99", 1.0, at_most=True)]
 JOBS = 150
-WARM_UP = 20
+WARM_UP = 20  # jobs, after which imports and connections are there
 
 
 def measure(system: System) -> list[Result]:

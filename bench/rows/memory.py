@@ -17,7 +17,7 @@ BARS = [
     Bar("idle", 90.0, against="", at_most=True),
     Bar("after 100,000 jobs", 1.1, against="errand", other="after 10,000 jobs", at_most=True),
 ]
-WARM_UP = 20
+WARM_UP = 20  # jobs, after which imports and connections are there
 REST_SECONDS = 2.0
 
 

@@ -10,6 +10,7 @@ from bench.system import System
 NAME = "nap"
 TITLE = "Jobs that sleep 5 ms, jobs/s"
 BARS = [Bar("one worker", 1.5)]
+# As many as take each system some seconds.
 JOBS = {"errand": 30_000, "rq": 800, "celery": 4_000, "dramatiq": 12_000, "huey": 16_000}
 JOBS_OF_OTHERS = 10_000
 

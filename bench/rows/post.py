@@ -21,8 +21,8 @@ SYSTEMS = ("errand", "bare", "rq", "celery", "dramatiq", "arq", "saq", "taskiq",
 BARS = [Bar("32 connections", 0.5, against="bare"), Bar("32 connections", 1.4)]
 BLOCKING = ("rq", "celery", "dramatiq", "huey")
 CONNECTIONS = 32
-WARM_UP_SECONDS = 1
-SECONDS = 3
+WARM_UP_SECONDS = 1  # the first requests build what later ones use
+SECONDS = 3  # thousands of answers; nine systems in three repeats take minutes
 
 
 def measure(system: System) -> list[Result]:
