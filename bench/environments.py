@@ -46,6 +46,6 @@ def read_dependencies(text: str) -> list[str]:
 
 def read_versions(python: Path) -> dict[str, str]:
     """Return the versions of what is installed beside `python`, by package."""
-    command = [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
+    command = [str(python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
     listed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return {package["name"].lower(): package["version"] for package in listed}

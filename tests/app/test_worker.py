@@ -114,7 +114,7 @@ def test_a_job_of_another_application_with_the_same_name_fails_and_says_why(
     ("target", "fault"),
     [("nowhere:errand", "there is no module 'nowhere' here"), ("shop_main:shop", "has no Errand named 'shop'")],
 )
-def test_a_wrong_target_is_told(valkey: EmbeddedValkey, tmp_path: Path, target: str, fault: str) -> None:
+def test_a_wrong_target_is_refused(valkey: EmbeddedValkey, tmp_path: Path, target: str, fault: str) -> None:
     ended = run(tmp_path, valkey.url, MODULE, sys.executable, "-m", "service", "worker", target, COLUMNS="200")
     assert ended.returncode == 2
     assert fault in ended.stderr
