@@ -1,4 +1,4 @@
-"""What of a payload is cut out, and how it comes together again."""
+"""What of a payload is cut out, and how it is put together again."""
 
 import hashlib
 import json
@@ -74,7 +74,7 @@ def test_a_payload_of_many_small_things_is_cut_out_as_a_whole(whole: str | None)
 
 
 @pytest.mark.parametrize("mark", [7, {}, {"cut": []}, {"cut": [[["value"], "aa", 1]], "payload": 7}])
-def test_a_damaged_mark_is_told(mark: Any) -> None:
+def test_a_damaged_mark_is_reported(mark: Any) -> None:
     with pytest.raises(BodyGoneError, match="damaged"):
         put_together({MARK: mark}, None, lambda name, size: b"1")
 
@@ -146,7 +146,7 @@ def test_a_model_comes_back_as_it_was() -> None:
         [[[], "aa", 1], [[], "aa", 1]],
     ],
 )
-def test_damaged_entries_are_told(entries: Any) -> None:
+def test_damaged_entries_are_reported(entries: Any) -> None:
     stored = {MARK: {"payload": {"value": None, "given": "x"}, "cut": entries}}
     with pytest.raises(BodyGoneError, match="damaged"):
         put_together(stored, None, lambda name, size: b"1")

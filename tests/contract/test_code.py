@@ -18,7 +18,7 @@ FILE = "from errand import job\n\n\n@job({options})\ndef run({parameter}) -> Non
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Writes a job file anew and loads it, as a worker does that starts."""
+    """Writes a job file anew and loads it, as a worker does at its start."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def load(body: str = "pass", parameter: str = "to: str", options: str = "") -> Job[..., Any]:

@@ -71,7 +71,7 @@ EXPRESSIONS = st.tuples(
 
 
 def matches(wall: datetime, expression: tuple[Field, ...]) -> bool:
-    """Tell what the clock and the calendar on the wall say about a minute."""
+    """Return what the clock and the calendar on the wall show at a minute."""
     minute, hour, day, month, week = expression
     if wall.minute not in minute.values or wall.hour not in hour.values or wall.month not in month.values:
         return False
@@ -134,7 +134,7 @@ def test_its_times_are_those_of_a_model_that_looks_at_every_minute(zone: str, da
             assert cron.newest(seconds(moment)) == before[-1]
 
 
-def tell(cron: Cron, after: str, count: int) -> list[str]:
+def list_next(cron: Cron, after: str, count: int) -> list[str]:
     """Return the next times as the UTC clock shows them."""
     moment = seconds(datetime.fromisoformat(after))
     return [f"{datetime.fromtimestamp(time, UTC):%d %H:%M}" for time in islice(cron.walk(moment), count)]
@@ -156,7 +156,7 @@ AUTUMN = {"Europe/Paris": "2026-10-24T12:00Z", "America/New_York": "2026-10-31T1
 def test_a_fixed_time_that_the_clocks_skip_comes_once_right_after_the_gap(
     zone: str, cron: str, expected: list[str]
 ) -> None:
-    assert tell(Cron(cron, zone), SPRING[zone], len(expected)) == expected
+    assert list_next(Cron(cron, zone), SPRING[zone], len(expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_fixed_time_that_the_clocks_skip_comes_once_right_after_the_gap(
 def test_a_fixed_time_that_the_clocks_repeat_comes_the_first_time_alone(
     zone: str, cron: str, expected: list[str]
 ) -> None:
-    assert tell(Cron(cron, zone), AUTUMN[zone], len(expected)) == expected
+    assert list_next(Cron(cron, zone), AUTUMN[zone], len(expected)) == expected
 
 
 @pytest.mark.parametrize(("zone", "first"), [("Europe/Paris", 1), ("America/New_York", 6)])
@@ -188,7 +188,7 @@ def test_in_the_repeated_hour_it_does_not_go_back() -> None:
 
 @pytest.mark.parametrize("range", ["0-0", "00-0", "SUN-0", "sun-Sun"])
 def test_a_range_of_one_has_no_steps(range: str) -> None:
-    assert tell(Cron(f"0 0 * * {range}/2"), "2026-11-23T00:00Z", 2) == ["29 00:00", "06 00:00"]
+    assert list_next(Cron(f"0 0 * * {range}/2"), "2026-11-23T00:00Z", 2) == ["29 00:00", "06 00:00"]
 
 
 def test_a_leap_day_is_found_years_ahead() -> None:
@@ -198,8 +198,8 @@ def test_a_leap_day_is_found_years_ahead() -> None:
 
 
 def test_either_day_will_do_where_both_are_given() -> None:
-    assert tell(Cron("0 0 13 * FRI"), "2026-11-05T00:00Z", 4) == ["06 00:00", "13 00:00", "20 00:00", "27 00:00"]
-    assert tell(Cron("0 0 13 * FRI"), "2026-12-11T00:00Z", 2) == ["13 00:00", "18 00:00"]
+    assert list_next(Cron("0 0 13 * FRI"), "2026-11-05T00:00Z", 4) == ["06 00:00", "13 00:00", "20 00:00", "27 00:00"]
+    assert list_next(Cron("0 0 13 * FRI"), "2026-12-11T00:00Z", 2) == ["13 00:00", "18 00:00"]
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -231,7 +231,7 @@ def test_an_alias_is_what_it_stands_for(alias: str) -> None:
         ("* * */20 * 1L", ["it never comes"]),
     ],
 )
-def test_what_is_wrong_is_told_by_its_part(expression: str, parts: list[str]) -> None:
+def test_what_is_wrong_is_named_by_its_part(expression: str, parts: list[str]) -> None:
     with pytest.raises(CronError) as caught:
         Cron(expression)
     assert len(caught.value.faults) == len(parts)
@@ -241,7 +241,7 @@ def test_what_is_wrong_is_told_by_its_part(expression: str, parts: list[str]) ->
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=30) | st.lists(st.text("0123456789*,-/#LWMONJAN@ ", max_size=6), max_size=6).map(" ".join))
-def test_any_text_is_a_cron_or_told(text: str) -> None:
+def test_any_text_is_a_cron_or_reported(text: str) -> None:
     with suppress(CronError):
         Cron(text).after(1_800_000_000)
 
@@ -249,12 +249,12 @@ def test_any_text_is_a_cron_or_told(text: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "Europe", "../etc/passwd", "/etc/localtime", "+02:00", "x" * 500, "Europe/Paris\0"]
 )
-def test_a_zone_that_is_none_is_told(name: str) -> None:
+def test_a_zone_that_is_none_is_reported(name: str) -> None:
     with pytest.raises(ZoneError, match="in the IANA database"):
         Cron("@daily", name)
 
 
-def test_a_zone_that_is_nearly_one_is_told_with_the_right_one() -> None:
+def test_a_zone_that_is_nearly_one_is_reported_with_the_right_one() -> None:
     with pytest.raises(ZoneError, match="do you mean Europe/Paris"):
         Cron("@daily", "Europe/Pariss")
 
@@ -282,5 +282,5 @@ def test_a_step_may_be_as_long_as_its_field(expression: str) -> None:
     assert Cron(expression).after(0)
 
 
-def test_faults_are_told_in_one_line() -> None:
+def test_faults_are_reported_in_one_line() -> None:
     assert str(CronError("minute '61'", "hour '25'")) == "minute '61'; hour '25'"

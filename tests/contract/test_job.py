@@ -1,4 +1,4 @@
-"""A job as an object: called plainly, performed, enqueued; without RQ."""
+"""A job as an object: called as a function, performed, enqueued; without RQ."""
 
 import inspect
 import math
@@ -59,7 +59,7 @@ def test_a_call_is_the_plain_function_without_injection() -> None:
     assert (calls, seen.reports) == (["run with none"], [(1, 2, "")])
 
 
-def test_a_job_tells_its_type_path_and_purpose() -> None:
+def test_a_job_has_its_type_path_and_purpose() -> None:
     assert (run.type, run.path) == ("test_job", f"{__name__}.run.perform")
     assert run.__doc__ == __doc__
 
@@ -183,7 +183,7 @@ def test_an_adopted_job_is_stored_as_the_one_of_the_file_that_adopts_it() -> Non
     )
 
 
-def test_an_adopted_job_keeps_what_it_was_told_and_leaves_the_other_as_it_was() -> None:
+def test_an_adopted_job_keeps_its_options_and_leaves_the_other_as_it_was() -> None:
     original = make("x")
     adopted = original.adopt("shop.jobs.letter")
     assert (adopted.queue, adopted.retry, adopted.timeout_seconds) == (
@@ -218,12 +218,12 @@ def test_the_least_of_an_option_will_do(options: dict[str, Any]) -> None:
         ({"retry": Backoff(hours=math.inf)}, r"Backoff\(hours=inf\); give more than 0"),
     ],
 )
-def test_less_than_the_least_of_an_option_is_told(options: dict[str, Any], fault: str) -> None:
+def test_less_than_the_least_of_an_option_is_reported(options: dict[str, Any], fault: str) -> None:
     with pytest.raises(ContractError, match=fault):
         job(**options)(make(None).function)
 
 
-def test_a_job_tells_its_example() -> None:
+def test_a_job_has_its_example() -> None:
     assert job(example={})(make(None).function).example == {}
 
 

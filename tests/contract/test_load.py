@@ -102,27 +102,27 @@ def _load(folder: Path, add_folder: Add) -> str:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_told_with_its_name_the_parameter_and_the_fix(
+def test_a_broken_file_is_reported_with_its_name_the_parameter_and_the_fix(
     name: str, add_folder: Add, tmp_path: Path
 ) -> None:
     shutil.copy(FIXTURES / f"broken/{name}.py", tmp_path)
     assert _load(tmp_path, add_folder) == BROKEN[name]
 
 
-def test_a_syntax_error_is_told_with_its_line(add_folder: Add, tmp_path: Path) -> None:
+def test_a_syntax_error_is_reported_with_its_line(add_folder: Add, tmp_path: Path) -> None:
     (tmp_path / "sms.py").write_text("from jobs import job\n\n@job(\ndef run(to: str) -> None: ...\n")
     assert _load(tmp_path, add_folder) == "jobs/sms.py: line 3: SyntaxError: '(' was never closed"
 
 
 @pytest.mark.parametrize("name", ["Sms", "send-sms", "2fa"])
-def test_a_file_whose_name_is_no_type_is_told_what_to_use(name: str, add_folder: Add, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_type_says_what_to_use(name: str, add_folder: Add, tmp_path: Path) -> None:
     shutil.copy(FIXTURES / "jobs/echo.py", tmp_path / f"{name}.py")
     assert _load(tmp_path, add_folder) == (
         f"jobs/{name}.py: the file's name is the job's type in its URL; use lower-case letters, digits and _"
     )
 
 
-def test_an_error_in_a_job_that_another_imports_is_told_where_it_is(add_folder: Add, tmp_path: Path) -> None:
+def test_an_error_in_a_job_that_another_imports_is_reported_where_it_is(add_folder: Add, tmp_path: Path) -> None:
     (tmp_path / "alarm.py").write_text("from jobs import sms\n")
     (tmp_path / "sms.py").write_text("import os\n\nKEY = os.environ['NO_SUCH_KEY']\n")
     assert _load(tmp_path, add_folder) == "jobs/sms.py: line 3: KeyError: 'NO_SUCH_KEY'"

@@ -36,7 +36,7 @@ SMS = read(run)
 
 
 class Letter(BaseModel):
-    """A payload as a whole, with all that makes pydantic's dump differ from what it reads."""
+    """A payload of one model, with all that makes pydantic's dump differ from what it reads."""
 
     model_config = ConfigDict(strict=True)
     sender: str = Field(alias="from")
@@ -223,7 +223,7 @@ def test_a_model_may_be_stored_as_another_one() -> None:
             return Order(number=self.number, shown=f"order {self.number}")
 
     def run(order):  # type: ignore[no-untyped-def]
-        """Take one; annotated below, for the class is this function's."""
+        """Take one; annotated below, since the class is local to the test."""
 
     run.__annotations__ = {"order": Order}
     payload = read_payload(run, "jobs/order.py")

@@ -1,4 +1,4 @@
-"""Progress: kept for unit tests, written seldom enough for Redis, and the last word always."""
+"""Progress: kept for unit tests, written seldom enough for Redis, and the last report always."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from errand.contract.progress import LiveProgress
 
 
 class Clock:
-    """Time that stands still until it is told, and the timers that wait for it."""
+    """Time that stands still until a test moves it, and the timers that wait for it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -192,7 +192,7 @@ def test_what_is_to_be_checked_comes_before_each_report(clock: Clock, written: l
     assert written == []
 
 
-def test_a_report_tells_its_time_to_the_millisecond_and_two_never_the_same(
+def test_a_report_has_its_time_to_the_millisecond_and_two_never_the_same(
     clock: Clock, written: list[dict[str, Any]]
 ) -> None:
     live = LiveProgress(written.append, now=lambda: 1000.0)

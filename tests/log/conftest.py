@@ -37,7 +37,7 @@ def open_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB, for root alone; without it, a process's limit of file sizes stands for a full disk."""
+    """A file system of 1 MB, which only root can mount; other tests use LIMITED instead."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]

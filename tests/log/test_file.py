@@ -187,8 +187,8 @@ def test_a_rotation_that_was_cut_off_loses_nothing_at_the_next(tmp_path: Path) -
     (tmp_path / "log.txt.2").write_text("older\n")  # .1 has been renamed, the file has not
     (tmp_path / "log.txt.3").write_text("oldest\n")
     write(path, "next", Rotation(limit_bytes=5, keep=3))
-    told = {"log.txt": "next\n", "log.txt.1": "new\n", "log.txt.2": "older\n", "log.txt.3": "oldest\n"}
-    assert read(tmp_path) == told
+    expected = {"log.txt": "next\n", "log.txt.1": "new\n", "log.txt.2": "older\n", "log.txt.3": "oldest\n"}
+    assert read(tmp_path) == expected
 
 
 def test_a_file_that_another_program_moves_while_it_is_put_aside_is_begun_anew(

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.log.conftest import Open
 from tests.support.job_fixtures import Perform
 
-# What ends a line somewhere, or turns the direction of the rest of it.
+# What ends a line for some reader, or reverses the direction of the rest of it.
 FORGING = [*"\n\r\t\x00\x0b\x0c\x1b\x1c\x1e\x7f\x85\x9b\u2028\u2029\u061c\u200e\u200f\u202a\u202e\u2066\u2069"]
 TEXTS = st.lists(st.one_of(st.text(), st.sampled_from([*FORGING, "\r\n", "\\", '"', "\\u2028", "\ud800"]))).map("".join)
 

@@ -1,4 +1,4 @@
-"""A decoder of RFC 2047 and RFC 2231, written by the RFCs alone, to check the encoder and Python's decoder against."""
+"""A decoder of RFC 2047 and RFC 2231, written from the RFCs only, to check the encoder and Python's decoder against."""
 
 import re
 from base64 import b64decode
@@ -15,7 +15,7 @@ def unfold(field: str) -> tuple[str, str]:
 
 
 def decode_words(value: str) -> str:
-    """Return a text with its encoded words decoded; the space between two of them is none of it (section 6.2)."""
+    """Return a text with its encoded words decoded; the space between two of them is left out (section 6.2)."""
     return _WORD.sub(_decode, _GAP.sub("", value))
 
 

@@ -12,12 +12,12 @@ SENDER = Mailbox("Errand", "errand@example.com")
 
 
 def build(**fields: Any) -> Message:
-    """Return a message; `text` unless it says otherwise."""
+    """Return a message, with a `text` unless the fields have one."""
     return Message.model_validate({"to": "ada@example.com", "subject": "Hello", "text": "It works."} | fields)
 
 
 def read_back(message: Message) -> EmailMessage:
-    """Return what a reader makes of it, after a look at its lines."""
+    """Return what Python's reader makes of a message whose lines are checked first."""
     raw = compose(message, SENDER, "id")
     assert raw.isascii()
     assert all(len(line) <= 998 for line in raw.split(b"\r\n"))

@@ -1,4 +1,4 @@
-"""Jobs run through RQ more than once, as a retry, a person or a second worker does."""
+"""Running jobs through RQ more than once, as a retry, a person or a second worker does."""
 
 from contextvars import Context
 from typing import Any
@@ -20,7 +20,7 @@ def key_of(job: Job) -> str:
 
 
 def notes(redis: Redis) -> list[bytes]:
-    """Return the names of what is noted for the one mail there is."""
+    """Return the names of the fields noted for the only mail there is."""
     return [field for key in redis.keys("errand:mail:*") for field in redis.hkeys(key)]
 
 
@@ -29,7 +29,7 @@ def message_ids(sink: ScriptedSink) -> list[str]:
 
 
 def run_queued(redis: Redis, job: Job) -> Job:
-    """Let a worker run what waits; return the job as Redis then has it."""
+    """Let a worker run what is queued; return the job as Redis then has it."""
     worker = SimpleWorker([Queue("tests", connection=redis, serializer="json")], connection=redis, serializer="json")
     Context().run(worker.work, burst=True)
     job.refresh()
@@ -51,7 +51,7 @@ def requeue(redis: Redis, job: Job, retries: int = 0) -> Job:
 
 
 def run_beside(redis: Redis, id: str) -> dict[str, Any]:
-    """Run a job that runs elsewhere already: what a frozen worker's successor does."""
+    """Run a job that already runs elsewhere, as a frozen worker's successor does."""
     return Context().run(Job.fetch(id, connection=redis, serializer="json").perform)
 
 

@@ -1,4 +1,4 @@
-"""What a reply means at each step, as docs/mail.md has it."""
+"""What a reply means at each step, as docs/mail.md says."""
 
 import re
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_what_is_no_answer_to_the_question_is_nonsense(step: SmtpStep, reply: tu
         ((552, b"5.5.30 another status"), Meaning.REFUSED, Meaning.REFUSED),
     ],
 )
-def test_too_many_recipients_are_told_from_a_full_mailbox(
+def test_too_many_recipients_are_distinguished_from_a_full_mailbox(
     reply: tuple[int, bytes], first: Meaning, later: Meaning
 ) -> None:
     assert (judge(SmtpStep.RCPT, reply, is_first=True), judge(SmtpStep.RCPT, reply, is_first=False)) == (first, later)

@@ -111,7 +111,7 @@ def test_long_lines_and_lone_dots_arrive_whole(sink: ScriptedSink) -> None:
     assert max(map(len, raw.splitlines())) <= 998
 
 
-def test_progress_tells_each_step(sink: ScriptedSink) -> None:
+def test_progress_reports_each_step(sink: ScriptedSink) -> None:
     seen = Progress()
     to = ["ada@example.com", "bo@example.com"]
     email.run(Message(to=to, subject="Hello", text="It works."), progress=seen)  # type: ignore[arg-type]

@@ -180,7 +180,7 @@ def test_probe_says_hello_and_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert [command.split()[0].lower() for command in server.commands] == ["ehlo", "quit"]
 
 
-def test_probe_tells_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probe_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(CONNECT="554 go away") as server:
         use(server, monkeypatch)
         with pytest.raises(ServiceDownError, match=r"^greeting at 127\.0\.0\.1:\d+: 554 go away$"):

@@ -29,7 +29,7 @@ def _settings(sink: ScriptedSink, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def spoil(sink: ScriptedSink, redis: Redis) -> Spoil:
-    """Makes the key of one job's mail one that no script can write to, once the server is at a step; returns its id."""
+    """Once the server is at a step, makes the key of one job's mail unwritable for scripts; returns the job's id."""
 
     def spoil_at(step: str) -> str:
         id, left = str(uuid4()), [step]
@@ -41,7 +41,7 @@ def spoil(sink: ScriptedSink, redis: Redis) -> Spoil:
 
 @pytest.fixture
 def halt(monkeypatch: pytest.MonkeyPatch) -> Halt:
-    """Halts the next run just before or after it notes `sending`, as a frozen worker, and calls `act` with its id."""
+    """Halts the next run just before or after it notes `sending`, as if frozen, and calls `act` with its id."""
     begin = MailLedger.begin
 
     def halt_once(when: str, act: Callable[[str], object]) -> None:
@@ -71,7 +71,7 @@ def test_nothing_is_sent_where_sending_can_not_be_noted(
     job = perform("email", MAIL, job_id=spoil(BO))
     assert (job.get_status(), sink.mails) == ("failed", [])
     assert "WRONGTYPE" in error_of(redis, job)
-    assert time.monotonic() - begun < 10  # no RSET waited for an answer: the server took it for a line of the message
+    assert time.monotonic() - begun < 10  # no RSET waits for an answer: the server takes it for a line of the message
     redis.delete(key_of(job))
     requeue(redis, job)
     assert (job.get_status(), len(sink.mails)) == ("finished", 1)
@@ -86,7 +86,7 @@ def test_a_job_whose_mail_was_taken_finishes_where_sent_can_not_be_noted(
     assert f"job {job.id}: what happened to its mail could not be noted: WRONGTYPE" in caplog.text
 
 
-def test_a_refusal_is_told_as_it_is_where_it_can_not_be_noted(
+def test_a_refusal_is_reported_as_it_is_where_it_can_not_be_noted(
     sink: ScriptedSink, redis: Redis, perform: Perform, spoil: Spoil
 ) -> None:
     sink.answers["DATA"] = "554 spam"

@@ -1,4 +1,4 @@
-"""A fault of the connection is no mail's fault; a mail that makes a server hang up is nobody else's."""
+"""Faults of the connection cost no mail a try; a mail that makes a server hang up costs only itself one."""
 
 import socket
 from collections.abc import Callable
@@ -159,7 +159,7 @@ def test_a_server_that_goes_after_the_message_leaves_the_mail_unknown_and_not_th
 
 
 @pytest.mark.parametrize("piece", ["secret-word", "c2VjcmV0LXdvcmQ=", "AGFkYQBzZWNyZXQtd29yZA=="])
-def test_what_the_server_repeats_of_a_login_is_not_told(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
+def test_what_the_server_repeats_of_a_login_is_not_shown(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
     answers = {"EHLO": "250-raw\r\n250 AUTH LOGIN", "AUTH": "334 VXNlcm5hbWU6", "YWRH": "334 UGFzc3dvcmQ6"}
     answers = {"EHLO": EHLO_AUTH, "AUTH": f"535 what is {piece}?"} if piece.startswith("AG") else answers
     answers["C2VJCMV0LXDVCMQ="] = f"535 what is {piece}?"

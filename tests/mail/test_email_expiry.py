@@ -1,4 +1,4 @@
-"""A mail that is not sent in time is not sent any more."""
+"""A mail that is not sent in time is never sent."""
 
 import time
 from contextvars import Context
@@ -20,7 +20,7 @@ def _settings(sink: ScriptedSink, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(expires_in_seconds: float) -> None:
-    """Run the job as a worker does that took it in time."""
+    """Run the job as a worker that took it in time does."""
     enter(LiveAttempt(lambda text: None, time.time, expires_at=time.time() + expires_in_seconds))
     email.run.perform(**MAIL)
 

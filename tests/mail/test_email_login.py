@@ -109,7 +109,7 @@ def test_a_user_name_without_a_password_logs_in(monkeypatch: pytest.MonkeyPatch)
 
 
 def be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the server's address be none of this machine."""
+    """Let the server's address be that of another machine."""
     monkeypatch.setattr(_login, "ip_address", lambda address: _login_address("192.0.2.1"))
 
 

@@ -1,4 +1,4 @@
-"""Connections that are kept between mails: how many, for how long, and what becomes of a mail when one has ended."""
+"""Connections kept between mails: how many, for how long, and what becomes of a mail when one has ended."""
 
 import ctypes
 import os
@@ -195,7 +195,7 @@ def test_a_server_that_vanished_without_a_word_holds_up_one_mail_only(
 
 
 def keep_four(sink: ScriptedSink) -> None:
-    """Leave four connections that are kept."""
+    """Leave four connections in the pool."""
     pool, together = find_pool(sink.url, 8), threading.Barrier(4)
     with ThreadPoolExecutor(4) as executor:
         for each in [executor.submit(pool.use, lambda conversation: together.wait(5)) for _ in range(4)]:

@@ -1,4 +1,4 @@
-"""Each recipient is its own: who is accepted gets the mail now and once, and a later run is for the others alone."""
+"""Each recipient counts by itself: the accepted get the mail now and once, and a later run is only for the others."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def groups(sink: ScriptedSink) -> list[list[str]]:
 
 
 def answer_rcpts(*answers: str) -> Callable[[str], str]:
-    """Return the answers to the next RCPTs, whoever they are for; then yes."""
+    """Return these answers to the next RCPTs, whoever they are for; then accept all."""
     left = list(answers)
     return lambda command: left.pop(0) if left else "250 OK"
 

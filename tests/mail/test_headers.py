@@ -1,4 +1,4 @@
-"""How header fields are written: encoded words, phrases, parameters; read back by decoders that know nothing of it."""
+"""How header fields are written: encoded words, phrases, parameters; read back by decoders written without them."""
 
 import random
 import re

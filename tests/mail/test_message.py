@@ -1,4 +1,4 @@
-"""The fields of an e-mail: what is taken, what is refused and where, and what they become."""
+"""The fields of an e-mail: what is accepted, what is refused and where, and what they become."""
 
 from typing import Any
 

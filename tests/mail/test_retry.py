@@ -1,4 +1,4 @@
-"""For how long a mail is tried, as the environment says it."""
+"""For how long a mail is tried, as the environment says."""
 
 import random
 

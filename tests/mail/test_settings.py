@@ -1,4 +1,4 @@
-"""The settings of mail: what is refused at the start, and how it is told."""
+"""The settings of mail: what is refused at the start, and with which words."""
 
 import pytest
 from hypothesis import example, given
@@ -53,7 +53,7 @@ def test_a_bad_smtp_url_names_the_part_and_says_what_to_write(url: str, fault: s
     assert text.endswith(FORM)
 
 
-def test_nothing_of_a_bad_smtp_url_is_told() -> None:
+def test_nothing_of_a_bad_smtp_url_is_reported() -> None:
     with pytest.raises(ValidationError) as caught:
         MailSettings(SMTP_URL="smtp://ada:secr/et@localhost", MAIL_FROM="a@example.com")
     assert not any(piece in str(caught.value) for piece in ("secr", "et@", "ada"))

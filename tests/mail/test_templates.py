@@ -1,4 +1,4 @@
-"""Templates: what they give, when they are rendered, and what is said where they can't be."""
+"""Templates: what they render, when, and what is said where they can't be rendered."""
 
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def test_the_same_request_is_the_same_after_a_template_has_changed(client: TestC
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
-def test_a_post_that_lacks_variables_is_told_all_of_them_at_their_place(client: TestClient) -> None:
+def test_a_post_that_lacks_variables_hears_of_all_of_them_at_their_place(client: TestClient) -> None:
     body = {"to": "ada@example.com", "template": {"id": "order", "variables": {"number": 1}}}
     answer = client.post("/v1/jobs/email", json=body)
     assert answer.status_code == 422
@@ -92,7 +92,7 @@ def test_a_post_that_lacks_variables_is_told_all_of_them_at_their_place(client: 
     ]
 
 
-def test_a_template_that_is_not_there_is_told_with_those_that_are(client: TestClient) -> None:
+def test_a_template_that_is_not_there_is_reported_with_those_that_are(client: TestClient) -> None:
     answer = client.post("/v1/jobs/email", json={"to": "ada@example.com", "template": {"id": "../x"}})
     assert answer.json()["errors"] == [
         {"pointer": "#/template/id", "detail": "there is no template '../x'; there are bare, order"}
@@ -105,7 +105,7 @@ def test_a_variable_of_a_template_that_is_extended_is_missed_too() -> None:
     ]
 
 
-def test_a_part_of_a_variable_that_is_missing_is_told_with_the_file() -> None:
+def test_a_part_of_a_variable_that_is_missing_is_reported_with_the_file() -> None:
     ((place, text),) = refuse(variables=GIVEN | {"lines": [{}]})
     assert (place, text) == (
         ("template", "variables"),
@@ -113,7 +113,7 @@ def test_a_part_of_a_variable_that_is_missing_is_told_with_the_file() -> None:
     )
 
 
-def test_a_value_that_does_not_fit_is_told_with_the_file() -> None:
+def test_a_value_that_does_not_fit_is_reported_with_the_file() -> None:
     ((_, text),) = refuse(variables=GIVEN | {"lines": 7})
     assert text.startswith("templates/order/html.html: TypeError: ")
 

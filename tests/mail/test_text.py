@@ -1,4 +1,4 @@
-"""The text that is made of an HTML body."""
+"""The plain text made from an HTML body."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a receiver may answer before its answer, and how long it may ask to be left alone."""
+"""What a receiver may send before its answer, and for how long it may ask to wait."""
 
 import socket
 import threading

@@ -30,7 +30,7 @@ def post(api: TestClient, url: str = URL) -> str:
 
 
 def drain(jobs: JobsUnderTest, status: int, retry_after_seconds: float = 0.0) -> list[str]:
-    """Run what is due against a receiver that answers so; return what became of the webhooks."""
+    """Run what is due against a receiver with these answers; return what became of the webhooks."""
     jobs.receiver.status, jobs.receiver.retry_after_seconds = status, retry_after_seconds
     return [ran.status for ran in jobs.drain(raise_errors=False) if ran.type == "webhook"]
 

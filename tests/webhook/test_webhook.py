@@ -57,7 +57,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Makes every name lead to the addresses given, one lookup after the other; returns the names looked up."""
+    """Makes every name resolve to the addresses given, one at each lookup; returns the names looked up."""
 
     def resolve(*answers: list[str]) -> list[str]:
         asked: list[str] = []
@@ -366,7 +366,7 @@ def test_a_wrong_setting_is_not_blamed_on_the_example(monkeypatch: pytest.Monkey
         read_catalog()
 
 
-def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_do_not_go_together_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WEBHOOK_SECRETS")
     monkeypatch.setenv("WEBHOOK_URL", "https://example.com/hooks")
     with pytest.raises(SettingsError, match=r"WEBHOOK_URL needs WEBHOOK_SECRETS, .* \(jobs/webhook.py\)"):
