@@ -46,7 +46,8 @@ def note(redis: Redis, id: str, number: int, outcome: str = "failed", trace: str
 
 def run(redis: Redis, id: str, status: str, number: int, **more: Any) -> None:
     """Let the job's record have its newest attempt."""
-    fields = {"status": status, "errand_attempts": number, "worker_name": "w2", "started_at": "2026-09-21T15:00:00.5Z"}
+    fields: dict[Any, Any] = {"status": status, "errand_attempts": number, "worker_name": "w2"}
+    fields["started_at"] = "2026-09-21T15:00:00.5Z"
     redis.hset(f"rq:job:{id}", mapping=fields | more)
 
 

@@ -40,7 +40,7 @@ def keyed(queue_settings: QueueSettings) -> Iterator[TestClient]:
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic SECRET", "SECRET", "Bearer é"])
 def test_without_a_known_key_it_is_a_401(keyed: TestClient, method: str, path: str, header: str | None) -> None:
-    headers = {"Authorization": header.replace("SECRET", SECRET).encode()} if header else {}
+    headers = {b"Authorization": header.replace("SECRET", SECRET).encode()} if header else {}
     answer = keyed.request(method, path, headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.headers["content-type"] == "application/problem+json"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import socket
 import threading
 import time
@@ -266,7 +267,7 @@ def test_of_very_many_at_once_the_first_are_answered_and_the_connection_is_close
 
 
 def limit(monkeypatch: pytest.MonkeyPatch, files: int) -> None:
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda what: (files, files))
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (files, files))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import chain
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ PAGES = (
     "/dashboard/static/js/underscore-umd-min.js",
 )
 STATES: dict[str, Callable[[Stored], Job]] = {
-    **{name: (lambda stored, name=name: stored.put_in(name)) for name in REGISTRIES},
+    **{name: methodcaller("put_in", name) for name in REGISTRIES},
     "orphaned": Stored.orphaned,
     "script in a result": lambda stored: stored.finished(SCRIPT, description=SCRIPT),
     "script in a traceback": lambda stored: stored.failed(SCRIPT, description=SCRIPT),

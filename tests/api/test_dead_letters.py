@@ -34,7 +34,7 @@ def fail(
     """Let a queued job have failed for good, so many seconds after the start."""
     queue = redis.hget(f"rq:job:{id}", "origin").decode()
     ended = START + timedelta(seconds=second)
-    fields = {
+    fields: dict[Any, Any] = {
         "status": "failed",
         "ended_at": ended.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "retries_left": 0,

@@ -257,7 +257,7 @@ def test_an_idle_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch, queu
         watcher = Watcher(redis, StatusReader(redis), BatchReader(redis, queue_settings))
         stream = events._stream(events.JobEvents(FRESH.id, None, LogReader(redis)), FRESH, watcher, watcher.watch_job)
         chunks = [await anext(stream) for _ in range(3)]
-        await stream.aclose()
+        await stream.aclose()  # type: ignore[attr-defined]
         await watcher.close()
         await redis.aclose()
         return chunks

@@ -41,7 +41,7 @@ def read(answer: Any) -> tuple[int, str, Any]:
 
 
 def dump(redis: Redis) -> dict[bytes, bytes]:
-    keys: list[bytes] = redis.keys()
+    keys: list[Any] = redis.keys()
     return {key: redis.dump(key) for key in keys}
 
 

@@ -215,7 +215,8 @@ async def enter(room: BodyRoom, size_bytes: int, order: list[int], leave: asynci
 
 def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
     async def main() -> None:
-        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        room, leave = BodyRoom(100), asyncio.Event()
+        order: list[Any] = []
         async with room.admit(80):
             waiting = [asyncio.create_task(enter(room, size, order, leave)) for size in (50, 20, 60)]
             await asyncio.sleep(0)
@@ -232,7 +233,8 @@ def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
 
 def test_one_that_waits_too_long_is_asked_to_come_again_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        room, leave = BodyRoom(100), asyncio.Event()
+        order: list[Any] = []
         async with room.admit(80):
             monkeypatch.setattr("errand.api.http.room.WAIT_SECONDS", 0.05)
             late = asyncio.create_task(enter(room, 50, order, leave))
@@ -252,7 +254,8 @@ def test_one_that_waits_too_long_is_asked_to_come_again_and_holds_up_nobody(monk
 
 def test_who_leaves_while_it_waits_holds_up_nobody() -> None:
     async def main() -> None:
-        room, leave, order = BodyRoom(100), asyncio.Event(), []
+        room, leave = BodyRoom(100), asyncio.Event()
+        order: list[Any] = []
         async with room.admit(80):
             left = asyncio.create_task(enter(room, 50, order, leave))
             behind = asyncio.create_task(enter(room, 20, order, leave))

@@ -162,7 +162,7 @@ def test_workers_are_shown_by_state_and_their_free_threads_together(client: Test
         redis.sadd("rq:workers", f"rq:worker:{name}")
         if threads:
             redis.hset(f"errand:types:{name}", keys.THREADS, threads)
-        redis.hset(f"rq:worker:{name}", mapping={"last_heartbeat": "x", **fields})
+        redis.hset(f"rq:worker:{name}", mapping={"last_heartbeat": "x"} | fields)
 
     register("ours", state="busy", threads=16)
     redis.sadd("rq:worker:ours:executions", "a:1", "b:2")

@@ -60,7 +60,7 @@ def test_the_types_other_values_of_backoff_stay(queue_settings: QueueSettings) -
 
     type = run.adopt("jobs.idle")
     _, args = CallBuilder(queue_settings, {"idle": type}).build([NewJob(type, {}, tries=4)])
-    fields = json.loads(args[4])["fields"]
+    fields = json.loads(str(args[4]))["fields"]
     own = dict(zip(fields[::2], fields[1::2], strict=True))
     assert json.loads(own["errand_backoff"]) == {"retries": 3, "base": 3, "cap": 50, "seconds": 7200}
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -23,7 +24,10 @@ def post(client: TestClient, content: bytes | str | Iterator[bytes], type: str |
 def test_a_client_that_hangs_up_before_its_body_is_whole_is_no_fault_of_ours(
     client: TestClient, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    messages = [{"type": "http.request", "body": b'{"text"', "more_body": True}, {"type": "http.disconnect"}]
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"text"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict:
         return messages.pop(0)
@@ -138,7 +142,7 @@ def test_head_works_where_get_does(client: TestClient, path: str) -> None:
 @pytest.mark.quick
 def test_head_over_the_wire_has_no_body(services: Services) -> None:
     url = services.start_api().removeprefix("http://")
-    with socket.create_connection(url.split(":"), timeout=10) as connection:
+    with socket.create_connection((url.split(":")[0], int(url.split(":")[1])), timeout=10) as connection:
         connection.sendall(f"HEAD / HTTP/1.1\r\nHost: {url}\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200")

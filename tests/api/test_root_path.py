@@ -59,10 +59,10 @@ def fresh(app: FastAPI, queue_settings: QueueSettings) -> FastAPI:
     return app
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
 def way(request: pytest.FixtureRequest) -> tuple[str, Wrap]:
     """The prefix that clients see, and what puts the application there."""
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_the_runs_are_a_batch_that_their_jobs_link_to(client: TestClient) -> Non
 
 def test_a_schedule_whose_job_file_has_gone_can_be_seen_and_not_run(client: TestClient, redis: Redis) -> None:
     put(client)
-    definition = redis.hget("errand:schedule:morning", "definition") or b""
+    definition: Any = redis.hget("errand:schedule:morning", "definition")
     redis.hset("errand:schedule:morning", "definition", definition.replace(b'"log"', b'"gone"'))
     assert client.get("/v1/schedules/morning").json()["type"] == "gone"
     answer = client.post("/v1/schedules/morning/run")

@@ -72,7 +72,7 @@ def test_what_the_worker_gives_can_not_be_added() -> None:
     def run(number: int, db: list[str] = Depends(connect)) -> None: ...
 
     with pytest.raises(TypeError, match="db is given by the worker"):
-        DurableTasks().add_task(run, 7, db=None)  # type: ignore[arg-type]
+        DurableTasks().add_task(run, 7, db=None)
 
 
 def test_the_id_is_known_before_the_job_is_stored() -> None:

@@ -108,7 +108,7 @@ def test_replace_without_a_time_runs_it_now(client: TestClient, redis: Redis) ->
 
 @pytest.mark.parametrize("change", [{"status": "started"}, {"status": "queued"}, {"errand_attempts": "1"}])
 def test_what_came_last_runs_beside_one_that_has_begun(
-    client: TestClient, redis: Redis, change: dict[str, str]
+    client: TestClient, redis: Redis, change: dict[Any, Any]
 ) -> None:
     id = post(client, "delay_seconds=60").json()["id"]
     redis.hset(f"rq:job:{id}", mapping=change)

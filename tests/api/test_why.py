@@ -38,13 +38,14 @@ def ask(client: TestClient, id: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def add_worker(redis: Redis, name: str = "w", queues: str = "log", state: str = "idle", **codes: str) -> None:
+def add_worker(redis: Redis, name: str = "w", queues: str = "log", state: str = "idle", **codes: Any) -> None:
     """Add a worker as RQ lists it; with `codes` it is one of ours."""
     redis.sadd("rq:workers", f"rq:worker:{name}")
     beat = utcformat(datetime.now(UTC))
     redis.hset(f"rq:worker:{name}", mapping={"state": state, "queues": queues, "last_heartbeat": beat})
     if codes:
-        redis.hset(f"errand:types:{name}", mapping=codes)
+        types: dict[Any, Any] = codes
+        redis.hset(f"errand:types:{name}", mapping=types)
 
 
 def park(redis: Redis, id: str, key: str, names: str = "errand:parked", score: float = 1) -> None:
@@ -129,7 +130,12 @@ def test_its_type_is_held(client: TestClient, redis: Redis, parked: bool) -> Non
     if parked:
         park(redis, id, "errand:parked:log:log:~any")
     at = round(time.time() * 1000) + 5000
-    hold = {"since": "2026-11-23T14:17:21.698000Z", "reason": "the disk is full", "wait_seconds": 8, "probe_at_ms": at}
+    hold: dict[Any, Any] = {
+        "since": "2026-11-23T14:17:21.698000Z",
+        "reason": "the disk is full",
+        "wait_seconds": 8,
+        "probe_at_ms": at,
+    }
     redis.hset("errand:held:log:any", mapping=hold)
     redis.sadd("errand:held", "log:any")
     why = ask(client, id)
@@ -216,7 +222,7 @@ def test_one_that_has_started_or_ended_says_so(client: TestClient, redis: Redis,
 
 def test_a_damaged_record_is_shown_as_far_as_it_goes(client: TestClient, redis: Redis) -> None:
     id = post(client)
-    damaged = {"enqueued_at": "?", "errand_parked": "[", "errand_error": "1", "dependency_ids": "{"}
+    damaged: dict[Any, Any] = {"enqueued_at": "?", "errand_parked": "[", "errand_error": "1", "dependency_ids": "{"}
     redis.hset(f"rq:job:{id}", mapping=damaged)
     for key in ("errand:held", "errand:parked", "rq:workers"):
         redis.set(key, "?")
@@ -234,7 +240,7 @@ def long_queue(redis: Redis) -> list[str]:
     for number, id in enumerate([*reversed(front), *ids]):
         at = 5_000_000 if id[0] == "f" else min(number, 8000) + max(0, number - 9000)
         text = utcformat(datetime.fromtimestamp(1_790_000_000 + at / 1000, UTC))
-        more = {"enqueue_at_front": "1"} if id[0] == "f" else {}
+        more: dict[Any, Any] = {"enqueue_at_front": "1"} if id[0] == "f" else {}
         pipe.hset(f"rq:job:{id}", mapping={"status": "queued", "origin": "log", "enqueued_at": text, **more})
     pipe.rpush("rq:queue:log", *front, *ids)
     pipe.delete("rq:job:j10000")

@@ -75,7 +75,7 @@ def test_a_dependencys_tasks_are_the_endpoints(host: FastAPI, redis: Redis) -> N
 
 
 def test_a_dependency_with_yield_is_refused_with_the_scope_that_it_needs(errand: Errand) -> None:
-    async def audit(tasks: Tasks):  # type: ignore[no-untyped-def]
+    async def audit(tasks: Tasks):
         yield tasks
 
     with pytest.raises(Exception, match=r'scope of "request", it cannot depend on .* scope "function"'):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import zlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -11,7 +12,7 @@ from redis import Redis
 from errand import Errand, recording
 from errand.builtin import log
 from errand.contract.storing.home import HomelessJobError
-from errand.redis.memory import FullRedisError
+from errand.redis.memory import FullRedisError, Memory
 from errand.redis.settings import SettingsError
 from errand.store.direct import sync
 from errand.store.new_job import UnknownParentError
@@ -22,7 +23,7 @@ OTHER = "bcdefa92-2fcf-4655-b44f-7846d446f290"
 
 
 def read_payload(redis: Redis, id: str) -> list[object]:
-    data = redis.hget(f"rq:job:{id}", "data")
+    data: Any = redis.hget(f"rq:job:{id}", "data")
     assert data is not None
     return list(json.loads(zlib.decompress(data)))
 
@@ -126,7 +127,7 @@ def test_an_unknown_parent_is_an_error_and_nothing_is_stored(errand: Errand, red
 
 
 def test_a_nearly_full_redis_takes_nothing(errand: Errand, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "read_memory", lambda info: sync.Memory(90, 100))
+    monkeypatch.setattr(sync, "read_memory", lambda info: Memory(90, 100))
     with pytest.raises(FullRedisError):
         reminder.run.store_sync("ada")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, queue_settings: QueueSettings) -> Iterator[Page]:
     """A tab over an application with the API at /shop/errand."""
     app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, WITH_TUTORIAL)
-    outer = mount_at("/errand", "/shop")(app)
+    outer: Any = mount_at("/errand", "/shop")(app)
     outer.router.lifespan_context = lambda _: app.router.lifespan_context(app)  # Starlette starts no mounted one itself
     with serve(outer, "h11") as (host, port):
         context = browser.new_context(base_url=f"http://{host}:{port}", viewport={"width": 1280, "height": 900})

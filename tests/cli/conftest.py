@@ -34,7 +34,12 @@ Quick = Callable[..., Result]
 
 def run_errand(*words: str, input: str = "", **environment: str) -> Ran:
     """Run the command as a person would; its output is a pipe."""
-    command = [sys.executable, "-m", "service", *(word.encode() for word in words)]  # whatever the locale here
+    command: list[str | bytes] = [
+        sys.executable,
+        "-m",
+        "service",
+        *(word.encode() for word in words),
+    ]  # whatever the locale here
     given = {"PATH": os.environ["PATH"], **pass_coverage(), **environment}
     done = subprocess.run(
         command, cwd=ROOT, env=given, input=input, capture_output=True, text=True, timeout=60, check=False

@@ -156,7 +156,7 @@ def test_two_written_reports_of_one_moment_differ_in_their_times(
 ) -> None:
     class Frozen(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
+        def now(cls, tz: tzinfo | None = None) -> Any:
             return datetime(2026, 12, 24, 18, tzinfo=tz)
 
     monkeypatch.setattr(_progress, "datetime", Frozen)

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ def enter(room: Room, size_bytes: int, inside: list[int], leave: threading.Event
 
 
 def test_who_does_not_fit_waits_until_another_leaves() -> None:
-    room, inside, leave = Room(100), [], threading.Event()
+    room, leave = Room(100), threading.Event()
+    inside: list[Any] = []
     with room.take(60):
         thread = enter(room, 60, inside, leave)
         assert enter(room, 40, inside, leave).join(0.5) is None
@@ -32,7 +34,8 @@ def test_who_does_not_fit_waits_until_another_leaves() -> None:
 
 
 def test_what_is_larger_than_all_of_it_comes_in_alone() -> None:
-    room, inside, leave = Room(100), [], threading.Event()
+    room, leave = Room(100), threading.Event()
+    inside: list[Any] = []
     with ExitStack() as stack:
         stack.enter_context(room.take(1))
         thread = enter(room, 500, inside, leave)

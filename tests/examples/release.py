@@ -3,13 +3,12 @@
 import itertools
 import os
 import signal
-import subprocess
 import threading
 from contextlib import suppress
 from typing import Any
 
 from errand.local.valkey import find_free_port
-from tests.support.services import Services
+from tests.support.services import Process, Services
 from tests.support.waiting import wait_until
 
 RQ_WORKER = "rq worker -c shop.worker -w shop.worker.Worker"
@@ -60,7 +59,7 @@ class Release(Services):
         """Read a job."""
         return dict(self.call("GET", f"/errand/v1/jobs/{id}").body)
 
-    def _start(self, command: str, **environment: str) -> subprocess.Popen[bytes]:
+    def _start(self, command: str, **environment: str) -> Process:
         return self.run("sh", "-c", f"exec {command}", **environment)
 
 

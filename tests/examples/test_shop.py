@@ -43,7 +43,7 @@ def test_its_own_tests_pass_with_the_wheel(shop: Path) -> None:
 @pytest.mark.slow
 def test_it_needs_nothing_of_this_tree(shop: Path) -> None:
     asked = "import errand, shop.main; print(errand.__file__)"
-    command = [shop / "venv/bin/python", "-W", "error", "-c", asked]
+    command = [str(shop / "venv/bin/python"), "-W", "error", "-c", asked]
     told = subprocess.run(command, cwd="/", env={}, capture_output=True, text=True, check=False)
     assert told.stdout.startswith(f"{shop}/venv/"), told.stderr
 

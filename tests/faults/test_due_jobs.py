@@ -4,7 +4,6 @@ import math
 import os
 import random
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from tests.support.processes import find_runner, kill_all
+from tests.support.services import Process
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 
@@ -46,7 +46,7 @@ def assert_on_time(site: Site, due: dict[str, float]) -> None:
     assert site.redis.zcard("rq:scheduled:default") == 0
 
 
-def start_plain_scheduler(site: Site) -> subprocess.Popen[bytes]:
+def start_plain_scheduler(site: Site) -> Process:
     """Start a plain `rq worker --with-scheduler`, and keep it busy with a job, so that it takes none of ours."""
     plain = site.start_plain_worker("--with-scheduler")
     busy = site.post_noted(seconds=50)

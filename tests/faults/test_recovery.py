@@ -38,7 +38,7 @@ def take(site: Site, count: int) -> list[str]:
 
 
 def end_leases(site: Site) -> None:
-    for member in site.redis.zrange("errand:leases", 0, -1):
+    for member in list[Any](site.redis.zrange("errand:leases", 0, -1)):
         site.redis.zadd("errand:leases", {member: 1})
 
 

@@ -2,19 +2,18 @@
 
 import itertools
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from redis import Redis
 
 from tests.conftest import build_environment
 from tests.support.servers import LimitedValkey
-from tests.support.services import Services
+from tests.support.services import Process, Services
 from tests.support.sinks import ScriptedSink
 from tests.support.waiting import wait_until
 
@@ -54,7 +53,7 @@ def releases(
         release.stop()
 
 
-def start_worker(release: Release, redis: Redis) -> subprocess.Popen[bytes]:
+def start_worker(release: Release, redis: Redis) -> Process:
     """Start a worker and wait until it is known."""
     before = redis.scard("rq:workers")
     worker = release.start_worker()
@@ -62,7 +61,7 @@ def start_worker(release: Release, redis: Redis) -> subprocess.Popen[bytes]:
     return worker
 
 
-def stop_worker(worker: subprocess.Popen[bytes]) -> None:
+def stop_worker(worker: Process) -> None:
     worker.terminate()
     assert worker.wait(30) == 0
 
@@ -115,10 +114,20 @@ def test_a_payload_that_fits_the_only_code_there_is_no_more_fails(
     assert (ended["status"], ended["error"]["type"]) == ("failed", "InvalidPayloadError")
 
 
+class Serving(Protocol):
+    """A release whose API takes the jobs of a Load."""
+
+    types: list[str]
+
+    def build_payload(self, type: str, number: int) -> dict[str, Any]: ...
+
+    def post(self, type: str, payload: Any = None, query: str = "") -> str: ...
+
+
 class Load:
     """Posts jobs of every type through whichever release serves, one every few milliseconds, until it is stopped."""
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Serving) -> None:
         self.release = release
         self.posted: list[str] = []
         self._stopped = threading.Event()

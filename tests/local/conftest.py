@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts `python -m service up` in a folder of its own; what is left ends with the test."""
     started: list[Running] = []
 
-    def begin(*options: str, folder: str = "", **settings: str) -> Running:
+    def begin(*options: str, folder: str = "", **settings: Any) -> Running:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         started.append(Running(project, place, *options, **settings))

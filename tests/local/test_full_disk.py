@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -106,7 +107,7 @@ class Valkey:
 def kept(monkeypatch: pytest.MonkeyPatch) -> tuple[Valkey, ValkeyKeeper, list[str], Callable[[float], None]]:
     valkey, said = Valkey(), []
     now, free = [1000.0], [100.0]
-    monkeypatch.setattr(_keeper.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(_keeper, "measure_free_mb", lambda folder: free[0])
 
     def pass_seconds(free_mb: float) -> None:
@@ -177,6 +178,6 @@ def test_the_sink_lets_a_mail_be_tried_again(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "write_bytes", write_bytes)
     envelope = Envelope()
     envelope.content, envelope.rcpt_tos = b"Subject: x\r\n\r\n", ["ada@example.com"]
-    answer = asyncio.run(MailFolder(tmp_path / "mail").handle_DATA(None, None, envelope))  # type: ignore[arg-type]
+    answer = asyncio.run(MailFolder(tmp_path / "mail").handle_DATA(None, None, envelope))
     assert answer.startswith("452 4.3.1 ")
     assert list((tmp_path / "mail").iterdir()) == []

@@ -21,7 +21,7 @@ def test_who_has_connected_and_not_yet_asked_is_answered_still(monkeypatch: pyte
     monkeypatch.setattr(web, "READ_SECONDS", 2.0)
     server = web.GracefulServer(uvicorn.Config(app, lifespan="off", log_config=None))
     listening = socket.create_server(("127.0.0.1", 0))
-    caller = http.client.HTTPConnection(*listening.getsockname(), timeout=20)
+    caller = http.client.HTTPConnection("127.0.0.1", listening.getsockname()[1], timeout=20)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     caller.connect()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from errand import ServiceDownError
-from errand.log import append as appending
 from errand.log.file import FileSink, Rotation
 from errand.log.line import LogLine, format_plain
 from jobs import log
@@ -27,12 +26,12 @@ def tear(monkeypatch: pytest.MonkeyPatch, number: int, written: int) -> None:
 
     def write(descriptor: int, data: bytes) -> int:
         if not left:
-            monkeypatch.setattr(appending.os, "write", real)
+            monkeypatch.setattr(os, "write", real)
             raise OSError(number, os.strerror(number))
         return real(descriptor, data[: left.pop()])
 
     real = os.write
-    monkeypatch.setattr(appending.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
 
 
 @pytest.mark.parametrize("fault", ["ENOSPC", "EDQUOT", "EFBIG", "EIO"])
@@ -58,7 +57,7 @@ def test_an_interruption_takes_back_as_well(open_log: Open, monkeypatch: pytest.
             raise KeyboardInterrupt
         return real(descriptor, data[:3])
 
-    monkeypatch.setattr(appending.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(KeyboardInterrupt):
         log.run("torn, and long")
     assert path.read_text() == "whole\n"
@@ -67,7 +66,7 @@ def test_an_interruption_takes_back_as_well(open_log: Open, monkeypatch: pytest.
 def test_what_another_program_adds_meanwhile_is_not_taken_back(open_log: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     path = open_log("log.txt")
     tear(monkeypatch, errno.ENOSPC, 4)
-    torn = appending.os.write
+    torn = os.write
 
     def write(descriptor: int, data: bytes) -> int:
         if path.stat().st_size == 4:
@@ -75,7 +74,7 @@ def test_what_another_program_adds_meanwhile_is_not_taken_back(open_log: Open, m
                 other.write("another\n")
         return torn(descriptor, data)
 
-    monkeypatch.setattr(appending.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(ServiceDownError):
         log.run("tornline")
     assert path.read_text() == "tornanother\n"
@@ -131,7 +130,7 @@ def test_a_file_that_may_be_written_and_not_read_is_written(open_log: Open, monk
             raise PermissionError(errno.EACCES, "Permission denied")
         return open_file(path, flags, *mode)
 
-    monkeypatch.setattr(appending.os, "open", refuse_reading)
+    monkeypatch.setattr(os, "open", refuse_reading)
     log.run("text")
     monkeypatch.undo()
     assert path.read_text() == "before\ntext\n"

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from errand.local.valkey import EmbeddedValkey
 from tests.cli.conftest import run_errand
 from tests.conftest import build_environment
 from tests.support.processes import signal_all
-from tests.support.services import Answer, Services
+from tests.support.services import Answer, Process, Services
 from tests.support.sinks import ScriptedSink
 from tests.support.waiting import wait_until
 
@@ -118,10 +117,10 @@ def test_no_process_says_a_payload_an_address_or_a_secret(
     sink.answers |= {ADDRESS: f"550 no {ADDRESS} here", f"later.{ADDRESS}": f"450 not now, {ADDRESS}"}
     ids += [send("email", build_mail(ADDRESS))]
     for later in (send("email", build_mail(f"later.{ADDRESS}")), send("webhook", HOOK)):
-        wait_until(lambda id=later: call("GET", f"/v1/jobs/{id}").body["status"] == "scheduled")  # type: ignore[misc]
+        wait_until(lambda id=later: call("GET", f"/v1/jobs/{id}").body["status"] == "scheduled")
     ask_wrongly(call)
     for id in ids:
-        wait_until(lambda id=id: call("GET", f"/v1/jobs/{id}").body["status"] in ("finished", "failed"))  # type: ignore[misc]
+        wait_until(lambda id=id: call("GET", f"/v1/jobs/{id}").body["status"] in ("finished", "failed"))
     said = ask_by_command(services)
     signal_all(worker.pid, signal.SIGTERM)
     assert worker.wait(30) == 0
@@ -178,7 +177,7 @@ def ask_by_command(services: Services) -> str:
     return said
 
 
-def lose_redis(services: Services, valkey: EmbeddedValkey, worker: subprocess.Popen[bytes]) -> None:
+def lose_redis(services: Services, valkey: EmbeddedValkey, worker: Process) -> None:
     """Let the server end, and come back without the user that the processes are."""
     valkey.stop()
     wait_until(lambda: "Redis is away" in services.read_log(worker))

@@ -19,7 +19,7 @@ def key_of(job: Job) -> str:
     return f"errand:mail:{job.id}"
 
 
-def notes(redis: Redis) -> list[bytes]:
+def notes(redis: Redis) -> list[Any]:
     """Return the names of the fields noted for the only mail there is."""
     return [field for key in redis.keys("errand:mail:*") for field in redis.hkeys(key)]
 
@@ -56,7 +56,7 @@ def run_beside(redis: Redis, id: str) -> dict[str, Any]:
 
 
 def error_of(redis: Redis, job: Job) -> str:
-    return redis.hget(job.key, "errand_error").decode()  # type: ignore[union-attr]
+    return redis.hget(job.key, "errand_error").decode()
 
 
 def die_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_whether_a_domain_takes_mail_is_the_servers_business(address: str) -> No
 
 
 def test_an_address_beyond_ascii_is_taken_and_written_for_a_server_with_smtputf8() -> None:
-    message = Message(to="Jürgen <jürgen@bücher.example>", subject="s", text="t")  # type: ignore[arg-type]
+    message = Message(to="Jürgen <jürgen@bücher.example>", subject="s", text="t")
     assert message.recipients == ["jürgen@bücher.example"]
     raw = compose(message, Mailbox("", "e@example.com"), "id")
     assert "To: =?utf-8?q?J=C3=BCrgen?= <jürgen@bücher.example>".encode() in raw

@@ -92,7 +92,7 @@ def test_text_and_html_are_alternatives_with_the_better_one_last(sink: ScriptedS
     message = received(sink)
     parts = message.get_payload()
     assert message.get_content_type() == "multipart/alternative"
-    assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]  # type: ignore[union-attr]
+    assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]
 
 
 def test_unicode_arrives_in_subject_and_body(sink: ScriptedSink) -> None:
@@ -114,7 +114,7 @@ def test_long_lines_and_lone_dots_arrive_whole(sink: ScriptedSink) -> None:
 def test_progress_reports_each_step(sink: ScriptedSink) -> None:
     seen = Progress()
     to = ["ada@example.com", "bo@example.com"]
-    email.run(Message(to=to, subject="Hello", text="It works."), progress=seen)  # type: ignore[arg-type]
+    email.run(Message(to=to, subject="Hello", text="It works."), progress=seen)
     assert seen.reports == [
         (0, 4, "connecting"),
         (1, 4, "recipient 1 of 2"),

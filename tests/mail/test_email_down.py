@@ -24,7 +24,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def send(server: RawServer, monkeypatch: pytest.MonkeyPatch, login: str = "", options: str = "") -> None:
     monkeypatch.setenv("SMTP_URL", server.url.replace("://", f"://{login}") + options)
-    email.run(Message(to="ada@example.com", subject="Hello", text="It works."))  # type: ignore[arg-type]
+    email.run(Message(to="ada@example.com", subject="Hello", text="It works."))
 
 
 @pytest.mark.parametrize(

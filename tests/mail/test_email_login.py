@@ -4,6 +4,7 @@ import hmac
 import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import quote
 
 import pytest
@@ -25,7 +26,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def send(server: RawServer, monkeypatch: pytest.MonkeyPatch, login: str = "", options: str = "") -> None:
     monkeypatch.setenv("SMTP_URL", server.url.replace("://", f"://{login}") + options)
-    email.run(Message(to="ada@example.com", subject="Hello", text="It works."))  # type: ignore[arg-type]
+    email.run(Message(to="ada@example.com", subject="Hello", text="It works."))
 
 
 def offer(mechanisms: str, **answers: str | Callable[[str], str]) -> RawServer:
@@ -113,7 +114,7 @@ def be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_login, "ip_address", lambda address: _login_address("192.0.2.1"))
 
 
-_login_address = _login.ip_address
+_login_address = ip_address
 
 
 def test_a_password_is_not_sent_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_a_second_run_returns_the_first_result_without_a_conversation(
 
 
 def test_outside_a_job_nothing_is_kept(sink: ScriptedSink, redis: Redis) -> None:
-    email.run(email.Message(**MAIL["message"]))  # type: ignore[arg-type]
+    email.run(email.Message(**MAIL["message"]))
     assert (len(sink.mails), notes(redis)) == (1, [])
 
 

@@ -144,7 +144,7 @@ def test_an_unknown_field_is_refused() -> None:
 
 
 def test_a_message_given_in_a_call_is_stored_as_posted() -> None:
-    stored = email.run.payload.bind(Message(to="ada@example.com", subject="s", text="t"))  # type: ignore[arg-type]
+    stored = email.run.payload.bind(Message(to="ada@example.com", subject="s", text="t"))
     assert stored == {"message": {"to": ["ada@example.com"], "subject": "s", "text": "t"}}
 
 

@@ -50,7 +50,7 @@ def pool(sink: ScriptedSink) -> Iterator[MailPool]:
 
 
 def send(*to: str) -> dict[str, str]:
-    result = email.run(Message(to=list(to or (ADA,)), subject="Hello", text="It works."))  # type: ignore[arg-type]
+    result = email.run(Message(to=list(to or (ADA,)), subject="Hello", text="It works."))
     refused: dict[str, str] = result["refused"]
     return refused
 

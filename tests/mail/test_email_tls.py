@@ -74,7 +74,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 
 def send() -> None:
-    email.run(Message(to="bo@example.com", subject="Hello", text="It works."))  # type: ignore[arg-type]
+    email.run(Message(to="bo@example.com", subject="Hello", text="It works."))
 
 
 def test_starttls_that_is_required_but_not_offered_is_the_services_fault(serve: Serve) -> None:
@@ -136,7 +136,7 @@ def test_a_login_has_its_percent_signs_decoded(serve: Serve, certificate: ssl.SS
     )
     send()
     assert keeper.seen == [(True, USER)]
-    MailSettings().probe()  # type: ignore[call-arg]
+    MailSettings().probe()
 
 
 @pytest.mark.usefixtures("trusted")
@@ -162,7 +162,7 @@ def test_a_wrong_password_is_the_services_fault_and_not_in_the_message(
         send()
     assert "secret" not in str(caught.value)
     with pytest.raises(ServiceDownError):
-        MailSettings().probe()  # type: ignore[call-arg]
+        MailSettings().probe()
 
 
 def test_a_login_that_the_server_does_not_offer_is_the_services_fault(serve: Serve) -> None:

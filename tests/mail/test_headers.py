@@ -47,7 +47,7 @@ def check_text(text: str) -> None:
 def check_name(name: str) -> None:
     field = write_mailboxes("To", [Mailbox(name, "a@example.com"), Mailbox(name, "b@example.com")])
     check_lines(field)
-    first, second = re.fullmatch(r"(.*) <a@example.com>, (.*) <b@example.com>", unfold(field)[1], re.S).groups()  # type: ignore[union-attr]
+    first, second = re.fullmatch(r"(.*) <a@example.com>, (.*) <b@example.com>", unfold(field)[1], re.S).groups()
     assert decode_phrase(first) == decode_phrase(second) == name
     assert str(make_header(decode_header(first))) == name or first.startswith('"')
     if first.count("=?utf-8?") < 2:  # of several, Python 3.11 keeps the space between two, against RFC 2047, 6.2

@@ -239,7 +239,7 @@ def test_late_answers_of_a_stuck_server_reach_nobody_else(own_valkey: EmbeddedVa
 
     async def read(reader: StatusReader, job: NewJob) -> str | None:
         found = await reader.read(job.id)
-        return found and found.id
+        return found.id if found else None
 
     async def main() -> tuple[set[bool], list[str | None]]:
         async with connect(own_valkey.url) as redis:

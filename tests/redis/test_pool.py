@@ -28,7 +28,7 @@ def test_who_gives_up_leaves_its_place_to_the_others(valkey: EmbeddedValkey, red
     async def act() -> None:
         async with UrlConnector(valkey.url).connect_async(API) as client:
             held = [await client.connection_pool.get_connection() for _ in range(pool.MOST)]
-            waiting = [asyncio.create_task(client.ping()) for _ in range(3)]
+            waiting = [asyncio.ensure_future(client.ping()) for _ in range(3)]
             await asyncio.sleep(0.05)
             assert not any(task.done() for task in waiting)
             release = asyncio.create_task(client.connection_pool.release(held.pop()))

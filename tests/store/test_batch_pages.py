@@ -134,7 +134,7 @@ def apply(letters: Any, action: Action, wanted: Filter) -> list[DeadLetterStep]:
 
 
 def test_dead_letters_are_taken_page_by_page_and_what_is_left_has_its_reason() -> None:
-    pages = (["a", "x", "y"], ("1", "y")), ([], ("2", "z")), (["b"], None)
+    pages: Any = (["a", "x", "y"], ("1", "y")), ([], ("2", "z")), (["b"], None)
     done = [DeadLetterStep(["a"], [("y", "no")]), DeadLetterStep(["b"], [])]
     for action in ("requeue", "delete"):
         letters = build_letters(*pages)

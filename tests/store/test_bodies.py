@@ -128,7 +128,8 @@ def test_what_a_request_never_used_goes_after_a_while(
     sweep(redis)
     assert find(redis) == [key]
     name = key.decode().removeprefix(keys.BODY)
-    (member,) = redis.zrange(keys.BODY_HOLDS, 0, -1)
+    holds: list[Any] = redis.zrange(keys.BODY_HOLDS, 0, -1)
+    (member,) = holds
     redis.zrem(keys.BODY_HOLDS, member)
     redis.zadd(keys.BODY_HOLDS, {f"{name}:@1700000000.abc": 0})
     sweep(redis)
@@ -172,7 +173,7 @@ def test_a_body_that_another_job_lets_go_meanwhile_stays_for_the_request_that_as
 def test_a_body_that_is_there_is_not_sent_again(redis: Redis, enqueue: Any, store: BodyStore) -> None:
     enqueue(new_job())
     (key,) = find(redis)
-    store.redis.set = None  # type: ignore[assignment,method-assign]
+    store.redis.set = None  # type: ignore[method-assign]
     store.put_large([new_job()], 0)
     assert (len(redis.get(key)), redis.ttl(key)) == (70_002, -1)
 

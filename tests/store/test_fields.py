@@ -38,7 +38,7 @@ def read_more(args: list[Any]) -> dict[str, Any]:
 
 def read_shared(builder: CallBuilder, job: NewJob) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what is said of a job beside its record, and the record's fields."""
-    described = json.loads(builder.build([job])[1][4])
+    described = json.loads(str(builder.build([job])[1][4]))
     fields = described.pop("fields")
     return described, dict(zip(fields[::2], fields[1::2], strict=True))
 
@@ -174,5 +174,5 @@ def test_a_job_that_must_have_ended_when_it_expires_says_so(
 
 
 def test_waits_are_drawn_for_each_job_and_none_where_it_is_not_tried_again(builder: CallBuilder) -> None:
-    assert len(json.loads(builder.build([new_job(tries=3)])[1][9])) == 2
+    assert len(json.loads(str(builder.build([new_job(tries=3)])[1][9]))) == 2
     assert builder.build([replace(new_job(), tries=1)])[1][9] == ""

@@ -59,7 +59,7 @@ class World:
         created, id = START + timedelta(microseconds=us), str(UUID(int=len(self.jobs) * 7919 % 1009 + 1))
         queue, index_name = TYPES[type], f"errand:index:{TYPES[type]}:{type}"
         text = created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        fields = {"status": "queued", "origin": queue, "description": type, "created_at": text}
+        fields: dict[Any, Any] = {"status": "queued", "origin": queue, "description": type, "created_at": text}
         pipe = self.redis.pipeline()
         pipe.hset(f"rq:job:{id}", mapping=fields)
         pipe.sadd("rq:queues", f"rq:queue:{queue}")
@@ -218,7 +218,7 @@ def test_a_job_is_read_as_one_alone_is(redis: Redis, use: Use) -> None:
     error = {"type": "ValueError", "message": "no"}
     redis.hset(f"rq:job:{id}", mapping={"status": "failed", "errand_error": json.dumps(error)})
     page: Page = use(lambda jobs: jobs.read(Filter(), 1))
-    assert (page.jobs[0].type, page.jobs[0].status, page.jobs[0].error.type) == ("a", "failed", "ValueError")  # type: ignore[union-attr]
+    assert (page.jobs[0].type, page.jobs[0].status, page.jobs[0].error.type) == ("a", "failed", "ValueError")
 
 
 def test_jobs_that_share_their_time_are_paged_by_id(redis: Redis, use: Use) -> None:

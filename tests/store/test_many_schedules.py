@@ -13,7 +13,7 @@ from redis import Redis
 from errand.redis import keys
 from errand.store.enqueue import Enqueuer
 from errand.store.schedules.occurrences import LATE_SECONDS
-from errand.store.schedules.schedule import Schedule
+from errand.store.schedules.schedule import Schedule, build_occurrences
 from errand.store.schedules.schedules import Schedules, StoredSchedule
 from errand.store.settings import QueueSettings
 from errand.worker.maintenance import schedules as served
@@ -206,7 +206,7 @@ def test_who_comes_second_goes_on_elsewhere(
 ) -> None:
     many = name_many(100)
     occurrence = put(*many)
-    other, build = DueSchedules(redis, queue_settings, TYPES), served.build_occurrences
+    other, build = DueSchedules(redis, queue_settings, TYPES), build_occurrences
     monkeypatch.setattr(served, "ROUND_SECONDS", -1)
 
     def be_late(*given: Any) -> Any:
@@ -278,7 +278,7 @@ def test_one_whose_last_job_has_just_gone_is_served_by_the_next_look(
     first = put(TICK)
     worker.run()
     put(TICK, replace(TICK, name="other"))
-    build = served.build_occurrences
+    build = build_occurrences
 
     def let_go(*given: Any) -> Any:
         redis.delete(keys.JOB + TICK.derive_id(first))

@@ -272,7 +272,8 @@ def test_each_figure_is_shown(limit: int, ratio: float | None) -> None:
     redis = Mock(register_script=Mock(return_value=AsyncMock(return_value=build_figures(limit=limit))))
     queues: Any = Mock(read_all=AsyncMock(return_value=["queue"]))
     found = asyncio.run(MetricsReader(redis, Mock(), Mock()).read(queues))
-    assert (found.now, found.queues, found.threads_free) == (NOW + 7e-6, ["queue"], 3)
+    expected: Any = (NOW + 7e-6, ["queue"], 3)
+    assert (found.now, found.queues, found.threads_free) == expected
     assert found.counts["t"].ends == {"finished": 1}
     assert isinstance(found.counts["t"], Counts)
     assert (found.workers, found.retrying) == ({"busy": 2, "idle\ufffd": 1}, {"q": 5})

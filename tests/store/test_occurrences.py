@@ -1,6 +1,7 @@
 """What is done about an occurrence that is due, on time or late."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,8 @@ def test_every_occurrence_runs_once_or_is_missed_once(
     rhythm = Every(seconds)
     occurrence: int | None = rhythm.after(first)
     assert occurrence is not None
-    begin, now, seen = occurrence, occurrence + late, []
+    begin, now = occurrence, occurrence + late
+    seen: list[Any] = []
     while occurrence is not None and occurrence <= now and len(seen) < 50:
         step = decide(rhythm, occurrence, now, catch_up)
         seen += [step.missed] if step.missed else []

@@ -123,7 +123,13 @@ def test_a_job_has_ended_and_waits_as_its_status_says(status: str) -> None:
 
 @pytest.mark.parametrize("field", ["errand_progress", "errand_tags"])
 def test_a_job_with_a_damaged_part_says_so_and_shows_its_plain_fields(field: str) -> None:
-    plain = {"origin": "mail", "description": "email", "created_at": "c", "enqueued_at": "q", "started_at": "s"}
+    plain: dict[str, Any] = {
+        "origin": "mail",
+        "description": "email",
+        "created_at": "c",
+        "enqueued_at": "q",
+        "started_at": "s",
+    }
     job = read(status="failed", ended_at="e", errand_attempts="5", **(plain | {field: "{"}))
     assert job.error == JobError("DamagedJob", "a part of its record can't be read")
     assert (job.status, job.queue, job.type, job.attempts) == ("failed", "mail", "email", 0)

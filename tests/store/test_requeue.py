@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from rq import Queue, Retry
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.job_lifecycle import record_job_failure
 from rq.utils import now
 
@@ -95,7 +95,7 @@ def test_it_does_not_expire_while_it_waits(redis: Redis, use: Use) -> None:
 
 def test_losses_and_the_last_attempts_notes_go_and_the_counts_stay(redis: Redis, use: Use) -> None:
     id = fail(redis, store(redis))
-    fields = {"errand_losses": 3, "errand_error": "{}", "errand_progress": "{}", "number_of_retries": 2}
+    fields: dict[Any, Any] = {"errand_losses": 3, "errand_error": "{}", "errand_progress": "{}", "number_of_retries": 2}
     redis.hset(f"rq:job:{id}", mapping={**fields, "errand_attempts": 4, "errand_interruptions": 1})
     use(lambda requeuer: requeuer.requeue(id))
     found = redis.hgetall(f"rq:job:{id}")
@@ -262,7 +262,7 @@ def test_a_job_that_waits_for_another_goes_on_waiting_and_is_queued_once(redis: 
     redis.delete(parent.dependents_key)
     use(lambda requeuer: requeuer.requeue(child.id))
     assert (child.get_status(), redis.zcard("rq:deferred:log")) == ("deferred", 1)
-    parent.set_status("finished")
+    parent.set_status(JobStatus.FINISHED)
     Queue("log", connection=redis, serializer="json").enqueue_dependents(parent)
     assert redis.lrange("rq:queue:log", 0, -1).count(child.id.encode()) == 1
 
@@ -364,7 +364,7 @@ def test_what_somebody_else_took_meanwhile_hides_none_of_the_others(redis: Redis
                 await honest(*args)
             return await honest(*args)
 
-        requeuer._call = call_after_a_rival  # type: ignore[method-assign]
+        requeuer._call = call_after_a_rival  # type: ignore[assignment,method-assign]
         return await sweep(requeuer)
 
     assert use(main) == 7

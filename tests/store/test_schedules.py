@@ -368,7 +368,7 @@ def test_a_job_files_schedule_stays_while_another_worker_has_its_type(
     worker.run()
     assert read(use, "jobs.digest").next_runs
     redis.delete("errand:types:new")
-    worker.tell_files_again()
+    worker.store_files_again()
     worker.run()
     assert not redis.exists("errand:schedule:jobs.digest")
 
@@ -379,7 +379,7 @@ def test_a_full_redis_keeps_the_occurrence(redis: Redis, use: Use, worker: DueSc
     occurrence = make_due(redis)
     redis.config_set("maxmemory", 1_000_000)
     try:
-        worker._are_files_told = True
+        worker._are_files_stored = True
         worker.run()
     finally:
         redis.config_set("maxmemory", 0)
@@ -425,11 +425,11 @@ def test_a_restart_keeps_its_occurrence_and_its_pause(
 ) -> None:
     with_file.run()
     occurrence = make_due(redis, 100, "jobs.digest", 86400)
-    with_file.tell_files_again()
-    with_file._tell_files()
+    with_file.store_files_again()
+    with_file._store_files()
     assert redis.zscore("errand:schedules", "jobs.digest") == occurrence
     use(lambda schedules: schedules.pause("jobs.digest"))
-    with_file.tell_files_again()
+    with_file.store_files_again()
     with_file.run()
     assert read(use, "jobs.digest").paused
 

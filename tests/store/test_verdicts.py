@@ -82,7 +82,7 @@ def test_a_job_that_is_due_later_waits_for_its_time() -> None:
         ({"errand_error": "[1]", "errand_attempts": "2"}, "waits_for_time"),
     ],
 )
-def test_a_job_that_failed_is_tried_again_and_says_why_it_failed(job: dict[str, str], word: str) -> None:
+def test_a_job_that_failed_is_tried_again_and_says_why_it_failed(job: dict[str, Any], word: str) -> None:
     found = judge({"due": f"{NOW + 30}"}, status="scheduled", **job)
     assert found.word == word
     if word == "waits_for_retry":

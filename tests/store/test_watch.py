@@ -49,7 +49,7 @@ async def store(enqueuer: Enqueuer, jobs: StatusReader) -> JobStatus:
     return job
 
 
-async def become(condition: Callable[[], Any]) -> None:
+async def become(condition: Callable[..., Any]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - it asks Redis, too
             await asyncio.sleep(0.02)

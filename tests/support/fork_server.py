@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -166,7 +167,7 @@ def _prepare(asked: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    if "PYTHONUNBUFFERED" in os.environ:
+    if "PYTHONUNBUFFERED" in os.environ and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(write_through=True)
     sys.path.insert(0, asked["folder"])
     importlib.invalidate_caches()

@@ -233,12 +233,13 @@ class _Connection:
 
     def _find_cut(self, message: bytes, reply: bool) -> Cut | None:
         if reply and self._next_reply:
-            found, self._next_reply = self._next_reply, None
-            if found.unless is not None and message.startswith(found.unless):
-                self._proxy.want_again(found)
+            awaited, self._next_reply = self._next_reply, None
+            if awaited.unless is not None and message.startswith(awaited.unless):
+                self._proxy.want_again(awaited)
                 return None
-            return found
+            return awaited
         found = self._proxy.find_cut(message, reply)
         if found and found.reply and not reply:
-            self._next_reply, found = found, None
+            self._next_reply = found
+            return None
         return found

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
-from typing import Any, AnyStr, BinaryIO
+from io import BufferedRWPair
+from typing import Any, AnyStr
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -48,7 +49,7 @@ class Sink:
         """Return what talks on a new connection."""
         raise NotImplementedError
 
-    def list_open(self) -> list[SMTP]:
+    def list_open(self) -> list[Any]:
         """Return the sessions that are open."""
         return []
 
@@ -89,7 +90,7 @@ class ScriptedSink(Sink):
     mails_each: int = 1_000_000
     connections: int = 0
     most: int = 0
-    open: set[SMTP] = field(default_factory=set)
+    open: set[Any] = field(default_factory=set)  # of SMTP, whose transport aiosmtpd types as a base class
     port: int = field(default_factory=find_free_port)
 
     def freeze(self) -> None:
@@ -102,7 +103,7 @@ class ScriptedSink(Sink):
         for connection in list(self.open):
             self._background.call(connection.transport.abort if at_once else connection.transport.close)
 
-    def list_open(self) -> list[SMTP]:
+    def list_open(self) -> list[Any]:
         return list(self.open)
 
     def build_session(self, loop: asyncio.AbstractEventLoop) -> SMTP:
@@ -124,7 +125,7 @@ class ScriptedSink(Sink):
             async def smtp_DATA(self, arg: str) -> None:
                 await super().smtp_DATA(arg)
                 self.mails += 1
-                if self.mails >= sink.mails_each:
+                if self.mails >= sink.mails_each and self.transport is not None:
                     self.transport.close()
 
             async def smtp_RSET(self, arg: str) -> None:
@@ -243,7 +244,7 @@ class RawServer:
     """
 
     def __init__(self, **answers: "str | Callable[[str], str]") -> None:
-        self.answers = ORDINARY | answers
+        self.answers: dict[str, str | Callable[[str], str]] = {**ORDINARY, **answers}
         self.once: dict[str, str] = {}
         self.commands: list[str] = []
         self.messages: list[str] = []
@@ -259,8 +260,9 @@ class RawServer:
 
     def __exit__(self, *error: object) -> None:
         for each in (self._socket, self._open):
-            with suppress(OSError, AttributeError):
-                each.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+            with suppress(OSError):
+                if each is not None:
+                    each.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(5)
 
@@ -272,7 +274,7 @@ class RawServer:
                 with suppress(OSError), connection, connection.makefile("rwb") as stream:
                     self._talk(stream)
 
-    def _talk(self, stream: BinaryIO) -> None:
+    def _talk(self, stream: "BufferedRWPair[Any, Any]") -> None:
         step, line = "CONNECT", ""
         while answer := self._answer(step, line):
             stream.write(f"{answer}\r\n".encode())
@@ -286,7 +288,7 @@ class RawServer:
         answer = self.once.pop(step, self.answers.get(step, "250 OK"))
         return answer if isinstance(answer, str) else answer(line.strip())
 
-    def _read(self, stream: BinaryIO, step: str, answer: str) -> str:
+    def _read(self, stream: "BufferedRWPair[Any, Any]", step: str, answer: str) -> str:
         line = str(stream.readline(), "utf-8")
         if step == "DATA" and answer.startswith("354"):
             message = ""

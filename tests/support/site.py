@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.support.ledgers import Ledger
 from tests.support.processes import find_runner, kill_all, signal_all
-from tests.support.services import Answer, Services
+from tests.support.services import Answer, Process, Services
 from tests.support.waiting import wait_until
 
-Worker = subprocess.Popen[bytes]
+Worker = Process
 
 
 class Site(Services):
@@ -86,7 +85,8 @@ class Site(Services):
 
     def list_queued(self, queue: str = "default") -> list[str]:
         """Return the ids in a queue, the next one first."""
-        return [id.decode() for id in self.redis.lrange(f"rq:queue:{queue}", 0, -1)]
+        ids: list[Any] = self.redis.lrange(f"rq:queue:{queue}", 0, -1)
+        return [id.decode() for id in ids]
 
     def count_results(self, job: str) -> int:
         """Return how many ends of a job are recorded."""

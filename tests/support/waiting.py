@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_seconds: float = 20.0) -> T:
+def wait_until(condition: Callable[..., T], timeout_seconds: float = 20.0) -> T:
     """Ask `condition` until it answers something true, and return that."""
     deadline = time.monotonic() + timeout_seconds
     while not (found := condition()):

@@ -10,7 +10,6 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 from redis import Redis
@@ -19,7 +18,7 @@ from rq.registry import ReadyJobRegistry
 
 from tests.support.processes import find_runner, kill_all
 from tests.support.receivers import SECRET
-from tests.support.services import Services
+from tests.support.services import Process, Services
 from tests.support.sinks import ScriptedSink
 from tests.support.waiting import wait_until
 
@@ -106,12 +105,12 @@ class Fill:
         for name in names:
             wait_until(lambda id=self.names[name]: self.services.read(id)["progress"]["message"])
 
-    def start_worker(self, *queues: str, **environment: str) -> Popen[bytes]:
+    def start_worker(self, *queues: str, **environment: str) -> Process:
         worker = self.services.start_worker(*queues, **HOOKS, **environment)
         wait_until(lambda: find_runner(worker.pid))
         return worker
 
-    def end(self, worker: Popen[bytes]) -> None:
+    def end(self, worker: Process) -> None:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0, self.services.read_log(worker)
 

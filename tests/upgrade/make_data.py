@@ -51,7 +51,7 @@ def main(path: Path) -> None:
                 seconds, micros = redis.time()
                 at = datetime.fromtimestamp(seconds + micros / 1e6, UTC).isoformat()
                 answers = {path: trim(answer) for path, answer in fill.answers.items()}
-                more = {"jobs": fill.names, "batches": fill.batches, "keyed": fill.keyed}
+                more: dict[str, Any] = {"jobs": fill.names, "batches": fill.batches, "keyed": fill.keyed}
                 more |= {"fields": sorted(list_fields([*fill.answers.values()])), "answers": hide_machine(answers)}
                 write(path, hide_machine(export(redis)), at, **more)
             finally:

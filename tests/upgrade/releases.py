@@ -16,7 +16,7 @@ from tests.support.processes import find_runner
 from tests.support.project import IGNORED, ROOT
 from tests.support.project import copy_project as copy_application
 from tests.support.receivers import SECRET, Receiver
-from tests.support.services import Services
+from tests.support.services import Process, Services
 from tests.support.sinks import ScriptedSink
 from tests.support.waiting import wait_until
 from tests.upgrade.stored import list_fields, trim
@@ -67,7 +67,7 @@ class Release(Services):
         then = "" if number % 10 else "linger"  # so that workers have jobs in hand when they are stopped
         return {"ledger": self.ledger, "name": f"{type}-{number}", "then": then}
 
-    def start_ready_worker(self, *queues: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_ready_worker(self, *queues: str, **environment: str) -> Process:
         """Start a worker and wait until it can run jobs."""
         worker = self.start_worker(*queues, **environment)
 
@@ -98,7 +98,7 @@ class Pair:
         for release in (self.old, self.new):
             release.start_api(**HOOKS)
 
-    def start_worker(self, release: Release, *queues: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, release: Release, *queues: str, **environment: str) -> Process:
         return release.start_ready_worker(*queues, **HOOKS, **environment)
 
     def post(self, api: Release, type: str, query: str = "", then: str = "") -> str:

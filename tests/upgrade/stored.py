@@ -15,6 +15,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def _write_pairs(found: dict[bytes, bytes]) -> dict[str, str]:
     return {_write(name): _write(value) for name, value in sorted(found.items())}
 
 
-def _read_pairs(written: dict[str, str]) -> dict[bytes, bytes]:
+def _read_pairs(written: dict[str, str]) -> dict[Any, Any]:
     return {_read(name): _read(value) for name, value in written.items()}
 
 
@@ -54,7 +55,7 @@ def _write_score(score: float) -> float | int | str:
     return int(score) if score == int(score) else score
 
 
-EXPORT: dict[bytes, Callable[[Redis, bytes], Any]] = {
+EXPORT: dict[bytes, Callable[[Any, bytes], Any]] = {
     b"string": lambda redis, key: _write(redis.get(key) or b""),  # it may expire meanwhile
     b"list": lambda redis, key: [_write(one) for one in redis.lrange(key, 0, -1)],
     b"set": lambda redis, key: sorted(_write(one) for one in redis.smembers(key)),
@@ -70,7 +71,8 @@ def export(redis: Redis) -> Keys:
     """Return what a server holds."""
     keys = {}
     for key in sorted(redis.scan_iter()):
-        kind, ttl_ms = redis.type(key), redis.pttl(key)
+        kind: Any = redis.type(key)
+        ttl_ms = redis.pttl(key)
         if kind != b"none":
             held = EXPORT[kind](redis, key)
             keys[_write(key)] = {"type": kind.decode(), "ttl_ms": ttl_ms if ttl_ms > 0 else None, "value": held}
@@ -123,7 +125,7 @@ def restore(redis: Redis, written: dict[str, Any]) -> None:
     then = datetime.fromisoformat(written["exported_at"])
     passed = datetime.fromtimestamp(seconds + micros / 1e6, UTC) - then
     for key, held in written["keys"].items():
-        _put(redis, _read(key), held, lambda score, key=key: _move(key, score, then, passed))
+        _put(redis, _read(key), held, partial(_move, key, then, passed))
         if held["ttl_ms"]:
             redis.pexpire(_read(key), held["ttl_ms"])
 
@@ -145,7 +147,7 @@ def _put(redis: Redis, key: bytes, held: dict[str, Any], move: Callable[[float],
             redis.xadd(key, _read_pairs(fields), id)
 
 
-def _move(key: str, score: float, then: datetime, passed: timedelta) -> float:
+def _move(key: str, then: datetime, passed: timedelta, score: float) -> float:
     """Return a score as far ahead of the clock as it was; one that is past or no time stays what it is."""
     if key == "errand:schedules":
         late = (then + passed).timestamp() - score

@@ -73,7 +73,8 @@ def own_sink() -> Iterator[ScriptedSink]:
 def send_to(redis: Redis, receiver: Receiver) -> None:
     """Put the receiver's port for the one in the data, where nobody listens; a payload may be packed."""
     for key in redis.scan_iter("*", _type="hash"):
-        for name, value in redis.hgetall(key).items():
+        fields: dict[Any, Any] = redis.hgetall(key)
+        for name, value in fields.items():
             with suppress(zlib.error):
                 value = zlib.decompress(value)
             if PORT in value:

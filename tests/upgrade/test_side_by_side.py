@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -63,7 +64,9 @@ def post_batch(pair: Pair, api: Release, type: str, then: str = "") -> list[str]
 
 @pytest.mark.thorough
 def test_jobs_of_either_api_end_as_promised_by_workers_of_either_version(pair: Pair) -> None:
-    expected, built_in, mailed = {}, [], []
+    expected: dict[str, Any] = {}
+    built_in: list[str] = []
+    mailed: list[str] = []
     pair.start_worker(pair.old, *OLD)
     pair.start_worker(pair.new, *NEW)
     for api in (pair.old, pair.new):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,7 +20,6 @@ from errand.builtin.webhook import Event
 from errand.contract.catalog import read_catalog
 from errand.local.valkey import find_free_port
 from errand.redis.settings import SettingsError
-from errand.webhook import address as _webhook_address
 from errand.webhook import request as _webhook_request
 from errand.webhook.address import RefusedAddressError, check_url, find_targets, is_public
 from errand.webhook.request import UndeliveredError
@@ -82,7 +82,7 @@ def build(url: str, **fields: Any) -> Event:
 def test_it_is_signed_as_in_the_specifications_own_example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "job_id", lambda: "msg_p5jXN8AQM9LWM0D4loKWxJek")
     settings = WebhookSettings(WEBHOOK_SECRETS="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    at = webhook.datetime.fromtimestamp(1614265330, webhook.UTC)
+    at = datetime.fromtimestamp(1614265330, UTC)
     signed = webhook._sign(settings, at, '{"test": 2432232314}')
     assert signed["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert (signed["webhook-id"], signed["webhook-timestamp"]) == ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330")
@@ -298,7 +298,7 @@ def test_a_name_without_an_address_is_tried_again(monkeypatch: pytest.MonkeyPatc
     def getaddrinfo(*_: Any, **__: Any) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(_webhook_address.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(UndeliveredError, match=r"^hooks\.example: .*not known"):
         webhook.run(build("https://hooks.example/"))
 
@@ -348,7 +348,7 @@ def test_an_https_url_is_taken(url: str) -> None:
     ],
 )
 def test_settings_that_could_not_work_are_refused_without_the_secret(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], why: str
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], why: str
 ) -> None:
     monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "0")
     monkeypatch.delenv("WEBHOOK_SECRETS")

@@ -38,23 +38,23 @@ def refuse(error: Any) -> Any:
 
 
 class CauseError(PermanentError):
-    __cause__ = property(refuse)  # type: ignore[assignment]
+    __cause__ = property(refuse)
 
 
 class NotesError(PermanentError):
-    __notes__ = property(refuse)  # type: ignore[assignment]
+    __notes__ = property(refuse)
 
 
 class ClassError(PermanentError):
-    __class__ = property(refuse)  # type: ignore[assignment]
+    __class__ = property(refuse)
 
 
 class TraceError(PermanentError):
-    __traceback__ = property(refuse)  # type: ignore[assignment]
+    __traceback__ = property(refuse)
 
 
 class Meta(type):
-    __name__ = property(refuse)  # type: ignore[assignment]
+    __name__ = property(refuse)
 
 
 class NamedError(PermanentError, metaclass=Meta):
@@ -66,7 +66,7 @@ class SyntaxFaultError(PermanentError, SyntaxError):
 
 
 class Group(ExceptionGroup[Exception]):
-    exceptions = property(refuse)  # type: ignore[assignment]
+    exceptions = property(refuse)
 
 
 def build_syntax() -> SyntaxFaultError:

@@ -53,16 +53,19 @@ def tell(records: Records, kind: str, execution: Execution, value: str = "", del
 
 def read(redis: Redis, id: str, *names: str) -> list[bytes | None]:
     """Return fields of a job."""
-    return list(redis.hmget(f"rq:job:{id}", names))
+    found: list[Any] = redis.hmget(f"rq:job:{id}", names)
+    return found
 
 
 def end_leases(redis: Redis) -> None:
     """Let every lease be over."""
-    for member in redis.zrange("errand:leases", 0, -1):
+    leases: list[Any] = redis.zrange("errand:leases", 0, -1)
+    for member in leases:
         redis.zadd("errand:leases", {member: 1})
 
 
 def list_held(redis: Redis) -> list[bytes]:
     """Return the keys that hold executions: there are none when all have ended."""
     patterns = ("rq:wip:*", "rq:execution*", "rq:worker:*:executions", "errand:leases")
-    return [key for pattern in patterns for key in redis.keys(pattern)]
+    found: list[Any] = [key for pattern in patterns for key in redis.keys(pattern)]
+    return found

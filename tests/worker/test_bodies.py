@@ -61,7 +61,8 @@ def put(redis: Redis, queue: Queue, title: str = "good", **film: Any) -> RQJob:
 
 
 def find(redis: Redis) -> list[bytes]:
-    return redis.keys("errand:bod*")
+    found: list[Any] = redis.keys("errand:bod*")
+    return found
 
 
 def test_a_job_has_what_lies_outside_and_lets_it_go_when_it_has_finished(redis: Redis, queue: Queue) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -18,7 +19,7 @@ def queue(redis: Redis) -> Queue:
     return Queue("default", connection=redis, serializer="json")
 
 
-def enqueue(queue: Queue, type: str, depends_on: object = None, **payload: object) -> Job:
+def enqueue(queue: Queue, type: str, depends_on: Any = None, **payload: object) -> Job:
     return queue.enqueue_call(f"jobs.{type}.run.perform", kwargs=payload, depends_on=depends_on, failure_ttl=100)
 
 

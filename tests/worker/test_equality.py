@@ -133,7 +133,7 @@ def _read_ttl(redis: Redis, key: bytes) -> float:
     return Near(seconds) if seconds > 0 else float(seconds - 1000)  # one without a lifetime is near none that has one
 
 
-def _read(redis: Redis, key: bytes) -> Any:
+def _read(redis: Any, key: bytes) -> Any:
     kind = redis.type(key)
     if kind == b"hash":
         return {name: _alike(name, value) for name, value in redis.hgetall(key).items() if not _is_own(key, name)}

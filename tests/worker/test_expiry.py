@@ -103,7 +103,8 @@ def test_it_is_canceled_wherever_it_waits(redis: Redis, queue_settings: QueueSet
     look(redis)
     assert read(redis, id, "status") == [b"canceled"]
     assert read_error(redis, id)["type"] == "Expired"
-    named = [key for key in redis.keys("*") if key != b"rq:canceled:default" and holds(redis, key, id)]
+    left: list[Any] = redis.keys("*")
+    named = [key for key in left if key != b"rq:canceled:default" and holds(redis, key, id)]
     assert named == [b"errand:index:default:tally"]
 
 
@@ -156,7 +157,8 @@ def test_a_take_does_not_start_it_where_the_chores_are_late(redis: Redis, queue_
 def test_a_take_passes_over_many_in_steps(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 450)
     other = store_one(redis, queue_settings, expires=60)
-    records, turns = build_records(redis), []
+    records = build_records(redis)
+    turns: list[Any] = []
     while not turns or turns[-1].wait_seconds == 0:
         turns.append(ask(records, [f"e{len(turns)}"]))
     assert [sum(count for *_, count in exchange.expired) for exchange in turns] == [200, 200, 50]

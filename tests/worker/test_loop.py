@@ -140,7 +140,7 @@ def test_one_that_is_canceled_before_it_begins_never_begins(thread: LoopThread) 
         begun.append("yes")
 
     with pytest.raises(asyncio.CancelledError):
-        thread.run(begin(), lambda cancel: cancel() if cancel else None)
+        thread.run(begin(), lambda cancel: cancel() if cancel else None)  # type: ignore[arg-type]
     assert begun == []
 
 

@@ -1,5 +1,6 @@
 """A runner that has more memory than it may is replaced between jobs, and no job pays for it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_it_looks_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     now = [100.0]
     monkeypatch.setattr(memory, "measure_mb", lambda: looks.append(1) or 50.0)
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     watch = MemoryWatch(60)
     for _ in range(1000):
         now[0] += memory.LOOK_SECONDS / 100

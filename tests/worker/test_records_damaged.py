@@ -3,6 +3,7 @@
 import time
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -76,7 +77,8 @@ def test_its_losses_that_are_no_number_do_not_stop_a_take(
 
 def test_an_id_that_is_no_text_does_not_stop_a_take(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
-    redis.hset(b"rq:job:\xff", mapping=redis.hgetall(f"rq:job:{id}"))
+    stored: dict[Any, Any] = redis.hgetall(f"rq:job:{id}")
+    redis.hset(b"rq:job:\xff", mapping=stored)
     redis.lpush("rq:queue:default", b"\xff")
     assert id in [execution.job_id for execution in ask(records, ["e0", "e1"]).executions]
 

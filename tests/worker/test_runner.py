@@ -108,7 +108,8 @@ def run(
 
     records = records or LossyRecords(redis)
     queues = ServedQueues(["default"], in_turn=False)
-    built = Plan(**{"prefix": "p", "threads": 2, "queues": queues, "isolated": (), "burst": True} | plan)
+    given: dict[str, Any] = {"prefix": "p", "threads": 2, "queues": queues, "isolated": (), "burst": True}
+    built = Plan(**given | plan)
     supervisor = threading.Thread(target=play)
     supervisor.start()
     repeats = repeats or ScriptedRepeats(Queue(connection=redis))

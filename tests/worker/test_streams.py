@@ -41,7 +41,7 @@ def test_a_closed_stream_goes_on(tmp_path: Path) -> None:
 def test_what_nobody_can_print_to_is_replaced_at_once(tmp_path: Path, is_closed: bool) -> None:
     with printing_to(tmp_path / "out") as streams:
         own = sys.stdout
-        sys.stdout = sys.stderr = io.StringIO() if is_closed else None  # type: ignore[assignment]
+        sys.stdout = sys.stderr = io.StringIO() if is_closed else None
         if is_closed:
             sys.stdout.close()
         streams.look({"other"})

@@ -47,11 +47,11 @@ def hook(redis: Redis, *ids: str) -> None:
         redis.hset(f"rq:job:{id}", "errand_webhook", URL)
 
 
-def add_batch(redis: Redis, ids: list[str], **fields: str) -> None:
+def add_batch(redis: Redis, ids: list[str], **fields: Any) -> None:
     """Make jobs the batch b."""
     for id in ids:
         redis.hset(f"rq:job:{id}", "errand_batch", "b")
-    redis.hset("errand:batch:b", mapping={"type": "x", "created_at": "t", **fields, **dict.fromkeys(ids, "")})
+    redis.hset("errand:batch:b", mapping={"type": "x", "created_at": "t"} | fields | dict.fromkeys(ids, ""))
 
 
 def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queue, told: Records) -> None:

@@ -125,7 +125,7 @@ def test_a_worker_goes_on_among_many_keys_of_a_wrong_type(services: Services, re
     body = {"type": "ledger", "payload": {"ledger": str(tmp_path / "s")}, "every_seconds": 1}
     assert services.call("PUT", "/v1/schedules/tick", body).status == 201
     for id in ids:
-        wait_until(lambda id=id: redis.hget(f"rq:job:{id}", "status") == b"finished")  # type: ignore[misc]
+        wait_until(lambda id=id: redis.hget(f"rq:job:{id}", "status") == b"finished")
     wait_until(lambda: (tmp_path / "s").exists())
     log = services.read_log(worker)
     assert "Redis is away" not in log

@@ -39,7 +39,7 @@ def store(redis: Redis, queue: str, count: int = 2, description: str = "x") -> l
 
 
 def exchange(
-    records: Records, executions: Sequence[str], in_turn: bool = False, rates: tuple[object, ...] = ()
+    records: Records, executions: Sequence[str], in_turn: bool = False, rates: tuple[str | int, ...] = ()
 ) -> Exchange:
     return records.exchange([], executions, ServedQueues([A, B], in_turn, rates=rates))
 

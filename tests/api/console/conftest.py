@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 from fastapi import FastAPI
+from httpx2 import Response
 from redis import Redis
 from starlette.testclient import TestClient
 
@@ -57,5 +58,5 @@ def guarded(build_guarded: Callable[[str], FastAPI], queue_settings: QueueSettin
         yield client
 
 
-def sign_in(client: TestClient, password: str = FULL, **fields: str) -> object:
+def sign_in(client: TestClient, password: str = FULL, **fields: str) -> Response:
     return client.post("/console/login", data={"password": password, **fields}, headers=OURS)

@@ -68,7 +68,7 @@ def _describe(redis: Redis, job: Job, state: str) -> None:
     progress = {"done": 1, "total": 2, "message": mark(f"{state}_progress"), "updated_at": mark("updated_at")}
     parked = {"key": "x", "reason": mark("parked"), "since": mark("since")}
     attempt = {"outcome": "failed", "started": 1.0, "ended": 2.0, "worker": mark("ran_on"), "error": error}
-    fields = {
+    fields: dict[Any, Any] = {
         "errand_tags": json.dumps([mark(f"{state}_tag")]),
         **({"errand_error": json.dumps(error)} if state != "queued" else {}),
         "errand_frame": mark("frame"),
@@ -95,10 +95,14 @@ def _pack(payload: dict[str, Any]) -> str:
     return b64encode(json.dumps(["copy.copy", None, [], payload]).encode()).decode()
 
 
+def _read(redis: Redis, key: str | bytes) -> dict[Any, Any]:
+    return redis.hgetall(key)
+
+
 def _store_worker(redis: Redis) -> None:
     (known,) = redis.smembers(keys.WORKERS)
     name = keys.WORKER + mark("worker")
-    redis.hset(name, mapping={**redis.hgetall(known), b"hostname": mark("host"), b"state": mark("state")})
+    redis.hset(name, mapping={**_read(redis, known), b"hostname": mark("host"), b"state": mark("state")})
     redis.hset(name, "queues", mark("served_queue").replace(",", ""))
     redis.sadd(keys.WORKERS, name)
     redis.hset(keys.TYPES + mark("worker"), mapping={mark("worker_type"): "0" * 12})
@@ -113,19 +117,23 @@ def _store_held(redis: Redis) -> None:
 
 
 def _store_batch(redis: Redis) -> None:
-    record = {"type": mark("batch_type"), "created_at": mark("batch_at"), "webhook": mark("batch_webhook")}
+    record: dict[Any, Any] = {
+        "type": mark("batch_type"),
+        "created_at": mark("batch_at"),
+        "webhook": mark("batch_webhook"),
+    }
     redis.hset(keys.BATCH + BATCH, mapping={**record, mark("batch_job"): "failed"})
 
 
 def _store_schedules(client: TestClient, redis: Redis) -> list[str]:
     """Store one under a plain name, and the same under one that is none: whoever reaches Redis can."""
     assert client.put("/v1/schedules/morning", json=MORNING).status_code == 201
-    stored: dict[bytes, bytes] = redis.hgetall(f"{keys.SCHEDULE}morning")
+    stored = _read(redis, f"{keys.SCHEDULE}morning")
     definition: dict[str, Any] = json.loads(stored[b"definition"]) | {"type": mark("schedule_type")}
     run = {"at": mark("run_at"), "slot": 1, "status": mark("run_status"), "detail": mark("run_detail")}
     names = ["morning", mark("schedule")]
     for name in names:
-        ours = {
+        ours: dict[Any, Any] = {
             "definition": json.dumps(definition),
             "payload": json.dumps({mark("schedule_key"): mark("schedule_value")}),
         }

@@ -1,5 +1,7 @@
 """Who may look at the console, and who may change things there."""
 
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -16,7 +18,7 @@ COOKIE = "errand_console"
 JOB = "5f0c7d1e-0000-4000-8000-000000000000"
 
 
-def build(queue: QueueSettings, **settings: object) -> TestClient:
+def build(queue: QueueSettings, **settings: Any) -> TestClient:
     return TestClient(create_app(ApiSettings(**settings), queue, TYPES), base_url="http://localhost")
 
 
@@ -136,8 +138,9 @@ def test_a_session_ends_in_time_and_with_its_password_and_key() -> None:
     assert session is not None
     assert session.may_change
     assert sessions.read(cookie, now=1000 + SESSION_SECONDS) is None
-    for other in ({"DASHBOARD_PASSWORD": "another"}, {"DASHBOARD_PASSWORD": FULL, "SECRET_KEY": "key"}):
-        assert Sessions(ApiSettings(**other)).read(cookie, now=1000) is None
+    other, same = ApiSettings(DASHBOARD_PASSWORD="another"), ApiSettings(DASHBOARD_PASSWORD=FULL, SECRET_KEY="key")
+    for settings in (other, same):
+        assert Sessions(settings).read(cookie, now=1000) is None
 
 
 def test_a_session_that_is_half_over_is_renewed_where_it_is_used(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from httpx2 import Response
 from redis import Redis
 from starlette.testclient import TestClient
 
@@ -13,13 +14,13 @@ from tests.api.stored import Stored
 Post = Callable[..., str]
 
 
-def press(client: TestClient, id: str, button: str, **fields: str) -> object:
+def press(client: TestClient, id: str, button: str, **fields: str) -> Response:
     return client.post(f"/console/jobs/{id}/{button}", data=fields, headers=OURS)
 
 
 def read_status(redis: Redis, id: str) -> str | None:
     status = redis.hget(keys.JOB + id, "status")
-    return status and status.decode()
+    return status.decode() if status else None
 
 
 def test_a_job_that_waits_is_canceled_and_the_log_says_so(

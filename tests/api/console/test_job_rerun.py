@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from httpx2 import Response
 from redis import Redis
 from starlette.testclient import TestClient
 
@@ -32,7 +33,7 @@ def find_fields(text: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)"', text))
 
 
-def edit(client: TestClient, id: str, payload: object, **fields: str) -> object:
+def edit(client: TestClient, id: str, payload: object, **fields: str) -> Response:
     sent = {**find_fields(client.get(f"/console/jobs/{id}/edit").text), "payload": payload, **fields}
     return client.post(f"/console/jobs/{id}/edit", data=sent, headers=OURS)
 

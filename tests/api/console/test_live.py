@@ -54,7 +54,8 @@ def run(test: Callable[[Broadcast, Source], Awaitable[None]], watcher: Any = Non
 
     async def call() -> None:
         async with asyncio.timeout(20):
-            await test(Broadcast(watcher or SimpleNamespace(is_stopping=False)), source)
+            stand_in: Any = SimpleNamespace(is_stopping=False)
+            await test(Broadcast(watcher or stand_in), source)
 
     asyncio.run(call())
     return source

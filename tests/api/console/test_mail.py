@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -181,7 +182,8 @@ def test_links_are_beside_the_frame_where_none_leads_away(client: TestClient, ke
 
 def test_images_that_the_mail_brings_are_in_the_frame(client: TestClient, keep: Keep) -> None:
     message = write(html='<img src="cid:logo@example.com"><img src=cid:other><link rel=preconnect href=//evil.example>')
-    message.get_payload()[1].add_related(PIXEL, "image", "png", cid="<logo@example.com>", filename="logo.png")
+    parts: Any = message.get_payload()
+    parts[1].add_related(PIXEL, "image", "png", cid="<logo@example.com>", filename="logo.png")
     name = keep(message)
     frame = client.get(f"/console/mail/{name}/frame").text
     assert '<img src="data:image/png;base64,iVBORw0KGgo="><img src=cid:other><x-link ' in frame

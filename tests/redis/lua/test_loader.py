@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from lupa import lua51
+from lupa import lua51  # type: ignore[import-untyped]
 
 from errand.redis import keys
 from errand.redis.lua.loader import ScriptError, Value, assemble, read_script, write_value
