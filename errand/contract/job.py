@@ -142,27 +142,31 @@ class Job(Generic[P, R]):
         """Run one attempt, as an RQ worker calls it: validate, inject, call, and return the result as JSON."""
         attempt = current_attempt()
         too_late = attempt.begin()
-        progress = LiveProgress(attempt.report, attempt.check_stop, attempt.now)
+        progress = LiveProgress(attempt.report, attempt.check_stop, attempt.now) if self.payload.progress else None
         try:
             if too_late:
                 raise ExpiredError(too_late)
             run = self._run_large if MARK in stored else self._run
             kept = run(stored, attempt, progress)
-            progress.flush()
+            if progress:
+                progress.flush()
             attempt.succeed()
         except BaseException as error:
-            progress.flush()
+            if progress:
+                progress.flush()
             attempt.fail(error, permanent=holds(error, PermanentError))
             raise
         return kept
 
-    def _run(self, stored: dict[str, Any], attempt: Attempt, progress: Progress, fetch: Fetch | None = None) -> Any:
+    def _run(
+        self, stored: dict[str, Any], attempt: Attempt, progress: Progress | None, fetch: Fetch | None = None
+    ) -> Any:
         arguments = self.payload.load(stored, fetch)
         if self.payload.progress:
             arguments[self.payload.progress] = progress
         return self._dump(self._call(arguments, attempt))
 
-    def _run_large(self, stored: dict[str, Any], attempt: Attempt, progress: Progress) -> Any:
+    def _run_large(self, stored: dict[str, Any], attempt: Attempt, progress: Progress | None) -> Any:
         """Do as `_run` with a payload that lies outside its job, as soon as this process has room for it."""
         current = current_job()
         if current is None:
