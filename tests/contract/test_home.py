@@ -9,9 +9,15 @@ from errand.contract.storing import home
 from errand.contract.storing.home import HomelessJobError, find_home, settle
 
 
-def House(package: str) -> Any:  # noqa: N802 - stands for a class
-    """Return what stands for an Errand, as far as it is looked for."""
-    return SimpleNamespace(package=package)
+class House:
+    """Stands for an Errand, as far as it is looked for."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+
+def build_house(package: str) -> Any:
+    return House(package)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +30,7 @@ def build_job(module: str) -> Any:
 
 
 def test_each_package_has_its_own() -> None:
-    shop, mail = House("shop.jobs"), House("mail.jobs")
+    shop, mail = build_house("shop.jobs"), build_house("mail.jobs")
     settle(shop)
     settle(mail)
     assert find_home(build_job("shop.jobs.pack")) is shop
@@ -32,7 +38,7 @@ def test_each_package_has_its_own() -> None:
 
 
 def test_of_two_of_one_package_the_last_one_is_found_and_the_first_one_when_that_is_gone() -> None:
-    first, last = House("shop.jobs"), House("shop.jobs")
+    first, last = build_house("shop.jobs"), build_house("shop.jobs")
     settle(first)
     settle(last)
     assert find_home(build_job("shop.jobs.pack")) is last
@@ -41,7 +47,7 @@ def test_of_two_of_one_package_the_last_one_is_found_and_the_first_one_when_that
 
 
 def test_a_job_of_a_package_that_none_has_is_refused() -> None:
-    shop = House("shop.jobs")
+    shop = build_house("shop.jobs")
     settle(shop)
     with pytest.raises(HomelessJobError):
         find_home(build_job("mail.jobs.send"))
