@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import httpx2
 import pytest
@@ -317,7 +318,18 @@ def test_without_the_header_equal_requests_are_two_jobs_and_no_record(client: Te
     assert redis.keys("errand:idempotency:*") == []
 
 
-def test_where_no_job_is_posted_the_header_is_no_matter(client: TestClient) -> None:
+@pytest.mark.parametrize(("url", "body"), [(URL, BODY), ("/v1/batches/log", ITEMS), (URL, {"text": "x" * 70_000})])
+def test_without_the_header_a_request_does_not_come_to_the_protocol(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, url: str, body: Any
+) -> None:
+    called = Mock(side_effect=AssertionError("called"))
+    for name in ("intake.read_key", "intake.claim_with", "storing.replay"):
+        monkeypatch.setattr(f"errand.api.{name}", called)
+    assert client.post(url, json=body).status_code == 202
+    assert post(client, url, body).status_code == 500
+
+
+def test_where_no_job_is_posted_the_header_does_not_count(client: TestClient) -> None:
     answers = [post(client, "/send-notification/ada@example.com?message=x", None, "a b") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
 
