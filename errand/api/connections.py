@@ -49,7 +49,7 @@ class Discards:
 
 
 class Connections:
-    """Bounds connections by the process's limit of open files, and looks whether each comes along.
+    """Bounds connections by the process's limit of open files, and looks whether each is fast enough.
 
     Nothing is done for each request, and no timer is set for one: what is too slow is found by looking.
     """

@@ -31,17 +31,17 @@ class StoredJobs(NamedTuple):
 
 
 async def store_job(
-    store: Store, job: Job[..., Any], posted: Posted, give: Callable[[datetime], Mapping[str, Any]]
+    store: Store, job: Job[..., Any], posted: Posted, build_arguments: Callable[[datetime], Mapping[str, Any]]
 ) -> tuple[NewJob, str, dict[str, str]]:
     """Store the one job that was posted; return it, its status and the answer's further headers.
 
-    `give` returns what else is asked of it, as arguments of `NewJob`, for the time at which it is stored. Raises
-    Problem (422, 503).
+    `build_arguments` returns the arguments of `NewJob` that are asked for, for the time at which the job is stored.
+    Raises Problem (422, 503).
     """
     id = str(uuid4())
 
     def build(now: datetime) -> list[NewJob]:
-        return [NewJob(job, posted.payloads[0], id=id, **give(now))]
+        return [NewJob(job, posted.payloads[0], id=id, **build_arguments(now))]
 
     (new,), (status,), headers = await store_posted(store, posted, id, build)
     return new, status, headers

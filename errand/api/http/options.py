@@ -89,7 +89,7 @@ class PostedOptions:
     tries: int | None = None
     unique: tuple[str, bool] | None = None
 
-    def give(self, now: datetime) -> dict[str, Any]:
+    def build_arguments(self, now: datetime) -> dict[str, Any]:
         """Return them as arguments of `NewJob`, for a job that is stored `now`. Raises Problem 422."""
         given = {**vars(self), "created_at": now, "run_at": self.due.find(now)}
         del given["due"]

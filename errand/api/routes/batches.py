@@ -86,7 +86,7 @@ def _build_endpoint(job: Job[..., Any], model: type[BaseModel]) -> Callable[...,
         posted = await store.intake.read(request, BodyShape(job, model, take_items))
 
         def build(now: datetime) -> list[NewJob]:
-            return _build_jobs(job, posted.payloads, batch, options.give(now))
+            return _build_jobs(job, posted.payloads, batch, options.build_arguments(now))
 
         new, statuses, headers = await store_posted(store, posted, batch, build, job.type)
         headers = {"Location": batch_link(id := str(new[0].batch)), **headers}

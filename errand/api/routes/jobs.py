@@ -89,7 +89,7 @@ async def post_job(request: Request, job: Job[..., Any], options: PostedOptions)
     """Store the job that a request posts; return it, its status and the answer's further headers. Raises Problem."""
     store = get_store(request)
     posted = await store.intake.read(request, BodyShape(job, job.payload.model, _take_one))
-    return await store_job(store, job, posted, options.give)
+    return await store_job(store, job, posted, options.build_arguments)
 
 
 def _take_one(body: BaseModel) -> list[BaseModel]:
