@@ -100,7 +100,7 @@ def test_an_error_of_the_applications_is_logged_once_and_answered(
     assert capsys.readouterr().out == '"GET /broken/{word} HTTP/1.1" 500 Internal Server Error\n'
 
 
-def test_an_access_log_of_ones_own_gets_neither_query_nor_addresses() -> None:
+def test_an_access_log_of_your_own_gets_neither_query_nor_addresses() -> None:
     args = ("127.0.0.1:1", "POST", "/send-notification/ada%40example.com?message=Confidential", "1.1", 200)
     record = logging.makeLogRecord({"msg": '%s - "%s %s HTTP/%s" %d', "args": args})
     assert hide_values(record)

@@ -224,7 +224,7 @@ def test_other_options_go_with_it(client: TestClient, records: Records) -> None:
     assert [read_status(client, id) for id in children] == ["queued"] * 3
 
 
-def test_strays_of_a_batch_are_settled_some_at_a_time(client: TestClient, redis: Redis, records: Records) -> None:
+def test_orphans_of_a_batch_are_settled_some_at_a_time(client: TestClient, redis: Redis, records: Records) -> None:
     batch, ids = post_batch(client, 1000)
     children = [post(client, batch, on_failure="run") for _ in range(7)]
     pipeline = redis.pipeline()

@@ -205,7 +205,7 @@ def test_the_second_head_of_a_connection_has_to_come_in_time_as_well(in_haste: N
         assert read(peer) == (408, "too-slow")
 
 
-def test_who_connects_and_says_nothing_is_closed_without_a_word(in_haste: None, address: Address) -> None:
+def test_a_client_that_connects_and_says_nothing_is_closed_without_a_word(in_haste: None, address: Address) -> None:
     with connect(address) as peer:
         assert read(peer) == (0, None)
 

@@ -93,7 +93,7 @@ def test_events_come_from_a_plain_rq_worker(services: Services) -> None:
     assert describe(events[-1]) == ("end", "finished")
 
 
-def test_who_comes_back_after_any_event_gets_the_rest(services: Services) -> None:
+def test_a_client_that_comes_back_after_any_event_gets_the_rest(services: Services) -> None:
     services.start_api()
     id = services.post("sleep", {"seconds": 1})
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:

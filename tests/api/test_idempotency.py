@@ -104,7 +104,7 @@ def test_a_run_at_that_has_passed_meanwhile_is_still_the_same(client: TestClient
     assert read(post(client, url)) == read(first)
 
 
-def test_spelling_is_no_difference(client: TestClient) -> None:
+def test_spelling_makes_no_difference(client: TestClient) -> None:
     """The order of the fields, white space, escapes, quotes around the key."""
     first = client.post(
         URL,

@@ -213,7 +213,7 @@ async def enter(room: BodyRoom, size_bytes: int, order: list[int], leave: asynci
         await leave.wait()
 
 
-def test_who_does_not_fit_waits_and_is_let_in_in_turn() -> None:
+def test_a_body_that_does_not_fit_waits_and_is_let_in_in_turn() -> None:
     async def main() -> None:
         room, leave = BodyRoom(100), asyncio.Event()
         order: list[Any] = []
@@ -252,7 +252,7 @@ def test_one_that_waits_too_long_is_asked_to_come_again_and_holds_up_nobody(monk
     asyncio.run(main())
 
 
-def test_who_leaves_while_it_waits_holds_up_nobody() -> None:
+def test_one_that_leaves_while_it_waits_holds_up_nobody() -> None:
     async def main() -> None:
         room, leave = BodyRoom(100), asyncio.Event()
         order: list[Any] = []

@@ -261,7 +261,7 @@ def test_a_run_that_can_not_be_read_hides_no_other(client: TestClient, redis: Re
 
 
 @pytest.mark.parametrize("harm", ["token", "runs"])
-def test_one_that_was_set_aside_comes_back_when_it_is_stored_again(client: TestClient, redis: Redis, harm: str) -> None:
+def test_a_quarantined_one_comes_back_when_it_is_stored_again(client: TestClient, redis: Redis, harm: str) -> None:
     put(client)
     if harm == "token":
         redis.hdel("errand:schedule:morning", "token")

@@ -213,7 +213,9 @@ def test_a_canceled_job_is_requeued_by_its_own_on_failure(
     assert client.post(f"/v1/jobs/{child}/requeue").json()["status"] == status
 
 
-def test_a_stray_whose_parents_are_gone_is_canceled_or_runs(client: TestClient, redis: Redis, records: Records) -> None:
+def test_an_orphan_whose_parents_are_gone_is_canceled_or_runs(
+    client: TestClient, redis: Redis, records: Records
+) -> None:
     parent = post(client)
     children = {word: post(client, parent, on_failure=word) for word in WORDS}
     redis.delete(f"rq:job:{parent}")
@@ -226,7 +228,7 @@ def test_a_stray_whose_parents_are_gone_is_canceled_or_runs(client: TestClient, 
     }
 
 
-def test_what_still_waits_is_no_stray(client: TestClient, redis: Redis, records: Records) -> None:
+def test_what_still_waits_is_no_orphan(client: TestClient, redis: Redis, records: Records) -> None:
     parent, failed = post(client), post(client)
     children = [post(client, parent, on_failure=word) for word in WORDS]
     children += [post(client, failed, parent, on_failure=word) for word in ("run", "wait")]
