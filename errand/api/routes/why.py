@@ -21,7 +21,7 @@ from errand.store.status import JobError, LinkedJob
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
-Word = Literal[
+VerdictWord = Literal[
     "waits_for_jobs",
     "waits_for_retry",
     "waits_for_time",
@@ -70,9 +70,9 @@ class WhyView(BaseModel):
     type: str
     queue: str
     status: str
-    verdict: Word
+    verdict: VerdictWord
     reason: str
-    then: list[Word]
+    then: list[VerdictWord]
     since: str | SkipJsonSchema[None] = None
     until: str | SkipJsonSchema[None] = None
     before: int | SkipJsonSchema[None] = None
