@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -33,9 +34,16 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, services: Services) -> Iterator[Page]:
     """A tab over the API; a page that complains on its console, of its content policy too, fails the test."""
     services.start_api()
-    context = browser.new_context(base_url=services.base_url, viewport={"width": 1280, "height": 900})
+    with open_tab(browser, services.base_url) as page:
+        yield page
+
+
+@contextmanager
+def open_tab(browser: Browser, url: str, but_for: str | None = None, **options: Any) -> Iterator[Page]:
+    """Open a tab over an application; a complaint on its console without `but_for` in it fails the test."""
+    context = browser.new_context(base_url=url, **{"viewport": {"width": 1280, "height": 900}, **options})
     page = context.new_page()
-    with collect_complaints(page):
+    with collect_complaints(page, but_for):
         yield page
     context.close()
 

@@ -11,7 +11,7 @@ from errand.api.settings import ApiSettings
 from errand.local.valkey import EmbeddedValkey
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
-from tests.browser.conftest import collect_complaints
+from tests.browser.conftest import open_tab
 from tests.support.api_server import serve
 from tests.support.connectors import create_app
 from tests.support.job_types import TYPES
@@ -113,12 +113,8 @@ def test_times_are_in_the_viewer_s_zone_and_utc_without_scripts(browser: Browser
 def guarded(browser: Browser, queue_settings: QueueSettings) -> Iterator[Page]:
     """A tab over an application with a password."""
     app = create_app(ApiSettings(ERRAND_LOCAL=True, DASHBOARD_PASSWORD=PASSWORD), queue_settings, TYPES)
-    with serve(app, "h11") as (host, port):
-        context = browser.new_context(base_url=f"http://{host}:{port}")
-        page = context.new_page()
-        with collect_complaints(page):
-            yield page
-        context.close()
+    with serve(app, "h11") as (host, port), open_tab(browser, f"http://{host}:{port}") as page:
+        yield page
 
 
 def test_one_signs_in_looks_and_signs_out(guarded: Page) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
-from tests.browser.conftest import collect_complaints
+from tests.browser.conftest import open_tab
 from tests.support.api_server import serve
 from tests.support.connectors import create_app
 from tests.support.console_pages import list_pages
@@ -93,11 +93,8 @@ def found(services: Services, tmp_path: Path) -> dict[str, list[str]]:
 @pytest.fixture
 def page(browser: Browser, services: Services, found: dict[str, list[str]]) -> Iterator[Page]:
     """A tab over the API; a page that complains on its console, of its content policy too, fails the test."""
-    context = browser.new_context(base_url=services.base_url, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    with collect_complaints(page):
+    with open_tab(browser, services.base_url) as page:
         yield page
-    context.close()
 
 
 def test_axe_finds_nothing_severe_on_any_page_with_work(page: Page, found: dict[str, list[str]]) -> None:

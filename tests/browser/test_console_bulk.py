@@ -9,7 +9,7 @@ from errand.api.console.changes import jobs as changes
 from errand.api.settings import ApiSettings
 from errand.store.many import many
 from errand.store.settings import QueueSettings
-from tests.browser.conftest import collect_complaints
+from tests.browser.conftest import open_tab
 from tests.support.api_server import serve
 from tests.support.connectors import create_app
 from tests.support.job_types import TYPES
@@ -50,12 +50,8 @@ def tab(browser: Browser, queue_settings: QueueSettings, monkeypatch: pytest.Mon
     monkeypatch.setattr(changes, "WORK_SECONDS", 0)
     monkeypatch.setattr(many, "SLICE", 2)
     app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES)
-    with serve(app, "h11") as (host, port):
-        context = browser.new_context(base_url=f"http://{host}:{port}")
-        page = context.new_page()
-        with collect_complaints(page):
-            yield page
-        context.close()
+    with serve(app, "h11") as (host, port), open_tab(browser, f"http://{host}:{port}") as page:
+        yield page
 
 
 def post(tab: Page) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import collect_complaints
+from tests.browser.conftest import open_tab
 from tests.support.services import Services
 
 pytestmark = pytest.mark.browser
@@ -16,11 +16,9 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, services: Services) -> Iterator[Page]:
     """A tab over the API, which may use the clipboard; a form with a mistake comes back as a 422."""
     services.start_api()
-    context = browser.new_context(base_url=services.base_url, permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    with collect_complaints(page, but_for="status of 422"):
+    permissions = ["clipboard-read", "clipboard-write"]
+    with open_tab(browser, services.base_url, "status of 422", permissions=permissions) as page:
         yield page
-    context.close()
 
 
 def test_a_job_is_made_in_a_form_fails_and_is_mended(page: Page, services: Services, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from tests.api.stored import Stored
 from tests.api.under import mount_at
-from tests.browser.conftest import collect_complaints
+from tests.browser.conftest import open_tab
 from tests.support.api_server import serve
 from tests.support.connectors import create_app
 from tests.support.job_types import WITH_TUTORIAL
@@ -26,12 +26,8 @@ def page(browser: Browser, queue_settings: QueueSettings) -> Iterator[Page]:
     app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, WITH_TUTORIAL)
     outer: Any = mount_at("/errand", "/shop")(app)
     outer.router.lifespan_context = lambda _: app.router.lifespan_context(app)  # Starlette starts no mounted one itself
-    with serve(outer, "h11") as (host, port):
-        context = browser.new_context(base_url=f"http://{host}:{port}", viewport={"width": 1280, "height": 900})
-        page = context.new_page()
-        with collect_complaints(page):
-            yield page
-        context.close()
+    with serve(outer, "h11") as (host, port), open_tab(browser, f"http://{host}:{port}") as page:
+        yield page
 
 
 def test_the_dashboard_s_links_and_buttons_work_under_a_mount(page: Page, redis: Redis, tmp_path: Path) -> None:
