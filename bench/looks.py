@@ -12,7 +12,7 @@ from errand.store.index import Filter
 from errand.store.observe.health import HealthReader
 from errand.store.schedules.schedule import Schedule
 from errand.worker.maintenance.bodies import Bodies
-from errand.worker.maintenance.stats import Folding
+from errand.worker.maintenance.stats import StatsRollup
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.maintenance.wrong import WrongKeys
 
@@ -39,7 +39,7 @@ async def _fold(world: World) -> Act:
 
     async def act() -> None:
         for _ in range(30):
-            Folding(world.measured).run()
+            StatsRollup(world.measured).run()
 
     return act
 

@@ -22,7 +22,7 @@ from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.settling import Settling
-from errand.worker.maintenance.stats import Folding
+from errand.worker.maintenance.stats import StatsRollup
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.maintenance.wrong import WrongKeys
 from errand.worker.records import Records
@@ -58,7 +58,7 @@ class Chores:
             Sweep(redis).run,
             ParkedJobs(redis).run,
             Bodies(redis).run,
-            Folding(redis).run,
+            StatsRollup(redis).run,
             self._clean_registries,
             Orphans(records, names).run,
             LostJobs(redis).run,

@@ -9,7 +9,7 @@ from errand.store.observe.rollup import Rollup
 INTERVAL_SECONDS = 10.0  # the counts of a minute are rolled up once it is over: six looks a minute are enough
 
 
-class Folding:
+class StatsRollup:
     """Rolls up those of all types; any number of workers may."""
 
     def __init__(self, redis: Redis) -> None:
