@@ -20,6 +20,7 @@ from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.lost import LostJobs
 from errand.worker.maintenance.orphans import Orphans
+from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.schedules import DueSchedules
 
 
@@ -232,6 +233,33 @@ async def _lost_in_a_long_queue(world: World) -> Act:
     return act
 
 
+async def _recover(world: World) -> Act:
+    await world.store_jobs(640)
+    for _ in range(10):
+        world.take()
+    world.redis.zadd(keys.LEASES, dict.fromkeys(world.redis.zrange(keys.LEASES, 0, -1), 1))
+
+    async def act() -> None:
+        while world.records.recover():
+            pass
+
+    return act
+
+
+async def _let_parked_go(world: World) -> Act:
+    ids = await world.store_jobs(2000)
+    world.redis.delete(f"rq:queue:{QUEUE}")
+    park = f"{keys.PARKED_JOBS}{QUEUE}:email:{'0' * keys.CODE_LENGTH}"
+    world.redis.sadd(keys.PARKED, park)
+    world.redis.zadd(park, dict.fromkeys(ids, 0))
+
+    async def act() -> None:
+        while world.redis.zcard(park):
+            ParkedJobs(world.measured).run()
+
+    return act
+
+
 MANY = f"{keys.DEPENDENTS_LIMIT:,} dependents"
 SCENES = (
     Scene("enqueue", "a batch of 1,000", _batch, is_batch=True),
@@ -256,6 +284,8 @@ SCENES = (
     Scene("orphans", "2,000 orphans", _look_for_orphans),
     Scene("exchange", f"{THREADS} ends", _exchange),
     Scene("due", "5,000 jobs at once", _due),
+    Scene("recover", "640 executions at once", _recover),
+    Scene("parked", "2,000 refused jobs", _let_parked_go),
     Scene("serve", "1,000 schedules at once", _serve),
     Scene("lost", "2,000 jobs", _lost),
     Scene("lost, long queue", "100 jobs, a queue of 500,000", _lost_in_a_long_queue),

@@ -8,6 +8,7 @@ from bench.world import QUEUE, Act, Scene, World
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
 from errand.store.batch import filter_batches
+from errand.store.batch_jobs import filter_batch
 from errand.store.index import Filter
 from errand.store.observe.health import HealthReader
 from errand.store.schedules.schedule import Schedule
@@ -103,6 +104,18 @@ async def _one_batch(world: World) -> Act:
     return lambda: world.store.batches.read(id)
 
 
+async def _jobs_of_a_batch(world: World) -> Act:
+    id = await world.store_batch(keys.BATCH_LIMIT)
+    return lambda: world.store.batch_jobs.read(filter_batch(id, "failed"), 100)
+
+
+async def _stats(world: World) -> Act:
+    act = await _fold(world)
+    await act()
+    start = (int(time.time() / 60) - 60) * 60
+    return lambda: world.store.observe.stats.read(60, start, 60)
+
+
 async def _schedules(world: World) -> Act:
     for number in range(10_000):
         await world.store.schedules.put(Schedule(f"s{number}", "email", PAYLOAD, "0 0 * * *"))
@@ -186,6 +199,8 @@ LOOKS = (
     Scene("page", "10,000 jobs", _page),
     Scene("batches", "100 of 1,000 jobs", _batches),
     Scene("batch", "1,000 jobs", _one_batch),
+    Scene("batch, its failed jobs", "1,000 jobs", _jobs_of_a_batch),
+    Scene("stats", "an hour of 50 types", _stats),
     Scene("schedules", "10,000", _schedules),
     Scene("schedules, put only", "10,000", _files_schedules),
     Scene("bodies", "2,000 to let go", _bodies),
