@@ -40,17 +40,17 @@ def compose(message: Message, sender: Mailbox, id: str, smtputf8: bool = True) -
 
 def _build_body(message: Message) -> Part:
     """Return mixed(related(alternative(text, html), inline files), files), without a level that has one part only."""
-    word, html = token_hex(8), message.html
+    token, html = token_hex(8), message.html
     text = write_text_of(html) if html and message.text is None else message.text  # "" asks for none
     parts = [build_text("plain", text)] if text else []
     if html:
         parts.append(build_text("html", html))
-    body = parts[0] if len(parts) == 1 else build_multipart("alternative", parts, f"{word}a")
+    body = parts[0] if len(parts) == 1 else build_multipart("alternative", parts, f"{token}a")
     inline = [file for file in message.attachments if file.content_id and html]
     if inline:
         kind = body.fields[0].partition(": ")[2].partition(";")[0]
-        body = build_multipart("related", [body, *map(build_attachment, inline)], f"{word}r", f'; type="{kind}"')
+        body = build_multipart("related", [body, *map(build_attachment, inline)], f"{token}r", f'; type="{kind}"')
     files = [file for file in message.attachments if not (file.content_id and html)]
     if files:
-        body = build_multipart("mixed", [body, *map(build_attachment, files)], f"{word}m")
+        body = build_multipart("mixed", [body, *map(build_attachment, files)], f"{token}m")
     return body

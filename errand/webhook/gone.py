@@ -67,9 +67,9 @@ class GoneNote:
             with suppress(RedisError):  # the note ends by itself
                 self._job.connection.delete(self._key)
 
-    def _eval(self, script: str, *words: str, key_count: int) -> Any:
+    def _eval(self, script: str, *args: str, key_count: int) -> Any:
         assert self._job is not None
-        return self._job.connection.eval(read_script(script), key_count, *words)
+        return self._job.connection.eval(read_script(script), key_count, *args)
 
 
 def _find_end(since: bytes) -> str:

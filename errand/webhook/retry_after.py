@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from errand.contract.attempt import current_attempt
 
-STATUSES = (429, 503)
+STATUSES = (429, 503)  # RFC 6585 and RFC 9110 give it a meaning with these
 MOST_SECONDS = 24 * 3600.0  # half of the time that a webhook is tried
 
 

@@ -27,9 +27,9 @@ def build_text(subtype: str, text: str) -> Part:
     return Part([f'Content-Type: text/{subtype}; charset="utf-8"', f"Content-Transfer-Encoding: {encoding}"], content)
 
 
-def build_multipart(subtype: str, parts: Sequence[Part], word: str, parameters: str = "") -> Part:
-    """Return parts as one; `word` makes the boundary and differs for each multipart of a message."""
-    boundary = f"{BOUNDARY}{word}"
+def build_multipart(subtype: str, parts: Sequence[Part], token: str, parameters: str = "") -> Part:
+    """Return parts as one; `token` makes the boundary and differs for each multipart of a message."""
+    boundary = f"{BOUNDARY}{token}"
     written = [
         f"--{boundary}\r\n".encode() + "\r\n".join([*part.fields, "", ""]).encode() + part.content for part in parts
     ]
