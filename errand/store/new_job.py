@@ -28,7 +28,7 @@ class TooManyLinksError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions:
+class NewJobOptions:
     """What is asked of a new job beside its payload; each by default as an ordinary job has it."""
 
     run_at: datetime | None = None  # None: now
@@ -56,7 +56,7 @@ class JobOptions:
 
 
 @dataclass(frozen=True)
-class NewJob(JobOptions):
+class NewJob(NewJobOptions):
     """A job to be stored: its type, its payload as stored, and what else is asked of it."""
 
     type: Job[..., Any]
