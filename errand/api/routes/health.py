@@ -18,7 +18,7 @@ router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 NEARLY_FULL = 0.7  # of maxmemory; from 0.8 on nothing is taken
 LATE_SECONDS = 60.0  # no worker takes an occurrence that is so late; from then on workers log it too
-HIDDEN_REASON = "what it works with is down; a request with a key is told why"  # it may name hosts
+HIDDEN_REASON = "what it works with is down; send a key to read why"  # it may name hosts
 
 
 @router.get("/livez", summary="Is the process alive?")
