@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """EventId the thorough ones, before `-m` is looked at; with `--valkey`, leave out what that does not change."""
+    """Mark the thorough ones, before `-m` is looked at; with `--valkey`, leave out what that does not change."""
     for item in items:
         if _is_thorough(item):
             item.add_marker("thorough")
