@@ -172,7 +172,7 @@ def _judge_runs(
             if any(_is_within(disturbance, before, after.start) for disturbance in disturbances):
                 account.disturbed_overlaps += 1
             else:
-                account.overlaps.append(f"{id}: worker {before.worker} and {after.worker}, {_tell(before, after)}")
+                account.overlaps.append(f"{id}: worker {before.worker} and {after.worker}, {_describe(before, after)}")
     if found is None or len(runs) == 1:
         return
     account.reruns["jobs"] += 1
@@ -190,7 +190,7 @@ def _is_within(disturbance: Disturbance, run: Run, until: float) -> bool:
     return disturbance.worker == run.worker and disturbance.since < until and disturbance.until > run.start
 
 
-def _tell(before: Run, after: Run) -> str:
+def _describe(before: Run, after: Run) -> str:
     return f"{before.start:.3f} to {before.end:.3f} ({before.word or 'killed'}), then from {after.start:.3f}"
 
 

@@ -78,8 +78,8 @@ class Chaos:
         self._sink.stop()
 
     def _watch(self) -> None:
-        """Hold the stream back while too much waits, so that a run can drain; tell once a minute how it goes."""
-        told = time.monotonic()
+        """Hold the stream back while too much waits, so that a run can drain; print once a minute how it goes."""
+        printed_at = time.monotonic()
         waiting = 0
         while self._watching:
             with suppress(RedisError, OSError), Redis.from_url(self._house.url, socket_timeout=5) as redis:
@@ -87,8 +87,8 @@ class Chaos:
                 self._most_waiting = max(waiting, self._most_waiting)
                 self._stream.hold_back(waiting > WAITING_LIMIT)
             time.sleep(1)
-            if time.monotonic() - told > 60:
-                told = time.monotonic()
+            if time.monotonic() - printed_at > 60:
+                printed_at = time.monotonic()
                 acknowledged, faults = len(self._stream.acknowledged), self._faults.counts.total()
                 print(f"{acknowledged} jobs acknowledged, {waiting} waiting, {faults} faults", flush=True)
 

@@ -149,7 +149,7 @@ class Faults:
         pids = read_tree(worker.pid)
         if not pids:
             return False
-        worker.tell(draw.kind)
+        worker.note_cause(draw.kind)
         send(pids if all else pids[:1], signal)
         return True
 
@@ -250,7 +250,7 @@ class Faults:
         api = self._house.api
         if not api.pid:
             return False
-        api.tell(draw.kind)
+        api.note_cause(draw.kind)
         send([api.pid], SIGKILL)
         return True
 

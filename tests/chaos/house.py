@@ -19,17 +19,17 @@ from tests.support.processes import RUNNER, send
 from tests.support.proxies import Proxy
 
 WORKERS = 3
-GRACE_SECONDS = 5
-LOOK_SECONDS = 0.1
-ORPHAN_SECONDS = 30.0  # a process that outlives its supervisor for longer is told of; a frozen one may for 20 s
+GRACE_SECONDS = 5  # short, so that a deploy in a run of minutes interrupts jobs
+LOOK_SECONDS = 0.1  # well below what a killed worker's processes outlive it by
+ORPHAN_SECONDS = 30.0  # a process that outlives its supervisor for longer is reported; a frozen one may for 20 s
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process that the keeper watches ended: what it had been told, its exit code, and after how long."""
+    """How a process that the keeper watches ended: by what, its exit code, and how long after the first cause."""
 
     name: str
-    told: tuple[str, ...]
+    causes: tuple[str, ...]
     code: int
     seconds: float
 
@@ -45,8 +45,8 @@ class Kept:
     clock: Path
     release: int = OLD
     process: subprocess.Popen[bytes] | None = None
-    told: list[str] = field(default_factory=list)
-    told_at: float = 0.0
+    causes: list[str] = field(default_factory=list)
+    caused_at: float = 0.0
     ended_at: float = 0.0
 
     @property
@@ -54,10 +54,10 @@ class Kept:
         """The process id, 0 (which nothing is sent to) while there is none."""
         return self.process.pid if self.process is not None and self.process.poll() is None else 0
 
-    def tell(self, fault: str) -> None:
+    def note_cause(self, fault: str) -> None:
         """Note what is about to end it."""
-        self.told_at = self.told_at if self.told else time.monotonic()
-        self.told.append(fault if self.is_ready() else f"{fault} while starting")
+        self.caused_at = self.caused_at if self.causes else time.monotonic()
+        self.causes.append(fault if self.is_ready() else f"{fault} while starting")
 
     def is_ready(self) -> bool:
         """Return whether it can do something, as far as that can be seen."""
@@ -108,7 +108,7 @@ class House:
         """Stop a process in order if it is of another release, and let the keeper start that one."""
         if kept.release != release:
             kept.release = release
-            kept.tell("SIGTERM of a deploy")
+            kept.note_cause("SIGTERM of a deploy")
             send(read_tree(kept.pid)[:1], SIGTERM)
 
     def stop(self) -> None:
@@ -116,7 +116,7 @@ class House:
         self._restarting = False
         time.sleep(2 * LOOK_SECONDS)
         for kept in self.kept:
-            kept.tell("SIGTERM at the end")
+            kept.note_cause("SIGTERM at the end")
             send(read_tree(kept.pid)[:1], SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS + 10
         while time.monotonic() < deadline and any(kept.pid for kept in self.kept):
@@ -191,10 +191,10 @@ class House:
                     start_new_session=True,
                     preexec_fn=die_with_parent,
                 )
-            kept.told, kept.ended_at = [], 0.0
+            kept.causes, kept.ended_at = [], 0.0
 
     def _note_exit(self, kept: Kept) -> None:
         if kept.process is not None:
             code = kept.process.poll()
-            seconds = time.monotonic() - kept.told_at if kept.told else 0.0
-            self.exits.append(Exit(kept.name, tuple(kept.told), code if code is not None else -SIGKILL, seconds))
+            seconds = time.monotonic() - kept.caused_at if kept.causes else 0.0
+            self.exits.append(Exit(kept.name, tuple(kept.causes), code if code is not None else -SIGKILL, seconds))

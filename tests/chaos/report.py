@@ -52,31 +52,31 @@ def build_rows(found: Findings) -> list[Row]:
         Row("minutes", f"{found.minutes:.1f}, and {found.drain_seconds:.0f} s until everything had ended"),
         Row("faults", str(found.faults.total()), kinds),
         Row("faults that found no victim", str(found.missed.total())),
-        Row("answers to posts", _tell_counts(found.answers), [f"{found.resent} sent again"]),
+        Row("answers to posts", _describe_counts(found.answers), [f"{found.resent} sent again"]),
         Row("acknowledged jobs", str(account.acknowledged)),
-        Row("ended", _tell_counts(account.ended)),
+        Row("ended", _describe_counts(account.ended)),
         _row("lost", account.lost),
         Row("lost in a failover without a pause, told apart", str(len(account.lost_unpaused))),
         _row("with two recorded ends", account.ended_twice),
         _row("recorded as finished, not done", account.without_effect),
         _row("ended in another way than they should", account.surprising),
         _row("failed as Lost, after three losses", account.failed_as_lost),
-        Row("run more than once", _tell_counts(account.reruns)),
+        Row("run more than once", _describe_counts(account.reruns)),
         Row("run again after a run that noted its end", str(account.ran_after_end)),
         _row("with more starts than recorded reasons", account.unrecorded_starts),
         _row("two runs at a time, nothing frozen or cut off", account.overlaps),
         Row("two runs at a time, the first one's worker frozen or cut off", str(account.disturbed_overlaps)),
         _row("posts that became two jobs", account.posted_twice),
         Row("posts never acknowledged (unknown)", str(found.unknown)),
-        Row("mails", f"{mails.taken}, {mails.twice} of them taken more than once", _tell_mails(mails)),
+        Row("mails", f"{mails.taken}, {mails.twice} of them taken more than once", _describe_mails(mails)),
         _row("chains whose line came before the mail", account.out_of_order),
         Row(
             "seconds from a process's death to the rerun",
-            _tell_reruns(account),
-            _tell_longest(account, found.fault_times),
+            _describe_reruns(account),
+            _describe_longest(account, found.fault_times),
         ),
         Row("most jobs waiting", str(found.most_waiting)),
-        _tell_exits(found.exits),
+        _describe_exits(found.exits),
         _row("processes that outlived their worker", [str(pid) for pid in found.orphans]),
         _row("left in Redis", [f"{key}: {size}" for key, size in found.leftovers.items()]),
         _row("unexpected tracebacks", found.tracebacks),
@@ -106,18 +106,18 @@ def _row(label: str, particulars: Sequence[str]) -> Row:
     return Row(label, str(len(particulars)), [*particulars[:SHOWN], *more], wrong=bool(particulars))
 
 
-def _tell_counts(counts: Counter[str]) -> str:
+def _describe_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.most_common() if count) or "none"
 
 
-def _tell_mails(mails: Mails) -> list[str]:
+def _describe_mails(mails: Mails) -> list[str]:
     if not mails.twice:
         return []
     known = f"{mails.untold} where the sink had hung up before its reply, {mails.rerun} whose first run was lost"
     return [known, f"{len(mails.unexplained)} for no such reason", *mails.unexplained[:SHOWN]]
 
 
-def _tell_reruns(account: Account) -> str:
+def _describe_reruns(account: Account) -> str:
     seconds = sorted(rerun.seconds for rerun in account.reruns_after_death)
     if not seconds:
         return "none"
@@ -125,7 +125,7 @@ def _tell_reruns(account: Account) -> str:
     return f"longest {seconds[-1]:.1f}, 95 % within {most:.1f}, half within {middle:.1f} ({len(seconds)} runs)"
 
 
-def _tell_longest(account: Account, fault_times: Sequence[float]) -> list[str]:
+def _describe_longest(account: Account, fault_times: Sequence[float]) -> list[str]:
     return [
         f"{rerun.seconds:.1f} s: {rerun.job}, from {rerun.died:.1f}, with "
         f"{sum(rerun.died - 1 < at < rerun.started for at in fault_times)} faults in that time"
@@ -133,9 +133,12 @@ def _tell_longest(account: Account, fault_times: Sequence[float]) -> list[str]:
     ]
 
 
-def _tell_exits(exits: Sequence[Exit]) -> Row:
-    counts = Counter(f"{one.name.partition('-')[0]}: {' + '.join(one.told) or 'NOTHING'}: {one.code}" for one in exits)
-    terms = [one.seconds for one in exits if one.told and all("SIGTERM" in told for told in one.told) and one.code == 0]
+def _describe_exits(exits: Sequence[Exit]) -> Row:
+    counts = Counter(
+        f"{one.name.partition('-')[0]}: {' + '.join(one.causes) or 'NOTHING'}: {one.code}" for one in exits
+    )
+    stopped = [one for one in exits if one.causes and all("SIGTERM" in cause for cause in one.causes)]
+    terms = [one.seconds for one in stopped if one.code == 0]
     longest = f"longest from SIGTERM to exit {max(terms, default=0):.1f} s (grace {GRACE_SECONDS} s)"
-    unasked = any(not one.told or ("at the end" in one.told[0] and one.code) for one in exits)
+    unasked = any(not one.causes or ("at the end" in one.causes[0] and one.code) for one in exits)
     return Row("exits", longest, [f"{count} × {kind}" for kind, count in sorted(counts.items())], wrong=unasked)

@@ -4,7 +4,8 @@ import importlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.proxies import Proxy
 from tests.support.servers import LimitedValkey, Server, find_fast_folder
 from tests.support.sinks import ScriptedSink
 from tests.support.site import Site
+
+RunSite = Callable[[LimitedValkey], AbstractContextManager[Site]]
 
 
 @pytest.fixture(scope="session")
@@ -68,30 +71,31 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def site(
-    project: Path,
-    valkey: LimitedValkey,
-    redis: Redis,
-    sink: ScriptedSink,
-    tmp_path: Path,
-    types: dict[str, Job[..., Any]],
-) -> Iterator[Site]:
-    """The service on the session's server."""
-    site = Site(project, build_environment(valkey.user_url, sink, tmp_path), tmp_path, types, valkey.url)
-    with site.client:
-        yield site
-        site.stop()
+def run_site(project: Path, sink: ScriptedSink, tmp_path: Path, types: dict[str, Job[..., Any]]) -> RunSite:
+    """Runs the service on a server inside a block."""
+
+    @contextmanager
+    def run(server: LimitedValkey) -> Iterator[Site]:
+        site = Site(project, build_environment(server.user_url, sink, tmp_path), tmp_path, types, server.url)
+        with site.client:
+            yield site
+            site.stop()
+
+    return run
 
 
 @pytest.fixture
-def own_site(
-    project: Path, server: Server, sink: ScriptedSink, tmp_path: Path, types: dict[str, Job[..., Any]]
-) -> Iterator[Site]:
-    """The service on a server that the test may hurt."""
-    site = Site(project, build_environment(server.user_url, sink, tmp_path), tmp_path, types, server.url)
-    with site.client:
+def site(valkey: LimitedValkey, redis: Redis, run_site: RunSite) -> Iterator[Site]:
+    """The service on the session's server."""
+    with run_site(valkey) as site:
         yield site
-        site.stop()
+
+
+@pytest.fixture
+def own_site(server: Server, run_site: RunSite) -> Iterator[Site]:
+    """The service on a server that the test may hurt."""
+    with run_site(server) as site:
+        yield site
 
 
 @pytest.fixture

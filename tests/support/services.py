@@ -15,6 +15,7 @@ from typing import Any
 from errand.local.child import kill_session
 from errand.local.valkey import find_free_port
 from tests.support.fork_server import Forked, ForkServer
+from tests.support.processes import find_runner
 from tests.support.waiting import wait_until
 
 Process = subprocess.Popen[bytes] | Forked
@@ -74,6 +75,17 @@ class Services:
         """Start Errand's worker, by the Procfile's command."""
         rq = [sys.executable, "-m", "rq.cli", "worker", "-c", "worker", "-w", "worker.Worker"]
         return self.fork(*rq, *options, **environment)
+
+    def start_ready_worker(self, *options: str, **environment: str) -> Process:
+        """Start a worker and wait until it can run jobs."""
+        worker = self.start_worker(*options, **environment)
+
+        def is_ready() -> int:
+            assert worker.poll() is None, self.read_log(worker)
+            return find_runner(worker.pid)
+
+        wait_until(is_ready)
+        return worker
 
     def start_plain_worker(self, *options: str) -> Process:
         """Start RQ's own worker, which knows nothing of Errand but the folder."""

@@ -13,9 +13,8 @@ from errand.api.settings import ApiSettings
 from errand.store.settings import QueueSettings
 from service.app import create_app
 from tests.support.ledgers import Ledger
-from tests.support.processes import find_runner, kill_all, signal_all
+from tests.support.processes import kill_all, signal_all
 from tests.support.services import Answer, Process, Services
-from tests.support.waiting import wait_until
 
 Worker = Process
 
@@ -48,17 +47,6 @@ class Site(Services):
     def post_noted(self, type: str = "ledger", query: str = "", **payload: Any) -> str:
         """Post a job that writes to the ledger; return its id."""
         return self.post(type, {"ledger": str(self.ledger.path), **payload}, query)
-
-    def start_ready_worker(self, *options: str, **environment: str) -> Worker:
-        """Start a worker and wait until it can run jobs."""
-        worker = self.start_worker(*options, **environment)
-
-        def ready() -> int:
-            assert worker.poll() is None, self.read_log(worker)
-            return find_runner(worker.pid)
-
-        wait_until(ready)
-        return worker
 
     def end(self, worker: Worker, timeout_seconds: float = 30) -> int:
         """Send SIGTERM to every process of a worker, as systemd and Heroku do; return the exit code."""

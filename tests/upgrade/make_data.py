@@ -1,9 +1,13 @@
 """Writes e6e9af9.json: what a server holds that the code of commit e6e9af9 has filled.
 
-That is the last one before the code became a library. It runs there, with this folder copied into it:
+That is the last one before the code became a library. It runs there, with this folder copied into it and what it
+imports from tests/support taken from where it was then:
 
-    git worktree add /tmp/before e6e9af9 && cp -r tests/upgrade /tmp/before/tests/
-    cd /tmp/before && make setup-dev && .venv/bin/python -m tests.upgrade.make_data tests/upgrade/e6e9af9.json
+    git worktree add /tmp/before e6e9af9 && cp -r tests/upgrade /tmp/before/tests/ && cd /tmp/before
+    sed -i 's/support.processes/faults.processes/; s/support.receivers/receiver/; s/support.sinks/sink/;
+        s/support.waiting/services/; s/support.services/services/; s/, Process,/,/; s/Process, //;
+        s/-> Process/-> object/; s/: Process/: Any/' tests/upgrade/*.py
+    make setup-dev && .venv/bin/python -m tests.upgrade.make_data tests/upgrade/e6e9af9.json
 """
 
 import re

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.support.processes import find_runner
 from tests.support.project import IGNORED, ROOT
 from tests.support.project import copy_project as copy_application
 from tests.support.receivers import SECRET, Receiver
@@ -66,17 +65,6 @@ class Release(Services):
     def build_payload(self, type: str, number: int) -> dict[str, Any]:
         then = "" if number % 10 else "linger"  # so that workers have jobs in hand when they are stopped
         return {"ledger": self.ledger, "name": f"{type}-{number}", "then": then}
-
-    def start_ready_worker(self, *queues: str, **environment: str) -> Process:
-        """Start a worker and wait until it can run jobs."""
-        worker = self.start_worker(*queues, **environment)
-
-        def is_ready() -> int:
-            assert worker.poll() is None, self.read_log(worker)
-            return find_runner(worker.pid)
-
-        wait_until(is_ready)
-        return worker
 
 
 @dataclass
