@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "MountedApp | None") -> AsyncIterator[Store]:
-    """Keep a store open inside the block, that of the mounted `app` where there is one, which is built.
+    """Keep a store open inside the block: that of the mounted `app`, which is built for it, or one of its own.
 
     Raises SettingsError, and EvictingServerError for a server that may throw jobs away.
     """
