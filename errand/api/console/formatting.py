@@ -1,5 +1,6 @@
-"""How the pages show values: times, spans, counts, statuses, problems."""
+"""How the pages show values: times, spans, counts, statuses, JSON, problems."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -91,6 +92,11 @@ def show_status(status: str | None) -> Markup:
     word = status or "running"
     name = f"is-{word}" if _WORD.fullmatch(word) else "is-other"
     return Markup('<span class="pill {}">{}</span>').format(name, word.replace("_", " "))
+
+
+def write_json(value: Any) -> str:
+    """Return a value as JSON that somebody reads or edits."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def describe_problem(problem: Problem) -> str:

@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable
 from errand.api import scheduling
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
+from errand.api.console.schedule_draft import ScheduleDraft, read_draft
 from errand.api.console.views.schedule_form import (
-    ScheduleDraft,
     build_form,
     edit_schedule,
     find_editable,
     list_next,
     new_schedule,
-    read_draft,
 )
 from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem

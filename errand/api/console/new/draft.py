@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from errand.api.console.form import Form
+from errand.api.console.formatting import write_json
 from errand.api.console.new.curl import write_curl
 from errand.api.console.new.fields import Field, list_fields, point_at
 from errand.api.console.new.options import list_options, list_pairs
@@ -53,7 +54,7 @@ class JobDraft:
 
     def as_json(self) -> "JobDraft":
         """Return it with one field for all of the payload."""
-        text = self.text if self.is_json else _write(self._read_values()[0])
+        text = self.text if self.is_json else write_json(self._read_values()[0])
         return replace(self, is_json=True, text=text)
 
     def as_fields(self) -> "JobDraft | None":
@@ -85,7 +86,7 @@ class JobDraft:
 def draft_example(job: Job[..., Any], is_json: bool) -> JobDraft:
     """Return a draft with the type's example."""
     fields, example = list_fields(job.payload.model), job.example or {}
-    return JobDraft(job, is_json or not fields, _write_values(fields, example), _write(example), {})
+    return JobDraft(job, is_json or not fields, _write_values(fields, example), write_json(example), {})
 
 
 def read_draft(job: Job[..., Any], form: Form) -> JobDraft:
@@ -97,10 +98,6 @@ def read_draft(job: Job[..., Any], form: Form) -> JobDraft:
 
 def _read(form: Form, name: str) -> str:
     return form.get(name).replace("\r\n", "\n")
-
-
-def _write(payload: Any) -> str:
-    return json.dumps(payload, ensure_ascii=False, indent=2)
 
 
 def _write_values(fields: Sequence[Field], payload: Mapping[str, Any]) -> dict[str, str]:

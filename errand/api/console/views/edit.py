@@ -1,13 +1,13 @@
 """`/console/jobs/{id}/edit`: a job's payload as a form, to requeue the job with another one."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from errand.api.again import show_text
 from errand.api.console.form import new_key
+from errand.api.console.formatting import write_json
 from errand.api.console.page import Content, Look, View
 from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
@@ -40,7 +40,7 @@ async def build_edit(
         "id": id,
         "type": record.type,
         "text": shown if text is None else text,
-        "schema": type and json.dumps(type.payload.model.model_json_schema(), ensure_ascii=False, indent=2),
+        "schema": type and write_json(type.payload.model.model_json_schema()),
         "before": digest_payload(packed),
         "may_requeue": record.may_requeue,
         "may_run": status in ENDED,
