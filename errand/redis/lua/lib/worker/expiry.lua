@@ -25,7 +25,8 @@ local function describe(found)
   local cause = readable and type(error) == 'table' and '; its last error was ' .. tostring(error.type) .. ': '
     .. tostring(error.message) or ''
   local done = found[2] == 'end' and 'ended' or 'started'
-  return cjson.encode({type = 'Expired', message = 'it had not ' .. done .. ' by ' .. (found[3] or 'its expiry') .. cause})
+  local message = 'it had not ' .. done .. ' by ' .. (found[3] or 'its expiry') .. cause
+  return cjson.encode({type = 'Expired', message = message})
 end
 
 -- When a job expires, in milliseconds; nothing where it does not.

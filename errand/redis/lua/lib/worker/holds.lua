@@ -58,8 +58,8 @@ function rare.note_down(job_type, member, message)
   end
   holds[job_type] = nil
   call('DEL', key)
-  call('HSET', key, 'since', hold and hold.since or now_text, 'reason', message:sub(1, REASON_LIMIT), 'wait_seconds', wait,
-    'probe_at_ms', string.format('%.0f', now_ms + wait * 1000))
+  call('HSET', key, 'since', hold and hold.since or now_text, 'reason', message:sub(1, REASON_LIMIT),
+    'wait_seconds', wait, 'probe_at_ms', string.format('%.0f', now_ms + wait * 1000))
   call('EXPIRE', key, KEPT_SECONDS)
 end
 

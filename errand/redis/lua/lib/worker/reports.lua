@@ -76,7 +76,8 @@ function record_reports(reports)
     local ok, answer = pcall(record_report, report)
     if not ok then -- a key of another type, say: one broken job must not hold up the others
       pcall(rare.release, report.id, report.execution, report.queue)
-      quarantined[#quarantined + 1] = rare.quarantine(report.id, 'its end could not be recorded: ' .. rare.describe_fault(answer))
+      local why = 'its end could not be recorded: ' .. rare.describe_fault(answer)
+      quarantined[#quarantined + 1] = rare.quarantine(report.id, why)
     end
     answers[i] = ok and answer or 'broken'
   end

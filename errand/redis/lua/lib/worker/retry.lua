@@ -49,6 +49,7 @@ function rare.retry(report, hash)
   if type(redis.pcall('ZADD', keys.SCHEDULED .. report.queue, due, report.id)) == 'table' then
     call('HSET', hash, 'errand_due', due) -- should somebody put it there again
   end
-  if found[5] and found[5] ~= '' then pcall(rare.free_slot, report.id, found[5]) end -- it asks for one again when it is due
+  -- It asks for a slot again when it is due.
+  if found[5] and found[5] ~= '' then pcall(rare.free_slot, report.id, found[5]) end
   return 'scheduled'
 end

@@ -1,5 +1,5 @@
--- What few exchanges have to do with: types that have a rate or are held, parked jobs, jobs that expire. This is what is known
--- of them; what is done about them is rare.
+-- What few exchanges have to do with: types that have a rate or are held, parked jobs, jobs that expire. This is what
+-- is known of them; what is done about them is rare.
 -- gives clock_us, rates, paces, are_held, parked, parked_count, takers, expired, expired_count
 -- gives is_full, has_parked, has_expired_many
 -- include worker/head

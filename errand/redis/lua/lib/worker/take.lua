@@ -13,7 +13,9 @@ local NUMBERS = {5, 6, 7, 8, 10, 14} -- of these fields
 
 local function find_fault(found)
   if not found[1] then return 'there is no data in it' end
-  if #found[1] > keys.DATA_BYTES then return 'its payload has ' .. #found[1] .. ' bytes, more than ' .. keys.DATA_BYTES end
+  if #found[1] > keys.DATA_BYTES then
+    return 'its payload has ' .. #found[1] .. ' bytes, more than ' .. keys.DATA_BYTES
+  end
   if found[2] and found[2] ~= 'queued' then return 'there is no status ' .. found[2] end
   if found[4] and not found[4]:match('^%d%d%d%d%-%d%d%-%d%d') then return 'created_at is no time: ' .. found[4] end
   for _, i in ipairs(NUMBERS) do
@@ -111,7 +113,9 @@ local function hold_started()
   end
   local whole = pcall_redis('ZADD', keys.LEASES, unpack(leases)) == #members
   whole = pcall_redis('SADD', name_held(worker), unpack(members)) == #members and whole
-  for queue, wip in pairs(queues) do whole = pcall_redis('ZADD', keys.WIP .. queue, unpack(wip)) == #wip / 2 and whole end
+  for queue, wip in pairs(queues) do
+    whole = pcall_redis('ZADD', keys.WIP .. queue, unpack(wip)) == #wip / 2 and whole
+  end
   return whole
 end
 
@@ -158,7 +162,8 @@ function take_again(executions)
     if mine[execution] then
       local found = rare.is_hash(keys.JOB .. id) and call('HMGET', keys.JOB .. id, unpack(FIELDS))
       if found and found[1] and found[3] then
-        taken[#taken + 1] = describe(id, execution, found[3], found, tonumber(found[14] or '') or 1, rare.find_expiry(id))
+        local attempt = tonumber(found[14] or '') or 1
+        taken[#taken + 1] = describe(id, execution, found[3], found, attempt, rare.find_expiry(id))
       else -- somebody deleted it meanwhile
         rare.release(id, execution)
       end

@@ -8,7 +8,8 @@
 -- Write down how the attempt of a report has ended, by its number.
 local function note_end(report, number, outcome)
   local error = outcome == 'stopped' and rare.STOPPED or report.error
-  pcall(rare.note_attempt, report.id, number, outcome, worker, report.started, report.ended, error, report.frame, report.value)
+  pcall(rare.note_attempt, report.id, number, outcome, worker, report.started, report.ended, error, report.frame,
+    report.value)
 end
 
 local function fail(report, hash, status, may_retry)
@@ -17,8 +18,8 @@ local function fail(report, hash, status, may_retry)
   counted.failed_job_count = counted.failed_job_count + 1
   call('HSET', hash, 'ended_at', report.ended_text, 'last_heartbeat', report.ended_text, 'errand_frame', report.frame)
   local again = may_retry and rare.retry(report, hash)
-  local fate = again or rare.fail_for_good(report.id, report.execution, report.queue, status, report.error, report.value, report.started,
-    report.ended)
+  local fate = again or rare.fail_for_good(report.id, report.execution, report.queue, status, report.error, report.value,
+    report.started, report.ended)
   note_end(report, number, again and 'failed' or fate)
   return fate
 end

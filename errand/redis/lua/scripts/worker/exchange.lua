@@ -3,16 +3,16 @@
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many reports
 --       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and ended
 --       in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many microseconds
---       it waited; of others but progress four lines, these two, where in the job's code it failed and the error (JSON),
---       and the least delay of a retry in seconds;
+--       it waited; of others but progress four lines, these two, where in the job's code it failed and the error
+--       (JSON), and the least delay of a retry in seconds;
 --       then how many jobs to take at most, whether this call was sent before (2: and must take nothing new), whether
 --       the queues are served in turn, which comes first, how many, their names; then an execution id for each job that
 --       may be taken; then for each type that has a rate its name, how many may start in a period, and the period in
 --       microseconds
--- Returns what became of each report, the jobs taken, those quarantined with the reason, in how many milliseconds there is
--- one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was canceled.
--- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
--- minute.
+-- Returns what became of each report, the jobs taken, those quarantined with the reason, in how many milliseconds there
+-- is one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was
+-- canceled. A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or
+-- wait a minute.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/reports, worker/take
 -- include dependents, worker/expiry, store/step
 
