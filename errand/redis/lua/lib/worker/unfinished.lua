@@ -18,8 +18,8 @@ local function fail(report, hash, status, may_retry)
   counted.failed_job_count = counted.failed_job_count + 1
   call('HSET', hash, 'ended_at', report.ended_text, 'last_heartbeat', report.ended_text, 'errand_frame', report.frame)
   local again = may_retry and rare.retry(report, hash)
-  local fate = again or rare.fail_for_good(report.id, report.execution, report.queue, status, report.error, report.value,
-    report.started, report.ended)
+  local fate = again or rare.fail_for_good(report.id, report.execution, report.queue, status, report.error,
+    report.value, report.started, report.ended)
   note_end(report, number, again and 'failed' or fate)
   return fate
 end
