@@ -24,7 +24,7 @@ UNIQUE_NOTES = {"existing": ", and was before: the same unique key", "replaced":
 
 
 @dataclass(frozen=True)
-class NewJobOptions:
+class JobOptions:
     """What a job can be given besides its payload; in a batch each job gets it."""
 
     after: Annotated[
@@ -106,7 +106,7 @@ class SendOptions:
 def send(
     type: Annotated[str, typer.Argument(help="The job type: a file in jobs/.")],
     payload: PayloadOptions,
-    job: NewJobOptions,
+    job: JobOptions,
     sending: SendOptions,
 ) -> None:
     """Send a job, or with --batch many; --wait watches it.
