@@ -1,11 +1,11 @@
 """What a worker serves: queues, and the jobs of its package."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import find_hooks
-from errand.contract.load import load_jobs
+from errand.contract.job import Job
 from errand.webhook.webhooks import Webhooks
 from errand.worker.allowed import AllowedJob, list_functions
 from errand.worker.execution import Execution
@@ -30,18 +30,18 @@ class ServedQueues:
 
 
 class ServedJobs:
-    """The jobs of `package`, and the `builtin` ones that are named, as a worker's processes need them.
+    """The job types of a worker of `package`, as its processes need them.
 
     `job_class` is RQ's job limited to their functions; by type, `codes` are hashes of their code and `services` of what
     they work with; `ending` are values for the scripts that end jobs.
     """
 
-    def __init__(self, package: str, builtin: Sequence[str]) -> None:
-        self.types = load_jobs(package, builtin)
+    def __init__(self, types: dict[str, Job[..., Any]], package: str) -> None:
+        self.types = types
         self.hooks = find_hooks(package)
-        self.job_class = type("ErrandJob", (AllowedJob,), {"functions": list_functions(self.types, package)})
-        self.codes, self.services = hash_codes(self.types), hash_services(self.types)
-        self.ending = Webhooks(self.types).values
+        self.job_class = type("ErrandJob", (AllowedJob,), {"functions": list_functions(types, package)})
+        self.codes, self.services = hash_codes(types), hash_services(types)
+        self.ending = Webhooks(types).values
 
     def list_isolated(self) -> tuple[bytes, ...]:
         """Return how the payloads begin of jobs that run in processes of their own."""

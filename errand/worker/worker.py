@@ -25,7 +25,7 @@ from errand.contract.allocator import give_back_large_blocks
 from errand.contract.attempt import run_jobs_here
 from errand.contract.catalog import check_settings
 from errand.contract.job import Job
-from errand.contract.load import PACKAGE, list_queues
+from errand.contract.load import PACKAGE, list_queues, load_jobs
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
@@ -76,12 +76,12 @@ class ErrandWorker(Worker):
     builtin: ClassVar[Sequence[str]] = ()
 
     def __init__(self, queues: list[Queue | str], name: str | None = None, *args: Any, **options: Any) -> None:
-        self._jobs = ServedJobs(self.package, self.builtin)
+        types = load_jobs(self.package, self.builtin)
+        names = [queue if isinstance(queue, str) else queue.name for queue in queues]
+        _check([job for job in types.values() if job.queue.name in names])  # before anything else reads their settings
+        self._jobs = ServedJobs(types, self.package)
         # The rq command passes its own serializer and classes, even where the user named none.
         options |= {"job_class": self._jobs.job_class, "queue_class": Queue, "serializer": "json"}
-        names = [queue if isinstance(queue, str) else queue.name for queue in queues]
-        types = self._jobs.types
-        _check([job for job in types.values() if job.queue.name in names])
         super().__init__(names, name or f"{socket.gethostname()}.{os.getpid()}.{token_hex(3)}", *args, **options)
         self.log = logging.getLogger(WORKER_LOG)
         self._settings = _read_settings(WorkerSettings)

@@ -51,8 +51,9 @@ class Reports:
 
         What fails while the process is draining is interrupted: what a stop does to a job is not its failure.
         """
-        has_ended = bool(self._ends)
+        has_ended = False
         while self._ends:
+            has_ended = True
             running, report, error = self._ends.popleft()
             end(running)
             if is_draining and report.kind == "failed" and not running.interrupted:
@@ -72,5 +73,6 @@ class Reports:
     def log_answers(self, reports: Sequence[Report], answers: Sequence[str], is_resent: bool) -> None:
         """Log what became of reports; `is_resent` where they had been sent before, and may have been recorded then."""
         for report, answer in zip(reports, answers, strict=True):
-            error, context = self._errors.pop(report.execution.member, _NO_ERROR)
+            is_end = report.kind != "progress"  # one that comes with its execution's end must not take its error
+            error, context = self._errors.pop(report.execution.member, _NO_ERROR) if is_end else _NO_ERROR
             context.copy().run(self._log, report, answer, error, is_resent)
