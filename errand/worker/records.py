@@ -31,8 +31,8 @@ class Asking(Enum):
     """What an exchange asks for, after the reply to the one before it."""
 
     FIRST = 0  # the reply came: jobs
-    AGAIN = 1  # it did not: the same jobs, as far as they were taken, and others for the rest
-    WHAT_WAS_TAKEN = 2  # it did not, and the worker stops: those that were taken, and no others
+    AGAIN = 1  # it did not: the jobs that were taken then; where there are none, others
+    WHAT_WAS_TAKEN = 2  # it did not, and the runner takes no more: the jobs that were taken then, and no others
 
 
 @dataclass(frozen=True, slots=True)

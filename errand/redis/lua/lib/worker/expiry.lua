@@ -7,7 +7,7 @@
 -- include worker/head, worker/special, worker/result, worker/quarantine, worker/failure
 
 local UNSTARTED, ENDED = keys.UNSTARTED, keys.ENDED
-local LAST_TRY_SECONDS = 10 -- before its expiry a job that must end by then begins its last try
+local LAST_TRY_SECONDS = 10 -- so long before its expiry a job that must end by then begins its last try: time to end
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local counts = {}
 

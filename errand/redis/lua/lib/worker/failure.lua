@@ -3,9 +3,10 @@
 -- gives is_to_stop, fail_for_good
 -- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head, worker/result, job_keys
 
--- Somebody asked for the stop of this very execution: whatever ends it now, it was stopped, and does not run again.
-function rare.is_to_stop(mark, execution)
-  return mark and mark:find(execution, 1, true) ~= nil
+-- Whether somebody asked for the stop of this very execution, by the job's `errand_stop`: whatever ends it now, it was
+-- stopped, and does not run again.
+function rare.is_to_stop(stop, execution)
+  return stop and stop:find(execution, 1, true) ~= nil
 end
 
 -- Record an end without success: `status` is failed or stopped, `trace` as RQ keeps it (zlib, base64). Returns the

@@ -5,9 +5,9 @@
 -- gives may_probe, note_down, note_up, note_probe, find_service
 -- include base, held, worker/head, worker/special, worker/types
 
-local FIRST_WAIT, LONGEST_WAIT = 1, 60
+local FIRST_WAIT, LONGEST_WAIT = 1, 60 -- seconds; once the service is up again, its jobs start within a minute
 local KEPT_SECONDS = 900 -- should no worker with that service be left, nobody would ever end it
-local REASON_LIMIT = 500
+local REASON_LIMIT = 500 -- bytes: a person reads it in one line
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local holds = {}
 
@@ -46,7 +46,7 @@ function rare.note_probe(job_type, member)
   end
 end
 
--- A job has found down what it works with: hold its type.
+-- A job has found that what it works with is down: hold its type.
 function rare.note_down(job_type, member, message)
   are_held = true
   local hold, key = find(job_type), keys.HELD_TYPE .. name(job_type)

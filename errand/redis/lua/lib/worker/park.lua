@@ -40,7 +40,7 @@ function rare.park(id, there)
   end
 end
 
--- Idle workers of a queue are to be told.
+-- Let idle workers of a queue be woken at the end of this step.
 function rare.note_taker(queue)
   takers[queue] = true
 end
@@ -86,7 +86,7 @@ function rare.find_rated_wait(queues)
   return soonest and math.max(0, math.ceil((soonest - clock_us) / 1000)) or -1
 end
 
--- Tell idle workers of what was parked for them.
+-- Wake idle workers for what was parked for them.
 function rare.wake_takers()
   for queue, _ in pairs(takers) do call('PUBLISH', keys.WORK, queue) end
 end

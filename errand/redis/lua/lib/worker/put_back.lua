@@ -1,12 +1,11 @@
--- Putting back what was taken and can't be held, since a key is of a wrong type: errand:leases or what this worker
--- holds for all of it, rq:wip:<queue> for a queue's jobs.
+-- Putting back what was taken and can't be held, since a key is of a wrong type: for all of it errand:leases or the
+-- list of what this worker holds, for a queue's jobs rq:wip:<queue>.
 -- ARGV  as lib/worker/head.lua
 -- gives put_back
 -- include worker/release
 
 -- Put those jobs back to the front of their queues, in order, at no attempt, and wake no worker: none could start them
--- now.
--- Returns the others, as they are told, and the executions that are left; the queues of those that went back
+-- now. Returns the others, as they were described, and the executions that are left; the queues of those that went back
 -- are taken out of `queues`.
 function put_back(taken, started, queues, executions)
   local kept, used, left, bad = {}, {}, {}, {}

@@ -8,7 +8,7 @@ quarantined = {} -- damaged jobs: {id, reason}
 local gone = {}
 local ends, waited_us, ran_seconds = {}, {}, {} -- by how it ended and by tag, by tag
 
--- What an end counts as; of one that is handed back that is counted there.
+-- What an end counts as; one that is handed back is counted there.
 local FATES = {finished = 'finished', failed = 'failed', stopped = 'stopped', queued = 'retried', scheduled = 'retried'}
 
 -- Count the end of an attempt, and how long it waited and ran: in sums by tag, which one call writes down.
@@ -76,8 +76,8 @@ function record_reports(reports)
     local ok, answer = pcall(record_report, report)
     if not ok then -- a key of another type, say: one broken job must not hold up the others
       pcall(rare.release, report.id, report.execution, report.queue)
-      local why = 'its end could not be recorded: ' .. rare.describe_fault(answer)
-      quarantined[#quarantined + 1] = rare.quarantine(report.id, why)
+      local reason = 'its end could not be recorded: ' .. rare.describe_fault(answer)
+      quarantined[#quarantined + 1] = rare.quarantine(report.id, reason)
     end
     answers[i] = ok and answer or 'broken'
   end

@@ -44,12 +44,12 @@ function rare.retry(report, hash)
   end
   call('HSET', hash, 'status', 'scheduled')
   redis.pcall('SADD', keys.QUEUES, keys.QUEUE .. report.queue)
-  -- RQ keeps whole seconds; rounded up, for no job may run early.
+  -- RQ keeps whole seconds; rounded up, since no job may run early.
   local due = math.ceil(clock[1] + clock[2] / 1000000 + wait)
   if type(redis.pcall('ZADD', keys.SCHEDULED .. report.queue, due, report.id)) == 'table' then
     call('HSET', hash, 'errand_due', due) -- should somebody put it there again
   end
-  -- It asks for a slot again when it is due.
+  -- When it is due it asks for a slot again.
   if found[5] and found[5] ~= '' then pcall(rare.free_slot, report.id, found[5]) end
   return 'scheduled'
 end

@@ -4,7 +4,7 @@
 -- gives is_full, has_parked, has_expired_many
 -- include worker/head
 
-local PARK_LIMIT, EXPIRED_LIMIT = 500, 200
+local PARK_LIMIT, EXPIRED_LIMIT = 500, 200 -- in one step: the server does nothing else meanwhile
 clock_us = clock[1] * 1000000 + clock[2]
 rates, paces = {}, {} -- by type: {most, period_us}, and when it may start next
 are_held = false -- whether any type may be held; the script says so
@@ -21,7 +21,7 @@ function has_parked(queue)
   return parked[queue] ~= nil
 end
 
--- Whether this step has canceled as many as it may: the server does nothing else meanwhile.
+-- Whether this step has canceled as many as it may.
 function has_expired_many()
   return expired_count >= EXPIRED_LIMIT
 end

@@ -52,7 +52,7 @@ local function start(id, execution, queue, found, place)
   return {id = id, execution = execution, member = member, queue = queue, attempt = attempts}
 end
 
--- What the worker is told of a job; when it expires comes last, where it does.
+-- A job as the worker gets it; when it expires comes last, where it does.
 local function describe(id, execution, queue, found, attempt, expires_ms)
   local callback = ''
   for i = 11, 13 do if found[i] and found[i] ~= '' then callback = found[i] end end
@@ -128,12 +128,12 @@ function take(want, queues, first, in_turn, executions)
       or pcall_redis('LPOP', keys.QUEUE .. queue, in_turn and #queues > 1 and 1 or want - #taken)
     for _, id in ipairs(ids or {}) do
       local execution = executions[#taken + 1]
-      local ok, told = pcall(take_one, id, queue, execution, #taken)
+      local ok, described = pcall(take_one, id, queue, execution, #taken)
       if ok then
-        taken[#taken + 1] = told
+        taken[#taken + 1] = described
       else
         -- paste worker/untake
-        settle_untaken(id, queue, execution, told)
+        settle_untaken(id, queue, execution, described)
       end
     end
     if not ids or ids.err then -- nobody fills it while this runs; nothing can be in one of a wrong type
@@ -148,12 +148,12 @@ function take(want, queues, first, in_turn, executions)
   local kept, left = put_back(taken, started, queues, executions)
   started = {}
   if #kept < #taken and #queues > 0 then -- what could not be held must not keep others from being taken
-    for _, told in ipairs(take(want - #kept, queues, 1, in_turn, left)) do kept[#kept + 1] = told end
+    for _, job in ipairs(take(want - #kept, queues, 1, in_turn, left)) do kept[#kept + 1] = job end
   end
   return kept
 end
 
--- Tell again what was taken under these executions: the reply was lost.
+-- Return again what was taken under these executions: the reply was lost.
 function take_again(executions)
   local taken, mine = {}, {}
   for _, execution in ipairs(executions) do mine[execution] = true end

@@ -1,11 +1,11 @@
--- The types that this worker has, and which jobs are of another.
+-- The types that this worker has, and which jobs are of others.
 -- gives known_types, find_code, name_unknown
 -- include base, observe/type
 
 -- The first byte of a payload packed in a window of 4 KB, as errand/store/fields.py does; RQ's has 120.
 local PACKED_BY_US = 72
 local codes = {}
-known_types = '' -- « name=code name=code», as the worker tells; '' for one that takes all
+known_types = '' -- « name=code name=code», as the worker sends them; '' for one that takes all
 
 -- The hash of the code in which this worker has a type, false where it has none.
 function find_code(job_type)
@@ -19,8 +19,8 @@ function find_code(job_type)
   return code
 end
 
--- The type of a job if this worker has it not; nothing where it has it, or can't tell before it has read the payload:
--- who stores jobs with RQ may describe them as he likes.
+-- The type of a job if this worker doesn't have it; nothing where it has it, or can't know before it reads the payload:
+-- jobs that are stored with RQ may have any description.
 function name_unknown(description, data)
   if find_code(description) then return nil end
   if data:byte() ~= PACKED_BY_US and not description:find('(', 1, true) then return nil end

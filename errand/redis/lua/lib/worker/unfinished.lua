@@ -1,4 +1,4 @@
--- What becomes of jobs whose attempts end otherwise than well.
+-- What becomes of jobs whose attempts don't finish them.
 -- ARGV  as lib/worker/head.lua
 -- rare
 -- gives end_otherwise, look_at_service
@@ -8,8 +8,8 @@
 -- Write down how the attempt of a report has ended, by its number.
 local function note_end(report, number, outcome)
   local error = outcome == 'stopped' and rare.STOPPED or report.error
-  pcall(rare.note_attempt, report.id, number, outcome, worker, report.started, report.ended, error, report.frame,
-    report.value)
+  local from, to = report.started, report.ended
+  pcall(rare.note_attempt, report.id, number, outcome, worker, from, to, error, report.frame, report.value)
 end
 
 local function fail(report, hash, status, may_retry)
@@ -33,7 +33,7 @@ local function give_away(report, hash, job_type, codes)
   return 'parked'
 end
 
--- The payload does not fit this worker's code of the type: another's it may fit, while there is one.
+-- The payload does not fit this worker's code of the type: it may fit another's, while there is one.
 local function refuse(report, hash)
   local found = call('HMGET', hash, 'description', 'errand_refused', 'errand_stop')
   local job_type = name_type(found[1] or '')
@@ -51,7 +51,7 @@ local function refuse(report, hash)
   return fail(report, hash, 'failed', false)
 end
 
--- The payload names a function of a type that this worker has not, which the description did not tell.
+-- The payload names a function of a type that this worker doesn't have, and the description did not say so.
 local function pass_by(report, hash)
   local job_type = report.kind:match(':(.*)$')
   if not find_code(job_type) and not rare.is_to_stop(call('HGET', hash, 'errand_stop'), report.execution) then
@@ -69,7 +69,7 @@ local function finish_with(report, hash, found, result)
   return finish(report, hash, found)
 end
 
--- A part of the work is done: it fails while there is a try left for the rest, and else finishes with that.
+-- A part of the work is done: the job fails while there is a try left for the rest, else it finishes with that.
 local function finish_partly(report, hash, found, result, may_retry)
   rare.release(report.id, report.execution, report.queue)
   local again = may_retry and rare.retry(report, hash)
@@ -137,7 +137,7 @@ function rare.end_otherwise(report, hash, found)
   return act(report, hash, found)
 end
 
--- What tells that a job's service is up: it came past it, well or not.
+-- Ends that show that a job's service is up: the job came past it, well or not.
 local PASSED = {finished = true, failed = true, permanent = true, partial = true}
 
 function rare.look_at_service(report, hash)

@@ -2,7 +2,7 @@
 -- gives settle_untaken
 -- include faults, worker/release, worker/quarantine
 
--- One that failed as it started is damaged itself. Whatever came before that failed at a key that it shares with
+-- One that failed as it started is damaged itself. One that failed before that failed at a key that it shares with
 -- others: it waits for a minute, at no attempt.
 function settle_untaken(id, queue, execution, broken)
   local hash = keys.JOB .. id

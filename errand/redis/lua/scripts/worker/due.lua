@@ -25,7 +25,7 @@ local limits = {}
 
 local function move(id)
   local hash = keys.JOB .. id
-  -- A job deleted meanwhile is only taken off the schedule; a key that is no hash is the worker's to quarantined.
+  -- A job deleted meanwhile is only taken off the schedule; the worker that takes a key that is no hash quarantines it.
   local kind = call('TYPE', hash).ok
   local found = kind == 'hash'
     and call('HMGET', hash, 'enqueue_at_front', 'rate_limit_key', 'rate_limit_concurrency') or {}

@@ -1,18 +1,19 @@
 #!lua flags=allow-oom
 -- One exchange of a runner: records what its executions report and takes new jobs, with all of RQ's start records.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many reports
---       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and ended
---       in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many microseconds
---       it waited; of others but progress four lines, these two, where in the job's code it failed and the error
---       (JSON), and the least delay of a retry in seconds;
---       then how many jobs to take at most, whether this call was sent before (2: and must take nothing new), whether
---       the queues are served in turn, which comes first, how many, their names; then an execution id for each job that
---       may be taken; then for each type that has a rate its name, how many may start in a period, and the period in
---       microseconds
--- Returns what became of each report, the jobs taken, those quarantined with the reason, in how many milliseconds there
--- is one that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was
--- canceled. A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or
--- wait a minute.
+--       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and
+--       ended in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many
+--       microseconds it waited; of others but progress four lines, these two, where in the job's code it failed and
+--       the error (JSON), and the least delay of a retry in seconds;
+--       then how many jobs to take at most; 0 to take them, or where the reply to this call was lost 1 to return what
+--       it took, and take them where it took none, or 2 to take none; whether the queues are served in turn, which
+--       comes first, how many, their names; then an execution id for each job that may be taken; then for each type
+--       that has a rate its name, how many may start in a period, and the period in microseconds
+-- Returns what became of each report, the jobs taken, those quarantined with the reason, in how many milliseconds a job
+-- may start that its type's rate holds back now (-1: none), the time in microseconds, and what had expired and was
+-- canceled.
+-- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
+-- minute.
 -- include base, worker/head, worker/types, worker/rates, worker/holds, worker/park, worker/reports, worker/take
 -- include dependents, worker/expiry, store/step
 
@@ -62,14 +63,14 @@ for i = 1, tonumber(read()) do
 end
 local answers = record_reports(reports)
 
-local want, sent_before, in_turn, first = tonumber(read()), read(), read() == '1', tonumber(read())
+local want, asking, in_turn, first = tonumber(read()), read(), read() == '1', tonumber(read())
 local queues = read_many(tonumber(read()))
 local executions = read_many(want)
 
 local taken = {}
-if sent_before ~= '0' and want > 0 then
+if asking ~= '0' and want > 0 then
   taken = take_again(executions)
-  if #taken > 0 or sent_before == '2' then want = 0 end
+  if #taken > 0 or asking == '2' then want = 0 end
 end
 local wait_ms = -1
 if want > 0 then

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Finds jobs that have not ended and are in no list, registry, lease or parked place, by one pass an hour over the
 -- indexes, and puts them back: to the front of their queue, or to their time. The workers share the pass: where it has
--- come to is kept. A job is put back when it was found so twice, a minute apart at least, for a plain worker that takes
--- one has it for a moment without a trace of it anywhere.
+-- come to is kept. A job is put back when it was found so twice, a minute apart at least: a plain worker that takes a
+-- job has it for a moment without a trace of it anywhere.
 -- ARGV  how many ids at most, the least time between two calls and between the beginnings of two passes, in
 --       milliseconds, and between the two looks at a job, in seconds
 -- Returns how many ids were looked at, and of each status how many were put back: status, count, ….

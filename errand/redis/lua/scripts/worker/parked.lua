@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Looks after the jobs that wait for a worker that can run them. Those whose payload fits no live worker's code any
--- more go back to the front of their queue: who takes one of them fails it.
+-- more go back to the front of their queue: the worker that takes one fails it.
 -- ARGV  how many of a kind may go back at most, for how many seconds the log needs no other line about those that wait
--- Returns for each kind that waits {queue, type, how many, why}; nothing where the log has been told.
+-- Returns for each kind that waits {queue, type, how many, why}; nothing where they were logged just now.
 -- include base, parked, push
 
 local waiting = {}

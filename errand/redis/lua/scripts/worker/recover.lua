@@ -4,11 +4,11 @@
 -- Returns each member and what became of its job.
 -- include base, worker/head, worker/handback, dependents, store/step
 
-local told = {}
+local fates = {}
 local before = '(' .. string.format('%.0f', lease_ends_ms - ARGV[2])
 for _, member in ipairs(pcall_redis('ZRANGE', keys.LEASES, '-inf', before, 'BYSCORE', 'LIMIT', 0, ARGV[8])) do
-  told[#told + 1] = member
-  told[#told + 1] = rare.hand_back(member, true, ARGV[7])
+  fates[#fates + 1] = member
+  fates[#fates + 1] = rare.hand_back(member, true, ARGV[7])
 end
 finish_step()
-return told
+return fates

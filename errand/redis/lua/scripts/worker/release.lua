@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Hands back executions of this worker's whose process is gone, each to the front of its queue, in the order of their
+-- Hands back executions of this worker whose process is gone, each to the front of its queue, in the order of their
 -- starts.
 -- ARGV  1 to 6 as lib/worker/head.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of
 --       the execution ids that are meant, then the members that are not meant
@@ -21,10 +21,10 @@ for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do
 end
 table.sort(ended, function(one, other) return one[2] > other[2] end)
 
-local told = {}
+local fates = {}
 for _, item in ipairs(ended) do
-  told[#told + 1] = item[1]
-  told[#told + 1] = rare.hand_back(item[1], ARGV[8] == 'lost', ARGV[7])
+  fates[#fates + 1] = item[1]
+  fates[#fates + 1] = rare.hand_back(item[1], ARGV[8] == 'lost', ARGV[7])
 end
 finish_step()
-return told
+return fates

@@ -24,7 +24,7 @@ local function sweep(key, first, limit)
   return #ids, #gone
 end
 
-local NOTES_AT_ONCE = 20
+local NOTES_AT_ONCE = 20 -- as sweeps are frequent, enough to keep up with what expires
 
 local function sweep_notes()
   local keys_met = pcall_redis('ZRANDMEMBER', keys.NOTES, NOTES_AT_ONCE)
