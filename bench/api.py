@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 from bench.waiting import wait_until
-from errand.local.child import die_with_parent
+from errand.local.child_process import die_with_parent
 from errand.local.valkey import find_free_port
 
 START_SECONDS = 60.0  # it imports a lot, on a machine that may have other work

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from errand.local.child import die_with_parent
+from errand.local.child_process import die_with_parent
 from errand.local.valkey import find_free_port
 
 MB = 1_000_000

@@ -15,7 +15,7 @@ from errand.store.schedules.schedule import Schedule
 from errand.worker.maintenance.bodies import Bodies
 from errand.worker.maintenance.stats import StatsRollup
 from errand.worker.maintenance.sweep import Sweep
-from errand.worker.maintenance.wrong import WrongKeys
+from errand.worker.maintenance.wrong_type_keys import WrongKeys
 
 TYPES = [f"t{number}" for number in range(50)]
 ALWAYS = "9999-12-31T23:59:59Z"  # a worker that was heard then lives for as long as a scene takes

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import Redis, RedisError
 
 from bench.waiting import wait_until
-from errand.local.child import die_with_parent
+from errand.local.child_process import die_with_parent
 from errand.local.valkey import find_free_port, find_program
 
 START_SECONDS = 10.0  # it takes a tenth of a second where nothing else runs

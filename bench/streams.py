@@ -20,7 +20,7 @@ from bench.api import start_api
 from bench.processes import read_cpu, read_memory_bytes
 from bench.server import start_server
 from bench.system import WORKER
-from errand.local.child import die_with_parent
+from errand.local.child_process import die_with_parent
 
 ROUNDS = 20  # as many seconds, in each of which a share of the jobs is due
 BATCH_LIMIT = 1_000  # jobs, the API's

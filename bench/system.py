@@ -17,7 +17,7 @@ from typing import Any
 from bench.environments import ROOT, build_environment
 from bench.processes import list_tree, read_pss_bytes
 from bench.server import Server
-from errand.local.child import die_with_parent, kill_session
+from errand.local.child_process import die_with_parent, kill_session
 
 AGENT_SECONDS = 300.0  # for one command; one that takes longer hangs
 STOP_SECONDS = 5.0  # after which a process is killed, with all that it has started

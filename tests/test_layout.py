@@ -15,7 +15,7 @@ SOURCES = [*ROOT.glob("errand/**/*.py"), *ROOT.glob("jobs/*.py"), *ROOT.glob("se
 FLOORS = [
     {"errand.redis"},
     {"errand.contract"},
-    {"errand", "errand.logs"},
+    {"errand", "errand.service_log"},
     {"errand.store"},
     {"errand.mail", "errand.log", "errand.webhook"},
     {"errand.worker", "errand.api", "errand.builtin"},

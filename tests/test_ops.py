@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from errand.api.exposition import render
 from errand.api.http.auth import make_key
+from errand.api.prometheus_text import render
 from errand.local.valkey import find_free_port
 from errand.store.observe.metrics import Figures
 from errand.store.queues import QueueStatus

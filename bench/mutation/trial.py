@@ -82,7 +82,9 @@ class Trial:
         if not is_over:
             os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        importlib.import_module("errand.local.child").kill_session(pid)  # not before pytest has set up its rewriting
+        importlib.import_module("errand.local.child_process").kill_session(
+            pid
+        )  # not before pytest has set up its rewriting
         outcome, _, text = said.partition(" ")
         if is_over:
             return (outcome or KILLED), text  # one that says nothing was ended by the change

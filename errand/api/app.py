@@ -19,6 +19,7 @@ from errand.api.http.prefix import UnderPrefix
 from errand.api.http.problems import add_handlers
 from errand.api.http.query import refuse_unknown
 from errand.api.http.unread import DrainUnread
+from errand.api.lifespan import run_store
 from errand.api.routes import (
     attempts,
     batch_jobs,
@@ -40,10 +41,9 @@ from errand.api.routes import (
     why,
     workers,
 )
-from errand.api.running import run_store
 from errand.api.settings import ApiSettings
 from errand.api.store import build_store
-from errand.api.tries import Tries
+from errand.api.wrong_passwords import Tries
 from errand.contract.job import Job
 from errand.redis.connection import Connector
 from errand.store.settings import LifetimeSettings

@@ -10,7 +10,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol as PlainH11Protocol
 
-from errand.api.bounded import FIELDS, HEAD_BYTES, LARGE_HEAD, MANY_FIELDS, Bounded
+from errand.api.bounded_protocol import FIELDS, HEAD_BYTES, LARGE_HEAD, MANY_FIELDS, Bounded
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -9,10 +9,10 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from errand.api.http.body import Incoming, parse, parse_beside
+from errand.api.http.body_memory import BodyRoom
 from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import Named, claim_with, read_key
 from errand.api.http.problems import Problem
-from errand.api.http.room import BodyRoom
 from errand.contract.bodies import take_all_apart
 from errand.contract.job import Job
 from errand.redis import keys

@@ -5,7 +5,7 @@ import logging
 from uvicorn.config import LOGGING_CONFIG
 
 from errand.api.http.access_log import ACCESS, hide_values
-from errand.logs.setup import set_formatter
+from errand.service_log.setup import set_formatter
 
 _OWN = {kind["()"]: kind["fmt"] for kind in LOGGING_CONFIG["formatters"].values()}
 

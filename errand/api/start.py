@@ -11,12 +11,12 @@ from typing import Any
 from fastapi import FastAPI
 
 from errand.api.http.access_log import log_access
+from errand.api.lifespan import build_chores, log_durability
 from errand.api.logs import form_logs, logs_access_as_ever
-from errand.api.running import build_chores, log_durability
 from errand.api.settings import ApiSettings
-from errand.contract.allocator import give_back_large_blocks
 from errand.contract.catalog import load_catalog
 from errand.contract.job import Job
+from errand.contract.malloc import give_back_large_blocks
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, format_fault, read_settings
 from errand.store.settings import QueueSettings

@@ -17,12 +17,12 @@ from errand.redis.failover import Failover, renew, renew_async
 from errand.redis.server import WriteProbe
 from errand.store.batch import BatchReader
 from errand.store.bodies import BodyStore
+from errand.store.bulk.bulk import ManyJobs
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
 from errand.store.enqueue import Enqueuer
 from errand.store.index import JobIndex
-from errand.store.many.many import ManyJobs
 from errand.store.observe.observe import Observe, build_observe
 from errand.store.queues import Queues
 from errand.store.requeue import Requeuer

@@ -135,7 +135,7 @@ class Errand:
         For `FastAPI(lifespan=errand.lifespan)`, and to be entered in a lifespan of your own. Raises SettingsError, and
         EvictingServerError for a server that may throw jobs away; one that can't be reached yet is no error.
         """
-        from errand.app.running import run
+        from errand.app.lifespan import run
 
         async with run(self.connector, self.types, self.mounted_app) as store:
             self._live_store, self._loop = store, asyncio.get_running_loop()
@@ -150,7 +150,7 @@ class Errand:
         """Store a job for `job.store(…)`; return its id. Outside of `lifespan` a thread does it."""
         if (store := self._find_live_store()) is None:
             return await asyncio.to_thread(self.store_sync, job, payload, asked)
-        from errand.app.running import store_job
+        from errand.app.lifespan import store_job
 
         return await store_job(store, job, payload, asked)
 

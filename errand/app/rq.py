@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from errand.redis.connection import wait_for_redis
 from errand.redis.settings import SettingsError, format_fault
-from errand.worker.processes.first import hear_stops
+from errand.worker.processes.pid_one import hear_stops
 from errand.worker.worker import ErrandWorker
 
 

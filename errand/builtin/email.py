@@ -14,7 +14,7 @@ from errand.mail.message import Address, Message, Text
 from errand.mail.retry import read_retry, read_service
 from errand.mail.settings import MailSettings, read_mail_settings
 from errand.mail.size import read_mail_max_bytes
-from errand.mail.smtp_transport import find_transport
+from errand.mail.smtp.transport import find_transport
 from errand.mail.transport import Envelope
 
 __all__ = ["Address", "Message", "Text", "run"]

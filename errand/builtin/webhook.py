@@ -15,7 +15,7 @@ from errand.contract.attempt import job_id
 from errand.contract.job import job
 from errand.contract.retry import Backoff
 from errand.webhook.address import check_url
-from errand.webhook.gone import GoneNote
+from errand.webhook.gone_urls import GoneNote
 from errand.webhook.request import UndeliveredError, name_host, post
 from errand.webhook.settings import HOW, WebhookSettings, read_webhook_settings
 

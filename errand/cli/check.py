@@ -11,7 +11,7 @@ from redis import RedisError
 from errand.api.settings import ApiSettings
 from errand.app.errand import Errand
 from errand.contract.catalog import check_settings
-from errand.local.own.faults import describe
+from errand.local.own_app.faults import describe
 from errand.redis.clock import Clock
 from errand.redis.connection import connect
 from errand.redis.server import EvictingServerError, check_url

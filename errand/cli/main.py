@@ -16,7 +16,7 @@ from errand.cli.run import up
 from errand.cli.run import worker as worker_command
 from errand.cli.run.up import Data, Host, Port, Target, add_this_folder, fail
 from errand.local.settings import OUTSIDE, UpOptions, default_data
-from errand.redis.variables import list_names, read_variable
+from errand.redis.environment import list_names, read_variable
 
 # What runs a service is imported where it is used: FastAPI, RQ and Redis take half a second to import, and
 # `errand status` needs none of them.

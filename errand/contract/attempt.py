@@ -198,7 +198,7 @@ class PlainAttempt(NoAttempt):
     def report(self, progress: dict[str, Any]) -> None:
         """Store a progress report; one that Redis does not take is dropped: the work matters more."""
         try:
-            self._eval("attempt/set", self._job.key, "errand_progress", write_json(progress))
+            self._eval("attempt/set_fields", self._job.key, "errand_progress", write_json(progress))
         except RedisError as error:
             logger.warning("job %s: progress report dropped: %s", self._job.id, error)
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from errand.contract.attempt import Attempt, current_attempt, current_job
 from errand.contract.bodies import MARK, Fetch, build_fetch, list_bodies
+from errand.contract.body_memory import room
 from errand.contract.errors import (
     ContractError,
     ExpiredError,
@@ -29,7 +30,6 @@ from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress, Progress
 from errand.contract.queue import DEFAULT
 from errand.contract.retry import Backoff
-from errand.contract.room import room
 from errand.contract.storing.asked import NOTHING, Asked, split
 from errand.contract.storing.enqueue import enqueue, note_recorded
 from errand.contract.storing.home import find_home

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from errand.local.posts import POSTS, Call
+from errand.local.demo_posts import POSTS, Call
 from errand.local.preflight import CannotStartError
 from errand.local.request import call
 from errand.local.settings import UpOptions

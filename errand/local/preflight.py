@@ -12,9 +12,9 @@ from redis import RedisError
 from errand.api.settings import ApiSettings
 from errand.contract.catalog import read_catalog
 from errand.local.settings import UpOptions
+from errand.redis.environment import is_set
 from errand.redis.server import EvictingServerError, check_url
 from errand.redis.settings import SettingsError, read_settings
-from errand.redis.variables import is_set
 from errand.store.settings import QueueSettings
 
 

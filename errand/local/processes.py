@@ -17,10 +17,10 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
-from errand.local.child import describe_end, die_with_parent, kill_session
+from errand.local.child_process import describe_end, die_with_parent, kill_session
 from errand.local.disk import FULL
-from errand.local.lines import LineFile
-from errand.logs.line import paint
+from errand.local.line_file import LineFile
+from errand.service_log.line import paint
 
 LONGEST_WAIT_SECONDS = 30.0  # between two starts; the waits double: 2, 4, 8 … s
 STEADY_SECONDS = 10.0  # a process that ran this long had started well, and is started again after 1 s

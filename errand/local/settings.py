@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from errand.logs.reader import UP
-from errand.redis.variables import is_set
+from errand.redis.environment import is_set
+from errand.service_log.reader import UP
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -82,7 +82,7 @@ class UpOptions:
 
     def sink_command(self, port: int) -> list[str]:
         """Return the SMTP sink's command."""
-        return [sys.executable, "-m", "errand.local.sink", str(port), os.fspath(self.mail_folder)]
+        return [sys.executable, "-m", "errand.local.mail_sink", str(port), os.fspath(self.mail_folder)]
 
 
 def default_data(port: int) -> Path:

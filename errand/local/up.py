@@ -9,14 +9,14 @@ from urllib.error import HTTPError
 from rich.console import Console
 
 from errand.local.disk import ROOM_MB, describe_full_disk, measure_free_mb
-from errand.local.keeper import ValkeyKeeper
 from errand.local.preflight import CannotStartError, check_port, check_settings, lock_data
 from errand.local.processes import Processes, ProcessOutput
 from errand.local.request import call
 from errand.local.settings import LOOPBACK, UpOptions
 from errand.local.terminal import Interrupted, own_foreground, raise_on_interrupt
 from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_port
-from errand.redis.variables import is_set, read_variable
+from errand.local.valkey_keeper import ValkeyKeeper
+from errand.redis.environment import is_set, read_variable
 
 READY_SECONDS = 30.0  # imports take seconds on a slow machine; what takes longer has failed
 GRACE_SECONDS = 10.0  # for running jobs, as `docker stop` gives by default

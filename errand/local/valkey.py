@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from redis import Redis, RedisError
 
-from errand.local.child import describe_end, die_with_parent
+from errand.local.child_process import describe_end, die_with_parent
 
 SOCKET_PATH_LIMIT_BYTES = 100  # of the 104 to 108 that systems allow
 START_SECONDS = 20.0  # to read a full append-only file, of 512 MB in memory, from a slow disk

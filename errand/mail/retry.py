@@ -4,7 +4,7 @@ import math
 from functools import cache
 
 from errand.contract.retry import Backoff
-from errand.redis.variables import read_variable
+from errand.redis.environment import read_variable
 
 TRY_HOURS = 48.0  # RFC 5321, section 4.5.4.1 has 4 or 5 days; a mail from a program is seldom worth that
 

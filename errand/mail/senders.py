@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from errand.mail.format.addresses import Mailbox, check_address, read_mailbox, read_sender
-from errand.redis.variables import read_variable
+from errand.redis.environment import read_variable
 
 Senders = frozenset[str]  # addresses, and domains that begin with @
 

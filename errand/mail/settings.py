@@ -9,9 +9,9 @@ from errand.contract.errors import PermanentError
 from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
 from errand.mail.retry import TRY_HOURS
 from errand.mail.senders import describe_refusal, is_allowed, read_senders
-from errand.mail.server import read_server
 from errand.mail.size import MailSize
-from errand.mail.smtp import Connection
+from errand.mail.smtp.connection import Connection
+from errand.mail.smtp.server import read_server
 from errand.mail.templates import list_templates
 from errand.redis.settings import read_current
 

@@ -188,7 +188,7 @@ def wait_for_redis(url: str) -> None:
                 redis.ping()
                 RoleWatch(redis).look()
                 with suppress(OutOfMemoryError):
-                    redis.register_script(read_script("store/probe"))()
+                    redis.register_script(read_script("store/probe_write"))()
             return
         except AuthenticationError as error:
             raise SettingsError(f"REDIS_URL: the server refuses us: {error}") from error

@@ -18,7 +18,7 @@ class WriteProbe:
     """Tries a write that changes nothing, over one asynchronous client and once a second at most."""
 
     def __init__(self, redis: Redis) -> None:
-        self._script = redis.register_script(read_script("store/probe"))
+        self._script = redis.register_script(read_script("store/probe_write"))
         self._taken_at = float("-inf")
 
     async def check(self) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from errand.redis.variables import SUFFIX, VariableError, check_once, read_file, read_variable
+from errand.redis.environment import SUFFIX, VariableError, check_once, read_file, read_variable
 
 S = TypeVar("S", bound=BaseSettings)
 

@@ -9,8 +9,8 @@ from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.logutils import ColorizingStreamHandler
 
 from errand.contract.errors import read_frames
-from errand.logs.formatters import GivenFormatter
-from errand.logs.setup import set_formatter
+from errand.service_log.formatters import GivenFormatter
+from errand.service_log.setup import set_formatter
 from errand.worker.trace import format_trace
 
 ROOT, WORKER, RQ = "errand", "errand.worker", "rq.worker"

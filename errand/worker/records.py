@@ -91,13 +91,13 @@ class Records:
         self.clock = clock or Clock()
         self._name = name
         self._lifetimes = lifetimes
-        self._hold = redis.register_script(read_script("worker/hold"))
+        self._renew = redis.register_script(read_script("worker/renew_leases"))
         self._codes = codes
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
         steps = (
             "worker/exchange",
-            "worker/recover",
-            "worker/release",
+            "worker/recover_leases",
+            "worker/release_leases",
             "worker/orphans",
             "worker/expire",
             "store/settle",
@@ -145,10 +145,10 @@ class Records:
             with suppress(RedisError):
                 self._let_go(args=ids)
 
-    def hold(self) -> tuple[bool, dict[str, float]]:
+    def renew_leases(self) -> tuple[bool, dict[str, float]]:
         """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""
         head, asked_at = self._head(), time.monotonic()
-        known, held, at_us = self._hold(args=[*head, self._lifetimes.worker_seconds, HELD_SECONDS])
+        known, held, at_us = self._renew(args=[*head, self._lifetimes.worker_seconds, HELD_SECONDS])
         self.clock.note(at_us, asked_at)
         return bool(known), {_read_text(held[i]): _read_timeout(held[i + 1]) for i in range(0, len(held), 2)}
 

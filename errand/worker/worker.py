@@ -21,11 +21,11 @@ from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_LOGGING_DATE_FORMAT, DEFAUL
 from rq.logutils import setup_loghandlers
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
-from errand.contract.allocator import give_back_large_blocks
 from errand.contract.attempt import run_jobs_here
 from errand.contract.catalog import check_settings
 from errand.contract.job import Job
 from errand.contract.load import PACKAGE, list_queues, load_jobs
+from errand.contract.malloc import give_back_large_blocks
 from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.connection import GOODBYE, WORKER, Limits, PoolConnector, bound
@@ -44,17 +44,17 @@ from errand.worker.logs import form_log_of_rq, share_log_of_rq
 from errand.worker.maintenance.chores import Chores
 from errand.worker.output.output import LoneOutput, Output
 from errand.worker.output.printed import choose_form
-from errand.worker.plan import Plan
 from errand.worker.processes.fork import owning
-from errand.worker.processes.handles import Heartbeat
+from errand.worker.processes.process_handles import Heartbeat
 from errand.worker.processes.processes import Mains, WorkerProcesses
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import Supervisor
 from errand.worker.records import Lifetimes, Records, format_time
 from errand.worker.repeats import Repeats
 from errand.worker.runner.exchanger import Exchanger
-from errand.worker.runner.notices import Notices
 from errand.worker.runner.runner import Runner
+from errand.worker.runner.work_notices import Notices
+from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedJobs, ServedQueues
 from errand.worker.settings import WorkerSettings
 from errand.worker.shared.streams import Streams

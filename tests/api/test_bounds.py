@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from errand.api import bounded, connections
+from errand.api import bounded_protocol, connections
 from errand.api.bounds import H11Protocol, Protocol
 from tests.support.api_server import serve
 from tests.support.waiting import wait_until
@@ -64,7 +64,7 @@ def protocol(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def address(app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
-    for module in (bounded, connections):
+    for module in (bounded_protocol, connections):
         monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
     with serve(app, protocol) as address:
         yield address
@@ -74,8 +74,8 @@ def address(app: App, protocol: Any, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """A head or a body has a fifth of a second in place of ten."""
-    monkeypatch.setattr(bounded, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(bounded, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(bounded_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(bounded_protocol, "BODY_SECONDS", 0.2)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand import Job, job
+from errand.api.http.body_memory import BodyRoom
 from errand.api.http.problems import Problem
-from errand.api.http.room import BodyRoom
 from errand.api.settings import ApiSettings
 from errand.api.tasks import Tasks
 from errand.redis import keys
@@ -236,7 +236,7 @@ def test_one_that_waits_too_long_is_asked_to_come_again_and_holds_up_nobody(monk
         room, leave = BodyRoom(100), asyncio.Event()
         order: list[Any] = []
         async with room.admit(80):
-            monkeypatch.setattr("errand.api.http.room.WAIT_SECONDS", 0.05)
+            monkeypatch.setattr("errand.api.http.body_memory.WAIT_SECONDS", 0.05)
             late = asyncio.create_task(enter(room, 50, order, leave))
             await asyncio.sleep(0)
             monkeypatch.undo()

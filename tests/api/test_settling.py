@@ -10,7 +10,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.redis import keys
-from errand.store.many import settle
+from errand.store.bulk import settle
 from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
 from tests.api.test_workflows import Node, drain, graphs, post, predict, read_status, run_one

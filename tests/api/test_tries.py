@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
-from errand.api.tries import ADDRESSES, FREE, WAIT_SECONDS, Tries
+from errand.api.wrong_passwords import ADDRESSES, FREE, WAIT_SECONDS, Tries
 from errand.store.settings import QueueSettings
 from tests.support.connectors import create_app
 from tests.support.job_types import TYPES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from errand.app.find import TargetError, find_app, find_errand
-from errand.local.own.faults import describe, trace
+from errand.local.own_app.faults import describe, trace
 
 Write = Callable[[str, str], None]
 ERRAND = "from errand import Errand\nfrom fastapi import FastAPI\nerrand = Errand('tests.app.shop.jobs')\n"

@@ -199,7 +199,7 @@ def run_here(program: str) -> subprocess.CompletedProcess[str]:
 
 def test_an_application_that_mounts_no_api_needs_nothing_of_the_extra_api() -> None:
     program = (
-        "import sys\nimport errand.app.running, errand.fastapi\n"
+        "import sys\nimport errand.app.lifespan, errand.fastapi\n"
         "print(sorted({'fastapi_offline', 'prometheus_client', 'uvicorn', 'errand.api.app'} & set(sys.modules)))"
     )
     assert run_here(program).stdout.strip() == "[]"

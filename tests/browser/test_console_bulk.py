@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from errand.api.console.changes import jobs as changes
 from errand.api.settings import ApiSettings
-from errand.store.many import many
+from errand.store.bulk import bulk
 from errand.store.settings import QueueSettings
 from tests.browser.conftest import open_tab
 from tests.support.api_server import serve
@@ -48,7 +48,7 @@ def test_ticks_stay_while_rows_come_and_what_is_ticked_is_canceled(page: Page, s
 def tab(browser: Browser, queue_settings: QueueSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A tab over an application that does two jobs a request."""
     monkeypatch.setattr(changes, "WORK_SECONDS", 0)
-    monkeypatch.setattr(many, "SLICE", 2)
+    monkeypatch.setattr(bulk, "SLICE", 2)
     app = create_app(ApiSettings(ERRAND_LOCAL=True), queue_settings, TYPES)
     with serve(app, "h11") as (host, port), open_tab(browser, f"http://{host}:{port}") as page:
         yield page

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
-from errand.local.child import die_with_parent
+from errand.local.child_process import die_with_parent
 from errand.local.valkey import find_free_port
 from tests.chaos.processes import Lives, find_named, read_tree
 from tests.chaos.releases import NEW, OLD, write_releases

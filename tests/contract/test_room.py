@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from errand.contract.room import Room
+from errand.contract.body_memory import Room
 from tests.support.waiting import wait_until
 
 

@@ -20,8 +20,8 @@ import pytest
 from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError, UnfinishedError
 from errand.local.valkey import find_free_port
-from errand.mail import pool as _mail_pool
-from errand.mail.smtp_transport import SmtpTransport
+from errand.mail.smtp import pool as _mail_pool
+from errand.mail.smtp.transport import SmtpTransport
 from errand.mail.transport import DeliveryError, Envelope, Outcome, RefusedError
 from jobs import email
 from tests.mail.test_email_utf8 import Nowhere

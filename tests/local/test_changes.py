@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from errand.local.own import changes
-from errand.local.own.changes import Changes
+from errand.local.own_app import changes
+from errand.local.own_app.changes import Changes
 
 
 @pytest.fixture(autouse=True)

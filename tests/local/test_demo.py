@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from errand.local import posts
+from errand.local import demo_posts
 from errand.local.request import call
 from errand.local.settings import UpOptions
 from errand.local.valkey import find_free_port
@@ -29,7 +29,7 @@ from tests.support.processes import find_descendants, list_processes
 from tests.support.waiting import wait_until
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SMALL = "from errand.local import posts; posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
+SMALL = "from errand.local import posts; demo_posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
 # What the demo must ignore: nothing of it may leave the machine.
 OUTSIDE = {
     "REDIS_URL": "redis://redis.invalid:6379/0",
@@ -174,7 +174,7 @@ def test_the_curl_line_it_prints_sends_a_mail(demo: tuple[Terminal, Path, str], 
 def test_what_it_posts_can_be_posted_again(demo: tuple[Terminal, Path, str]) -> None:
     url = demo[2]
     options = UpOptions("127.0.0.1", int(url.rpartition(":")[2]), Path(), 1)
-    for post in posts.POSTS:
+    for post in demo_posts.POSTS:
         assert post.send(lambda path, body, method: call(options, path, body, method)) is not None
     assert len(read(f"{url}/v1/jobs?tag=reminder")["items"]) == 1
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import Envelope
 
-from errand.local import keeper as _keeper
-from errand.local.keeper import ValkeyKeeper
-from errand.local.lines import LineFile
-from errand.local.sink import MailFolder
+from errand.local import valkey_keeper as _keeper
+from errand.local.line_file import LineFile
+from errand.local.mail_sink import MailFolder
+from errand.local.valkey_keeper import ValkeyKeeper
 from tests.local.conftest import Start
 from tests.local.running import Running
 from tests.support.waiting import wait_until

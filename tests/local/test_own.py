@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from errand.local.own.settings import OwnOptions
+from errand.local.own_app.settings import OwnOptions
 from errand.local.preflight import CannotStartError, take_port
 from tests.local.running import Running, read_place
 from tests.local.shop import greet, write_shop

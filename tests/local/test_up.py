@@ -148,7 +148,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("web", "uvicorn"), ("worker.1", "rq.cli"), ("mail", "errand.local.sink"), ("valkey", "valkey-server")],
+    [("web", "uvicorn"), ("worker.1", "rq.cli"), ("mail", "errand.local.mail_sink"), ("valkey", "valkey-server")],
 )
 def test_a_process_that_is_killed_is_started_again_with_a_line_that_says_so(
     killed_up: Running, name: str, words: str
@@ -229,7 +229,7 @@ def test_a_redis_url_where_nothing_answers_is_told_at_once(start: Start) -> None
 def test_an_smtp_url_that_is_set_is_used(start: Start, sink: ScriptedSink) -> None:
     up = start(SMTP_URL=sink.url, MAIL_FROM="me@example.com").wait_until_ready()
     assert read_place(up.output, "Mail") == "SMTP_URL"
-    assert not any("errand.local.sink" in read_command(pid) for pid in up.descendants())
+    assert not any("errand.local.mail_sink" in read_command(pid) for pid in up.descendants())
     up.api.wait_for(up.api.post("email", {"to": "ada@example.com", "subject": "Here", "text": "It works."}))
     assert [mail.recipients for mail in sink.mails] == [["ada@example.com"]]
 

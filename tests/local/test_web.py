@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from errand.local.own import web
+from errand.local.own_app import web
 from tests.support.waiting import wait_until
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from errand.mail.codes import REASON_BYTES, TABLE, Meaning, SmtpStep, judge, show
+from errand.mail.smtp.codes import REASON_BYTES, TABLE, Meaning, SmtpStep, judge, show
 
 DOCS = Path(__file__).parents[2] / "docs" / "mail.md"
 COLUMNS = (Meaning.YES, Meaning.DOWN, Meaning.LATER, Meaning.REFUSED, Meaning.FULL)

@@ -8,8 +8,8 @@ import pytest
 from errand import PermanentError, Progress
 from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError, UnfinishedError
-from errand.mail import smtp as _smtp
 from errand.mail.settings import MailSettings
+from errand.mail.smtp import connection as _smtp
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 from tests.support.sinks import RawServer, ScriptedSink

@@ -7,8 +7,8 @@ import pytest
 
 from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError
-from errand.mail import smtp as _smtp
 from errand.mail.retry import read_service
+from errand.mail.smtp import connection as _smtp
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 from tests.support.sinks import RawServer

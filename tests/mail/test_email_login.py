@@ -11,7 +11,7 @@ import pytest
 
 from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError
-from errand.mail import login as _login
+from errand.mail.smtp import login as _login
 from jobs import email
 from tests.support.sinks import RawServer
 

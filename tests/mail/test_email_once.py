@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from errand.mail import smtp as _smtp
 from errand.mail.ledger import KEPT_SECONDS, UnknownDeliveryError
+from errand.mail.smtp import connection as _smtp
 from jobs import email
 from tests.mail.rerun import (
     ADA,

@@ -13,10 +13,10 @@ from rq.timeouts import JobTimeoutException
 
 from errand.builtin.email import Message
 from errand.contract.errors import UnfinishedError
-from errand.mail import pool as _mail_pool
-from errand.mail import smtp as _smtp
-from errand.mail.conversation import Conversation
-from errand.mail.pool import MailPool, find_pool
+from errand.mail.smtp import connection as _smtp
+from errand.mail.smtp import pool as _mail_pool
+from errand.mail.smtp.conversation import Conversation
+from errand.mail.smtp.pool import MailPool, find_pool
 from errand.mail.transport import DeliveryError, RefusedError
 from jobs import email
 from tests.mail.rerun import ADA, BO, MAIL, notes

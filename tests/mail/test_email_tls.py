@@ -11,8 +11,8 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from errand.builtin.email import Message
 from errand.contract.errors import ServiceDownError
 from errand.local.valkey import find_free_port
-from errand.mail import pool as _mail_pool
 from errand.mail.settings import MailSettings
+from errand.mail.smtp import pool as _mail_pool
 from jobs import email
 from tests.support.receivers import CERTIFICATE
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from errand.mail.smtp import CHUNK_BYTES, stuff
-from errand.mail.smtp_transport import NO_UTF8, SmtpTransport
+from errand.mail.smtp.connection import CHUNK_BYTES, stuff
+from errand.mail.smtp.transport import NO_UTF8, SmtpTransport
 from errand.mail.transport import Envelope, Outcome, Outcomes, RefusedError
 from jobs import email
 from tests.support.sinks import RawServer

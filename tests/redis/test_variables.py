@@ -13,8 +13,8 @@ from errand.local.settings import UpOptions
 from errand.log.settings import read_log_settings
 from errand.mail.retry import read_service
 from errand.mail.settings import read_mail_settings
+from errand.redis.environment import read_variable
 from errand.redis.settings import Settings, SettingsError, read_settings
-from errand.redis.variables import read_variable
 from errand.store.settings import QueueSettings
 from errand.webhook.settings import read_webhook_settings
 

@@ -11,12 +11,12 @@ from redis.exceptions import ConnectionError
 
 from errand.contract.storing.asked import Asked
 from errand.redis.memory import MB, FullRedisError
-from errand.store import posted
+from errand.store import posted_code
 from errand.store.bodies import BodyStore, FullBodiesError
 from errand.store.direct import sync
 from errand.store.direct.planned import plan
 from errand.store.direct.sync import SyncEnqueuer
-from errand.store.posted import LIFETIME_SECONDS, PostedCodes
+from errand.store.posted_code import LIFETIME_SECONDS, PostedCodes
 from errand.store.settings import LifetimeSettings
 from tests.support.job_types import TALLY, TYPES
 
@@ -93,11 +93,11 @@ def test_the_code_of_each_type_is_announced_again_and_again_whatever_redis_says(
     script = AsyncMock(side_effect=[None, RedisError, TimeoutError, None])
     codes = PostedCodes(Mock(register_script=Mock(return_value=script)), {"a": "1", "b": "2"})
     sleep = AsyncMock(side_effect=[None, None, None, KeyboardInterrupt])
-    monkeypatch.setattr(posted, "asyncio", Mock(sleep=sleep))
+    monkeypatch.setattr(posted_code, "asyncio", Mock(sleep=sleep))
     with pytest.raises(KeyboardInterrupt):
         codes.keep().send(None)
     assert script.call_args_list == [call(args=[LIFETIME_SECONDS, "a=1", "b=2"])] * 4
-    assert sleep.call_args_list == [call(posted.INTERVAL_SECONDS)] * 4
+    assert sleep.call_args_list == [call(posted_code.INTERVAL_SECONDS)] * 4
 
 
 def test_the_code_of_each_type_is_announced_once_or_that_it_could_not_be() -> None:

@@ -12,11 +12,11 @@ from redis.asyncio import Redis as AsyncRedis
 
 from errand.redis import keys
 from errand.redis.memory import FullRedisError, MemoryGuard
+from errand.store.bulk import settle
+from errand.store.bulk.settle import Settler
 from errand.store.cancel import Canceller, CancelRefusedError
 from errand.store.delete import Deleter, DeleteRefusedError
 from errand.store.enqueue import Enqueuer
-from errand.store.many import settle
-from errand.store.many.settle import Settler
 from errand.store.new_job import NewJob
 from errand.store.requeue import EditedPayload, Requeuer, build_args
 from errand.store.settings import QueueSettings

@@ -10,7 +10,7 @@ from redis import RedisError
 
 from errand.redis import keys
 from errand.redis.clock import Clock
-from errand.store.held import HeldType
+from errand.store.held_types import HeldType
 from errand.store.observe import failures
 from errand.store.observe.counts import Counts
 from errand.store.observe.failures import FailureGroup, FailureReader, Failures

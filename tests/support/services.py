@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errand.local.child import kill_session
+from errand.local.child_process import kill_session
 from errand.local.valkey import find_free_port
 from tests.support.fork_server import Forked, ForkServer
 from tests.support.processes import find_runner

@@ -15,13 +15,13 @@ from rq.job import Job as RQJob
 from errand import Job
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import perform
-from errand.worker.plan import Plan
-from errand.worker.processes.handles import Heartbeat
+from errand.worker.processes.process_handles import Heartbeat
 from errand.worker.records import Records
 from errand.worker.repeats import Repeats
 from errand.worker.runner.exchanger import Exchanger
-from errand.worker.runner.notices import Notices
 from errand.worker.runner.runner import Runner
+from errand.worker.runner.work_notices import Notices
+from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
 from tests.worker.scripts import build_records

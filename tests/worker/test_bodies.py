@@ -99,7 +99,7 @@ def test_a_body_that_is_gone_fails_the_job_for_good_and_says_so(redis: Redis, qu
 
 
 def test_jobs_share_the_room_of_their_process(redis: Redis, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("errand.contract.room.room._size_bytes", 150_000)
+    monkeypatch.setattr("errand.contract.body_memory.room._size_bytes", 150_000)
     inside: list[int] = []
 
     @job()

@@ -16,7 +16,7 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 ORPHANS = """
 import os, time
-from errand.worker.processes.first import reap_adopted
+from errand.worker.processes.pid_one import reap_adopted
 
 assert os.getpid() == 1
 child = os.fork()

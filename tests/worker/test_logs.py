@@ -8,7 +8,7 @@ from logging.config import dictConfig
 import pytest
 from rq.logutils import setup_loghandlers
 
-from errand.logs.reader import UP
+from errand.service_log.reader import UP
 from errand.worker.logs import form_log_of_rq, share_log_of_rq
 from tests.support.services import Services
 from tests.support.waiting import wait_until

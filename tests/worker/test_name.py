@@ -6,7 +6,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from errand.local.child import kill_session
+from errand.local.child_process import kill_session
 from tests.support.services import Services
 from tests.support.waiting import wait_until
 

@@ -210,7 +210,7 @@ def test_a_payload_of_a_newer_api_waits_for_a_worker_like_it(redis: Redis, queue
 
 
 def tell_posted(redis: Redis, **codes: str) -> None:
-    script = redis.register_script(read_script("store/posted"))
+    script = redis.register_script(read_script("store/posted_code"))
     script(args=[60, *(f"{type}={code}" for type, code in codes.items())])
 
 
@@ -274,7 +274,7 @@ def test_the_log_tells_of_them_once_a_minute(
 def test_a_renewed_worker_keeps_its_types(redis: Redis) -> None:
     worker = Worker(redis, "old", log=OLD)
     redis.expire("errand:types:old", 5)
-    worker.records.hold()
+    worker.records.renew_leases()
     assert redis.ttl("errand:types:old") > 5
 
 

@@ -63,7 +63,7 @@ def test_its_time_out_is_not_believed(redis: Redis, queue: Queue, records: Recor
     (id,) = enqueue(queue)
     (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "timeout", "long")
-    assert records.hold()[1].keys() == {execution.member}
+    assert records.renew_leases()[1].keys() == {execution.member}
 
 
 @pytest.mark.parametrize("losses", ["many", ""])

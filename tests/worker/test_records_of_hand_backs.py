@@ -140,7 +140,7 @@ def test_what_has_lost_its_lease_otherwise_is_found_and_recovered(redis: Redis, 
     enqueue(queue, 2)
     lost, held = take(records, 2)
     redis.zrem("errand:leases", lost.member)
-    assert records.hold()[1].keys() == {held.member}
+    assert records.renew_leases()[1].keys() == {held.member}
     two = build_records(redis, "two")
     assert two.recover() == []
     two.settle_orphans("default", 0, 10)

@@ -15,10 +15,10 @@ from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
 from errand.worker.allowed import AllowedJob
-from errand.worker.plan import Plan
 from errand.worker.records import Exchange, Records
 from errand.worker.repeats import Repeats
 from errand.worker.report import Report
+from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
 from tests.support.waiting import wait_until

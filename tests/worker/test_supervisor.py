@@ -14,13 +14,13 @@ from rq import Queue, Retry
 
 from errand.worker.channel import Channel
 from errand.worker.execution import Execution
-from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
-from errand.worker.processes.handles import ChildProcess, Heartbeat
+from errand.worker.processes.process_handles import ChildProcess, Heartbeat
 from errand.worker.processes.processes import Mains, WorkerProcesses
 from errand.worker.processes.signals import Signals
 from errand.worker.processes.supervisor import BEAT_SECONDS, Supervisor
 from errand.worker.records import Records
+from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedQueues
 from errand.worker.settings import WorkerSettings
 from tests.support.waiting import wait_until
@@ -42,11 +42,11 @@ class ShakyRecords(Records):
         return super().release(*args)
 
 
-class Duties:
+class CountedChores:
     """Counts what is asked of it; `chore` is done each time, and says whether there is more to do at once."""
 
     def __init__(self, chore: Callable[[], object] = lambda: None) -> None:
-        self.registered = self.chores = 0
+        self.registered = self.rounds = 0
         self._chore = chore
 
     def register_again(self) -> None:
@@ -56,7 +56,7 @@ class Duties:
         pass
 
     def run_chores(self) -> bool:
-        self.chores += 1
+        self.rounds += 1
         return bool(self._chore())
 
 
@@ -65,7 +65,7 @@ def build(
     signals: Signals,
     main: Main,
     run_child: Callable[[Execution], None] = lambda execution: None,
-    duties: Duties | None = None,
+    chores: CountedChores | None = None,
     records: Records | None = None,
 ) -> Supervisor:
     settings = WorkerSettings(WORKER_LEASE_SECONDS=2, WORKER_GRACE_SECONDS=0.5)
@@ -73,7 +73,7 @@ def build(
     plan = Plan("", 2, QUEUES, ())
     records = records or build_records(redis)
     processes = WorkerProcesses(plan, Mains(main, run_child), records, settings.grace_seconds)
-    return Supervisor(settings, processes, records, duties or Duties(), commands, signals)
+    return Supervisor(settings, processes, records, chores or CountedChores(), commands, signals)
 
 
 def take_one(redis: Redis, plan: Plan) -> Execution:
@@ -160,27 +160,27 @@ def test_runners_that_die_young_are_started_ever_more_slowly(redis: Redis) -> No
             os.kill(os.getpid(), signal.SIGTERM)
 
     with Signals() as signals:
-        build(redis, signals, main, duties=Duties(stop_after_a_while)).run()
+        build(redis, signals, main, chores=CountedChores(stop_after_a_while)).run()
     assert int(redis.get("starts") or 0) == 2
 
 
 def test_a_worker_that_stops_does_no_chores_but_stays_registered(redis: Redis) -> None:
-    duties = Duties()
+    chores = CountedChores()
     with Signals() as signals:
-        supervisor = build(redis, signals, lambda *_: None, duties=duties)
+        supervisor = build(redis, signals, lambda *_: None, chores=chores)
         redis.delete("rq:worker:one")
         os.kill(os.getpid(), signal.SIGTERM)
         supervisor.run()
-    assert (duties.registered, duties.chores) == (1, 0)
+    assert (chores.registered, chores.rounds) == (1, 0)
 
 
 def test_chores_that_have_more_to_do_go_on_at_once_and_leases_are_renewed_between(redis: Redis) -> None:
     done_at: list[float] = []
 
     class CountingRecords(Records):
-        def hold(self) -> tuple[bool, dict[str, float]]:
+        def renew_leases(self) -> tuple[bool, dict[str, float]]:
             redis.incr("held")
-            return super().hold()
+            return super().renew_leases()
 
     def work() -> bool:
         done_at.append(time.monotonic())
@@ -190,7 +190,7 @@ def test_chores_that_have_more_to_do_go_on_at_once_and_leases_are_renewed_betwee
 
     records = CountingRecords(redis, "one", LIFETIMES)
     with Signals() as signals:
-        build(redis, signals, lambda *_: time.sleep(30), duties=Duties(work), records=records).run()
+        build(redis, signals, lambda *_: time.sleep(30), chores=CountedChores(work), records=records).run()
     assert len(done_at) == 20
     assert int(redis.get("held") or 0) >= 20
     assert done_at[-1] - done_at[0] < 19 * BEAT_SECONDS
@@ -216,7 +216,7 @@ def test_a_time_out_that_is_not_obeyed_is_recorded_with_a_retry_after_its_runner
             waits.append(due - time.time())
 
     with Signals() as signals:
-        build(redis, signals, main, duties=Duties(look)).run()
+        build(redis, signals, main, chores=CountedChores(look)).run()
     assert redis.lrange("orders", 0, -1) == [b"True"]
     assert waits[0] > 1.9
     counts = read(redis, id, "status", "retries_left", "errand_losses", "errand_interruptions")

@@ -10,9 +10,9 @@ from redis.exceptions import ConnectionError, ResponseError
 from rq import Queue
 
 from errand.redis.lua.loader import read_script
-from errand.redis.wrong import WrongKey, do_each, read_wrong_keys
+from errand.redis.wrong_type import WrongKey, do_each, read_wrong_keys
 from errand.worker.maintenance.due import DueJobs
-from errand.worker.maintenance.wrong import WrongKeys
+from errand.worker.maintenance.wrong_type_keys import WrongKeys
 from tests.store.wrong import spoil
 from tests.support.services import Services
 from tests.support.waiting import wait_until

@@ -43,7 +43,7 @@ from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
 from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
-from errand.api.tries import Tries
+from errand.api.wrong_passwords import Tries
 
 # All pages, in the order in which their paths are tried; other answers; what buttons do.
 VIEWS = [

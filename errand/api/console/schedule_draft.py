@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from errand.api import scheduling
+from errand.api import schedule_requests
 from errand.api.console.form import Form
 from errand.api.console.formatting import write_json
 from errand.api.console.schedule_text import UNITS, split_every
 from errand.api.http.body import BODY_LIMIT_BYTES
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.scheduling import ScheduleBody
+from errand.api.schedule_requests import ScheduleBody
 from errand.api.store import Store
 from errand.contract.job import Job
 from errand.store.schedules.schedule import Schedule
@@ -52,7 +52,7 @@ def draft_stored(store: Store, found: StoredSchedule) -> ScheduleDraft:
         "every": str(count),
         "unit": unit,
         "timezone": one.timezone,
-        "payload": write_json(scheduling.show_payload(store, found)),
+        "payload": write_json(schedule_requests.show_payload(store, found)),
         "catch_up": one.catch_up,
         "overlap": one.overlap,
     }
@@ -68,12 +68,12 @@ async def read_draft(store: Store, form: Form, name: str | None) -> ScheduleDraf
     payload = _read_payload(fields["payload"], faults)
     schedule = None
     try:
-        scheduling.check_name(fields["name"])
+        schedule_requests.check_name(fields["name"])
     except Problem as problem:
         _add_faults(faults, problem, "name")
     try:
         asked = _validate({**body, "payload": payload})
-        schedule = await asyncio.to_thread(scheduling.build_schedule, fields["name"], asked, store.types)
+        schedule = await asyncio.to_thread(schedule_requests.build_schedule, fields["name"], asked, store.types)
     except Problem as problem:
         _add_faults(faults, problem, "type")
     return ScheduleDraft(fields, faults, None if faults else schedule)

@@ -15,7 +15,7 @@ from errand.api.http.loopback import is_same_site
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
-from errand.api.tries import Tries, describe_wait, find_address
+from errand.api.wrong_passwords import Tries, describe_wait, find_address
 from errand.redis.connection import Connector
 from errand.redis.failover import renew
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from errand.logs.line import Stamp, request_id
-from errand.logs.line import quote as to_json
-from errand.logs.reader import is_read_along, is_under_up
+from errand.service_log.line import Stamp, request_id
+from errand.service_log.line import quote as to_json
+from errand.service_log.reader import is_read_along, is_under_up
 
 ACCESS = "uvicorn.access"
 HEADER = b"x-request-id"

@@ -12,7 +12,7 @@ from errand.api.http.problems import Problem
 from errand.redis import keys
 from errand.redis.memory import FullRedisError
 from errand.redis.refusals import Refusal, find_refusal
-from errand.redis.wrong import describe_wrong, is_wrong_type, read_wrong
+from errand.redis.wrong_type import describe_wrong, is_wrong_type, read_wrong
 
 logger = logging.getLogger("errand.api")
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.query import refuse
 from errand.api.ids import check_id, missing
 from errand.api.routes.listing import Cursor, Limit, Status, link_next, read_place
+from errand.api.shown_fields import Fields, read_fields, show_jobs
 from errand.api.store import get_store
 from errand.api.views import GoneJobView, JobView, show_gone
 from errand.store.batch_jobs import PageOfBatchJobs, filter_batch

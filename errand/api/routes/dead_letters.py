@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from errand.api.fields import Fields
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.problems import Problem
 from errand.api.http.query import build_reader, refuse
 from errand.api.routes.listing import Batch, Cursor, JobPage, Limit, PageQuery, QueueName, Type, answer_page, read_time
+from errand.api.shown_fields import Fields
 from errand.api.store import get_store
 from errand.store.dead_letters import Action
 from errand.store.index import Filter

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http import conditional, wait
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import DESCRIPTION
@@ -19,6 +18,7 @@ from errand.api.http.problems import Problem
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
 from errand.api.intake import BodyShape
+from errand.api.shown_fields import Fields, read_fields, show_jobs
 from errand.api.store import get_store
 from errand.api.storing import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job

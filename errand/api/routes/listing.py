@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from errand.api.fields import Fields, read_fields, show_jobs
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.query import build_reader, read_moment, refuse
+from errand.api.shown_fields import Fields, read_fields, show_jobs
 from errand.api.store import get_store
 from errand.api.views import JobView
 from errand.contract.storing.asked import WORD

@@ -5,9 +5,9 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from errand.api.exposition import render
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS
+from errand.api.prometheus_text import render
 from errand.api.store import get_store
 
 OPEN_METRICS = "application/openmetrics-text"

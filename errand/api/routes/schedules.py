@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, JsonValue
 
-from errand.api import scheduling
+from errand.api import schedule_requests
 from errand.api.http.body import read_body
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.openapi import PROBLEMS, Bodies, describe_body
 from errand.api.http.prefix import link
-from errand.api.scheduling import ScheduleBody
+from errand.api.schedule_requests import ScheduleBody
 from errand.api.store import Store, get_store
 from errand.api.views import JobView, job_link, show_new_job
 from errand.store.schedules.occurrences import CatchUp, Overlap
@@ -94,13 +94,13 @@ async def put_schedule(request: Request, name: str) -> JSONResponse:
 
     Sent again as it was it changes nothing. Another definition begins with its first time from now; a pause stays.
     """
-    scheduling.check_name(name)
+    schedule_requests.check_name(name)
     store = get_store(request)
     body = await read_body(request, ScheduleBody)
-    build = scheduling.build_schedule
+    build = schedule_requests.build_schedule
     schedule = await asyncio.to_thread(build, name, body, store.types)  # a payload may take long to validate
     async with redis_deadline(_UNCERTAIN):
-        is_new = await scheduling.put(store, schedule)
+        is_new = await schedule_requests.put(store, schedule)
         shown = await _show(store, name)
     return JSONResponse(shown, 201 if is_new else 200, {"Location": _link(name)})
 
@@ -116,36 +116,36 @@ async def read_schedule(request: Request, name: str) -> JSONResponse:
 async def delete_schedule(request: Request, name: str) -> Response:
     """Delete it and its list of runs; jobs that it gave stay. A job file's own schedule is a 409: edit the file."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.delete(get_store(request), name)
+        await schedule_requests.delete(get_store(request), name)
     return Response(status_code=204)
 
 
 async def pause_schedule(request: Request, name: str) -> JSONResponse:
     """Skip its times until it is resumed; they are not caught up."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.pause(get_store(request), name)
+        await schedule_requests.pause(get_store(request), name)
         return JSONResponse(await _show(get_store(request), name))
 
 
 async def resume_schedule(request: Request, name: str) -> JSONResponse:
     """Go on with the next time from now."""
     async with redis_deadline(_UNCERTAIN):
-        await scheduling.resume(get_store(request), name)
+        await schedule_requests.resume(get_store(request), name)
         return JSONResponse(await _show(get_store(request), name))
 
 
 async def run_schedule(request: Request, name: str) -> JSONResponse:
     """Store a job of it at once, paused or not, beside whatever its times give."""
     async with redis_deadline("Redis did not answer; the job may have been stored. Look at the schedule's runs"):
-        job, status = await scheduling.run(get_store(request), name)
+        job, status = await schedule_requests.run(get_store(request), name)
     return JSONResponse(show_new_job(job, status), 202, {"Location": job_link(job.id)})
 
 
 async def _show(store: Store, name: str) -> dict[str, Any]:
     """Return a schedule. Raises Problem 404 and 409."""
-    found = await scheduling.find(store, name)
+    found = await schedule_requests.find(store, name)
     runs = [vars(run) for run in found.runs]
-    payload = scheduling.show_payload(store, found)
+    payload = schedule_requests.show_payload(store, found)
     return {**_summarize(found), "payload": payload, "next_runs": found.next_runs, "runs": runs}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from errand.cli.client.problem import WrongUsageError
-from errand.redis.variables import VariableError, check_once, find_variable
+from errand.redis.environment import VariableError, check_once, find_variable
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 

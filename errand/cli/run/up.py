@@ -68,8 +68,8 @@ def up(own: ApplicationOptions, machine: MachineOptions) -> None:
     if own.app and own.no_web:
         raise typer.BadParameter("give --app or --no-web, not both")
     add_this_folder()
-    from errand.local.own.settings import OwnOptions
-    from errand.local.own.up import run_own
+    from errand.local.own_app.settings import OwnOptions
+    from errand.local.own_app.up import run_own
     from errand.local.preflight import CannotStartError
 
     options = OwnOptions(host, port, data, workers, own.target, own.app, not own.no_web, own.reload)

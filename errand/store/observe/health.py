@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from errand.contract.job import Job
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
-from errand.redis.wrong import WrongKey, read_wrong_keys
-from errand.store.held import HeldType
+from errand.redis.wrong_type import WrongKey, read_wrong_keys
+from errand.store.held_types import HeldType
 from errand.store.observe.live import find_live_since
 
 

@@ -24,14 +24,14 @@ from errand.worker.maintenance.schedules import DueSchedules
 from errand.worker.maintenance.settling import Settling
 from errand.worker.maintenance.stats import StatsRollup
 from errand.worker.maintenance.sweep import Sweep
-from errand.worker.maintenance.wrong import WrongKeys
+from errand.worker.maintenance.wrong_type_keys import WrongKeys
 from errand.worker.records import Records
 
 logger = logging.getLogger("errand.worker")
 
 
 class Chores:
-    """The supervisor's `Duties`, over the connection of `worker` and that of `records`.
+    """The supervisor's `Maintenance`, over the connection of `worker` and that of `records`.
 
     `register` makes the worker known to RQ and to the other workers.
     """

@@ -7,7 +7,7 @@ from rq import Queue
 from rq.scheduler import RQScheduler
 
 from errand.redis.lua.loader import read_script
-from errand.redis.wrong import do_each
+from errand.redis.wrong_type import do_each
 
 MOST_AT_ONCE = 500  # a script holds up everybody else
 MOST_ROUNDS = 40  # 20,000 jobs of one queue a beat: the supervisor has leases to renew

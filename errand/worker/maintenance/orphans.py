@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from errand.redis.wrong import do_each
+from errand.redis.wrong_type import do_each
 from errand.worker.records import Records
 
 INTERVAL_SECONDS = 60.0  # Errand's own ends release dependents at once; this is for others' tools

@@ -12,7 +12,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, ReadyJobRegistry
 from rq.worker_registration import clean_worker_registry
 
 from errand.redis.clock import Clock
-from errand.redis.wrong import do_each
+from errand.redis.wrong_type import do_each
 
 # Those of rq.registry.clean_registries (3.0.0); its DeferredJobRegistry has nothing to clean.
 REGISTRIES = (FinishedJobRegistry, StartedJobRegistry, FailedJobRegistry, ReadyJobRegistry)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from errand.logs.reader import is_read_along
+from errand.service_log.reader import is_read_along
 
 FormatPrinted = Callable[[str, str, str, str], str]
 

@@ -7,9 +7,9 @@ from secrets import token_hex
 
 from redis import RedisError
 
-from errand.worker.plan import Plan
-from errand.worker.processes.handles import ChildProcess, RunnerProcess
+from errand.worker.processes.process_handles import ChildProcess, RunnerProcess
 from errand.worker.records import Records
+from errand.worker.runner_plan import Plan
 
 
 class Handover:
@@ -28,7 +28,7 @@ class Handover:
             self.note(runner)
         if full:
             with suppress(RedisError):
-                held = self._records.hold()[1]
+                held = self._records.renew_leases()[1]
                 self._left = {member for member in held if any(runner.holds(member) for runner in full)} - alone
         most_jobs = None if plan.most_jobs is None else max(0, plan.most_jobs - sum(self._taken.values()))
         return replace(plan, prefix=token_hex(4), busy=(*alone, *self._left), most_jobs=most_jobs)

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from errand.redis.wrong import describe_wrong, is_wrong_type
+from errand.redis.wrong_type import describe_wrong, is_wrong_type
 
 STEADY_SECONDS = 2.0  # four beats: a longer silence is an outage, and does not count against running jobs
 LONGEST_WAIT_SECONDS = 1.0  # after an outage work goes on so soon

@@ -14,13 +14,13 @@ from redis import RedisError
 from errand.worker.attempt import JobStopped, describe_failure, describe_timeout
 from errand.worker.execution import Execution
 from errand.worker.job_log import describe_end, log_fates, log_late_exit, log_outcome
-from errand.worker.plan import Plan
-from errand.worker.processes.first import reap_adopted
-from errand.worker.processes.handles import ChildProcess, Heartbeat, RunnerProcess, reap
 from errand.worker.processes.handover import Handover
+from errand.worker.processes.pid_one import reap_adopted
+from errand.worker.processes.process_handles import ChildProcess, Heartbeat, RunnerProcess, reap
 from errand.worker.processes.respawn import Respawn
 from errand.worker.records import Records
 from errand.worker.report import Report
+from errand.worker.runner_plan import Plan
 
 OVERTIME_SECONDS = 2.0  # after its time-out a job has so long to clean up, before its process is killed
 SILENT_SECONDS = 20.0  # a runner's loop goes round four times a second; a swapping machine may hold it up for long

@@ -6,6 +6,7 @@ import select
 import signal
 import time
 from contextlib import suppress
+from typing import Protocol
 
 from redis import RedisError
 
@@ -14,9 +15,8 @@ from errand.redis.failover import AWAY, RoleWatch
 from errand.worker.channel import Channel
 from errand.worker.command import Command, read_command
 from errand.worker.job_log import log_fates
-from errand.worker.processes.duties import Duties
 from errand.worker.processes.fork import owning
-from errand.worker.processes.held import Held
+from errand.worker.processes.held_executions import HeldExecutions
 from errand.worker.processes.outage import Outage
 from errand.worker.processes.processes import OVERTIME_SECONDS, WorkerProcesses
 from errand.worker.processes.signals import Signals
@@ -30,10 +30,23 @@ SECOND_STOP_SECONDS = 1.0  # Ctrl-C may come twice, from the terminal and from w
 logger = logging.getLogger("errand.worker")
 
 
+class Maintenance(Protocol):
+    """What a worker does beside running jobs. Every method may raise RedisError."""
+
+    def register_again(self) -> None:
+        """Make the worker known to RQ again, where its record has gone."""
+
+    def run_chores(self) -> bool:
+        """Move due jobs, serve schedules, clean RQ's registries; return whether it is to go on at once."""
+
+    def reconnect(self) -> None:
+        """Let its clients connect anew."""
+
+
 class Supervisor:
     """Keeps a runner going, renews its leases, ends what overruns, recovers what died; stops at SIGTERM and SIGINT.
 
-    `duties` are what the worker does beside running jobs, `commands` the channel of RQ's commands to it.
+    `chores` are what the worker does beside running jobs, `commands` the channel of RQ's commands to it.
     """
 
     def __init__(
@@ -41,15 +54,15 @@ class Supervisor:
         settings: WorkerSettings,
         processes: WorkerProcesses,
         records: Records,
-        duties: Duties,
+        chores: Maintenance,
         commands: Channel,
         signals: Signals,
     ) -> None:
         self._grace_seconds = settings.grace_seconds
-        self._processes, self._records, self._duties = processes, records, duties
+        self._processes, self._records, self._chores = processes, records, chores
         self._commands, self._signals = commands, signals
-        self._held, self._outage = Held(), Outage(settings.lease_seconds)
-        self._role = RoleWatch(records.redis, commands.close, duties.reconnect)
+        self._held, self._outage = HeldExecutions(), Outage(settings.lease_seconds)
+        self._role = RoleWatch(records.redis, commands.close, chores.reconnect)
         self._stop_by: float | None = None
         self._stop_asked_at = 0.0
 
@@ -119,16 +132,16 @@ class Supervisor:
             self._commands.keep()
         try:
             self._role.look()
-            is_known, held = self._records.hold()
+            is_known, held = self._records.renew_leases()
             self._outage.note_answer(self._records.clock.epoch)
             if not is_known:
-                self._duties.register_again()
+                self._chores.register_again()
             self._held.note(held, self._outage.clock_seconds)
             self._processes.note_held(held)
             if self._outage.is_over:
                 log_fates(self._records.recover())
             if self._stop_by is None:
-                is_behind = self._duties.run_chores()
+                is_behind = self._chores.run_chores()
             self._outage.note_consent()
         except AWAY as error:
             self._outage.note_silence(error)
@@ -150,7 +163,7 @@ class Supervisor:
             os.kill(os.getpid(), signal.SIGINT)
         elif command.name in ("stop-job", "stop-execution"):
             with suppress(RedisError):
-                for member in filter(command.means, self._records.hold()[1]):
+                for member in filter(command.means, self._records.renew_leases()[1]):
                     self._processes.stop_job(member)
 
     def _release_all(self) -> None:

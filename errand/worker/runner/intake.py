@@ -2,10 +2,10 @@
 
 import time
 
-from errand.worker.plan import Plan
 from errand.worker.processes.memory import MemoryWatch
 from errand.worker.records import Exchange
-from errand.worker.runner.running import RunningExecutions
+from errand.worker.runner.running_executions import RunningExecutions
+from errand.worker.runner_plan import Plan
 from errand.worker.shared.surroundings import Surroundings
 
 RATE_SECONDS = 0.005  # at the earliest so soon is a rate asked again; it makes good what comes 50 ms late

@@ -11,17 +11,17 @@ from redis import RedisError
 from errand.worker.attempt import JobStopped, LiveAttempt, Perform, describe_failure
 from errand.worker.execution import Execution
 from errand.worker.job_log import LogOutcome, log_expired, log_outcome, log_quarantined
-from errand.worker.plan import Plan
 from errand.worker.processes.fork import handle_stops
-from errand.worker.processes.handles import Heartbeat
+from errand.worker.processes.process_handles import Heartbeat
 from errand.worker.report import Report
 from errand.worker.runner.exchanger import Exchanger
 from errand.worker.runner.intake import JobIntake
-from errand.worker.runner.notices import Notices
 from errand.worker.runner.reports import Reports
-from errand.worker.runner.running import RunningExecutions
+from errand.worker.runner.running_executions import RunningExecutions
 from errand.worker.runner.threads import RunningExecution, Threads
 from errand.worker.runner.wakeup import Wakeup
+from errand.worker.runner.work_notices import Notices
+from errand.worker.runner_plan import Plan
 from errand.worker.shared.surroundings import Surroundings
 
 WAIT_SECONDS = 0.25  # so often an idle runner asks Redis by itself, should a notice have been lost

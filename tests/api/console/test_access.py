@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from errand.api.console.access.session import SESSION_SECONDS, Sessions
 from errand.api.settings import ApiSettings
-from errand.api.tries import FREE, WAIT_SECONDS
+from errand.api.wrong_passwords import FREE, WAIT_SECONDS
 from errand.redis.settings import SettingsError
 from errand.store.settings import QueueSettings
 from tests.api.console.conftest import ENTRY, FULL, OURS, READ, sign_in

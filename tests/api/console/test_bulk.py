@@ -9,7 +9,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.api.console.changes import jobs as changes
-from errand.store.many import many
+from errand.store.bulk import bulk
 from tests.api.console.conftest import OURS, READ, sign_in
 from tests.api.stored import Stored
 
@@ -132,7 +132,7 @@ def test_what_a_request_does_not_get_done_is_gone_on_with(
     client: TestClient, post: Post, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     monkeypatch.setattr(changes, "WORK_SECONDS", 0)
-    monkeypatch.setattr(many, "SLICE", 2)
+    monkeypatch.setattr(bulk, "SLICE", 2)
     ids = [post() for _ in range(5)]
     if verb == "requeue":
         for id in ids:

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.api.console.mount import build_console
 from errand.api.settings import ApiSettings
-from errand.api.tries import Tries
+from errand.api.wrong_passwords import Tries
 from errand.redis import keys
 from tests.api.console.conftest import FULL, OURS, READ, sign_in
 

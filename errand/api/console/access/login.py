@@ -12,7 +12,7 @@ from errand.api.console.form import read_form
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
-from errand.api.tries import Tries, describe_wait, find_address
+from errand.api.wrong_passwords import Tries, describe_wait, find_address
 
 logger = logging.getLogger("errand.api")
 

@@ -22,8 +22,8 @@ from errand.api.console.views.counts import count_many
 from errand.api.console.views.jobs import FILTERS, is_id, read_filter
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
+from errand.store.bulk.bulk import Verb, choose, narrow
 from errand.store.index import Place
-from errand.store.many.many import Verb, choose, narrow
 
 WORK_SECONDS = 1.0  # of one request: the page says soon what is left, and asks for more
 IDS_LIMIT = 200  # jobs; each is read before the page asks. The list shows 50

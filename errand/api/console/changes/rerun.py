@@ -4,7 +4,6 @@ import asyncio
 from hashlib import sha256
 from typing import Any
 
-from errand.api.again import show_text, take_again
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.changes.job import show_fault
 from errand.api.console.form import PAYLOAD_FORM_BYTES
@@ -16,6 +15,7 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import REPLAYED
 from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
+from errand.api.stored_payload import show_text, take_again
 from errand.api.storing import store_job
 from errand.contract.bodies import list_bodies
 from errand.contract.job import Job

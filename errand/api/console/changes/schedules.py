@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from errand.api import scheduling
+from errand.api import schedule_requests
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.page import Content
 from errand.api.console.schedule_draft import ScheduleDraft, read_draft
@@ -22,12 +22,12 @@ FORM_BYTES = 3 * BODY_LIMIT_BYTES + 8192  # a byte of JSON takes up to three in 
 
 async def pause(change: Change) -> Done:
     """Let a schedule post no jobs until it is resumed. Raises Problem 404 and RedisError."""
-    return await _change(change, scheduling.pause, "paused")
+    return await _change(change, schedule_requests.pause, "paused")
 
 
 async def resume(change: Change) -> Done:
     """Let a schedule go on with its next time from now. Raises Problem 404 and 409, and RedisError."""
-    return await _change(change, scheduling.resume, "resumed")
+    return await _change(change, schedule_requests.resume, "resumed")
 
 
 async def _change(change: Change, act: Callable[[Store, str], Awaitable[None]], word: str) -> Done:
@@ -39,7 +39,7 @@ async def _change(change: Change, act: Callable[[Store, str], Awaitable[None]], 
 async def run(change: Change) -> Done:
     """Store a job of a schedule at once. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
-    job, _ = await scheduling.run(change.look.store, name)
+    job, _ = await schedule_requests.run(change.look.store, name)
     return Done(f"schedule {name} run as job {job.id}", _lead(change, name), "schedule-run")
 
 
@@ -61,7 +61,7 @@ async def edit(change: Change) -> Done | Content:
 async def delete(change: Change) -> Done:
     """Delete a schedule and its list of runs. Raises Problem 404 and 409, and RedisError."""
     name = change.look.path["name"]
-    await scheduling.delete(change.look.store, name)
+    await schedule_requests.delete(change.look.store, name)
     return Done(f"schedule {name} deleted", change.renderer.url_for("schedules"), "schedule-deleted")
 
 
@@ -71,7 +71,7 @@ async def _store(change: Change, draft: ScheduleDraft, edited: str | None) -> Do
         return build_form(look, draft, edited, status=422)
     if change.form.get("do") == "preview":
         return build_form(look, draft, edited, list_next(draft.schedule, look.store.clock.now()))
-    await scheduling.put(look.store, draft.schedule)
+    await schedule_requests.put(look.store, draft.schedule)
     word = "changed" if edited else "stored"
     return Done(f"schedule {draft.schedule.name} {word}", _lead(change, draft.schedule.name), f"schedule-{word}")
 
@@ -79,7 +79,7 @@ async def _store(change: Change, draft: ScheduleDraft, edited: str | None) -> Do
 async def _is_there(store: Store, name: str) -> bool:
     """Return whether there is one that can be read; a damaged one may be overwritten."""
     try:
-        await scheduling.find(store, name)
+        await schedule_requests.find(store, name)
     except Problem:
         return False
     return True

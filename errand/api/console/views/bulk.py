@@ -12,8 +12,8 @@ from errand.api.console.views.counts import count_many
 from errand.api.console.views.jobs import FILTERS, SINCE, read_filter
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import read_place
+from errand.store.bulk.bulk import FITTING, Verb, choose, narrow
 from errand.store.index import Count, Filter, Place
-from errand.store.many.many import FITTING, Verb, choose, narrow
 from errand.store.status import JobStatus
 
 VERBS: tuple[Verb, ...] = get_args(Verb)

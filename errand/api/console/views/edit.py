@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from errand.api.again import show_text
 from errand.api.console.form import new_key
 from errand.api.console.formatting import write_json
 from errand.api.console.page import Content, Look, View
 from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
+from errand.api.stored_payload import show_text
 from errand.store.status import ENDED
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from errand.api import scheduling
+from errand.api import schedule_requests
 from errand.api.console.formatting import write_json
 from errand.api.console.page import Content, Look, View
 from errand.api.console.schedule_draft import SECONDS, ScheduleDraft, draft_new, draft_stored
@@ -28,9 +28,9 @@ async def read_edit(look: Look) -> Content:
 
 async def find_editable(look: Look) -> StoredSchedule:
     """Return the schedule whose form it is. Raises Problem 404, and 409 for a damaged one or a job file's."""
-    found = await scheduling.find(look.store, look.path["name"])
+    found = await schedule_requests.find(look.store, look.path["name"])
     if found.source == "file" or found.schedule.name.startswith(FILE_PREFIX):
-        raise scheduling.held(found.schedule.name)
+        raise schedule_requests.held(found.schedule.name)
     return found
 
 

@@ -4,9 +4,10 @@
 -- rare
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job
 -- gives let_expire
--- include base, clock, events, push, drop, jobs, keep, canceled, slots, webhook, batch, job_keys, observe/tally
+-- include base, clock, events, push, take_off_queue, jobs, keep_dead_letters, canceled, slots, webhook
+-- include batch, job_keys, observe/tally
 -- include observe/type
--- include store/settling, faults, store/step
+-- include store/settling, faults, store/end_of_step
 
 local outcomes = {}
 local ENDED_BADLY = keys.ENDED_BADLY

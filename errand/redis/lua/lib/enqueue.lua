@@ -1,6 +1,6 @@
 -- Storing jobs, with RQ's own fields and keys, all or none, in one step.
 -- gives enqueue
--- include base, clock, events, push, canceled, keep, index, slots
+-- include base, clock, events, push, canceled, keep_dead_letters, index, slots
 
 local groups = {} -- what is stored, each with what was done for it: the status, and the entries of those that are new
 

@@ -3,7 +3,7 @@
 -- run them. That is one that has the type, in other code than those that refused the payload: `codes`, '' for none.
 -- rare
 -- gives has_type, describe_park, list_parked, build_rated, build_park, has_taker, fits_other
--- include base, held
+-- include base, held_types
 
 local function list(key)
   local members = pcall_redis('SMEMBERS', key)

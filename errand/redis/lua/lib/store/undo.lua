@@ -96,6 +96,6 @@ function undo_enqueue(groups, broken, KEYS, ARGV)
     redis.pcall('ZREM', keys.BATCHES, KEYS[2]:match('[^:]+$'))
   end
   if groups.has_claim then redis.call('DEL', KEYS[3]) end
-  -- paste store/wrong
+  -- paste store/wrong_type
   return {err = name_wrong(broken, expected)}
 end

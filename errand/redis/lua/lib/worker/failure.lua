@@ -1,7 +1,8 @@
 -- Ends without success.
 -- rare
 -- gives is_to_stop, fail_for_good
--- include base, clock, jobs, keep, slots, webhook, batch, dependents, worker/head, worker/result, job_keys
+-- include base, clock, jobs, keep_dead_letters, slots, webhook, batch, dependents, worker/records
+-- include worker/result, job_keys
 
 -- Whether somebody asked for the stop of this very execution, by the job's `errand_stop`: whatever ends it now, it was
 -- stopped, and does not run again.

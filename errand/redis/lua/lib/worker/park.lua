@@ -1,7 +1,7 @@
 -- Parking jobs that may not start, and taking them from there: see lib/parked.lua.
 -- rare
 -- gives park, read_parked, pop_parked, find_rated_wait, wake_takers, note_taker
--- include base, clock, events, parked, worker/special, worker/rates, worker/types, worker/holds
+-- include base, clock, events, parked, worker/exchange_state, worker/rates, worker/types, worker/hold_types
 
 local front_scores, reasons = {}, {}
 

@@ -1,8 +1,8 @@
 -- Putting back what was taken and can't be held, since a key is of a wrong type: for all of it errand:leases or the
 -- list of what this worker holds, for a queue's jobs rq:wip:<queue>.
--- ARGV  as lib/worker/head.lua
+-- ARGV  as lib/worker/records.lua
 -- gives put_back
--- include worker/release
+-- include worker/end_execution
 
 -- Put those jobs back to the front of their queues, in order, at no attempt, and wake no worker: none could start them
 -- now. Returns the others, as they were described, and the executions that are left; the queues of those that went back

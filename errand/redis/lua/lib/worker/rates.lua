@@ -4,7 +4,7 @@
 -- may not start yet is parked, in its turn; its status stays queued.
 -- rare
 -- gives may_start, find_start, note_start, keep_starts
--- include base, worker/special
+-- include base, worker/exchange_state
 
 local LATE_US = 50000
 

@@ -1,7 +1,8 @@
 -- Recording what executions report: progress, and how they ended.
--- ARGV  as lib/worker/head.lua
+-- ARGV  as lib/worker/records.lua
 -- gives quarantined, record_reports, count_ends_of_worker
--- include base, events, jobs, faults, observe/tally, worker/head, worker/special, worker/release, worker/quarantine
+-- include base, events, jobs, faults, observe/tally, worker/records, worker/exchange_state
+-- include worker/end_execution, worker/quarantine
 -- include worker/finish, worker/unfinished
 
 quarantined = {} -- damaged jobs: {id, reason}
@@ -67,7 +68,7 @@ function record_reports(reports)
   for i, report in ipairs(reports) do members[i] = report.member end
   local leases = #reports > 0 and redis.pcall('ZMSCORE', keys.LEASES, unpack(members))
   if leases and leases.err then
-    -- paste worker/held_without
+    -- paste worker/held_without_leases
     leases = find_held(reports)
   end
   local alone = stand_alone(reports)

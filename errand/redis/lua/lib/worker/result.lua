@@ -1,6 +1,6 @@
 -- RQ's record of how an attempt has ended.
 -- gives add_result
--- include base, worker/head
+-- include base, worker/records
 
 function add_result(id, kind, execution, field, value, started, ended, ttl)
   local key = keys.RESULTS .. id

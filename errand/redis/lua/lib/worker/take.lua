@@ -1,7 +1,8 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults, push
--- include parked, worker/head, worker/release, worker/quarantine, worker/rates, worker/types, worker/holds, worker/park
+-- include parked, worker/records, worker/end_execution, worker/quarantine, worker/rates, worker/types
+-- include worker/hold_types, worker/park
 -- include worker/reports, worker/expiry
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',

@@ -1,9 +1,10 @@
 -- What becomes of jobs whose attempts don't finish them.
--- ARGV  as lib/worker/head.lua
+-- ARGV  as lib/worker/records.lua
 -- rare
 -- gives end_otherwise, look_at_service
--- include base, jobs, dependents, parked, observe/attempts, worker/head, worker/release, worker/finish, worker/failure
--- include worker/handback, backoff, worker/types, worker/holds, worker/park, worker/retry
+-- include base, jobs, dependents, parked, observe/attempts, worker/records, worker/end_execution
+-- include worker/finish, worker/failure
+-- include worker/hand_back, backoff, worker/types, worker/hold_types, worker/park, worker/retry
 
 -- Write down how the attempt of a report has ended, by its number.
 local function note_end(report, number, outcome)

@@ -3,7 +3,7 @@
 -- ARGV  how many bytes all bodies together may have (0: any), the holder, then each body's SHA-256 and how many bytes
 --       it has
 -- Returns the names of those that are to be sent; or, where there is no room, -1 and how many bytes there are now.
--- include base, store/wrong
+-- include base, store/wrong_type
 
 local most, holder = tonumber(ARGV[1]), ARGV[2]
 local missing, more, expected = {}, 0, {keys.BODIES, 'hash', keys.BODY_HOLDS, 'zset'}

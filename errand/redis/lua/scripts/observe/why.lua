@@ -8,7 +8,7 @@
 -- {concurrency, ids, before} or false, ids {id, status or false: what it waits for}, batches {id, jobs, ended: those
 -- that it waits for}, due or false, minute, ends: by minute, this one first, how many jobs of its queue ended,
 -- first_at: when the first of its queue's list was queued.
--- include base, parked, store/batch, observe/live, observe/place, observe/type
+-- include base, parked, store/batch, observe/live, observe/queue_place, observe/type
 
 local FIELDS = {'status', 'origin', 'description', 'enqueued_at', 'started_at', 'ended_at', 'worker_name',
   'errand_attempts', 'errand_error', 'errand_parked', 'errand_refused', 'rate_limit_key', 'dependency_ids',

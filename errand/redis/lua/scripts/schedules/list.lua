@@ -3,7 +3,7 @@
 -- ARGV  their names, some hundred: the server does nothing else meanwhile
 -- Returns for each its name, its next occurrence, its definition, source, paused, created_at and updated_at, its last
 -- run as JSON, '' where there is none, and what became of that run's job, '' where it had none.
--- include base, observe/fate
+-- include base, observe/run_outcome
 
 local answer = {}
 for _, name in ipairs(ARGV) do

@@ -3,7 +3,7 @@
 -- ARGV  its name
 -- Returns its fields (name, value, …), its next occurrence, its runs as JSON, newest first, and what became of each
 -- run's job, '' where there is none; nothing where there is no such schedule.
--- include base, observe/fate
+-- include base, observe/run_outcome
 
 local key = keys.SCHEDULE .. ARGV[1]
 local score = call('ZSCORE', keys.SCHEDULES, ARGV[1])

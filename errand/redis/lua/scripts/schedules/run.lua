@@ -6,7 +6,7 @@
 -- Where a key is of a wrong type nothing is done, and the answer is the error with that key.
 -- Returns what `enqueue` does, {'busy', a job, its status} where that one is still there and this gives way to it, or
 -- nothing where the schedule has changed.
--- include base, store/wrong, enqueue, store/runs
+-- include base, store/wrong_type, enqueue, store/runs
 
 local request = cjson.decode(ARGV[1])
 local key = keys.SCHEDULE .. request.name

@@ -5,7 +5,8 @@
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there),
 -- 'canceled', 'stopped', 'started' (its workers have been asked to stop it: call again), or why it can't be with a
 -- space before it. Of jobs amid long queues it does fewer than it was asked for: ask for the others again.
--- include base, clock, time, drop, jobs, keep, store/settling, dependents, store/lost, store/step
+-- include base, clock, time, take_off_queue, jobs, keep_dead_letters, store/settling, dependents
+-- include store/lost, store/end_of_step
 
 read_time()
 failure_seconds = tonumber(ARGV[1])

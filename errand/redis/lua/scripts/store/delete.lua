@@ -5,8 +5,8 @@
 --       job has to be or nothing}, then the jobs' ids
 -- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is
 -- not there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
--- include base, drop, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
--- include observe/notes, store/lost, store/step
+-- include base, take_off_queue, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
+-- include observe/notes, store/lost, store/end_of_step
 
 local request = cjson.decode(ARGV[1])
 read_time()

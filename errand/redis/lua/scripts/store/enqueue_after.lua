@@ -1,9 +1,9 @@
 #!lua
 -- Stores jobs, all or none, of which some wait for others, or for batches.
 -- KEYS, ARGV  those of `enqueue` in lib/enqueue.lua; `after` may have ids of batches
--- Returns what it does, or -7 or -8 as `wait_for_batches` in lib/store/after.lua; where nothing is stored, the bodies
--- that a request holds for these jobs go.
--- include base, store/bodies, store/after, store/wrong, enqueue
+-- Returns what it does, or -7 or -8 as `wait_for_batches` in lib/store/after_batch.lua; where nothing is stored, the
+-- bodies that a request holds for these jobs go.
+-- include base, store/bodies, store/after_batch, store/wrong_type, enqueue
 
 local more = cjson.decode(ARGV[4])
 local bodies = more.bodies and {find_lost = find_lost_body, hold = hold_bodies, let_go = let_go_of_body}

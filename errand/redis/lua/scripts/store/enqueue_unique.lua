@@ -6,7 +6,7 @@
 --       begun, becomes this one}
 -- Returns what `enqueue` does; -5 with the id and the status of the job that holds the key, or -6 with those of the one
 -- that was replaced. Where the bodies that a request holds are not stored with a job, they go.
--- include base, events, jobs, store/bodies, store/after, store/wrong, enqueue
+-- include base, events, jobs, store/bodies, store/after_batch, store/wrong_type, enqueue
 
 local KEYS_OF_JOB, UNIQUE = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, KEYS[5]
 local ttl_seconds, more = ARGV[3], cjson.decode(ARGV[4])

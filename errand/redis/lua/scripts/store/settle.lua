@@ -3,7 +3,7 @@
 -- callers may: each dependent is taken by one. Sent twice, it does two steps.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves
 -- Returns 1 where there is more to do, 0 else.
--- include base, clock, time, dependents, store/step
+-- include base, clock, time, dependents, store/end_of_step
 
 read_time()
 failure_seconds = tonumber(ARGV[1])

@@ -7,7 +7,7 @@
 -- Returns how many were moved.
 -- A job is due again in a minute where it can't be moved because a key of its concurrency limit is of a wrong type.
 -- Where the queue's list is of a wrong type, nothing is moved, and the answer is the error with that key.
--- include base, clock, time, events, push, slots, store/wrong, store/put_off
+-- include base, clock, time, events, push, slots, store/wrong_type, store/put_off
 
 local queue, taking_over = ARGV[1], keys.TAKEOVER .. ARGV[1]
 local owner = pcall_redis('GET', KEYS[1])

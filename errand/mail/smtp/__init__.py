@@ -1,0 +1,1 @@
+"""Mail over SMTP: one way to send it, behind errand/mail/transport.py."""
