@@ -152,7 +152,7 @@ def client(build_app: Callable[[str], FastAPI], queue_settings: QueueSettings) -
 
 @pytest.fixture
 def sink() -> Iterator[ScriptedSink]:
-    """An SMTP server that answers as it is told."""
+    """An SMTP server that answers as scripted."""
     server = ScriptedSink()
     server.start()
     yield server

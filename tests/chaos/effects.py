@@ -1,4 +1,4 @@
-"""What was done, told by what it was done to: the ledger, the mails that were taken, the log's lines."""
+"""What was done, by what it left behind: the ledger, the mails that were taken, the log's lines."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

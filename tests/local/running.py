@@ -25,8 +25,8 @@ class Running:
         own: tuple[str, ...] = (),
         **settings: str,
     ) -> None:
-        """`before` are statements that are run ahead of the command, to change a constant; `own` is what it is given
-        for an application of one's own.
+        """`before` are statements that are run ahead of the command, to change a constant; `own` are
+        the arguments that name a user's own application.
         """
         self.port = find_free_port()
         self.folder = folder

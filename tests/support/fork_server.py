@@ -120,7 +120,7 @@ class ForkServer:
 
 
 def serve(line: socket.socket) -> None:
-    """Answer until the other end is gone: start a program and say its id, or say how one has ended."""
+    """Answer until the other end is gone: start a program and send its id, or send how one has ended."""
     for name in IMPORTED:
         importlib.import_module(name)
     gc.collect()
@@ -136,14 +136,14 @@ def serve(line: socket.socket) -> None:
         else:
             os._exit(0)
     _prepare(asked)
-    line.sendall(f"{os.getpid()}\n".encode())  # not before: who knows the id may end the whole session by it
+    line.sendall(f"{os.getpid()}\n".encode())  # not earlier: whoever knows the id may kill the session by it
     line.close()
     program, *sys.argv[1:] = asked["argv"]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
 
 
 def _wait_for_question(line: socket.socket, file: BinaryIO) -> bytes:
-    """Return the next question; b"" when who asks is gone, also where another of its children keeps the line open."""
+    """Return the next question; b"" when the asking process is gone, though another child of it keeps the line open."""
     parent = os.getppid()
     while not select.select([line], [], [], 1.0)[0]:
         if os.getppid() != parent:
@@ -157,7 +157,7 @@ def _poll(pid: int) -> int | None:
 
 
 def _prepare(asked: dict[str, Any]) -> None:
-    """Become what the program would have been, had it been started."""
+    """Become what the program would be if it had been started."""
     os.setsid()
     os.chdir(asked["folder"])
     os.environ.clear()

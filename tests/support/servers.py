@@ -16,7 +16,7 @@ from tests.support.project import ROOT
 from tests.support.waiting import wait_until
 
 USER, PASSWORD = "errand", "limited"
-ASKED_IN_VAIN = "config|get"  # how often the file is synced: where that is denied, it is unknown
+ASKED_IN_VAIN = "config|get"  # Errand asks how often the file is synced, and does without where it may not
 _CACHESTAT = 451  # cachestat(2), Linux 6.5
 
 
@@ -31,7 +31,7 @@ def find_fast_folder() -> str | None:
 
 
 def read_rules() -> str:
-    """Return what the line in docs/operations.md lets a user of its own do."""
+    """Return the rules of the `ACL SETUSER` line in docs/operations.md."""
     text = (ROOT / "docs/operations.md").read_text()
     (rules,) = re.findall(r"^ +ACL SETUSER errand on >\S+ (.+)$", text, re.MULTILINE)
     return str(rules)
@@ -42,7 +42,7 @@ class LimitedValkey(EmbeddedValkey):
 
     @property
     def user_url(self) -> str:
-        """How the user reaches it who may do no more than Errand needs."""
+        """Its URL for the user who may do no more than Errand needs."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{USER}:{PASSWORD}@{rest.rpartition('@')[2]}"
 
@@ -145,7 +145,7 @@ def has_all(replica: Redis, primary: Redis) -> bool:
 
 
 def count_unsynced_pages(descriptor: int) -> int:
-    """Return how many pages of a file are only in memory. Raises OSError where the kernel does not tell."""
+    """Return how many pages of a file are only in memory. Raises OSError where the kernel can't say."""
     whole = (ctypes.c_uint64 * 2)(0, 0)  # from the first byte to the last
     found = (ctypes.c_uint64 * 5)()  # cached, dirty, being written, evicted, evicted lately
     libc = ctypes.CDLL(None, use_errno=True)

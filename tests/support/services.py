@@ -23,7 +23,7 @@ FORKS = ForkServer()
 
 
 def pass_coverage() -> dict[str, str]:
-    """Return what `make coverage` tells the processes that are to be measured, nothing elsewhere."""
+    """Return the variables by which `make coverage` measures the processes that tests start; none in other runs."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
@@ -59,7 +59,7 @@ class Services:
         return process
 
     def fork(self, *command: str, **environment: str) -> Process:
-        """Do what `run` does by a fork, in a tenth of its time; a program that is tried as it starts is for `run`."""
+        """Do what `run` does by a fork, in a tenth of its time; to test how a program starts, use `run`."""
         path, whole = self._logs / f"{len(self.processes)}.log", {**self.environment, **environment}
         if not FORKS.takes(command, self.project, whole):
             return self.run(*command, **environment)
@@ -68,7 +68,7 @@ class Services:
         return process
 
     def read_log(self, process: Process) -> str:
-        """Return what a process has said so far."""
+        """Return what a process has printed so far."""
         return (self._logs / f"{self.processes.index(process)}.log").read_text(errors="replace")
 
     def start_worker(self, *options: str, **environment: str) -> Process:
@@ -88,7 +88,7 @@ class Services:
         return worker
 
     def start_plain_worker(self, *options: str) -> Process:
-        """Start RQ's own worker, which knows nothing of Errand but the folder."""
+        """Start RQ's own worker, which has nothing of Errand but the job files."""
         rq = [sys.executable, "-m", "rq.cli", "worker", "-S", "json", "--url", self.environment["REDIS_URL"]]
         return self.run(*rq, *options, "email", "log", "default")
 

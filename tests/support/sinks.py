@@ -1,4 +1,4 @@
-"""SMTP servers for tests, over real sockets: by aiosmtpd, and one of a few lines for what a real one never says."""
+"""SMTP servers for tests, over real sockets: by aiosmtpd, and one of a few lines for what a real one never answers."""
 
 import asyncio
 import random
@@ -77,8 +77,8 @@ class Mail:
 class ScriptedSink(Sink):
     """`answers` by recipient, and under `MAIL` and `DATA` by step; `hang` names a step that never answers.
 
-    `watch` is told each step before it is answered. `taken` is a step too: the mail is kept, the answer not yet sent.
-    `connections` counts all, `most` those that were open at once; each ends after `mails_each` mails.
+    `watch` is called with each step before it is answered. `taken` is a step too: the mail is kept, the answer not yet
+    sent. `connections` counts all, `most` those that were open at once; each ends after `mails_each` mails.
     """
 
     answers: dict[str, str] = field(default_factory=dict)

@@ -58,7 +58,7 @@ class Site(Services):
         assert self.redis.hset(f"rq:job:{job}", "timeout", seconds) == 0
 
     def read_counts(self, job: str) -> dict[str, int]:
-        """Return a job's attempts, interruptions, losses and retries left, as the status tells them."""
+        """Return a job's attempts, interruptions, losses and retries left, as its status shows them."""
         found = self.read(job)
         return {name: found[name] for name in ("attempts", "interruptions", "losses", "retries_left")}
 

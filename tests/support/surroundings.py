@@ -1,4 +1,4 @@
-"""What a run of the tests inherits from where it was started, and no test is to depend on."""
+"""What a run of the tests inherits from where it was started, and no test may depend on."""
 
 import locale
 import os
@@ -14,8 +14,8 @@ HERE = "127.0.0.1,::1,localhost"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Settle what surrounds this process, before anything is collected."""
-    heed(SIGNALS)
+    """Set what surrounds this process, before anything is collected."""
+    restore_signals(SIGNALS)
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     # A proxy that is set is for what is elsewhere: some tests install packages.
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{direct},{HERE}" if direct else HERE
@@ -23,8 +23,8 @@ def pytest_configure() -> None:
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")  # in which files are read that name no encoding
 
 
-def heed(numbers: Iterable[int]) -> None:
-    """Let children heed these signals where they are ignored. This process still isn't ended by them.
+def restore_signals(numbers: Iterable[int]) -> None:
+    """Let children be ended by these signals where they are ignored. This process still isn't ended by them.
 
     A handler that does nothing isn't inherited by another program; that a signal is ignored is.
     """

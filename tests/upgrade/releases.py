@@ -107,8 +107,8 @@ class Pair:
 
     def count(self, id: str) -> tuple[int, int]:
         """Return how often a job started, and how often it came to its end."""
-        told = [(word, name) for word, name, _ in self.read_ledger()]
-        return told.count(("start", self.posted[id])), told.count(("end", self.posted[id]))
+        lines = [(word, name) for word, name, _ in self.read_ledger()]
+        return lines.count(("start", self.posted[id])), lines.count(("end", self.posted[id]))
 
     def wait_for_start(self, id: str) -> None:
         wait_until(lambda: self.count(id)[0])
@@ -120,7 +120,7 @@ class Pair:
         return {release for release in both for file in files if file.is_relative_to(release.code)}
 
     def read_alike(self, id: str) -> dict[str, Any]:
-        """Return a job as the new API tells it, which the old one does as well, but for fields that are new."""
+        """Return a job as the new API shows it; the old one has to show the same, except for fields that are new."""
         old, new = self.old.read(id), self.new.read(id)
         assert trim(new, list_fields(old)) == trim(old)
         return new
