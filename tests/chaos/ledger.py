@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tests.support.ledgers import parse_line
+
 
 @dataclass
 class Run:
@@ -35,14 +37,13 @@ class Processes(Protocol):
 def read_runs(lines: Iterable[str], processes: Processes) -> dict[str, list[Run]]:
     """Return the runs of each job, in the order of their starts, from lines of «word job pid time number»."""
     runs: dict[str, list[Run]] = defaultdict(list)
-    for line in lines:
-        word, job, pid, at, number = line.split()
-        if word == "start":
-            runs[job].append(Run(job, int(number), int(pid), float(at)))
+    for line in map(parse_line, lines):
+        if line.word == "start":
+            runs[line.job].append(Run(line.job, line.number, line.pid, line.at))
         else:
-            for run in reversed(runs[job]):
-                if run.pid == int(pid) and not run.word:
-                    run.word, run.end = word, float(at)
+            for run in reversed(runs[line.job]):
+                if run.pid == line.pid and not run.word:
+                    run.word, run.end = line.word, line.at
                     break
     for of_job in runs.values():
         of_job.sort(key=lambda run: run.start)

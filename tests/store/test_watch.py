@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -22,6 +21,7 @@ from errand.store.watch.watcher import Watcher
 from tests.support.connectors import connect
 from tests.support.job_types import LOG, TYPES
 from tests.support.services import Services
+from tests.support.waiting import wait_async
 
 BATCH = "5f0c7d1e-0000-4000-8000-000000000000"
 Test = Callable[[Watcher, StatusReader, Enqueuer], Awaitable[None]]
@@ -49,12 +49,6 @@ async def store(enqueuer: Enqueuer, jobs: StatusReader) -> JobStatus:
     return job
 
 
-async def become(condition: Callable[..., Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - it asks Redis, too
-            await asyncio.sleep(0.02)
-
-
 def count_subscriptions(redis: Redis) -> int:
     return int(redis.pubsub_numsub(keys.EVENTS)[0][1])
 
@@ -67,7 +61,7 @@ def test_a_published_id_is_read_at_once(
     async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
         job = await store(enqueuer, jobs)
         with watcher.watch_job(job) as watched:
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
             redis.hset(f"rq:job:{job.id}", "status", "started")
             for _ in range(10):  # the subscription is there, and who reads it may still be on its way
                 redis.publish(keys.EVENTS, f"no-such-id {job.id}")
@@ -84,9 +78,9 @@ def test_what_nobody_publishes_is_found_by_the_poll(queue_settings: QueueSetting
         job = await store(enqueuer, jobs)
         with watcher.watch_job(job) as watched:
             redis.hset(f"rq:job:{job.id}", "status", "started")
-            await become(lambda: watched.state is not None and watched.state.status == "started")
+            await wait_async(lambda: watched.state is not None and watched.state.status == "started")
             redis.delete(f"rq:job:{job.id}")
-            await become(lambda: watched.state is None)
+            await wait_async(lambda: watched.state is None)
 
     run(queue_settings, test)
 
@@ -114,11 +108,11 @@ def test_all_watches_share_one_subscription_which_ends_with_the_last(
     async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
         job, other = await store(enqueuer, jobs), await store(enqueuer, jobs)
         with watcher.watch_job(job), watcher.watch_job(job), watcher.watch_job(other):
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
             assert count_subscriptions(redis) == 1
-        await become(lambda: not count_subscriptions(redis))
+        await wait_async(lambda: not count_subscriptions(redis))
         with watcher.watch_job(job):
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
 
     run(queue_settings, test)
 
@@ -127,11 +121,11 @@ def test_a_subscription_that_is_cut_comes_back(queue_settings: QueueSettings, re
     async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
         job = await store(enqueuer, jobs)
         with watcher.watch_job(job) as watched:
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
             redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             redis.hset(f"rq:job:{job.id}", "status", "started")
-            await become(lambda: watched.state is not None and watched.state.status == "started")
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: watched.state is not None and watched.state.status == "started")
+            await wait_async(lambda: count_subscriptions(redis))
 
     run(queue_settings, test)
 
@@ -146,8 +140,8 @@ def test_a_redis_that_restarts_loses_no_end(own_valkey: EmbeddedValkey) -> None:
             await asyncio.to_thread(own_valkey.start)
             with Redis.from_url(own_valkey.url) as redis:
                 redis.hset(f"rq:job:{job.id}", "status", "canceled")
-                await become(lambda: watched.state is not None and watched.state.status == "canceled")
-                await become(lambda: count_subscriptions(redis))
+                await wait_async(lambda: watched.state is not None and watched.state.status == "canceled")
+                await wait_async(lambda: count_subscriptions(redis))
 
     run(QueueSettings(REDIS_URL=own_valkey.url), test)
 
@@ -159,7 +153,7 @@ def test_a_damaged_record_holds_up_nobody_else(queue_settings: QueueSettings, re
             redis.hset(f"rq:job:{broken.id}", "errand_progress", "{")
             await asyncio.sleep(0.7)
             redis.hset(f"rq:job:{job.id}", "status", "started")
-            await become(lambda: watched.state is not None and watched.state.status == "started")
+            await wait_async(lambda: watched.state is not None and watched.state.status == "started")
 
     run(queue_settings, test)
 
@@ -183,7 +177,7 @@ def test_a_poll_counts_so_many_jobs_of_batches_and_each_batch_has_its_turn(
             for id, _ in batches:
                 redis.hset(f"rq:job:{id}", "status", "canceled")
             for watched in watches:
-                await become(lambda watched=watched: watched.state.ended == 1)
+                await wait_async(lambda watched=watched: watched.state.ended == 1)
 
     run(queue_settings, test)
 
@@ -207,7 +201,7 @@ def test_a_cancellation_that_redis_py_swallows_holds_up_no_close(
     async def test(watcher: Watcher, jobs: StatusReader, enqueuer: Enqueuer) -> None:
         monkeypatch.setattr(PubSub, "get_message", lambda channel, timeout: asyncio.sleep(timeout))
         with watcher.watch_job(await store(enqueuer, jobs)):
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
             await asyncio.sleep(0.2)
             async with asyncio.timeout(5):
                 await watcher.close()
@@ -252,9 +246,9 @@ def test_one_that_joins_with_an_older_state_hears_of_what_the_others_know(
         older = await store(enqueuer, jobs)
         with watcher.watch_job(older) as first:
             redis.hset(f"rq:job:{older.id}", "status", "started")
-            await become(lambda: first.state and first.state.status == "started")
+            await wait_async(lambda: first.state and first.state.status == "started")
             with watcher.watch_job(older) as second:
-                await become(lambda: second.state and second.state.status == "started")
+                await wait_async(lambda: second.state and second.state.status == "started")
 
     run(queue_settings, test)
 
@@ -270,7 +264,7 @@ def test_a_batch_is_read_when_as_many_of_its_jobs_have_changed_as_had_not_ended(
         batch = await BatchReader(connect(queue_settings.redis_url), queue_settings).read(BATCH)
         assert batch is not None
         with watcher.watch_batch(batch) as watched:
-            await become(lambda: count_subscriptions(redis))
+            await wait_async(lambda: count_subscriptions(redis))
             for id in ids:
                 redis.hset(f"rq:job:{id}", "status", "finished")
             redis.publish(keys.EVENTS, f"{ids[0]} {ids[1]} {ids[0]}")

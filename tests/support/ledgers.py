@@ -8,12 +8,19 @@ from tests.support.waiting import wait_until
 
 @dataclass(frozen=True)
 class Line:
-    """One line: «start» or «end», whose, in which process, and when (seconds since 1970)."""
+    """One line: «start», «end» or «raise», whose, in which process, and when (seconds since 1970)."""
 
     word: str
     job: str
     pid: int
     at: float
+    number: int = 0  # the job's own, in a chaos run
+
+
+def parse_line(text: str) -> Line:
+    """Return what a line «word job pid time», or one with a number behind these, says."""
+    word, job, pid, at, *more = text.split()
+    return Line(word, job, int(pid), float(at), *map(int, more))
 
 
 class Ledger:
@@ -24,8 +31,7 @@ class Ledger:
 
     def read(self) -> list[Line]:
         """Return all lines so far."""
-        lines = (text.split() for text in self.path.read_text().splitlines()) if self.path.exists() else ()
-        return [Line(word, job, int(pid), float(at)) for word, job, pid, at in lines]
+        return list(map(parse_line, self.path.read_text().splitlines())) if self.path.exists() else []
 
     def starts(self, job: str) -> list[Line]:
         """Return the starts of one job, oldest first."""
