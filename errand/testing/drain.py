@@ -109,7 +109,7 @@ class Drainer:
         def send_progress(text: str) -> None:
             self._records.exchange([Report("progress", execution, text)])
 
-        attempt = LiveAttempt(send_progress, execution.now, None, self._loop.run, execution.expires_at)
+        attempt = LiveAttempt(send_progress, execution.now, None, self._loop.run, execution.times.expires_at)
         run = partial(context.run, perform, execution, attempt, self._target.job_class, self._records.redis)
         return _call_outside_loop(run)
 

@@ -63,7 +63,7 @@ class AllowedJob(Job):
         )
         job._success_callback_name = execution.callback or None
         with suppress(ValueError):  # it may be anything; else it is about now
-            job.created_at = datetime.fromisoformat(execution.created_at)
+            job.created_at = datetime.fromisoformat(execution.times.created_at)
         return job
 
     def perform(self) -> Any:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from redis import Redis, RedisError
 from redis.client import PubSub
 
-PING_SECONDS = 4.0
+PING_SECONDS = 4.0  # between two pings, which show that the other side is still there
 SILENT_SECONDS = 10.0  # two pings without an answer: the connection is open on one side only
 
 

@@ -20,8 +20,8 @@ from errand.worker.repeats import Repeats
 from errand.worker.report import Report
 from errand.worker.shared.surroundings import LoneSurroundings
 
-RETRY_SECONDS = 0.5  # between two tries to record the end
-HAND_BACK_SECONDS = 5.0  # what can't begin here would be taken again at once, and again
+RETRY_SECONDS = 0.5  # between two tries to record the end: a process of one job needs no shorter one
+HAND_BACK_SECONDS = 5.0  # between two tries of what is to run first, which mostly fails for a service that is away
 logger = logging.getLogger("errand.worker")
 
 
@@ -43,7 +43,7 @@ class Child:
         self._draining = False
         self._surroundings = surroundings or LoneSurroundings()
         run_coroutine = self._surroundings.loop.run
-        self._attempt = LiveAttempt(self._send_progress, execution.now, None, run_coroutine, execution.expires_at)
+        self._attempt = LiveAttempt(self._send_progress, execution.now, None, run_coroutine, execution.times.expires_at)
 
     def run(self) -> None:
         """Run it and record the end, however long Redis is away; the supervisor sets the limit."""
@@ -70,7 +70,7 @@ class Child:
             return describe_failure(self._execution, error), error
 
     def _hand_back(self) -> tuple[Report, None]:
-        """Return the report of a job that can't begin here, after a while."""
+        """Return the report of a job that can't begin here, after a while: it would be taken again at once."""
         time.sleep(min(HAND_BACK_SECONDS, self._execution.timeout_seconds / 2))
         return Report("interrupted", self._execution, ended=self._execution.now()), None
 

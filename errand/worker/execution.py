@@ -4,13 +4,23 @@ import time
 from typing import NamedTuple
 
 
+class JobTimes(NamedTuple):
+    """When a job was stored and when it came into its queue, as RQ writes it, '' where nobody has noted that.
+
+    `expires_at` is when it expires, in seconds since the epoch by Redis' clock, None where it does not.
+    """
+
+    created_at: str = ""
+    enqueued_at: str = ""
+    expires_at: float | None = None
+
+
 class Execution(NamedTuple):
     """One execution of a job: RQ's name for an attempt that a worker has taken. Lifetimes are RQ's, '' without one.
 
     It was taken at `started` in seconds since the epoch, by Redis' clock, which was `taken_at` in monotonic time.
-    `created_at` is when the job was stored and `enqueued_at` when it came into its queue, as RQ writes them, '' where
-    nobody has noted that. `attempt` is its number. `damage` says why its payload can't be had, "" where it can.
-    `expires_at` is when the job expires, as `started`, None where it does not.
+    `attempt` is its number, `losses` how many executions of the job were lost before it. `damage` says why its payload
+    can't be read, "" where it can.
     """
 
     job_id: str
@@ -25,9 +35,7 @@ class Execution(NamedTuple):
     callback: str
     started: float
     taken_at: float = 0.0
-    created_at: str = ""
-    expires_at: float | None = None
-    enqueued_at: str = ""
+    times: JobTimes = JobTimes()
     attempt: int = 1
     damage: str = ""
 

@@ -15,7 +15,7 @@ from errand.worker.job_log import AGAIN, describe_execution, has_failed, log_out
 from errand.worker.logs import log_error
 from errand.worker.report import Report
 
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 4  # handlers mostly wait for a service, and take the interpreter from the jobs
 
 
 class Handlers:
@@ -49,11 +49,10 @@ class Handlers:
                 if goes_on is not None and not goes_on:
                     return
             except BaseException as fault:  # the others are called all the same
-                name = getattr(handler, "__qualname__", type(handler).__qualname__)
                 execution, text = report.execution, "%s %s: the exception handler %s raised"
-                log_error(
-                    fault, text, execution.description, execution.job_id, name, extra=describe_execution(execution)
-                )
+                name = getattr(handler, "__qualname__", type(handler).__qualname__)
+                about = execution.description, execution.job_id, name
+                log_error(fault, text, *about, extra=describe_execution(execution))
 
     def _read(self, report: Report, answer: str) -> AllowedJob:
         """Return RQ's job as handlers see it: failed, and with the try that it now spends still counted."""

@@ -20,7 +20,7 @@ def share_log_of_rq(is_level_given: bool) -> None:
     """Let what Errand logs come out where RQ's own worker logs, in the same form and from the same level on.
 
     RQ's command sets up a logger of its own name alone (rq.logutils, 3.0.0). Handlers that were given to ours or to the
-    root stay the only ones, and so does a level that was given to ours, unless the command was told one.
+    root stay the only ones, and so does a level that was given to ours, unless the command was given one.
     """
     ours, theirs = logging.getLogger(ROOT), logging.getLogger(RQ)
     logging.getLogger(WORKER).disabled = theirs.disabled  # a dictConfig that does not name it disables it
@@ -33,7 +33,7 @@ def share_log_of_rq(is_level_given: bool) -> None:
 
 
 def form_log_of_rq(worker: str) -> None:
-    """Give the handlers of RQ's command our form; where the command was told one, that stays, without tracebacks.
+    """Give the handlers of RQ's command our form; where the command was given one, that stays, without tracebacks.
 
     Handlers that somebody configured keep theirs. Warnings of loggers that have no handler at all get our form, too.
     """

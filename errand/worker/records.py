@@ -16,7 +16,7 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.store.observe.bounded import TooLargeError, unpack
-from errand.worker.execution import Execution
+from errand.worker.execution import Execution, JobTimes
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 from errand.worker.tags import tag_end
@@ -186,14 +186,14 @@ class Records:
 
     def find(self, member: str, timeout_seconds: float) -> Execution:
         """Return an execution that is held, without its payload."""
-        id, _, execution = member.rpartition(":")
-        found: list[Any] = self.redis.hmget(keys.JOB + id, "origin", "description")
+        job_id, _, id = member.rpartition(":")
+        found: list[Any] = self.redis.hmget(keys.JOB + job_id, "origin", "description")
         started = self.redis.hget(keys.EXECUTION + member, "created_at")
         now = self.clock.now()
         started_at = float(started or now)
         taken_at = time.monotonic() - max(0.0, now - started_at)
         queue, name = as_text(found[0] or b""), _read_text(found[1] or b"")
-        return Execution(id, execution, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
+        return Execution(job_id, id, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
 
     def _head(self) -> list[Any]:
         self.clock.ask(self.redis)
@@ -232,12 +232,12 @@ def _write_report(report: Report, codes: Mapping[str, str] | None) -> list[Any]:
 
 
 def _read_execution(fields: list[bytes], started: float, taken_at: float) -> Execution:
-    id, execution, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
+    job_id, id, queue, data, timeout, result_ttl, failure_ttl, description, losses, callback = fields[:10]
     created_at, enqueued_at, attempt, *more = fields[10:]
     payload, damage = _read_data(data)
     return Execution(
+        job_id.decode(),
         id.decode(),
-        execution.decode(),
         queue.decode(),
         payload,
         _read_timeout(timeout),
@@ -248,9 +248,11 @@ def _read_execution(fields: list[bytes], started: float, taken_at: float) -> Exe
         callback.decode(errors="replace"),
         started,
         taken_at,
-        created_at.decode(errors="replace"),
-        float(more[0]) / 1000 if more else None,
-        enqueued_at.decode(errors="replace"),
+        JobTimes(
+            created_at.decode(errors="replace"),
+            enqueued_at.decode(errors="replace"),
+            float(more[0]) / 1000 if more else None,
+        ),
         int(attempt),
         damage,
     )

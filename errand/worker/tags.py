@@ -29,7 +29,7 @@ def tag_end(execution: Execution, ended: float, types: Container[str] | None) ->
 
 def _read_wait(execution: Execution) -> float:
     try:
-        queued = datetime.fromisoformat(execution.enqueued_at or execution.created_at).timestamp()
+        queued = datetime.fromisoformat(execution.times.enqueued_at or execution.times.created_at).timestamp()
     except ValueError:  # nobody noted it, or somebody else did
         return 0.0
     return max(0.0, execution.started - queued)

@@ -154,7 +154,7 @@ class ErrandWorker(Worker):
             self._chores.wrong.attempt(self._published.publish)
             self._chores.wrong.attempt(partial(self.set_state, WorkerStatus.IDLE))
             self._chores.wrong.attempt(self._chores.due.move)
-        except OutOfMemoryError:  # it must start all the same, for its jobs' ends make room
+        except OutOfMemoryError:  # it must start all the same, since its jobs' ends make room
             self.log.warning("Worker %s: Redis is full; it works without being listed until there is room", self.name)
         except RedisError as error:  # the supervisor goes on trying
             if not (isinstance(error, ConnectionError | TimeoutError) or find_refusal(error)):

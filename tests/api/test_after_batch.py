@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from errand.worker.records import Records
 from tests.support.services import Services
-from tests.worker.scripts import build_records, take, tell
+from tests.worker.scripts import build_records, send_report, take
 
 WORDS = ("cancel", "run", "wait")
 
@@ -38,7 +38,7 @@ def run(records: Records, *ids: str, kind: str = "finished") -> None:
     """Let queued jobs end in this way; the others of their queue stay."""
     executions = {execution.job_id: execution for execution in take(records, 200)}
     for id in ids:
-        tell(records, kind, executions[id])
+        send_report(records, kind, executions[id])
     records.release("interrupted")
 
 

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from errand.api.routes.batch_jobs import BatchJobPage
 from errand.worker.records import Records
-from tests.worker.scripts import build_records, take, tell
+from tests.worker.scripts import build_records, send_report, take
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_its_jobs_come_in_the_order_of_the_items_page_after_page(client: TestCli
 
 def test_each_is_shown_as_it_is_alone_with_its_result(client: TestClient, records: Records) -> None:
     link, ids = post_batch(client, 3)
-    tell(records, "finished", take(records)[0])
+    send_report(records, "finished", *take(records, 1))
     page = client.get(f"{link}?fields=payload").json()
     assert page["items"] == [client.get(f"/v1/jobs/{id}?fields=payload").json() for id in ids]
     assert [job["status"] for job in page["items"]] == ["finished", "queued", "queued"]
@@ -50,7 +50,7 @@ def test_each_is_shown_as_it_is_alone_with_its_result(client: TestClient, record
 
 def test_one_that_is_gone_is_shown_by_the_batchs_record(client: TestClient, redis: Redis, records: Records) -> None:
     link, ids = post_batch(client, 3)
-    tell(records, "finished", take(records)[0])
+    send_report(records, "finished", *take(records, 1))
     redis.delete(*(f"rq:job:{id}" for id in ids[:2]))
     page = client.get(link).json()
     links = {"batch": link.removesuffix("/jobs")}
@@ -123,7 +123,7 @@ def test_dead_letters_of_a_batch_are_found_requeued_and_deleted(client: TestClie
     other, _ = post_batch(client, 1)
     link, ids = post_batch(client, 4)
     for execution in take(records, 4):
-        tell(records, "permanent", execution)
+        send_report(records, "permanent", execution)
     batch = link.split("/")[3]
     pages = walk(client, f"/v1/dead-letters?batch={batch}&limit=2")
     assert ([len(page) for page in pages], {id for page in pages for id in page}) == ([2, 1], set(ids[:3]))

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from errand.worker.records import Records
 from tests.support.services import Services
-from tests.worker.scripts import build_records, take, tell
+from tests.worker.scripts import build_records, send_report, take
 
 WORDS = ("cancel", "run", "wait")
 
@@ -35,7 +35,7 @@ def run_one(records: Records, id: str, kind: str) -> None:
     """Let the queued job of this id end in this way; the others of its queue stay."""
     (execution,) = [execution for execution in take(records, 20) if execution.job_id == id] or [None]
     assert execution, f"{id} was not queued"
-    tell(records, kind, execution)
+    send_report(records, kind, execution)
     records.release("interrupted")
 
 
@@ -273,7 +273,7 @@ def drain(records: Records, ends: dict[str, str], reverse: bool) -> None:
     """Run what is queued, and what comes of it, to the ends given."""
     while executions := take(records, 3):
         for execution in reversed(executions) if reverse else executions:
-            tell(records, "permanent" if ends[execution.job_id] == "failed" else "finished", execution)
+            send_report(records, "permanent" if ends[execution.job_id] == "failed" else "finished", execution)
 
 
 @pytest.mark.valkey

@@ -55,7 +55,7 @@ def test_a_job_in_two_registries_has_two_ends() -> None:
     assert found.ended_twice
 
 
-def test_a_finished_job_that_did_nothing_is_told_of() -> None:
+def test_a_finished_job_that_did_nothing_is_reported() -> None:
     found = account(FINISHED, runs=(replace(RUN, word=""),))
     assert found.without_effect
     assert not found.is_sound
@@ -78,7 +78,7 @@ def test_failing_as_lost_is_counted_apart_and_meant_for_poison_only() -> None:
     assert not account(lost, job=replace(JOB, shape="poison")).failed_as_lost
 
 
-def test_a_start_that_no_record_explains_is_told_of() -> None:
+def test_a_start_that_no_record_explains_is_reported() -> None:
     runs = (replace(RUN, word=""), replace(RUN, start=110.0, end=111.0))
     assert account(replace(FINISHED, attempts=2), runs=runs).unrecorded_starts
     assert not account(replace(FINISHED, attempts=2, losses=1), runs=runs).unrecorded_starts
@@ -104,12 +104,12 @@ def test_runs_one_after_the_other_do_not_overlap() -> None:
     assert (found.overlaps, found.disturbed_overlaps, found.ran_after_end) == ([], 0, 1)
 
 
-def test_one_post_that_became_two_jobs_is_told_of() -> None:
+def test_one_post_that_became_two_jobs_is_reported() -> None:
     runs = {"a": [RUN], "b": [replace(RUN, job="b")]}
     assert account_for([JOB], {"a": FINISHED}, runs, {"a": 101.0}).posted_twice
 
 
-def test_a_chain_out_of_order_is_told_of() -> None:
+def test_a_chain_out_of_order_is_reported() -> None:
     chain = [replace(JOB, id=id, shape="chain") for id in "ab"]
     stored = {"a": FINISHED, "b": FINISHED}
     assert account_for(chain, stored, {}, {"a": 5.0, "b": 4.0}).out_of_order
@@ -123,7 +123,7 @@ def test_the_ledger_gives_runs_with_their_ends_and_deaths() -> None:
     assert runs["b"][0].end == 103.5
 
 
-def test_mails_taken_twice_are_told_by_their_reason() -> None:
+def test_mails_taken_twice_are_reported_with_their_reason() -> None:
     def take(id: str, *told: bool) -> list[Taken]:
         return [Taken(f"<{id}@example.com>", "x", at, one) for at, one in enumerate(told)]
 

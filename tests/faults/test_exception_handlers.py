@@ -13,11 +13,11 @@ HANDLERS = """
 import json, os, time
 
 def note(name, job, kind, error, trace):
-    told = {"handler": name, "id": job.id, "function": job.func_name, "type": kind.__name__, "text": str(error),
+    notes = {"handler": name, "id": job.id, "function": job.func_name, "type": kind.__name__, "text": str(error),
         "traced": trace is not None, "retries_left": job.retries_left, "status": job.get_status(refresh=False),
         "pid": os.getpid()}
-    with open(os.environ["TOLD"], "a") as file:
-        file.write(json.dumps(told) + "\\n")
+    with open(os.environ["NOTES"], "a") as file:
+        file.write(json.dumps(notes) + "\\n")
 
 def first(job, *about):
     note("first", job, *about)
@@ -39,31 +39,31 @@ def never(job, *about):
 
 @pytest.fixture
 def told(tmp_path: Path) -> Path:
-    return tmp_path / "told"
+    return tmp_path / "notes"
 
 
-def start(site: Site, told: Path, *names: str) -> Worker:
-    (site.project / "told_handlers.py").write_text(HANDLERS)
-    options = [option for name in names for option in ("--exception-handler", f"told_handlers.{name}")]
-    return site.start_ready_worker(*options, TOLD=str(told))
+def start(site: Site, notes: Path, *names: str) -> Worker:
+    (site.project / "noting_handlers.py").write_text(HANDLERS)
+    options = [option for name in names for option in ("--exception-handler", f"noting_handlers.{name}")]
+    return site.start_ready_worker(*options, NOTES=str(notes))
 
 
-def read(told: Path, handler: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+def read(notes: Path, handler: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
     return [line for line in lines if line["handler"] == handler]
 
 
 @pytest.mark.quick("ledger")
 @pytest.mark.parametrize("type", ["ledger", "alone"])
-def test_they_are_called_in_turn_for_each_attempt_that_fails(site: Site, told: Path, type: str) -> None:
-    worker = start(site, told, "first", "broken", "last", "never")
+def test_they_are_called_in_turn_for_each_attempt_that_fails(site: Site, notes: Path, type: str) -> None:
+    worker = start(site, notes, "first", "broken", "last", "never")
     runner = find_runner(worker.pid)
     job = site.post_noted(type, then="fail")
     assert site.wait_for(job)["status"] == "failed"
     pids = [start.pid for start in site.ledger.starts(job)]
     assert site.end(worker) == 0
     for name in ("first", "last"):
-        assert read(told, name) == [
+        assert read(notes, name) == [
             {
                 "handler": name,
                 "id": job,
@@ -78,26 +78,26 @@ def test_they_are_called_in_turn_for_each_attempt_that_fails(site: Site, told: P
             for left, pid in zip((2, 1, 0), pids, strict=True)
         ]
     assert (runner in pids) == (type == "ledger")
-    assert read(told, "never") == []
+    assert read(notes, "never") == []
     assert site.read_log(worker).count("the exception handler broken raised") == 3
 
 
 @pytest.mark.parametrize("type", ["ledger", "alone"])
-def test_a_slow_one_holds_up_no_end_and_is_waited_for(site: Site, told: Path, type: str) -> None:
-    worker = start(site, told, "slow", "first")
+def test_a_slow_one_holds_up_no_end_and_is_waited_for(site: Site, notes: Path, type: str) -> None:
+    worker = start(site, notes, "slow", "first")
     job = site.post_noted(type, then="permanent")
     assert site.wait_for(job, timeout_seconds=1.5)["status"] == "failed"
-    assert read(told, "first") == []
+    assert read(notes, "first") == []
     assert site.end(worker) == 0
-    assert [line["id"] for line in read(told, "first")] == [job]
+    assert [line["id"] for line in read(notes, "first")] == [job]
 
 
-def test_what_was_stopped_or_has_succeeded_is_no_failure(site: Site, told: Path) -> None:
-    worker = start(site, told, "first")
+def test_what_was_stopped_or_has_succeeded_is_no_failure(site: Site, notes: Path) -> None:
+    worker = start(site, notes, "first")
     site.wait_for(site.post_noted())
     stopped = site.post_noted(seconds=20)
     site.ledger.wait_for_start(stopped)
     site.call("POST", f"/v1/jobs/{stopped}/cancel")
     site.wait_for(stopped)
     assert site.end(worker) == 0
-    assert read(told, "first") == []
+    assert read(notes, "first") == []

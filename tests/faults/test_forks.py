@@ -48,7 +48,7 @@ def test_a_forked_process_has_none_of_our_pipes_and_connections(site: Site, type
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_a_forked_process_that_comes_out_of_the_job_does_not_tell_its_end(site: Site, type: str) -> None:
+def test_a_forked_process_that_comes_out_of_the_job_does_not_record_its_end(site: Site, type: str) -> None:
     worker = site.start_ready_worker()
     ends = run_all(site, type, ["return", "raise", "exit", "exit with text"])
     assert {way: (end["status"], end["result"], end["attempts"]) for way, end in ends.items()} == {

@@ -15,7 +15,7 @@ SECONDS = 4.0
 
 
 @pytest.mark.parametrize("type", ["ledger", pytest.param("alone", marks=pytest.mark.slow)])
-def test_its_job_runs_elsewhere_and_its_late_words_are_dropped(site: Site, type: str) -> None:
+def test_its_job_runs_elsewhere_and_its_late_reports_are_dropped(site: Site, type: str) -> None:
     ledger = site.ledger
     job = site.post_noted(type, seconds=SECONDS)
     late = site.start_ready_worker(**SOON)

@@ -135,7 +135,7 @@ def postfix() -> Iterator[Postfix]:
     for name in ("data", "boxes"):
         shutil.chown(folder / name, "postfix", "postfix")
     port = find_free_port()
-    told = {
+    settings = {
         "folder": folder,
         "port": port,
         "daemons": DAEMONS,
@@ -144,8 +144,8 @@ def postfix() -> Iterator[Postfix]:
         "certificate": CERTIFICATE,
         "boxes": ", ".join(f"{{ {box}@example.com = {box}/ }}" for box in BOXES),
     }
-    (folder / "conf" / "main.cf").write_text(MAIN.format(**told))
-    (folder / "conf" / "master.cf").write_text(MASTER.format(**told))
+    (folder / "conf" / "main.cf").write_text(MAIN.format(**settings))
+    (folder / "conf" / "master.cf").write_text(MASTER.format(**settings))
     command = ["postfix", "-c", str(folder / "conf")]
     process = subprocess.Popen([*command, "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -188,10 +188,10 @@ def test_a_mail_arrives_over_tls(postfix: Postfix) -> None:
 def test_the_others_get_it_while_one_is_greylisted_and_one_unknown(postfix: Postfix) -> None:
     with pytest.raises(UnfinishedError) as caught:
         send("three", OK, TEMP, GONE)
-    told = caught.value.result["recipients"]
-    assert [told[each]["status"] for each in (OK, TEMP, GONE)] == ["sent", "gave_up", "refused"]
-    assert told[TEMP]["reason"].startswith("450 4.2.0 ")
-    assert told[GONE]["reason"].startswith("550 5.1.1 ")
+    recipients = caught.value.result["recipients"]
+    assert [recipients[each]["status"] for each in (OK, TEMP, GONE)] == ["sent", "gave_up", "refused"]
+    assert recipients[TEMP]["reason"].startswith("450 4.2.0 ")
+    assert recipients[GONE]["reason"].startswith("550 5.1.1 ")
     assert postfix.read("ok", "three")
 
 

@@ -73,8 +73,8 @@ def test_each_job_is_handed_back_once(site: Site) -> None:
     jobs = take(site, JOBS)
     end_leases(site)
     recoverers = [build_records(site, f"w{number}") for number in range(TWENTY)]
-    told = run_at_once(*(lambda records=records: recover_all(records) for records in recoverers))
-    members = Counter(member for found in told for member in found)
+    recovered = run_at_once(*(lambda records=records: recover_all(records) for records in recoverers))
+    members = Counter(member for found in recovered for member in found)
     assert len(members) == JOBS
     assert set(members.values()) == {1}
     assert sorted(site.list_queued()) == sorted(jobs)

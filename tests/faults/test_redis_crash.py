@@ -51,7 +51,7 @@ def note_or_skip(server: Server) -> None:
     try:
         server.note_synced()
     except OSError as error:
-        pytest.skip(f"this kernel does not tell what is on the disk: {error}")
+        pytest.skip(f"this kernel does not show what is on the disk: {error}")
 
 
 def test_what_was_acknowledged_survives_a_power_cut(own_site: Site, server: Server) -> None:

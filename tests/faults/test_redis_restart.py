@@ -115,7 +115,7 @@ def test_a_worker_that_waits_for_it_ends_on_sigterm(own_site: Site, server: Serv
 
 
 @pytest.mark.slow
-def test_a_worker_told_to_end_while_it_is_away_leaves_no_job_behind(own_site: Site, server: Server) -> None:
+def test_a_worker_that_is_stopped_while_it_is_away_leaves_no_job_behind(own_site: Site, server: Server) -> None:
     jobs = [own_site.post_noted(type, seconds=20) for type in ("ledger", "alone")]
     worker = own_site.start_ready_worker(WORKER_GRACE_SECONDS="1", WORKER_LEASE_SECONDS="2")
     for job in jobs:

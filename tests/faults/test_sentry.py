@@ -71,7 +71,7 @@ def test_a_job_that_fails_after_its_tries_is_one_event(site: Site, receiver: Rec
 
 
 @pytest.mark.parametrize("type", ["tagged", "tagged_alone", "tagged_async"])
-def test_the_last_event_of_a_process_is_sent_and_has_what_the_job_told_of_itself(
+def test_the_last_event_of_a_process_is_sent_and_has_what_the_job_set(
     site: Site, receiver: Receiver, type: str
 ) -> None:
     for number in range(3):
@@ -79,8 +79,8 @@ def test_the_last_event_of_a_process_is_sent_and_has_what_the_job_told_of_itself
     worker = start_watched_worker(site, receiver, "--burst")
     assert worker.wait(20) == 0
     events = list_events(receiver)
-    told = sorted((event["tags"]["customer"], event["exception"]["values"][-1]["value"]) for event in events)
-    assert told == [(f"c{number}", f"nothing for c{number}") for number in range(3)]
+    sent = sorted((event["tags"]["customer"], event["exception"]["values"][-1]["value"]) for event in events)
+    assert sent == [(f"c{number}", f"nothing for c{number}") for number in range(3)]
 
 
 def test_a_stopped_job_is_no_event(site: Site, receiver: Receiver, ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from tests.support.services import Services
 from tests.support.waiting import wait_until
 
 
-def test_jobs_wait_without_a_try_spent_and_all_who_ask_are_told(services: Services, tmp_path: Path) -> None:
+def test_jobs_wait_without_a_try_spent_and_all_who_ask_see_why(services: Services, tmp_path: Path) -> None:
     flag = tmp_path / "up"
     services.start_api()
     worker = services.start_worker()

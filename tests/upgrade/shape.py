@@ -38,7 +38,7 @@ class Shaper:
         shapes = {}
         for key, held in keys.items():
             name = self._name(key)
-            # How many ticks there are is chance, and so whether a worker that ended is still told of.
+            # How many ticks there are is chance, and so whether a worker that ended is still shown.
             if not key.startswith(PASSING) and "<tick>" not in name and "death" not in held["value"]:
                 lasts = not held["ttl_ms"] and not key.startswith("rq:worker:")  # those: from the first heartbeat on
                 shapes[name] = (held["type"], lasts, self._shape(held["value"]))
@@ -57,15 +57,15 @@ class Shaper:
             shapes = ("a number" if isinstance(one, int | float) else self._shape(one) for one in value)
             return sorted({json.dumps(shape, sort_keys=True) for shape in shapes})
         if isinstance(value, str):
-            return self._tell(value)
+            return self._describe_text(value)
         return type(value).__name__ if value is not None and abs(value) > 99 else value
 
     def _shape_field(self, name: str, value: Any) -> Any:
         if name == "return_value":  # as RQ keeps results
-            return self._tell(b64decode(value).decode())
+            return self._describe_text(b64decode(value).decode())
         return "" if name in MACHINE else self._shape(value)
 
-    def _tell(self, text: str) -> Any:
+    def _describe_text(self, text: str) -> Any:
         if text.startswith("base64:"):
             text = zlib.decompress(b64decode(text.removeprefix("base64:"))).decode()
         elif text.startswith("eJ"):  # packed, as RQ keeps traces

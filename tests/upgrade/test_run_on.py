@@ -161,7 +161,7 @@ def test_a_mail_job_finishes_with_its_message_id(run_on: Before, name: str) -> N
     assert found["result"]["message_id"] == f"<{run_on[name]}@example.com>"
 
 
-def test_of_a_mail_of_which_nobody_knows_a_person_is_told(run_on: Before) -> None:
+def test_a_mail_of_which_nothing_is_known_is_left_to_a_person(run_on: Before) -> None:
     found = run_on.read("started, mail unknown")
     assert (found["status"], found["error"]["type"]) == ("failed", "UnknownDeliveryError")
     assert f"<{run_on['started, mail unknown']}@example.com>" in found["error"]["message"]

@@ -87,9 +87,9 @@ def test_jobs_of_either_api_end_as_promised_by_workers_of_either_version(pair: P
         pair.read_alike(id)
     pair.assert_nothing_is_left()
     assert sorted(mail.recipients[0] for mail in pair.sink.mails) == sorted(mailed)
-    told = [one.json["data"]["id"] for one in pair.receiver.received]
-    assert len(set(told)) == len(told) == 4
-    assert set(told) <= set(expected)
+    received = [one.json["data"]["id"] for one in pair.receiver.received]
+    assert len(set(received)) == len(received) == 4
+    assert set(received) <= set(expected)
     assert len((pair.ledger.parent / "log.txt").read_text().splitlines()) == 6
 
 

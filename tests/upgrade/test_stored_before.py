@@ -39,7 +39,7 @@ def find_keys(keys: dict[str, Any], id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["jobs/", "jobs?", "batches/", "schedules", "queues", "workers", "dead-letters"])
-def test_all_that_can_be_read_is_told_as_before(before: Before, kind: str) -> None:
+def test_all_that_can_be_read_is_shown_as_before(before: Before, kind: str) -> None:
     written = before.written
     told = {path: answer for path, answer in written["answers"].items() if path.startswith("/v1/" + kind)}
     assert told

@@ -44,8 +44,8 @@ def take(records: Records, count: int = 1, prefix: str = "e") -> list[Execution]
     return ask(records, [f"{prefix}{number}" for number in range(count)]).executions
 
 
-def tell(records: Records, kind: str, execution: Execution, value: str = "", delay_seconds: float = 0.0) -> str:
-    """Tell one word of a task; return the answer."""
+def send_report(records: Records, kind: str, execution: Execution, value: str = "", delay_seconds: float = 0.0) -> str:
+    """Send one report of an execution; return the answer."""
     error = json.dumps({"type": "ValueError", "message": "no"})
     (answer,) = records.exchange([Report(kind, execution, value, error, delay_seconds, time.time())]).answers
     return answer

@@ -12,7 +12,7 @@ from errand.worker.attempt import describe_failure
 from errand.worker.execution import Execution
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.records import Records
-from tests.worker.scripts import end_leases, enqueue, read, take, tell
+from tests.worker.scripts import end_leases, enqueue, read, send_report, take
 
 
 def list_attempts(redis: Redis, id: str) -> dict[int, dict[str, Any]]:
@@ -43,7 +43,7 @@ def test_a_failure_is_written_down_before_its_retry_and_at_the_end(
 
 def test_an_attempt_that_succeeds_leaves_nothing(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue)
-    tell(records, "finished", take(records)[0])
+    send_report(records, "finished", take(records)[0])
     assert not redis.keys("errand:attempts:*")
     assert not redis.exists(keys.NOTES)
 
@@ -56,7 +56,7 @@ def test_interruptions_losses_and_stops_are_written_down(redis: Redis, queue: Qu
         take(records, 1, f"loss{number}")
         end_leases(redis)
         records.recover()
-    tell(records, "stopped", take(records, 1, "stop")[0])
+    send_report(records, "stopped", take(records, 1, "stop")[0])
     attempts = list_attempts(redis, id)
     assert [attempts[number]["outcome"] for number in sorted(attempts)] == ["interrupted", "lost", "lost", "stopped"]
     assert [attempts[number]["error"] and attempts[number]["error"]["type"] for number in sorted(attempts)] == [
@@ -92,7 +92,7 @@ def test_tracebacks_have_a_tenth_of_the_memory_and_the_oldest_goes_first(
     redis.config_set("maxmemory", limit)
     try:
         for number in range(3):
-            tell(records, "failed", take(records, 1, f"e{number}-")[0], str(number) * (limit // 22))
+            send_report(records, "failed", take(records, 1, f"e{number}-")[0], str(number) * (limit // 22))
     finally:
         redis.config_set("maxmemory", 0)
     left = [redis.get(key) for key in redis.keys("errand:trace:*")]

@@ -21,7 +21,7 @@ from errand.webhook.webhooks import Webhooks
 from errand.worker.records import Records
 from tests.support.connectors import create_app
 from tests.support.job_types import LOG, WEBHOOK
-from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, read, take, tell
+from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, read, send_report, take
 
 Post = Callable[..., str]
 HOUR = 3600
@@ -55,7 +55,7 @@ def fail(redis: Redis, records: Records, id: str) -> tuple[str, float]:
         redis.hset(f"rq:job:{id}", "status", "queued")
         redis.rpush("rq:queue:default", id)
     (execution,) = take(records, prefix=f"e{time.monotonic_ns()}")
-    answer = tell(records, "failed", execution)
+    answer = send_report(records, "failed", execution)
     due = redis.zscore("rq:scheduled:default", id)
     return answer, (due or 0) - time.time()
 
@@ -187,7 +187,7 @@ def test_a_webhook_may_have_as_many_tries(redis: Redis, queue: Queue, monkeypatc
     records = Records(redis, "one", LIFETIMES, Webhooks({"log": LOG, "webhook": webhook}).values)
     (id,) = enqueue(queue)
     redis.hset(f"rq:job:{id}", "errand_webhook", "https://example.com/hooks")
-    tell(records, "finished", take(records)[0])
+    send_report(records, "finished", take(records)[0])
     (sent,) = redis.lrange("rq:queue:webhook", 0, -1)
     stored = read(redis, sent.decode(), "retries_left", "retry_intervals", "errand_backoff")
     assert stored[:2] == [b"99999", b"[3600]"]

@@ -129,7 +129,7 @@ def test_a_plain_worker_runs_it_and_maintenance_lets_it_go(redis: Redis, perform
     assert find(redis) == []
 
 
-def test_a_plain_worker_tells_that_a_body_is_gone(redis: Redis, perform: Perform) -> None:
+def test_a_plain_worker_says_that_a_body_is_gone(redis: Redis, perform: Perform) -> None:
     stored, _ = take_apart({"text": LONG}, None)
     lost = perform("measure", stored, tries=3)
     assert lost.get_status() == "failed"

@@ -19,8 +19,8 @@ from errand.worker.child import Child
 from errand.worker.execution import Execution
 from errand.worker.records import Exchange, Records
 from errand.worker.repeats import Repeats
-from tests.worker.odd_errors import ERRORS
 from tests.worker.scripts import LIFETIMES, build_records, read, take
+from tests.worker.strange_errors import ERRORS
 
 
 def stop_myself() -> None:

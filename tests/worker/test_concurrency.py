@@ -18,7 +18,7 @@ from errand.worker.maintenance.due import DueJobs
 from errand.worker.records import Records
 from tests.support.services import Services
 from tests.support.waiting import wait_until
-from tests.worker.scripts import ECHO, build_records, end_leases, read, take, tell
+from tests.worker.scripts import ECHO, build_records, end_leases, read, send_report, take
 
 # Those that are queued or running, or are said to be, as one moment has it.
 COUNT = """
@@ -46,7 +46,7 @@ def list_statuses(redis: Redis, ids: list[str]) -> list[Any]:
 def test_an_end_lets_the_next_one_in(redis: Redis, queue: Queue, records: Records, kind: str) -> None:
     ids = enqueue(queue, 2)
     (execution,) = take(records, 4)
-    tell(records, kind, execution)
+    send_report(records, kind, execution)
     assert list_statuses(redis, ids[1:]) == [b"queued"]
     assert redis.zrange("rq:rl:k:allowed", 0, -1) == [ids[1].encode()]
 
@@ -60,7 +60,7 @@ def test_of_many_free_slots_some_are_filled_by_each_end_until_all_are(
     redis.hset("rq:rl:k", "concurrency", 100)
     for queued in (2, 3, 4):
         (execution,) = take(records, 1)
-        tell(records, "finished", execution)
+        send_report(records, "finished", execution)
         assert list_statuses(redis, ids).count(b"queued") == queued
     assert list_statuses(redis, ids).count(b"rate_limited") == 0
 
@@ -68,7 +68,7 @@ def test_of_many_free_slots_some_are_filled_by_each_end_until_all_are(
 def test_a_result_that_is_not_kept_lets_the_next_one_in(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2, result_ttl=0)
     (execution,) = take(records, 4)
-    assert tell(records, "finished", execution) == "finished"
+    assert send_report(records, "finished", execution) == "finished"
     assert list_statuses(redis, ids) == [None, b"queued"]
 
 
@@ -77,20 +77,20 @@ def test_a_retry_that_waits_gives_its_slot_away_and_asks_for_one_again(
 ) -> None:
     ids = enqueue(queue, 2, retry=Retry(1, 60))
     (execution,) = take(records, 4)
-    assert tell(records, "failed", execution) == "scheduled"
+    assert send_report(records, "failed", execution) == "scheduled"
     assert list_statuses(redis, ids) == [b"scheduled", b"queued"]
     redis.zadd("rq:scheduled:default", {ids[0]: 1})
     DueJobs(redis, [queue]).move()
     assert list_statuses(redis, ids) == [b"rate_limited", b"queued"]
     (execution,) = take(records, 4, "f")
-    tell(records, "finished", execution)
+    send_report(records, "finished", execution)
     assert list_statuses(redis, ids) == [b"queued", b"finished"]
 
 
 def test_a_retry_at_once_keeps_its_slot(redis: Redis, queue: Queue, records: Records) -> None:
     ids = enqueue(queue, 2, retry=Retry(1))
     (execution,) = take(records, 4)
-    assert tell(records, "failed", execution) == "queued"
+    assert send_report(records, "failed", execution) == "queued"
     assert list_statuses(redis, ids) == [b"queued", b"rate_limited"]
 
 
@@ -113,7 +113,7 @@ def test_one_that_rqs_own_tools_canceled_while_it_ran_frees_its_slot_at_its_end(
     assert job
     job.cancel()
     assert list_statuses(redis, ids) == [b"canceled", b"rate_limited"]
-    assert tell(records, "finished", execution) == "canceled"
+    assert send_report(records, "finished", execution) == "canceled"
     assert list_statuses(redis, ids) == [b"canceled", b"queued"]
 
 
@@ -129,7 +129,7 @@ def test_rqs_cleanup_finds_nothing_to_mend(redis: Redis, queue: Queue, records: 
     (execution,) = take(records, 4)
     RateLimitRegistry("k", redis).cleanup()
     assert list_statuses(redis, ids) == [b"started", b"rate_limited", b"rate_limited"]
-    tell(records, "finished", execution)
+    send_report(records, "finished", execution)
     assert sorted(list_statuses(redis, ids)) == [b"finished", b"queued", b"rate_limited"]
 
 

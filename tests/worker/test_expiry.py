@@ -18,9 +18,9 @@ from errand.worker.maintenance import expired
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.records import Asking, Records
 from tests.worker.expiring import EXPIRES, let_expire, look, store, store_one
-from tests.worker.scripts import ask, build_records, list_held, read, take, tell
+from tests.worker.scripts import ask, build_records, list_held, read, send_report, take
 from tests.worker.test_parked import NEW, OLD, Worker
-from tests.worker.test_webhooks import URL, build_told, list_sent
+from tests.worker.test_webhooks import URL, build_with_webhooks, list_sent
 
 QUEUE = "rq:queue:default"
 
@@ -44,7 +44,7 @@ def test_one_whose_time_has_not_come_is_left(redis: Redis, queue_settings: Queue
     id = store_one(redis, queue_settings, expires=60)
     look(redis)
     (execution,) = take(build_records(redis))
-    assert (execution.job_id, round((execution.expires_at or 0) - time.time(), -1)) == (id, 60)
+    assert (execution.job_id, round((execution.times.expires_at or 0) - time.time(), -1)) == (id, 60)
 
 
 def in_queue(redis: Redis, settings: QueueSettings) -> str:
@@ -86,7 +86,7 @@ def refused_by_a_worker(redis: Redis, settings: QueueSettings) -> str:
     id = in_queue(redis, settings)
     old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
     (execution,) = old.take()
-    assert old.tell("refused", execution) == "parked"
+    assert old.send_report("refused", execution) == "parked"
     return id
 
 
@@ -139,7 +139,7 @@ def test_its_batch_and_its_webhook_hear_of_it(redis: Redis, queue_settings: Queu
     id = store_one(redis, queue_settings, webhook=URL)
     redis.hset(f"rq:job:{id}", "errand_batch", "b")
     redis.hset("errand:batch:b", id, "")
-    look(redis, build_told(redis))
+    look(redis, build_with_webhooks(redis))
     assert redis.hget("errand:batch:b", id) == b"canceled"
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["error"]["type"]) == ("job.canceled", "Expired")
@@ -190,7 +190,7 @@ def test_one_that_has_started_in_time_is_left_and_tried_again(redis: Redis, queu
     running, retried = store(redis, queue_settings, 2, expires=60)
     records = build_records(redis)
     _, execution = take(records, 2)
-    assert tell(records, "failed", execution) == "scheduled"
+    assert send_report(records, "failed", execution) == "scheduled"
     let_expire(redis, running, retried)
     look(redis)
     assert [read(redis, id, "status")[0] for id in (running, retried)] == [b"started", b"scheduled"]
@@ -200,7 +200,7 @@ def test_one_that_has_started_in_time_is_left_and_tried_again(redis: Redis, queu
 def test_a_late_try_of_one_that_started_in_time_is_taken(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=60)
     records = build_records(redis)
-    assert tell(records, "interrupted", take(records)[0]) == "queued"
+    assert send_report(records, "interrupted", take(records)[0]) == "queued"
     let_expire(redis, id)
     assert [execution.job_id for execution in take(records, prefix="f")] == [id]
 
@@ -212,7 +212,11 @@ def test_one_that_is_taken_again_after_a_lost_reply_still_knows_its_expiry(
     records = build_records(redis)
     first = ask(records, ["e1"]).executions
     again = ask(records, ["e1"], asking=Asking.AGAIN).executions
-    assert [execution.expires_at for execution in first] == [execution.expires_at for execution in again] != [None]
+    assert (
+        [execution.times.expires_at for execution in first]
+        == [execution.times.expires_at for execution in again]
+        != [None]
+    )
 
 
 def test_a_requeued_one_runs(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -221,7 +225,7 @@ def test_a_requeued_one_runs(redis: Redis, queue_settings: QueueSettings) -> Non
     assert redis.register_script(read_script("store/requeue"))(args=build_args([id], ["canceled"])) == [b""]
     look(redis)
     (execution,) = take(build_records(redis))
-    assert (execution.job_id, execution.expires_at) == (id, None)
+    assert (execution.job_id, execution.times.expires_at) == (id, None)
 
 
 def test_a_damaged_one_holds_up_no_other(redis: Redis, queue_settings: QueueSettings) -> None:

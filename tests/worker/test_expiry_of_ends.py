@@ -17,14 +17,14 @@ from errand.contract.job import job
 from errand.store.settings import QueueSettings
 from errand.worker.allowed import AllowedJob
 from errand.worker.attempt import LiveAttempt, perform
-from errand.worker.execution import Execution
+from errand.worker.execution import Execution, JobTimes
 from errand.worker.maintenance import expired
 from errand.worker.records import Records
 from errand.worker.report import Report
 from tests.worker.draining import drain
 from tests.worker.expiring import EXPIRES, LETTER, let_expire, look, store, store_one
-from tests.worker.scripts import build_records, list_held, read, take, tell
-from tests.worker.test_webhooks import URL, build_told, list_sent
+from tests.worker.scripts import build_records, list_held, read, send_report, take
+from tests.worker.test_webhooks import URL, build_with_webhooks, list_sent
 
 RESULT = b64encode(json.dumps({"recipients": {"ada@example.com": "sent"}}).encode()).decode()
 
@@ -33,7 +33,7 @@ def read_error(redis: Redis, id: str) -> Any:
     return json.loads(read(redis, id, "errand_error")[0] or b"null")
 
 
-def tell_partly(records: Records, execution: Execution) -> str:
+def report_partly(records: Records, execution: Execution) -> str:
     error = json.dumps({"type": "UnfinishedError", "message": "bo@example.com waits"})
     (answer,) = records.exchange([Report(f"partial:{RESULT}", execution, "", error, 0.0, time.time())]).answers
     return answer
@@ -44,7 +44,7 @@ def test_one_that_waits_for_its_next_try_is_canceled_with_its_last_error(
 ) -> None:
     id = store_one(redis, queue_settings, expires=60, of=LETTER)
     records = build_records(redis)
-    assert tell(records, "failed", take(records)[0]) == "scheduled"
+    assert send_report(records, "failed", take(records)[0]) == "scheduled"
     let_expire(redis, id)
     look(redis)
     expires_at = (read(redis, id, "errand_expires_at")[0] or b"").decode()
@@ -63,8 +63,8 @@ def test_while_it_runs_it_is_left_and_holds_up_no_other(redis: Redis, queue_sett
     assert (first.more, first.left, first.expired) == (True, 2, [])
     second = records.expire(2, 2, 1000)
     assert (second.left, second.expired) == (1, [("default", "letter", 1)])
-    assert tell(records, "finished", executions[0]) == "finished"
-    assert tell(records, "interrupted", executions[1]) == "queued"
+    assert send_report(records, "finished", executions[0]) == "finished"
+    assert send_report(records, "interrupted", executions[1]) == "queued"
     look(redis)
     assert [read(redis, id, "status")[0] for id in ids] == [b"finished", b"canceled", b"started", b"canceled"]
     assert redis.zrange(EXPIRES, 0, -1) == [ids[2].encode()]
@@ -84,7 +84,7 @@ def test_the_chore_looks_behind_those_that_run(
 def test_a_take_does_not_try_it_again(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=60, of=LETTER)
     records = build_records(redis)
-    assert tell(records, "interrupted", take(records)[0]) == "queued"
+    assert send_report(records, "interrupted", take(records)[0]) == "queued"
     let_expire(redis, id)
     assert take(records, prefix="f") == []
     assert read(redis, id, "status") == [b"canceled"]
@@ -95,7 +95,7 @@ def test_its_last_try_comes_a_while_before(redis: Redis, queue_settings: QueueSe
         redis.flushall()
         store(redis, queue_settings, expires=100, of=LETTER)
         records = build_records(redis)
-        assert tell(records, "failed", take(records)[0]) == "scheduled"
+        assert send_report(records, "failed", take(records)[0]) == "scheduled"
         (_, due), *_ = redis.zrange("rq:scheduled:default", 0, -1, withscores=True)
         assert due - time.time() <= 91
 
@@ -103,7 +103,7 @@ def test_its_last_try_comes_a_while_before(redis: Redis, queue_settings: QueueSe
 def test_where_no_time_is_left_for_one_it_waits_to_be_canceled(redis: Redis, queue_settings: QueueSettings) -> None:
     id = store_one(redis, queue_settings, expires=9, of=LETTER)
     records = build_records(redis)
-    assert tell(records, "failed", take(records)[0]) == "scheduled"
+    assert send_report(records, "failed", take(records)[0]) == "scheduled"
     let_expire(redis, id)
     look(redis)
     assert read(redis, id, "status") == [b"canceled"]
@@ -115,7 +115,7 @@ def test_the_next_try_of_one_that_has_only_to_start_comes_when_it_comes(
     id = store_one(redis, queue_settings, expires=12)
     redis.hset(f"rq:job:{id}", "retry_intervals", "[3600]")
     records = build_records(redis)
-    assert tell(records, "failed", take(records)[0]) == "scheduled"
+    assert send_report(records, "failed", take(records)[0]) == "scheduled"
     assert redis.zscore("rq:scheduled:default", id) > time.time() + 3500
 
 
@@ -127,8 +127,8 @@ def test_one_that_is_done_in_part_finishes_with_that(
     redis.hset(f"rq:job:{id}", mapping={"errand_batch": "b", "result_ttl": result_ttl})
     redis.hset("errand:batch:b", id, "")
     child = store_one(redis, queue_settings, expires=60, of=LETTER, after=(id,))
-    records = build_told(redis)
-    assert tell_partly(records, take(records)[0]) == "scheduled"
+    records = build_with_webhooks(redis)
+    assert report_partly(records, take(records)[0]) == "scheduled"
     let_expire(redis, id)
     look(redis, records)
     assert redis.hget("errand:batch:b", id) == b"finished"
@@ -150,7 +150,7 @@ def test_what_it_says_itself_cancels_it(redis: Redis, queue_settings: QueueSetti
     id = store_one(redis, queue_settings, expires=60, of=LETTER, limit=("k", 1))
     other = store_one(redis, queue_settings, expires=60, of=LETTER, limit=("k", 1))
     records = build_records(redis)
-    assert tell(records, "expired", take(records)[0]) == "expired"
+    assert send_report(records, "expired", take(records)[0]) == "expired"
     assert read(redis, id, "status", "retries_left") == [b"canceled", b"172800"]
     assert list_held(redis) == []
     assert [execution.job_id for execution in take(records, prefix="f")] == [other]
@@ -161,7 +161,7 @@ def test_what_it_says_itself_finishes_it_where_a_part_is_done(redis: Redis, queu
     records = build_records(redis)
     (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "errand_partial", RESULT)
-    assert tell(records, "expired", execution) == "finished"
+    assert send_report(records, "expired", execution) == "finished"
     assert read(redis, id, "status") == [b"finished"]
 
 
@@ -173,7 +173,8 @@ def build_late(expires_at: float | None) -> tuple[Report, BaseException | None]:
             check_expiry()
 
     execution = Execution(
-        "job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic(), expires_at=expires_at
+        *("job", "e", "default", b"", 60, "", "", "x", 0, "", time.time(), time.monotonic()),
+        times=JobTimes(expires_at=expires_at),
     )
     attempt = LiveAttempt(lambda text: None, execution.now, expires_at=expires_at)
     return Context().run(perform, execution, attempt, Asking, Redis())
@@ -199,7 +200,7 @@ def run() -> float | None:
     return current_attempt().read_expiry()
 
 
-def test_a_runner_tells_the_job_when_it_expires(redis: Redis, queue_settings: QueueSettings) -> None:
+def test_a_job_in_a_runner_knows_when_it_expires(redis: Redis, queue_settings: QueueSettings) -> None:
     asking = run.adopt("jobs.asking")
     id = store_one(redis, queue_settings, expires=60, of=asking)
     drain(redis, [asking])

@@ -27,7 +27,7 @@ def test_an_error_without_a_frame_of_its_own_has_none() -> None:
     assert find_frame(ValueError("never raised")) == ""
 
 
-def test_a_module_whose_name_is_no_text_is_told_by_its_file() -> None:
+def test_a_module_whose_name_is_no_text_is_shown_by_its_file() -> None:
     names = {"__name__": 7}
     exec(compile("def run():\n    1 / 0\n", "/srv/app/odd.py", "exec"), names)
     assert find_frame(raised_by(names["run"])) == "odd.py:2 in run"  # type: ignore[arg-type]

@@ -54,8 +54,8 @@ def test_no_try_is_spent_and_the_job_says_why_it_waits(redis: Redis, queue_setti
     assert read(redis, id, "status", "errand_attempts", "errand_error") == [b"queued", b"0", DOWN.encode()]
     assert read(redis, id, "retries_left") == tries
     assert not list_held(redis)
-    told = json.loads(read(redis, id, "errand_parked")[0] or b"{}")
-    assert told == {
+    parked = json.loads(read(redis, id, "errand_parked")[0] or b"{}")
+    assert parked == {
         "key": PARKED,
         "reason": "connect to mail:25: refused",
         "since": (redis.hget(HELD, "since") or b"").decode(),
@@ -125,7 +125,7 @@ def test_the_first_that_comes_past_it_ends_the_hold(redis: Redis, queue_settings
     one.find_down(first)
     make_probe_due(redis)
     (probe,) = one.take(1)
-    one.tell(kind, probe)
+    one.send_report(kind, probe)
     assert not redis.exists("errand:held", HELD)
     assert {execution.job_id for execution in one.take(4)} >= set(ids) - {probe.job_id}
     assert not redis.exists("errand:parked", PARKED)
@@ -137,7 +137,7 @@ def test_what_says_nothing_of_the_service_ends_no_hold(redis: Redis, queue_setti
     one = Sender(redis)
     first, second = one.take(2)
     one.find_down(first)
-    one.tell(kind, second)
+    one.send_report(kind, second)
     assert redis.exists("errand:held", HELD) == 2
 
 
@@ -262,7 +262,7 @@ def test_what_was_done_counts_where_the_service_is_down_at_the_end(redis: Redis,
     redis.hset(f"rq:job:{id}", mapping={"errand_backoff": Backoff(hours=1).policy, "retries_left": 5})
     one = Sender(redis)
     (execution,) = one.take()
-    assert one.tell("partial:MQ==", execution) == "scheduled"
+    assert one.send_report("partial:MQ==", execution) == "scheduled"
     redis.hset(f"rq:job:{id}", mapping={"status": "queued", "errand_first_start": time.time() - 4000})
     redis.rpush("rq:queue:default", id)
     (execution,) = one.take()
@@ -274,11 +274,11 @@ def test_what_failed_at_last_finishes_with_what_was_done_before(redis: Redis, qu
     (id,) = store(redis, queue_settings)
     one = Sender(redis)
     (execution,) = one.take()
-    one.tell("partial:MQ==", execution)
+    one.send_report("partial:MQ==", execution)
     redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
     redis.rpush("rq:queue:default", id)
     (execution,) = one.take()
-    assert one.tell("failed", execution) == "finished"
+    assert one.send_report("failed", execution) == "finished"
     assert read(redis, id, "status", "errand_error") == [b"finished", None]
 
 

@@ -76,7 +76,7 @@ def test_it_obeys_the_commands_level(capsys: pytest.CaptureFixture[str], level: 
     assert len("".join(capsys.readouterr()).splitlines()) == lines
 
 
-def test_a_level_of_its_own_stays_where_the_command_was_told_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_level_of_its_own_stays_where_the_command_was_given_none(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("errand").setLevel(logging.ERROR)
     set_up()
     log_both()
@@ -129,7 +129,7 @@ def test_the_commands_handlers_write_json_where_nobody_reads_along(capsys: pytes
     assert (line["event"], line["worker"], line["error"]) == ("failed", "host.1", "ValueError")
 
 
-def test_a_form_that_the_command_was_told_stays_and_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_form_that_the_command_was_given_stays_and_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     log_failure("", "mine: %(message)s")
     assert capsys.readouterr().out == "mine: failed\n"
 
@@ -150,7 +150,7 @@ def test_under_the_command_each_line_comes_once_with_our_name(services: Services
     assert "errand.worker|INFO|Worker " in services.read_log(worker)
 
 
-def test_a_quiet_worker_tells_of_failures_alone(services: Services) -> None:
+def test_a_quiet_worker_logs_only_failures(services: Services) -> None:
     services.start_api()
     worker = services.start_worker("--quiet")
     services.wait_for(services.post("echo", {"value": 1}))

@@ -126,7 +126,7 @@ def test_it_looks_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(looks) <= 12
 
 
-def test_where_memory_can_not_be_told_it_says_so_and_goes_on(
+def test_where_memory_cannot_be_measured_it_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(memory, "measure_mb", lambda: None)

@@ -7,7 +7,7 @@ from rq.rate_limit import RateLimit
 from errand.worker.records import Exchange, Records
 from errand.worker.served import ServedQueues
 from tests.support.waiting import wait_until
-from tests.worker.scripts import LIFETIMES, build_records, tell
+from tests.worker.scripts import LIFETIMES, build_records, send_report
 from tests.worker.test_rate import enqueue
 
 HOUR_US = 3_600_000_000
@@ -110,7 +110,7 @@ def _is_due(redis: Redis) -> bool:
 
 
 @pytest.mark.parametrize("first", [1, 2])
-def test_in_turn_a_queue_with_many_parked_jobs_gets_no_more_turns_than_the_others(
+def test_in_turn_a_queue_with_many_parked_jobs_gives_no_more_than_the_others(
     redis: Redis, records: Records, first: int
 ) -> None:
     parked = park(redis, records, "one")
@@ -131,7 +131,7 @@ def test_a_type_that_is_held_and_has_a_rate_holds_up_no_other(redis: Redis, reco
     rates = {"a": (5, HOUR_US)}
     enqueue(redis, 1, "a")
     (execution,) = exchange(records, 1, rates).executions
-    tell(records, "down", execution, "the provider is away")
+    send_report(records, "down", execution, "the provider is away")
     enqueue(redis, 20, "a")
     others = enqueue(redis, 3, "plain")
     assert take(records, 30, rates=rates) == others
@@ -155,5 +155,5 @@ def test_a_rated_job_that_holds_a_slot_lets_others_go_on_and_passes_the_slot_on_
     assert take(records, 10, rates=rates)[1:] == others
     (execution,) = exchange(records, 10).executions  # its time has come
     assert execution.job_id == limited[0]
-    tell(records, "finished", execution)
+    send_report(records, "finished", execution)
     assert take(records, 10) == [limited[1]]

@@ -87,15 +87,15 @@ def test_a_clock_put_back_counts_for_nothing(clock: Clock, watched: Outage) -> N
 
 
 @pytest.fixture
-def _told() -> Iterator[None]:
+def _with_log() -> Iterator[None]:
     logger = logging.getLogger("errand.worker")
     propagates, logger.propagate = logger.propagate, True
     yield
     logger.propagate = propagates
 
 
-@pytest.mark.usefixtures("_told")
-def test_each_outage_and_each_refusal_is_told_once_and_so_is_its_end(
+@pytest.mark.usefixtures("_with_log")
+def test_each_outage_and_each_refusal_is_logged_once_and_so_is_its_end(
     watched: Outage, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):

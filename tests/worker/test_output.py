@@ -90,14 +90,14 @@ def test_a_logger_that_does_not_propagate_is_caught_and_a_level_that_is_off_is_n
         assert one.said == [("ERROR", "app.alone", "yes")]
 
 
-def test_the_workers_own_words_about_a_job_are_none_of_its_lines() -> None:
+def test_what_the_worker_logs_about_a_job_is_none_of_its_lines() -> None:
     with catching():
         one = Job()
         one.run(logging.getLogger("errand.worker").error, "failed for good")
         assert one.said == []
 
 
-def test_a_record_that_cannot_be_put_together_is_told_in_words() -> None:
+def test_a_record_that_cannot_be_put_together_is_described() -> None:
     with catching():
         one = Job()
         one.run(logger.warning, "%d of %d", "one")
@@ -246,7 +246,7 @@ def test_a_very_long_line_loses_its_middle() -> None:
         assert text.endswith("zzz")
 
 
-def test_only_the_last_lines_wait_and_the_numbers_tell_of_the_others() -> None:
+def test_only_the_last_lines_wait_and_the_numbers_show_the_others() -> None:
     lines = AttemptLines(build_execution(), lambda lines: None)
     for number in range(2500):
         lines.add("INFO", "app", f"line {number}")
@@ -265,7 +265,7 @@ def test_64_kib_wait_at_most() -> None:
 
 
 class ScriptedShipper(Shipper):
-    """Calls nothing; raises what it is told to."""
+    """Calls nothing; raises what it is given."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)

@@ -39,23 +39,23 @@ def test_what_a_job_logs_and_prints_can_be_read_once_it_has_ended(services: Serv
 
 
 @pytest.mark.quick
-def test_each_line_is_told_once_and_in_order_to_who_watches_also_after_a_break(services: Services) -> None:
+def test_each_line_is_sent_once_and_in_order_to_who_watches_also_after_a_break(services: Services) -> None:
     services.start_api()
     id = services.post("talk", {"name": "Ada", "fails": True})
     with Stream(services.base_url, f"/v1/jobs/{id}/events") as stream:
         worker = services.start_worker()
         events = list(stream)
     assert f"talk {id}: Ada prints a line\n" in services.read_log(worker)
-    told = [event for event in events if event.kind == "log"]
-    assert [event.data for event in told] == read_lines(services, id)
-    assert [(event.data["number"], event.data["attempt"]) for event in told] == [
+    logged = [event for event in events if event.kind == "log"]
+    assert [event.data for event in logged] == read_lines(services, id)
+    assert [(event.data["number"], event.data["attempt"]) for event in logged] == [
         (number, 1 + (number > 5)) for number in range(1, 11)
     ]
     assert [event.kind for event in events if event.kind != "log"].count("end") == 1
-    for last in (told[2], told[-1], events[-1]):
+    for last in (logged[2], logged[-1], events[-1]):
         with Stream(services.base_url, f"/v1/jobs/{id}/events", last.id) as stream:
             rest = list(stream)
-        missed = [event.data for event in told if last.kind == "log" and event.data["number"] > last.data["number"]]
+        missed = [event.data for event in logged if last.kind == "log" and event.data["number"] > last.data["number"]]
         assert [event.data for event in rest if event.kind == "log"] == missed
         assert [event.kind for event in rest][-1:] == (["end"] if last.kind == "log" else [])
 

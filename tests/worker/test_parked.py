@@ -29,7 +29,7 @@ numbers = iter(range(10**9))
 
 
 class Worker:
-    """A worker's scripts, and what it has told of its types."""
+    """A worker's scripts, and the types that it has published."""
 
     def __init__(self, redis: Redis, name: str, queues: tuple[str, ...] = ("default",), **codes: str) -> None:
         self._queues = queues
@@ -46,7 +46,7 @@ class Worker:
     def take(self, want: int = 4, rates: Any = ()) -> list[Execution]:
         return self.exchange(want, rates).executions
 
-    def tell(self, kind: str, execution: Execution) -> str:
+    def send_report(self, kind: str, execution: Execution) -> str:
         error = json.dumps({"type": "InvalidPayloadError", "message": "number: Field required"})
         (answer,) = self.records.exchange([Report(kind, execution, "", error, 0.0, time.time())]).answers
         return answer
@@ -96,7 +96,7 @@ def test_one_whose_type_is_seen_in_the_payload_alone_goes_on_to_a_worker_that_ha
     id = store_with_rq(redis, "jobs.tally.run.perform", description="nightly")
     old, new = Worker(redis, "old", log=OLD), Worker(redis, "new", tally=NEW)
     (execution,) = old.take()
-    assert old.tell("unknown:tally", execution) == "parked"
+    assert old.send_report("unknown:tally", execution) == "parked"
     assert not old.take()
     assert not list_held(redis)
     assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
@@ -156,7 +156,7 @@ def test_a_worker_leaves_rated_jobs_whose_type_it_lacks(redis: Redis, queue_sett
 def refuse(worker: Worker) -> str:
     """Take one job and refuse its payload; return the answer."""
     (execution,) = worker.take(1)
-    return worker.tell("refused", execution)
+    return worker.send_report("refused", execution)
 
 
 def test_a_refused_payload_waits_for_other_code_and_costs_nothing(redis: Redis, queue_settings: QueueSettings) -> None:
@@ -168,7 +168,7 @@ def test_a_refused_payload_waits_for_other_code_and_costs_nothing(redis: Redis, 
     assert read(redis, id, "status", "errand_attempts") == [b"queued", b"0"]
     assert read(redis, id, "retries_left") == before
     (execution,) = new.take()
-    assert new.tell("finished", execution) == "finished"
+    assert new.send_report("finished", execution) == "finished"
     assert not redis.keys("errand:parked*")
 
 
@@ -201,15 +201,15 @@ def test_a_worker_that_would_not_take_it_is_not_waited_for(
 def test_a_payload_of_a_newer_api_waits_for_a_worker_like_it(redis: Redis, queue_settings: QueueSettings) -> None:
     (id,) = store(redis, queue_settings)
     old = Worker(redis, "old", tally=OLD)
-    tell_posted(redis, tally=OLD)
-    tell_posted(redis, tally=NEW)
+    note_posted(redis, tally=OLD)
+    note_posted(redis, tally=NEW)
     assert refuse(old) == "parked"
     look(redis)
     assert not old.take()
     assert [execution.job_id for execution in Worker(redis, "new", tally=NEW).take()] == [id]
 
 
-def tell_posted(redis: Redis, **codes: str) -> None:
+def note_posted(redis: Redis, **codes: str) -> None:
     script = redis.register_script(read_script("store/posted_code"))
     script(args=[60, *(f"{type}={code}" for type, code in codes.items())])
 
@@ -219,7 +219,7 @@ def test_an_api_that_has_gone_for_a_minute_is_not_waited_for(redis: Redis, queue
     old = Worker(redis, "old", tally=OLD)
     redis.zadd("errand:posted", {f"tally={NEW}": time.time() - 1})
     assert refuse(old) == "failed"
-    tell_posted(redis, tally=OLD)
+    note_posted(redis, tally=OLD)
     assert redis.zrange("errand:posted", 0, -1) == [f"tally={OLD}".encode()]
 
 
@@ -233,7 +233,7 @@ def test_it_fails_when_the_last_worker_with_other_code_has_gone(redis: Redis, qu
     look(redis)
     executions = old.take()
     assert [execution.job_id for execution in executions] == ids
-    assert {old.tell("refused", execution) for execution in executions} == {"failed"}
+    assert {old.send_report("refused", execution) for execution in executions} == {"failed"}
 
 
 def look(redis: Redis) -> None:
@@ -255,10 +255,10 @@ def test_a_stop_that_was_asked_for_ends_one_that_is_refused(redis: Redis, queue_
     old, _ = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
     (execution,) = old.take()
     redis.hset(f"rq:job:{id}", "errand_stop", execution.id)
-    assert old.tell("refused", execution) == "stopped"
+    assert old.send_report("refused", execution) == "stopped"
 
 
-def test_the_log_tells_of_them_once_a_minute(
+def test_they_are_logged_once_a_minute(
     redis: Redis, queue_settings: QueueSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

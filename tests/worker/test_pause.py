@@ -30,7 +30,7 @@ def test_a_paused_queue_is_passed_over(redis: Redis, records: Records) -> None:
     assert redis.llen("rq:queue:b") == 2
 
 
-def test_the_one_after_a_paused_queue_has_its_turn(redis: Redis, records: Records) -> None:
+def test_the_queue_after_a_paused_one_is_served_next(redis: Redis, records: Records) -> None:
     fill(redis, "a", "b", "c")
     redis.sadd("errand:paused", "a")
     assert list_queues(records, "a", "b", "c", first=3) == ["c", "b", "c", "b"]

@@ -29,14 +29,14 @@ def run(services: Services, redis: Redis, *options: str) -> list[str]:
 
 
 @pytest.mark.quick
-def test_without_names_each_queue_has_its_turn(services: Services, redis: Redis) -> None:
+def test_without_names_the_queues_are_served_in_turn(services: Services, redis: Redis) -> None:
     fill(redis)
     order = run(services, redis)
     assert len(order) == 24
     assert all(set(order[start : start + 4]) == set(NAMES) for start in range(0, 24, 4))
 
 
-def test_an_empty_queue_gives_the_one_after_it_no_second_turn() -> None:
+def test_the_queue_after_an_empty_one_is_not_served_twice() -> None:
     queues = ServedQueues(["a", "b", "c", "d"], in_turn=True)
     for taken, first in (["b"], 3), ([], 3), (["d"], 1), (["a", "b", "d", "a"], 2), (["elsewhere"], 2):
         queues.rotate([Execution("id", "execution", name, b"", 1.0, "", "", "", 0, "", 0.0) for name in taken])
@@ -49,7 +49,7 @@ def test_named_queues_are_emptied_in_their_order(services: Services, redis: Redi
     assert run(services, redis, "log", "default", "email") == ["log"] * 3 + ["default"] * 3 + ["email"] * 3
 
 
-def test_named_queues_have_their_turns_where_that_is_asked_for(services: Services, redis: Redis) -> None:
+def test_named_queues_are_served_in_turn_where_that_is_asked_for(services: Services, redis: Redis) -> None:
     fill(redis, 2)
     order = run(services, redis, "--dequeue-strategy", "round_robin", "log", "default")
     assert order == ["log", "default", "log", "default"]

@@ -14,7 +14,7 @@ from errand.worker.records import Exchange, Records
 from errand.worker.served import ServedQueues
 from tests.support.services import Services
 from tests.support.waiting import wait_until
-from tests.worker.scripts import build_records, take, tell
+from tests.worker.scripts import build_records, send_report, take
 
 MOST, PERIOD_US = 14, 200_000
 RATES = ("x", MOST, PERIOD_US)
@@ -52,7 +52,7 @@ def take_all(
 
 
 @pytest.mark.parametrize("pause_seconds", [0.0, 0.005, 0.05])
-def test_no_window_has_more_starts_than_told_and_the_order_is_kept(redis: Redis, pause_seconds: float) -> None:
+def test_no_window_has_more_starts_than_allowed_and_the_order_is_kept(redis: Redis, pause_seconds: float) -> None:
     ids = enqueue(redis, 5 * MOST)
     taken, starts = take_all(redis, [build_records(redis, name) for name in "abc"], len(ids), pause_seconds)
     assert taken == ids
@@ -86,7 +86,7 @@ def test_other_types_of_the_queue_do_not_wait(redis: Redis, records: Records) ->
     assert redis.zcard(PARKED) > 1000
 
 
-def test_a_turn_tells_when_the_next_one_may_start(redis: Redis, records: Records) -> None:
+def test_an_exchange_returns_when_the_next_one_may_start(redis: Redis, records: Records) -> None:
     enqueue(redis, 20)
     while (found := exchange(records, 16)).executions:
         pass
@@ -137,7 +137,7 @@ def test_those_that_asked_for_the_front_come_first_in_their_order(redis: Redis, 
 def test_one_that_is_handed_back_is_among_the_first_again(redis: Redis, records: Records) -> None:
     enqueue(redis, 3 * MOST)
     execution = exchange(records, 3 * MOST).executions[0]
-    tell(records, "interrupted", execution)
+    send_report(records, "interrupted", execution)
     taken, _ = take_all(redis, [records], MOST, 0.002)
     assert execution.job_id in taken
 

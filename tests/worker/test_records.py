@@ -11,7 +11,7 @@ from rq.registry import StartedJobRegistry
 from rq.utils import current_timestamp
 
 from errand.worker.records import Asking, Records
-from tests.worker.scripts import ask, enqueue, list_held, read, take, tell
+from tests.worker.scripts import ask, enqueue, list_held, read, send_report, take
 
 
 def test_a_taken_job_is_held_in_every_record(redis: Redis, queue: Queue, records: Records) -> None:
@@ -50,7 +50,7 @@ def test_no_clock_however_wrong_takes_a_running_job(
     job = Job.fetch(id, redis, "json")
     assert [execution.id for execution in job.get_executions()] == ["e0"]
     assert queue.started_job_registry.get_job_ids() == [id]
-    assert tell(records, "finished", execution) == "finished"
+    assert send_report(records, "finished", execution) == "finished"
     assert list_held(redis) == []
 
 
@@ -102,8 +102,8 @@ def test_a_damaged_job_is_quarantined_with_a_reason_and_the_next_one_taken(
     redis.hdel(key, field) if value is None else redis.hset(key, field, value)
     exchange = ask(records, ["e0", "e1"])
     assert [execution.job_id for execution in exchange.executions] == [id]
-    ((told, reason),) = exchange.quarantined
-    assert told == damaged
+    ((id, reason),) = exchange.quarantined
+    assert id == damaged
     assert reason.startswith("its record can't be read: ")
     error = json.loads(redis.hget(key, "errand_error"))
     assert error == {"type": "DamagedJob", "message": reason}
@@ -122,7 +122,7 @@ def test_a_deleted_job_is_passed_over(redis: Redis, queue: Queue, records: Recor
     assert ([execution.job_id for execution in exchange.executions], exchange.quarantined) == ([id], [])
 
 
-def test_a_take_whose_reply_was_lost_is_told_again_and_takes_no_more(queue: Queue, records: Records) -> None:
+def test_a_take_whose_reply_was_lost_is_returned_again_and_takes_no_more(queue: Queue, records: Records) -> None:
     first, second, third = enqueue(queue, 3)
     executions = ["e0", "e1"]
     lost = ask(records, executions)
@@ -173,14 +173,14 @@ def test_a_lease_that_somebody_took_away_is_not_taken_back(redis: Redis, queue: 
     assert redis.smembers("rq:worker:one:executions") == {second.member.encode()}
 
 
-def test_a_worker_whose_record_is_gone_is_told_so_and_gets_none_half_made(
+def test_a_worker_sees_that_its_record_is_gone_and_gets_none_half_made(
     redis: Redis, queue: Queue, records: Records
 ) -> None:
     enqueue(queue)
     redis.delete("rq:worker:one")
     (execution,) = take(records)
     assert records.renew_leases()[0] is False
-    tell(records, "finished", execution)
+    send_report(records, "finished", execution)
     assert not redis.exists("rq:worker:one")
 
 

@@ -13,7 +13,7 @@ from errand.redis import keys
 from errand.worker.allowed import AllowedJob, DamagedJob
 from errand.worker.records import Asking, Records
 from errand.worker.report import Report
-from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, take, tell
+from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, send_report, take
 
 Damage = Callable[[Redis, str], object]
 # Take these marks away as the cases are mended; those with parameters hold for some of them only.
@@ -91,7 +91,7 @@ GONE: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("damage", GONE)
-def test_a_take_is_told_again_without_it(redis: Redis, queue: Queue, records: Records, damage: str) -> None:
+def test_what_was_taken_is_returned_again_without_it(redis: Redis, queue: Queue, records: Records, damage: str) -> None:
     damaged, id = enqueue(queue, 2)
     ask(records, ["e0", "e1"])
     GONE[damage](redis, f"rq:job:{damaged}")
@@ -120,6 +120,6 @@ def test_a_payload_that_unpacks_to_too_much_comes_without_it(redis: Redis, queue
 
 def test_a_failure_that_is_not_kept_is_gone_as_in_rq(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue, failure_ttl=0)
-    tell(records, "failed", take(records)[0])
+    send_report(records, "failed", take(records)[0])
     assert redis.keys(f"rq:job*{id}*") == []
     assert list_held(redis) == []

@@ -9,7 +9,7 @@ from rq.registry import FailedJobRegistry
 
 from errand.worker.execution import Execution
 from errand.worker.records import Records
-from tests.worker.scripts import build_records, end_leases, enqueue, list_held, read, take, tell
+from tests.worker.scripts import build_records, end_leases, enqueue, list_held, read, send_report, take
 
 
 def take_marked(redis: Redis, queue: Queue, records: Records) -> Execution:
@@ -31,7 +31,7 @@ def assert_stopped(redis: Redis, execution: Execution) -> None:
 @pytest.mark.parametrize("kind", ["failed", "stopped", "interrupted"])
 def test_one_that_fails_or_is_handed_back_is_stopped(redis: Redis, queue: Queue, records: Records, kind: str) -> None:
     execution = take_marked(redis, queue, records)
-    assert tell(records, kind, execution) in ("stopped", "interrupted")
+    assert send_report(records, kind, execution) in ("stopped", "interrupted")
     assert_stopped(redis, execution)
 
 
@@ -51,13 +51,13 @@ def test_one_whose_worker_died_is_stopped(redis: Redis, queue: Queue, records: R
 
 def test_one_that_finishes_has_finished(redis: Redis, queue: Queue, records: Records) -> None:
     execution = take_marked(redis, queue, records)
-    assert tell(records, "finished", execution) == "finished"
+    assert send_report(records, "finished", execution) == "finished"
 
 
-def test_the_mark_is_about_one_execution(redis: Redis, queue: Queue, records: Records) -> None:
+def test_a_stop_is_about_one_execution(redis: Redis, queue: Queue, records: Records) -> None:
     execution = take_marked(redis, queue, records)
     redis.hset(f"rq:job:{execution.job_id}", "errand_stop", "another")
-    assert tell(records, "failed", execution) == "queued"
+    assert send_report(records, "failed", execution) == "queued"
     assert read(redis, execution.job_id, "retries_left") == [b"2"]
 
 

@@ -14,25 +14,25 @@ from errand.worker.records import Records
 from tests.support.processes import kill_all
 from tests.support.services import Services
 from tests.support.waiting import wait_until
-from tests.worker.scripts import enqueue, take, tell
-from tests.worker.test_webhooks import build_told, hook, list_sent
+from tests.worker.scripts import enqueue, send_report, take
+from tests.worker.test_webhooks import build_with_webhooks, hook, list_sent
 
 MANY = 1200
 
 
 @pytest.fixture
-def told(redis: Redis) -> Records:
-    return build_told(redis)
+def hooked(redis: Redis) -> Records:
+    return build_with_webhooks(redis)
 
 
-def test_two_workers_at_once_settle_each_of_them_once(redis: Redis, queue: Queue, told: Records) -> None:
+def test_two_workers_at_once_settle_each_of_them_once(redis: Redis, queue: Queue, hooked: Records) -> None:
     (parent,) = enqueue(queue)
     children = enqueue(queue, 500, depends_on=parent)
     hook(redis, *children)
-    (execution,) = take(told)
-    tell(told, "permanent", execution)
+    (execution,) = take(hooked)
+    send_report(hooked, "permanent", execution)
     assert redis.zcard(keys.SETTLING) == 1
-    others = [Settling(build_told(Redis(connection_pool=redis.connection_pool))) for _ in range(2)]
+    others = [Settling(build_with_webhooks(Redis(connection_pool=redis.connection_pool))) for _ in range(2)]
 
     def work(settling: Settling) -> None:
         while redis.exists(keys.SETTLING):

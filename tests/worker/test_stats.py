@@ -10,7 +10,7 @@ from errand.worker.maintenance.stats import INTERVAL_SECONDS, StatsRollup
 from tests.store.tallied import find_minute, write_end
 
 
-def test_it_folds_now_and_again_after_its_interval(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_counts_now_and_again_after_its_interval(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     minute, stats = find_minute(redis) - 1, StatsRollup(redis)

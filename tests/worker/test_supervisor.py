@@ -97,19 +97,19 @@ def test_a_hand_back_that_fails_is_made_up_for(redis: Redis, queue: Queue) -> No
     assert read(redis, id, "status", "errand_losses", "errand_interruptions") == [b"queued", b"1", None]
 
 
-def test_a_runner_is_told_which_job_alone_has_ended(redis: Redis, queue: Queue) -> None:
+def test_a_runner_hears_which_job_alone_has_ended(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
 
     def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:
         execution = take_one(redis, plan)
         orders.send(("alone", execution))
         if orders.poll(5) and orders.recv() == ("free", execution.member):
-            redis.set("told", 1)
+            redis.set("heard", 1)
         orders.send(("done", True))
 
     with Signals() as signals:
         build(redis, signals, main).run()
-    assert redis.exists("told")
+    assert redis.exists("heard")
 
 
 def test_what_a_runner_asked_for_before_it_died_runs_and_is_no_loss(redis: Redis, queue: Queue) -> None:
@@ -233,7 +233,7 @@ def test_a_killed_childs_first_reason_counts(redis: Redis, queue: Queue) -> None
     assert child.why == "timeout"
 
 
-def test_a_child_begun_while_stopping_is_told_so(redis: Redis, queue: Queue) -> None:
+def test_a_child_that_starts_while_the_worker_stops_is_drained(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
 
     def main(plan: Plan, orders: Connection, heartbeat: Heartbeat) -> None:

@@ -9,11 +9,11 @@ from rq import Queue, Retry
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
-from errand.worker.execution import Execution
+from errand.worker.execution import Execution, JobTimes
 from errand.worker.records import Records
 from errand.worker.report import Report
 from errand.worker.tags import tag_end
-from tests.worker.scripts import LIFETIMES, end_leases, enqueue, take, tell
+from tests.worker.scripts import LIFETIMES, end_leases, enqueue, send_report, take
 
 
 def count(redis: Redis) -> Counter[str]:
@@ -31,15 +31,15 @@ def count_fates(redis: Redis) -> dict[str, int]:
 def test_each_end_is_counted_as_what_was_recorded(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue, 3, retry=Retry(1))
     for kind, execution in zip(("finished", "failed", "stopped"), take(records, 3), strict=True):
-        tell(records, kind, execution)
-    tell(records, "failed", take(records, 1, "again")[0])
+        send_report(records, kind, execution)
+    send_report(records, "failed", take(records, 1, "again")[0])
     assert count_fates(redis) == {"finished": 1, "retried": 1, "stopped": 1, "failed": 1}
 
 
-def test_an_end_that_is_told_again_or_too_late_counts_once(redis: Redis, queue: Queue, records: Records) -> None:
+def test_an_end_that_is_reported_again_or_too_late_counts_once(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue)
     (execution,) = take(records)
-    assert [tell(records, "finished", execution) for _ in range(2)] == ["finished", "late"]
+    assert [send_report(records, "finished", execution) for _ in range(2)] == ["finished", "late"]
     assert count_fates(redis) == {"finished": 1}
 
 
@@ -65,7 +65,8 @@ def test_a_cancel_counts(redis: Redis, queue: Queue, description: str) -> None:
 def test_how_long_it_waited_and_ran_is_added_up(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue)
     (execution,) = take(records)
-    execution = execution._replace(started=execution.started - 3, enqueued_at="2026-01-01T00:00:00Z", description="x")
+    times = JobTimes(enqueued_at="2026-01-01T00:00:00Z")
+    execution = execution._replace(started=execution.started - 3, times=times, description="x")
     records.exchange([Report("finished", execution, ended=execution.started + 3)])
     counts, last = count(redis), len(keys.TALLY_BOUNDS)
     assert counts[f"x|{last}|9|finished"] == 1
@@ -82,7 +83,7 @@ def test_how_long_it_waited_and_ran_is_added_up(redis: Redis, queue: Queue, reco
         ("os.system('secret')", "other"),
     ],
 )
-def test_only_types_that_the_worker_knows_are_told(description: str, tag: str) -> None:
+def test_only_types_that_the_worker_has_are_counted_by_name(description: str, tag: str) -> None:
     execution = Execution("a", "b", "default", b"", 60, "", "", description, 0, "", time.time())
     assert tag_end(execution, execution.started, {"log": "code"})[0] == f"{tag}|0|0"
 
@@ -93,10 +94,10 @@ def test_a_bound_belongs_to_what_it_bounds() -> None:
     assert runs == [f"log|0|{place}" for place in (0, 7, 8, len(keys.TALLY_BOUNDS))]
 
 
-def test_types_and_codes_of_a_worker_are_told_apart(redis: Redis, queue: Queue) -> None:
+def test_types_and_codes_of_a_worker_are_kept_apart(redis: Redis, queue: Queue) -> None:
     enqueue(queue)
     records = Records(redis, "one", LIFETIMES, codes={"y": "c" * 12})
     redis.hset(queue.connection.keys("rq:job:*")[0], "description", "y")
     (execution,) = take(records)
-    tell(records, "finished", execution)
+    send_report(records, "finished", execution)
     assert [field.split("|")[0] for field in count(redis)] == ["y"] * 3

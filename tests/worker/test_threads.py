@@ -43,7 +43,7 @@ def test_an_interrupted_execution_ends_with_the_error() -> None:
     assert (report.kind, type(error)) == ("stopped", JobStopped)
 
 
-def test_a_time_out_tells_its_seconds() -> None:
+def test_a_time_out_names_its_seconds() -> None:
     threads, ends = build_threads(spin)
     running = threads.start(build_execution())
     wait_until(lambda: running._thread)
@@ -53,7 +53,7 @@ def test_a_time_out_tells_its_seconds() -> None:
     assert '"JobTimeoutException"' in report.error
 
 
-def test_a_execution_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
+def test_an_execution_that_has_ended_is_not_interrupted_nor_the_next_one_in_its_thread() -> None:
     threads, ends = build_threads(lambda execution: None)
     first = threads.start(build_execution(1))
     wait_until(lambda: len(ends) == 1)
@@ -87,7 +87,7 @@ def test_a_thread_is_used_again() -> None:
     assert len(set(used)) == 1
 
 
-def test_a_execution_is_interrupted_once_so_that_it_can_clean_up() -> None:
+def test_an_execution_is_interrupted_once_so_that_it_can_clean_up() -> None:
     cleaned = []
 
     def work(execution: Execution) -> None:

@@ -16,12 +16,12 @@ from errand.worker.report import Report
 from errand.worker.served import ServedQueues
 from tests.support.job_types import TYPES, WEBHOOK
 from tests.support.receivers import SECRET
-from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, take, tell
+from tests.worker.scripts import LIFETIMES, build_records, end_leases, enqueue, send_report, take
 
 URL, GLOBAL = "https://example.com/hooks?token=t", "https://example.org/all"
 
 
-def build_told(redis: Redis, url: str = "") -> Records:
+def build_with_webhooks(redis: Redis, url: str = "") -> Records:
     """Return the records of a worker that stores webhooks."""
     build_records(redis)
     with pytest.MonkeyPatch.context() as patch:
@@ -31,8 +31,8 @@ def build_told(redis: Redis, url: str = "") -> Records:
 
 
 @pytest.fixture
-def told(redis: Redis) -> Records:
-    return build_told(redis)
+def hooked(redis: Redis) -> Records:
+    return build_with_webhooks(redis)
 
 
 def list_sent(redis: Redis) -> list[dict[str, Any]]:
@@ -54,12 +54,12 @@ def add_batch(redis: Redis, ids: list[str], **fields: Any) -> None:
     redis.hset("errand:batch:b", mapping={"type": "x", "created_at": "t"} | fields | dict.fromkeys(ids, ""))
 
 
-def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queue, hooked: Records) -> None:
     (id,) = enqueue(queue, result_ttl=77, failure_ttl=88)
     hook(redis, id)
-    (execution,) = take(told)
+    (execution,) = take(hooked)
     before = time.time()
-    tell(told, "finished", execution, "MQ==")
+    send_report(hooked, "finished", execution, "MQ==")
     (sent,) = Queue("webhook", connection=redis, serializer="json").jobs
     assert (sent.func_name, sent.description, sent.get_status().value) == (
         "jobs.webhook.run.perform",
@@ -80,12 +80,12 @@ def test_a_webhooks_job_has_what_rq_and_the_lists_need(redis: Redis, queue: Queu
 
 
 def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
-    redis: Redis, queue: Queue, told: Records
+    redis: Redis, queue: Queue, hooked: Records
 ) -> None:
     ids = enqueue(queue, 20)
     hook(redis, *ids)
-    for execution in take(told, 20):
-        tell(told, "finished", execution)
+    for execution in take(hooked, 20):
+        send_report(hooked, "finished", execution)
     waits = [job.retry_intervals for job in Queue("webhook", connection=redis, serializer="json").jobs]
     assert len({tuple(one) for one in waits}) == 20
     ceilings = WEBHOOK.retry.ceilings_seconds
@@ -94,70 +94,72 @@ def test_waits_differ_between_webhooks_and_keep_the_backoffs_ceilings(
     assert max(one[-1] for one in waits) > 3600
 
 
-def test_a_word_told_twice_is_one_webhook(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_report_that_comes_twice_sends_one_webhook(redis: Redis, queue: Queue, hooked: Records) -> None:
     hook(redis, *enqueue(queue))
-    (execution,) = take(told)
-    assert [tell(told, "finished", execution) for _ in range(2)] == ["finished", "late"]
+    (execution,) = take(hooked)
+    assert [send_report(hooked, "finished", execution) for _ in range(2)] == ["finished", "late"]
     assert len(list_sent(redis)) == 1
 
 
-def test_an_end_that_was_told_before_is_not_told_again(redis: Redis, queue: Queue, told: Records) -> None:
+def test_no_second_webhook_is_sent_for_an_end_that_had_one(redis: Redis, queue: Queue, hooked: Records) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
     for prefix in ("e", "f"):
-        (execution,) = take(told, prefix=prefix)
-        tell(told, "finished", execution)
+        (execution,) = take(hooked, prefix=prefix)
+        send_report(hooked, "finished", execution)
         redis.hset(f"rq:job:{id}", mapping={"status": "queued", "errand_attempts": 0})  # as if it had not run
         redis.rpush(queue.key, id)
     assert len(list_sent(redis)) == 1
 
 
-def test_a_failure_that_is_tried_again_is_no_end(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_failure_that_is_tried_again_is_no_end(redis: Redis, queue: Queue, hooked: Records) -> None:
     hook(redis, *enqueue(queue, retry=Retry(1)))
-    (execution,) = take(told)
-    tell(told, "failed", execution)
+    (execution,) = take(hooked)
+    send_report(hooked, "failed", execution)
     assert list_sent(redis) == []
-    (execution,) = take(told, prefix="f")
-    tell(told, "failed", execution)
+    (execution,) = take(hooked, prefix="f")
+    send_report(hooked, "failed", execution)
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["attempts"]) == ("job.failed", 2)
     assert event["data"]["error"] == {"type": "ValueError", "message": "no"}
 
 
 @pytest.mark.parametrize(("kind", "type"), [("permanent", "job.failed"), ("stopped", "job.stopped")])
-def test_an_end_without_success_is_told(redis: Redis, queue: Queue, told: Records, kind: str, type: str) -> None:
+def test_an_end_without_success_sends_a_webhook(
+    redis: Redis, queue: Queue, hooked: Records, kind: str, type: str
+) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
-    (execution,) = take(told)
-    tell(told, kind, execution)
+    (execution,) = take(hooked)
+    send_report(hooked, kind, execution)
     (event,) = list_sent(redis)
     ended_at = redis.hget(f"rq:job:{id}", "ended_at")
     assert (event["type"], event["timestamp"]) == (type, ended_at and ended_at.decode())
 
 
-def test_a_job_lost_too_often_is_told(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_job_lost_too_often_sends_a_webhook(redis: Redis, queue: Queue, hooked: Records) -> None:
     hook(redis, *enqueue(queue))
     for number in range(3):
-        take(told, prefix=f"lost{number}")
+        take(hooked, prefix=f"lost{number}")
         end_leases(redis)
-        told.recover()
+        hooked.recover()
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "Lost")
 
 
-def test_a_damaged_job_that_is_quarantined_is_told(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_damaged_job_that_is_quarantined_sends_a_webhook(redis: Redis, queue: Queue, hooked: Records) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
     redis.hdel(f"rq:job:{id}", "data")
-    assert take(told) == []
+    assert take(hooked) == []
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "DamagedJob")
 
 
-def test_a_job_without_a_webhook_sends_none(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_job_without_a_webhook_sends_none(redis: Redis, queue: Queue, hooked: Records) -> None:
     enqueue(queue)
-    (execution,) = take(told)
-    tell(told, "finished", execution)
+    (execution,) = take(hooked)
+    send_report(hooked, "finished", execution)
     assert redis.keys("*webhook*") == []
 
 
@@ -165,16 +167,16 @@ def test_without_the_job_file_nothing_is_sent(redis: Redis, queue: Queue) -> Non
     records = Records(redis, "one", LIFETIMES, Webhooks({}).values)
     hook(redis, *enqueue(queue))
     (execution,) = take(records)
-    assert tell(records, "finished", execution) == "finished"
+    assert send_report(records, "finished", execution) == "finished"
     assert redis.keys("*webhook*") == []
 
 
-def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redis: Redis, queue: Queue) -> None:
-    records = build_told(redis, GLOBAL)
+def test_the_url_of_all_gets_ends_of_jobs_without_one_and_never_those_of_webhooks(redis: Redis, queue: Queue) -> None:
+    records = build_with_webhooks(redis, GLOBAL)
     ids = enqueue(queue, 2)
     hook(redis, ids[0])
     for execution in take(records, 2):
-        tell(records, "finished", execution)
+        send_report(records, "finished", execution)
     assert [event["url"] for event in list_sent(redis)] == [URL, GLOBAL]
     sent = Queue("webhook", connection=redis, serializer="json").job_ids
     for execution in records.exchange([], ["w1", "w2"], ServedQueues(["webhook"], in_turn=False)).executions:
@@ -189,67 +191,67 @@ def test_the_url_of_all_is_told_where_a_job_has_none_and_never_of_a_webhook(redi
         redis.hset(f"rq:job:{id}", mapping={"status": "queued", "retries_left": 0})
         redis.rpush("rq:queue:webhook", id)
     for execution in records.exchange([], ["w3", "w4"], ServedQueues(["webhook"], in_turn=False)).executions:
-        tell(records, "failed", execution)
+        send_report(records, "failed", execution)
     assert redis.zcard("errand:index:webhook:webhook") == 2
 
 
-def test_a_webhook_queue_of_a_wrong_type_does_not_harm_the_end(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_webhook_queue_of_a_wrong_type_does_not_harm_the_end(redis: Redis, queue: Queue, hooked: Records) -> None:
     (id,) = enqueue(queue)
     hook(redis, id)
     redis.set("rq:queue:webhook", "no list")
-    (execution,) = take(told)
-    assert tell(told, "finished", execution) == "finished"
+    (execution,) = take(hooked)
+    assert send_report(hooked, "finished", execution) == "finished"
     assert redis.hget(f"rq:job:{id}", "status") == b"finished"
     assert redis.keys("errand:index:webhook:*") == []
 
 
-def test_a_batch_is_told_with_the_last_end_and_not_before(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_batch_sends_a_webhook_with_its_last_end_and_not_before(redis: Redis, queue: Queue, hooked: Records) -> None:
     ids = enqueue(queue, 5)
     add_batch(redis, ids, webhook=URL)
-    executions = take(told, 5)
+    executions = take(hooked, 5)
     for number, execution in enumerate([executions[4], *executions[:4]]):
         assert list_sent(redis) == [], number
-        tell(told, "finished" if number < 3 else "permanent", execution)
+        send_report(hooked, "finished" if number < 3 else "permanent", execution)
     (event,) = list_sent(redis)
     assert (event["type"], event["url"], event["data"]["id"], event["data"]["type"]) == ("batch.ended", URL, "b", "x")
     assert [event["data"][report] for report in ("total", "finished", "failed", "canceled")] == [5, 3, 2, 0]
 
 
-def test_a_job_of_a_batch_that_others_ended_counts(redis: Redis, queue: Queue, told: Records) -> None:
+def test_a_job_of_a_batch_that_others_ended_counts(redis: Redis, queue: Queue, hooked: Records) -> None:
     ids = enqueue(queue, 3)
     add_batch(redis, ids, webhook=URL)
-    executions = take(told, 3)
-    tell(told, "finished", executions[0])
+    executions = take(hooked, 3)
+    send_report(hooked, "finished", executions[0])
     redis.hset(f"rq:job:{ids[2]}", "status", "finished")  # a plain worker notes no end in the batch
-    tell(told, "finished", executions[1])
+    send_report(hooked, "finished", executions[1])
     (event,) = list_sent(redis)
     assert event["data"]["finished"] == 3
 
 
-def test_few_ends_of_a_batch_look_at_all_of_it(redis: Redis, queue: Queue, told: Records) -> None:
+def test_few_ends_of_a_batch_look_at_all_of_it(redis: Redis, queue: Queue, hooked: Records) -> None:
     ids = enqueue(queue, 300)
     add_batch(redis, ids, webhook=URL)
-    executions = [execution for part in range(3) for execution in take(told, 100, f"e{part}-")]
+    executions = [execution for part in range(3) for execution in take(hooked, 100, f"e{part}-")]
     redis.config_resetstat()
     for execution in executions:
-        tell(told, "finished", execution)
+        send_report(hooked, "finished", execution)
     assert len(list_sent(redis)) == 1
     assert redis.info("commandstats")["cmdstat_hgetall"]["calls"] < 60
 
 
-def test_the_url_of_all_is_told_of_batches_too(redis: Redis, queue: Queue) -> None:
-    records = build_told(redis, GLOBAL)
+def test_the_url_of_all_gets_the_ends_of_batches_too(redis: Redis, queue: Queue) -> None:
+    records = build_with_webhooks(redis, GLOBAL)
     ids = enqueue(queue, 2)
     add_batch(redis, ids)
     for execution in take(records, 2):
-        tell(records, "finished", execution)
+        send_report(records, "finished", execution)
     assert sorted(event["type"] for event in list_sent(redis)) == ["batch.ended", "job.finished", "job.finished"]
 
 
-def test_a_schedules_runs_are_no_batch_whose_end_is_told(redis: Redis, queue: Queue) -> None:
-    told = build_told(redis, GLOBAL)
+def test_a_schedules_runs_are_no_batch_whose_end_sends_a_webhook(redis: Redis, queue: Queue) -> None:
+    hooked = build_with_webhooks(redis, GLOBAL)
     ids = enqueue(queue)
     add_batch(redis, ids, webhook="")
-    (execution,) = take(told)
-    tell(told, "finished", execution)
+    (execution,) = take(hooked)
+    send_report(hooked, "finished", execution)
     assert [event["type"] for event in list_sent(redis)] == ["job.finished"]

@@ -71,7 +71,7 @@ def test_a_chore_that_fails_otherwise_is_no_matter_of_keys(redis: Redis) -> None
         WrongKeys(redis).attempt(lose)
 
 
-def test_each_step_is_done_and_the_first_fault_told() -> None:
+def test_each_step_is_done_and_the_first_fault_raised() -> None:
     done = []
 
     def step(number: int) -> int:

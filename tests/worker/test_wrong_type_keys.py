@@ -11,7 +11,7 @@ from errand.worker.execution import Execution
 from errand.worker.records import Exchange, Records
 from errand.worker.served import ServedQueues
 from tests.store.wrong import spoil
-from tests.worker.scripts import ECHO, build_records, read, tell
+from tests.worker.scripts import ECHO, build_records, read, send_report
 
 A, B = "a", "b"
 RATE = ("rated", 1, 3_600_000_000)
@@ -131,7 +131,7 @@ def test_ends_are_recorded(redis: Redis, key: str, kind: str, status: bytes) -> 
     store(redis, A, 1)
     (execution,) = exchange(records, ["e"]).executions
     spoil(redis, key)
-    assert tell(records, kind, execution) == status.decode()
+    assert send_report(records, kind, execution) == status.decode()
     found = read(redis, execution.job_id, "status")[0]
     if key == "rq:queue:a" and kind == "interrupted":
         assert found == b"scheduled"
@@ -149,7 +149,7 @@ def test_a_failed_job_is_tried_again(redis: Redis, key: str, wait: int) -> None:
     redis.hset(f"rq:job:{id}", mapping={"retries_left": 2, "retry_intervals": f"[{wait}, {wait}]"})
     (execution,) = exchange(records, ["e"]).executions
     spoil(redis, key)
-    assert tell(records, "failed", execution) == ("scheduled" if wait else "queued")
+    assert send_report(records, "failed", execution) == ("scheduled" if wait else "queued")
     status, due = read(redis, id, "status", "errand_due")
     if key == "rq:scheduled:a" and wait:
         assert status == b"scheduled"

@@ -8,8 +8,8 @@ from errand.redis.lua.loader import read_script
 
 AT_ONCE = 300  # a script holds up everybody else
 PACE_MS = 400  # all workers together make a call a beat
-PASS_MS = 3_600_000
-BETWEEN_LOOKS_SECONDS = 60
+PASS_MS = 3_600_000  # an hour: only a fault or a person loses jobs, and a pass reads all that have not ended
+BETWEEN_LOOKS_SECONDS = 60  # a plain worker has a job for less than a second without a trace of it
 logger = logging.getLogger("errand.worker")
 
 

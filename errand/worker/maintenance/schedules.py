@@ -159,9 +159,9 @@ class DueSchedules:
                 yield from self._send([occurrence])
 
     def _judge(self, occurrence: ServedOccurrence, answer: str) -> str:
-        word, _, why = answer.partition(" ")
-        if word != "broken":
-            return word
+        fate, _, why = answer.partition(" ")
+        if fate != "broken":
+            return fate
         self._quarantine(occurrence.schedule.name.encode(), why)
         return "served"
 

@@ -14,7 +14,7 @@ class MemoryWatch:
     """Looks whether this process has more than `most_mb`; without that, and where there is no /proc, never.
 
     `is_over` stays once it was. A limit that is passed before the first job would have every runner replaced at once:
-    it is said, and not kept.
+    that is logged, and the limit not kept.
     """
 
     def __init__(self, most_mb: int | None) -> None:
@@ -47,7 +47,7 @@ class MemoryWatch:
 
 
 def measure_mb() -> float | None:
-    """Return how much memory this process has (resident), None where that can't be told."""
+    """Return how much memory this process has (resident), None where that can't be measured."""
     try:
         with open("/proc/self/statm", "rb", buffering=0) as file:
             return int(file.read(200).split()[1]) * PAGE_BYTES / MB

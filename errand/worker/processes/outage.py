@@ -6,17 +6,17 @@ import time
 from errand.redis.wrong_type import describe_wrong, is_wrong_type
 
 STEADY_SECONDS = 2.0  # four beats: a longer silence is an outage, and does not count against running jobs
-LONGEST_WAIT_SECONDS = 1.0  # after an outage work goes on so soon
+LONGEST_WAIT_SECONDS = 1.0  # after an outage work goes on this soon
 logger = logging.getLogger("errand.worker")
 
 
 class Outage:
     """Notes when Redis answers and when not.
 
-    `clock_seconds` stands still while it does not: a job's end can't be told then, so the time must not count against
-    it. After a pause the leases of others may have ended, their owners alive: they get a whole lease's time to come
-    first, and so where Redis' clock has jumped, as at a failover to a server whose own differs. Pauses are measured by
-    the clock on the wall, for the other one stands still while a machine sleeps.
+    `clock_seconds` stands still while it does not: a job's end can't be recorded then, so the time must not count
+    against it. After a pause the leases of others may have ended, their owners alive: they get a whole lease's time to
+    come first, and so where Redis' clock has jumped, as at a failover to a server whose own differs. Pauses are
+    measured by the clock on the wall, since the other one stands still while a machine sleeps.
     """
 
     def __init__(self, lease_seconds: float) -> None:
@@ -61,7 +61,7 @@ class Outage:
 
     @property
     def is_over(self) -> bool:
-        """Return whether Redis has been there for a whole lease."""
+        """Whether Redis has been there for a whole lease."""
         return time.monotonic() - self._steady_since > self._lease_seconds
 
 

@@ -25,7 +25,7 @@ from errand.worker.runner_plan import Plan
 from errand.worker.shared.surroundings import Surroundings
 
 WAIT_SECONDS = 0.25  # so often an idle runner asks Redis by itself, should a notice have been lost
-ORDERS_SECONDS = 0.02  # while busy, how often orders are read: each look gives the interpreter to the jobs' threads
+ORDERS_SECONDS = 0.02  # how often orders are read while busy: each look gives the interpreter to the jobs' threads
 CLOCK_SECONDS = 0.1  # how late a time-out may be
 
 
@@ -59,8 +59,8 @@ class Runner:
 
     def run(self) -> None:
         """Work; return when nothing is left to do."""
-        # A handler, for what is ignored here would be ignored by the processes that jobs start. A platform that stops
-        # us signals every process, those too, and what they make fail is no failure.
+        # A handler, since a signal that is ignored here would be ignored by the processes that jobs start. A platform
+        # that stops us signals those too, and a job that fails for that has not failed.
         handle_stops(self._drain)
         self._surroundings.open(self._wakeup.set)
         while not self._is_over():
@@ -94,7 +94,7 @@ class Runner:
 
         report = partial(self._reports.add_progress, execution)
         run_coroutine = partial(self._surroundings.loop.run, take_cancel=running.take_cancel)
-        attempt = LiveAttempt(report, execution.now, check_stop, run_coroutine, execution.expires_at)
+        attempt = LiveAttempt(report, execution.now, check_stop, run_coroutine, execution.times.expires_at)
         end, error = self._perform(execution, attempt)
         running.context = attempt.context or running.context
         if issubclass(type(error), CancelledError) and running.error is not None:
@@ -103,10 +103,9 @@ class Runner:
         return end, error
 
     def _wait(self) -> None:
-        """Wait until there is something to do, and obey; while there is, look after orders only now and then.
+        """Wait until there is something to do, and obey orders; while there is, look for orders only now and then.
 
-        A look gives the interpreter to the jobs' threads; they are to have it while the next call to Redis is under
-        way.
+        A look gives the interpreter to the jobs' threads, which are to have it while the next call to Redis runs.
         """
         now = time.monotonic()
         busy = self._is_busy(now)

@@ -143,7 +143,7 @@ async def _clean_up() -> None:
 
 
 class _Call:
-    """A coroutine on its way through the loop. Every end goes to `ended`, for the loop must not end with any."""
+    """A coroutine on its way through the loop. Every end goes to `ended`, since the loop must not end with any."""
 
     def __init__(self, coroutine: Coro) -> None:
         self.ended: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Errors whose own methods are faulty: a job's end is told all the same, and by the error that ended it."""
+"""Errors whose own methods are faulty: a job's end is recorded all the same, with the error that ended it."""
 
 import json
 import logging
@@ -19,9 +19,9 @@ from errand.worker.execution import Execution
 from errand.worker.job_log import log_outcome
 from errand.worker.records import Records
 from errand.worker.trace import format_trace
-from tests.worker import odd_errors
-from tests.worker.odd_errors import ERRORS
+from tests.worker import strange_errors
 from tests.worker.scripts import build_records, read, take
+from tests.worker.strange_errors import ERRORS
 
 
 def build_execution() -> Execution:
@@ -29,7 +29,7 @@ def build_execution() -> Execution:
 
 
 @pytest.fixture
-def _told() -> Iterator[None]:
+def _with_log() -> Iterator[None]:
     logger = logging.getLogger("errand.worker")
     propagates, logger.propagate = logger.propagate, True
     yield
@@ -40,13 +40,13 @@ def _told() -> Iterator[None]:
 def test_it_is_described_by_its_type_and_stays_permanent(which: str) -> None:
     error = ERRORS[which]()
     report = describe_failure(build_execution(), error)
-    told = json.loads(report.error)
+    described = json.loads(report.error)
     assert report.kind == "permanent"
-    assert told["type"] == type.__dict__["__name__"].__get__(type(error))
-    assert isinstance(told["message"], str)
+    assert described["type"] == type.__dict__["__name__"].__get__(type(error))
+    assert isinstance(described["message"], str)
 
 
-@pytest.mark.usefixtures("_told")
+@pytest.mark.usefixtures("_with_log")
 @pytest.mark.parametrize("which", ERRORS)
 def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest.LogCaptureFixture) -> None:
     error = ERRORS[which]()
@@ -67,7 +67,7 @@ def test_the_log_has_its_type_and_where_it_was_raised(which: str, caplog: pytest
 @pytest.mark.parametrize("name", ["NothingError", "RaisesError", "CauseError", "NotesError"])
 def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, records: Records, name: str) -> None:
     def fail() -> None:
-        raise getattr(odd_errors, name)()
+        raise getattr(strange_errors, name)()
 
     class Job(AllowedJob):
         functions = {"fail": fail}
@@ -80,8 +80,8 @@ def test_it_is_recorded_once_and_spends_no_try(redis: Redis, queue: Queue, recor
 
 
 def test_a_text_that_can_not_be_had_says_why() -> None:
-    told = json.loads(describe_failure(build_execution(), odd_errors.NothingError()).error)
-    assert told["message"] == "(it has no text: its __str__() raised TypeError)"
+    described = json.loads(describe_failure(build_execution(), strange_errors.NothingError()).error)
+    assert described["message"] == "(it has no text: its __str__() raised TypeError)"
 
 
 def test_one_permanent_error_in_a_group_ends_the_retries_and_an_ordinary_group_does_not() -> None:

@@ -28,7 +28,7 @@ class NoText(str):
         raise ValueError("no")
 
 
-class OddTextError(PermanentError):
+class StrangeTextError(PermanentError):
     def __str__(self) -> str:
         return NoText("text")
 
@@ -87,7 +87,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "text is None": lambda: NothingError(),
     "text raises": lambda: RaisesError(),
     "text recurs": lambda: EndlessError(),
-    "text's own methods raise": lambda: OddTextError(),
+    "text's own methods raise": lambda: StrangeTextError(),
     "cause raises": lambda: CauseError("no"),
     "notes raise": lambda: NotesError("no"),
     "class raises": lambda: ClassError("no"),
