@@ -41,7 +41,7 @@ def test_its_jobs_come_in_the_order_of_the_items_page_after_page(client: TestCli
 
 def test_each_is_shown_as_it_is_alone_with_its_result(client: TestClient, records: Records) -> None:
     link, ids = post_batch(client, 3)
-    send_report(records, "finished", *take(records, 1))
+    send_report(records, "finished", take(records)[0])
     page = client.get(f"{link}?fields=payload").json()
     assert page["items"] == [client.get(f"/v1/jobs/{id}?fields=payload").json() for id in ids]
     assert [job["status"] for job in page["items"]] == ["finished", "queued", "queued"]
@@ -50,7 +50,7 @@ def test_each_is_shown_as_it_is_alone_with_its_result(client: TestClient, record
 
 def test_one_that_is_gone_is_shown_by_the_batchs_record(client: TestClient, redis: Redis, records: Records) -> None:
     link, ids = post_batch(client, 3)
-    send_report(records, "finished", *take(records, 1))
+    send_report(records, "finished", take(records)[0])
     redis.delete(*(f"rq:job:{id}" for id in ids[:2]))
     page = client.get(link).json()
     links = {"batch": link.removesuffix("/jobs")}

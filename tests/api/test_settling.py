@@ -15,7 +15,7 @@ from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
 from tests.api.test_workflows import Node, drain, graphs, post, predict, read_status, run_one
 from tests.worker.scripts import build_records, end_leases, take
-from tests.worker.test_webhooks import build_told, hook, list_sent
+from tests.worker.test_webhooks import build_with_webhooks, hook, list_sent
 
 LIMIT, MANY = 2, 7
 BADLY = (("cancel", "canceled"), ("run", "queued"), ("wait", "deferred"))
@@ -270,7 +270,7 @@ def test_the_counts_of_their_batch_are_right_at_the_end(client: TestClient, reco
 
 
 def test_each_has_an_event_and_a_webhook_and_is_counted_once(client: TestClient, redis: Redis) -> None:
-    records = build_told(redis)
+    records = build_with_webhooks(redis)
     parent = post(client)
     children = post_many(client, parent)
     hook(redis, *children)

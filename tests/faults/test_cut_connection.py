@@ -74,17 +74,17 @@ def assert_one_run(site: Site, job: str) -> None:
     assert site.read_counts(job) == UNTOUCHED
 
 
-def name_turn(site: Site) -> bytes:
-    """Return what a request of a worker's turn holds: the name of its script."""
+def name_exchange(site: Site) -> bytes:
+    """Return what the request of an exchange holds: the name of its script."""
     return str(site.redis.register_script(assemble("worker/exchange", Webhooks(site.types).values)).sha).encode()
 
 
 @pytest.mark.slow
 def test_a_take_whose_request_is_cut_takes_its_job_once(cut_site: Site, proxy: Proxy) -> None:
-    cut = proxy.cut(name_turn(cut_site), after_bytes=WHOLE)
+    cut = proxy.cut(name_exchange(cut_site), after_bytes=WHOLE)
     wait_until(lambda: cut.size)
     for after_bytes in spread(cut.size, 16):
-        cut = proxy.cut(name_turn(cut_site), after_bytes=after_bytes)
+        cut = proxy.cut(name_exchange(cut_site), after_bytes=after_bytes)
         job = cut_site.post_noted()
         assert_one_run(cut_site, job)
         wait_until(lambda cut=cut: cut.size)
@@ -107,7 +107,7 @@ def test_a_take_whose_reply_is_cut_neither_loses_nor_doubles_its_job(cut_site: S
 def test_a_finish_that_is_cut_is_recorded_once(cut_site: Site, proxy: Proxy, type: str, reply: bool) -> None:
     positions = [WHOLE]
     for number in range(11):
-        cut = proxy.cut(name_turn(cut_site), b"\r\nfinished\r\n", after_bytes=positions[number], reply=reply)
+        cut = proxy.cut(name_exchange(cut_site), b"\r\nfinished\r\n", after_bytes=positions[number], reply=reply)
         assert_one_run(cut_site, cut_site.post_noted(type))
         wait_until(lambda cut=cut: cut.size)
         positions = positions[:1] + spread(cut.size, 10) + [0] * 10
@@ -118,7 +118,7 @@ def test_a_finish_that_is_cut_is_recorded_once(cut_site: Site, proxy: Proxy, typ
 @pytest.mark.parametrize("reply", [False, True], ids=["request", "reply"])
 def test_a_failure_whose_record_is_cut_spends_one_try(cut_site: Site, proxy: Proxy, reply: bool) -> None:
     for after_bytes in (0, 7, WHOLE):
-        cut = proxy.cut(name_turn(cut_site), b"\r\nfailed\r\n", after_bytes=after_bytes, reply=reply)
+        cut = proxy.cut(name_exchange(cut_site), b"\r\nfailed\r\n", after_bytes=after_bytes, reply=reply)
         job = cut_site.post_noted(then="fail")
         found = cut_site.wait_for(job, "scheduled")
         assert cut.size

@@ -157,12 +157,11 @@ def test_a_take_does_not_start_it_where_the_chores_are_late(redis: Redis, queue_
 def test_a_take_passes_over_many_in_steps(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 450)
     other = store_one(redis, queue_settings, expires=60)
-    records = build_records(redis)
-    turns: list[Any] = []
-    while not turns or turns[-1].wait_seconds == 0:
-        turns.append(ask(records, [f"e{len(turns)}"]))
-    assert [sum(count for *_, count in exchange.expired) for exchange in turns] == [200, 200, 50]
-    assert [execution.job_id for execution in turns[-1].executions] == [other]
+    records, exchanges = build_records(redis), []
+    while not exchanges or exchanges[-1].wait_seconds == 0:
+        exchanges.append(ask(records, [f"e{len(exchanges)}"]))
+    assert [sum(count for *_, count in exchange.expired) for exchange in exchanges] == [200, 200, 50]
+    assert [execution.job_id for execution in exchanges[-1].executions] == [other]
 
 
 def test_a_job_that_is_taken_is_never_canceled_and_one_that_is_canceled_never_taken(

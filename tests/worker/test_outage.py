@@ -1,8 +1,5 @@
 """When an outage of Redis is over, and what its time counts for."""
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from errand.worker.processes import outage
@@ -84,14 +81,6 @@ def test_a_clock_put_back_counts_for_nothing(clock: Clock, watched: Outage) -> N
     watched.note_answer()
     assert watched.clock_seconds == before
     assert watched.is_over
-
-
-@pytest.fixture
-def _with_log() -> Iterator[None]:
-    logger = logging.getLogger("errand.worker")
-    propagates, logger.propagate = logger.propagate, True
-    yield
-    logger.propagate = propagates
 
 
 @pytest.mark.usefixtures("_with_log")

@@ -1,7 +1,6 @@
 """The runner's loop, in this process and over a real server; a thread plays its supervisor."""
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedQueues
 from errand.worker.shared.surroundings import Surroundings
 from tests.support.waiting import wait_until
-from tests.worker.draining import build_runner
+from tests.worker.draining import build_runner, keeping_handlers
 from tests.worker.scripts import LIFETIMES, read
 
 ALONE = "jobs.alone.run.perform"
@@ -45,7 +44,7 @@ class Job(AllowedJob):
 
 
 class LossyRecords(Records):
-    """Loses the reply to some turns."""
+    """Loses the reply to some exchanges."""
 
     def __init__(self, redis: Redis, is_lost: Callable[[list[Report]], bool] = lambda reports: False) -> None:
         super().__init__(redis, "one", LIFETIMES)
@@ -59,7 +58,7 @@ class LossyRecords(Records):
 
 
 class ScriptedRepeats(Repeats):
-    """Stands for RQ's code: lets a job wait for its turn, and can't reach Redis at first."""
+    """Stands for RQ's code: queues another job, and can't reach Redis at first."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -80,11 +79,8 @@ class ScriptedRepeats(Repeats):
 
 @pytest.fixture(autouse=True)
 def _keep_handlers() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with keeping_handlers():
+        yield
 
 
 def run(

@@ -1,10 +1,8 @@
 """Errors whose own methods are faulty: a job's end is recorded all the same, with the error that ended it."""
 
 import json
-import logging
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,14 +24,6 @@ from tests.worker.strange_errors import ERRORS
 
 def build_execution() -> Execution:
     return Execution("job", "e", "default", b"", 60, "", "", "x", 0, "", 0.0)
-
-
-@pytest.fixture
-def _with_log() -> Iterator[None]:
-    logger = logging.getLogger("errand.worker")
-    propagates, logger.propagate = logger.propagate, True
-    yield
-    logger.propagate = propagates
 
 
 @pytest.mark.parametrize("which", ERRORS)
