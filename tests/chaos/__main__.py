@@ -36,7 +36,7 @@ class Interrupts:
 
 
 def main() -> int:
-    """Run it and tell what it found; return 1 where something acknowledged was lost or ended twice."""
+    """Run it and print what it found; return 1 where something acknowledged was lost or ended twice."""
     given = _read_arguments()
     folder = Path(tempfile.mkdtemp(prefix="errand-chaos-"))
     print(f"seed {given.seed}; the logs are in {folder}", flush=True)

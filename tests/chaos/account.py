@@ -102,7 +102,7 @@ def account_for(
     disturbances: Sequence[Disturbance] = (),
     unpaused: Sequence[float] = (),
 ) -> Account:
-    """Return what became of the jobs; `effects` tells when the work of a job was first done.
+    """Return what became of the jobs; `effects` says when the work of a job was first done.
 
     `unpaused` are the failovers that may have lost what was acknowledged just before: that is told apart.
     """

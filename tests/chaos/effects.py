@@ -18,7 +18,7 @@ def read_effects(
 ) -> dict[str, float]:
     """Return when the work of each job was first done, in seconds since the epoch.
 
-    A line has the time at which its job was posted, so it is the job's end that tells when it was written.
+    A line has the time at which its job was posted, so its job's end shows when it was written.
     """
     lines = [json.loads(line) for line in log_lines]
     effects = {line["job"]: _read_end(line, stored) for line in lines}

@@ -13,7 +13,7 @@ class Life:
     """A process of a worker, as it was seen; times are seconds since the epoch."""
 
     pid: int
-    ticks: str  # when it began, by the kernel's clock: tells two processes of one pid apart
+    ticks: str  # when it began, by the kernel's clock: so that two processes of one pid differ
     worker: int
     first_seen: float
     last_seen: float

@@ -20,7 +20,7 @@ SOON = {"WORKER_LEASE_SECONDS": "2"}
 
 
 def post_due(site: Site, count: int, first: float, last: float, random: random.Random) -> dict[str, float]:
-    """Post jobs that are due at random times (seconds from now); return each one's time, as the API tells it."""
+    """Post jobs that are due at random times (seconds from now); return each one's time, as the API shows it."""
     due = {}
     for _ in range(count):
         wanted = datetime.now(UTC) + timedelta(seconds=random.uniform(first, last))

@@ -38,7 +38,7 @@ def never(job, *about):
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Path:
+def notes(tmp_path: Path) -> Path:
     return tmp_path / "notes"
 
 

@@ -1,4 +1,4 @@
-"""Jobs that fork: what they start ends as it should, and only the job's own process tells its end."""
+"""Jobs that fork: what they start ends as it should, and only the job's own process records its end."""
 
 from pathlib import Path
 from typing import Any

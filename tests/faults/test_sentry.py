@@ -49,7 +49,7 @@ def list_events(receiver: Receiver) -> list[dict[str, Any]]:
     return events
 
 
-def tell_types(events: list[dict[str, Any]]) -> list[str]:
+def list_types(events: list[dict[str, Any]]) -> list[str]:
     return [event["exception"]["values"][-1]["type"] for event in events]
 
 
@@ -62,7 +62,7 @@ def test_a_job_that_fails_after_its_tries_is_one_event(site: Site, receiver: Rec
     assert (found["status"], found["attempts"]) == ("failed", 3)
     assert site.end(worker) == 0
     (event,) = list_events(receiver)
-    assert (tell_types([event]), event["level"], event["logger"]) == (["ValueError"], "error", "errand.worker")
+    assert (list_types([event]), event["level"], event["logger"]) == (["ValueError"], "error", "errand.worker")
     assert {name: event["extra"][name] for name in ("job_id", "job_type", "queue")} == {
         "job_id": job,
         "job_type": type,

@@ -30,7 +30,7 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
     built.close()
 
 
-async def tell_loop() -> int:
+async def find_loop() -> int:
     await asyncio.sleep(0)
     return id(asyncio.get_running_loop())
 
@@ -44,7 +44,7 @@ async def leave(ends: list[str]) -> None:
 
 
 def test_all_coroutines_run_on_one_loop(loop: Loop) -> None:
-    assert loop.run(tell_loop()) == loop.run(tell_loop())
+    assert loop.run(find_loop()) == loop.run(find_loop())
 
 
 def test_those_of_many_threads_run_at_once(thread: LoopThread) -> None:
@@ -52,7 +52,7 @@ def test_those_of_many_threads_run_at_once(thread: LoopThread) -> None:
 
     async def meet() -> int:
         await barrier.wait()
-        return await tell_loop()
+        return await find_loop()
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: thread.run(meet()), range(8)))) == 1
@@ -70,10 +70,10 @@ def test_what_a_coroutine_raises_is_raised_and_the_loop_goes_on(loop: Loop, kind
         await asyncio.sleep(0)
         raise kind("no")
 
-    before = loop.run(tell_loop())
+    before = loop.run(find_loop())
     with pytest.raises(kind):
         loop.run(fail())
-    assert loop.run(tell_loop()) == before
+    assert loop.run(find_loop()) == before
 
 
 def exit_in_a_task() -> None:

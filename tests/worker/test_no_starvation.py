@@ -37,7 +37,7 @@ def exchange(
 
 
 def take(records: Records, want: int = 1, **options: object) -> list[str]:
-    """Return the ids of the jobs that a turn takes."""
+    """Return the ids of the jobs that an exchange takes."""
     return [execution.job_id for execution in exchange(records, want, **options).executions]  # type: ignore[arg-type]
 
 
