@@ -157,7 +157,8 @@ def test_a_take_does_not_start_it_where_the_chores_are_late(redis: Redis, queue_
 def test_a_take_passes_over_many_in_steps(redis: Redis, queue_settings: QueueSettings) -> None:
     store(redis, queue_settings, 450)
     other = store_one(redis, queue_settings, expires=60)
-    records, exchanges = build_records(redis), []
+    records = build_records(redis)
+    exchanges: list[Any] = []
     while not exchanges or exchanges[-1].wait_seconds == 0:
         exchanges.append(ask(records, [f"e{len(exchanges)}"]))
     assert [sum(count for *_, count in exchange.expired) for exchange in exchanges] == [200, 200, 50]
