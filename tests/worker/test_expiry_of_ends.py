@@ -143,7 +143,7 @@ def test_one_that_is_done_in_part_finishes_with_that(
         assert read(redis, id, "errand_error", "errand_partial") == [None, RESULT.encode()]
     else:
         left: list[Any] = redis.keys("*")
-    assert not [key for key in left if id.encode() in key and not key.startswith(b"errand:")]
+        assert not [key for key in left if id.encode() in key and not key.startswith(b"errand:")]
 
 
 def test_what_it_says_itself_cancels_it(redis: Redis, queue_settings: QueueSettings) -> None:
