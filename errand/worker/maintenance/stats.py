@@ -10,7 +10,7 @@ INTERVAL_SECONDS = 10.0  # the counts of a minute are rolled up once it is over:
 
 
 class StatsRollup:
-    """Rolls up those of all types; any number of workers may."""
+    """Rolls up the counts of all types; any number of workers may."""
 
     def __init__(self, redis: Redis) -> None:
         self._rollup = Rollup(redis)

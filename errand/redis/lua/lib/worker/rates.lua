@@ -6,7 +6,7 @@
 -- gives may_start, find_start, note_start, keep_starts
 -- include base, worker/exchange_state
 
-local LATE_US = 50000
+local LATE_US = 50000 -- what a runner's round may take: without it each late start would slow the type down
 
 -- When a type may start next, in microseconds; never as long as one of these keys is of a wrong type.
 function rare.find_start(type)
