@@ -18,7 +18,7 @@ from errand.store.schedules.schedule import Schedule
 from errand.store.settings import LifetimeSettings
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
-from errand.worker.maintenance.lost import LostJobs
+from errand.worker.maintenance.lost_jobs import LostJobs
 from errand.worker.maintenance.orphans import Orphans
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.schedules import DueSchedules

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
         ServiceDownError,
         UnfinishedError,
     )
+    from errand.contract.from_python.enqueue import recording
     from errand.contract.hooks import on_worker_start, on_worker_stop
     from errand.contract.job import Job, job
     from errand.contract.load import list_queues, load_jobs
     from errand.contract.progress import Progress
     from errand.contract.queue import Queue
     from errand.contract.retry import Backoff
-    from errand.contract.storing.enqueue import recording
 
 __all__ = [
     "Backoff",
@@ -73,7 +73,7 @@ _HOMES = {
     "load_jobs": "errand.contract.load",
     "on_worker_start": "errand.contract.hooks",
     "on_worker_stop": "errand.contract.hooks",
-    "recording": "errand.contract.storing.enqueue",
+    "recording": "errand.contract.from_python.enqueue",
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from errand.api.tasks import DurableTasks, Tasks
+from errand.api.background_tasks import DurableTasks, Tasks
 
 if TYPE_CHECKING:
     from errand.app.service import Service

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from errand.api.background_tasks import Tasks
 from errand.api.console.redirect import find_console, redirect_to_console
 from errand.api.http.openapi import PROBLEMS
 from errand.api.http.prefix import link
-from errand.api.tasks import Tasks
 from jobs import email as email_job
 from jobs import item, log
 

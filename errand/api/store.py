@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 from redis.asyncio import Redis
 
-from errand.api.intake import Intake
+from errand.api.request_intake import Intake
 from errand.contract.job import Job
 from errand.contract.load import list_queues
 from errand.redis.clock import Clock

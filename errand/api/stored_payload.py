@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.intake import Posted
+from errand.api.request_intake import Posted
 from errand.api.store import Store
 from errand.contract.bodies import MARK, BodyGoneError, Fetch, Path, build_fetch, list_bodies, put_together
 from errand.contract.errors import NotFiniteError

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from errand.contract.catalog import load_catalog
+from errand.contract.from_python.home import settle
+from errand.contract.from_python.options import Asked
 from errand.contract.job import Job
 from errand.contract.load import PACKAGE, list_queues
-from errand.contract.storing.asked import Asked
-from errand.contract.storing.home import settle
 from errand.redis.clock import Clock
 from errand.redis.connection import API, BODIES, Connector, UrlConnector
 from errand.redis.settings import read_settings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from errand.api.store import Store
     from errand.app.mount import MountedApp
     from errand.app.rq import WorkerConfig
-    from errand.store.direct.sync import SyncEnqueuer
+    from errand.store.from_python.sync import SyncEnqueuer
     from errand.worker.worker import ErrandWorker
 
 NOT_STARTED = (
@@ -156,7 +156,7 @@ class Errand:
 
     def store_sync(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store_sync(…)`; return its id."""
-        from errand.store.direct.planned import plan
+        from errand.store.from_python.planned import plan
 
         return self._open_sync().store(plan(job, payload, asked))
 
@@ -166,7 +166,7 @@ class Errand:
         return self._live_store
 
     def _open_sync(self) -> "SyncEnqueuer":
-        from errand.store.direct.sync import SyncEnqueuer
+        from errand.store.from_python.sync import SyncEnqueuer
 
         with self._lock:
             if self._sync is None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from errand.api.lifespan import build_chores, log_durability, run_store
 from errand.api.store import Store, build_store
+from errand.contract.from_python.options import Asked
 from errand.contract.job import Job
-from errand.contract.storing.asked import Asked
 from errand.redis import keys
 from errand.redis.connection import Connector
 from errand.redis.server import check_server
 from errand.store.answer import UniqueJobError
 from errand.store.bodies import have_large
-from errand.store.direct.planned import plan
+from errand.store.from_python.planned import plan
 from errand.store.settings import LifetimeSettings
 
 if TYPE_CHECKING:

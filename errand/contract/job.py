@@ -24,15 +24,15 @@ from errand.contract.errors import (
     UnfinishedError,
     holds,
 )
+from errand.contract.from_python.enqueue import enqueue, note_recorded
+from errand.contract.from_python.home import find_home
+from errand.contract.from_python.options import NOTHING, Asked, split
 from errand.contract.options import BODY_LIMIT_BYTES, Expires, Options
 from errand.contract.payload import Payload, read_payload
 from errand.contract.process import OneProcess
 from errand.contract.progress import LiveProgress, Progress
 from errand.contract.queue import DEFAULT
 from errand.contract.retry import Backoff
-from errand.contract.storing.asked import NOTHING, Asked, split
-from errand.contract.storing.enqueue import enqueue, note_recorded
-from errand.contract.storing.home import find_home
 
 P = ParamSpec("P")
 R = TypeVar("R")

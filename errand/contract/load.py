@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from errand.contract.errors import ContractError
+from errand.contract.from_python.home import BUILTIN as HOME
 from errand.contract.job import Job
 from errand.contract.queue import Queue
-from errand.contract.storing.home import BUILTIN as HOME
 
 PACKAGE = "jobs"
 BUILTIN = ("email", "log", "webhook")  # the files of errand.builtin that are jobs

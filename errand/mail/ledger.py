@@ -134,7 +134,7 @@ class MailLedger:
         for recipient, outcome in settled.items():
             self._fields[recipient] = "sent" if outcome.status == "sent" else f"refused {newest} {outcome.reason}"
         parts = [text for each in settled for text in (each, self._fields[each])]
-        self._note("mail/settle", self._token, str(KEPT_SECONDS), *parts)
+        self._note("mail/note_recipients", self._token, str(KEPT_SECONDS), *parts)
         self._in_parts = True
 
     def finish(self, result: dict[str, Any]) -> None:

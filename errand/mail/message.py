@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from errand.mail.allowed_senders import check_sender
 from errand.mail.attachments import ATTACHMENT_LIMIT, Attachment
 from errand.mail.fields import (
     MAILBOX_LIMIT,
@@ -28,7 +29,6 @@ from errand.mail.fields import (
 )
 from errand.mail.format.addresses import split_mailbox
 from errand.mail.format.headers import UNSAFE
-from errand.mail.senders import check_sender
 from errand.mail.templates import FILES, FOLDER, Rendered, list_templates
 
 __all__ = ["Address", "Attachment", "Message", "Tag", "TemplateUse", "Text"]

@@ -6,12 +6,12 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from errand.contract.errors import PermanentError
+from errand.mail.allowed_senders import describe_refusal, is_allowed, read_senders
 from errand.mail.format.addresses import Mailbox, read_sender, split_mailbox
 from errand.mail.retry import TRY_HOURS
-from errand.mail.senders import describe_refusal, is_allowed, read_senders
 from errand.mail.size import MailSize
 from errand.mail.smtp.connection import Connection
-from errand.mail.smtp.server import read_server
+from errand.mail.smtp.server_url import read_server
 from errand.mail.templates import list_templates
 from errand.redis.settings import read_current
 

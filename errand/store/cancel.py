@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
-from errand.store.bulk.settle import Settler
+from errand.store.bulk.dependents import Settler
 from errand.store.settings import LifetimeSettings
 
 

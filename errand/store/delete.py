@@ -8,7 +8,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from errand.redis.lua.loader import Value, assemble
-from errand.store.bulk.settle import Settler
+from errand.store.bulk.dependents import Settler
 from errand.store.settings import LifetimeSettings
 
 

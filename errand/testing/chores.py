@@ -7,11 +7,11 @@ from errand.contract.load import list_queues
 from errand.redis import keys
 from errand.store.fields import offline_queue
 from errand.store.settings import LifetimeSettings
+from errand.worker.maintenance.dependents import Settling
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
 from errand.worker.maintenance.orphans import Orphans
 from errand.worker.maintenance.schedules import DueSchedules
-from errand.worker.maintenance.settling import Settling
 from errand.worker.records import Records
 
 

@@ -10,15 +10,15 @@ from errand.app import errand as module
 from errand.app.errand import Errand
 from errand.app.find import TargetError, find_errand
 from errand.contract.code import hash_codes, hash_services
+from errand.contract.from_python.home import list_homes, settle
 from errand.contract.hooks import Hooks, find_hooks
 from errand.contract.load import PACKAGE
-from errand.contract.storing.home import list_homes, settle
 from errand.redis.connection import WORKER
 from errand.store.settings import LifetimeSettings
 from errand.testing.chores import DrainChores
 from errand.testing.server import RedisServer
 from errand.webhook.webhooks import Webhooks
-from errand.worker.allowed import AllowedJob, list_functions
+from errand.worker.allowed_functions import AllowedJob, list_functions
 from errand.worker.records import Lifetimes, Records
 
 NAME = "errand_jobs"

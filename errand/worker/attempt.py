@@ -24,7 +24,7 @@ from errand.contract.errors import (
     read_delay,
     write_json,
 )
-from errand.worker.allowed import AllowedJob, UnknownTypeError
+from errand.worker.allowed_functions import AllowedJob, UnknownTypeError
 from errand.worker.execution import Execution
 from errand.worker.report import Report
 from errand.worker.trace import format_trace, pack_trace

@@ -10,7 +10,7 @@ from redis import Redis
 from rq.job import JobStatus
 
 from errand.contract.errors import read_frames
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.job_log import AGAIN, describe_execution, has_failed, log_outcome
 from errand.worker.logs import log_error
 from errand.worker.report import Report

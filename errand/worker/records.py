@@ -16,10 +16,10 @@ from errand.redis import keys
 from errand.redis.clock import Clock
 from errand.redis.lua.loader import Value, assemble, read_script
 from errand.store.observe.bounded import TooLargeError, unpack
+from errand.worker.count_tags import tag_end
 from errand.worker.execution import Execution, JobTimes
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
-from errand.worker.tags import tag_end
 from errand.worker.trace import LOST_TRACE
 
 MOST_AT_ONCE = 100  # what a recovery hands back in one call; the server does nothing else meanwhile
@@ -100,7 +100,7 @@ class Records:
             "worker/release_leases",
             "worker/orphans",
             "worker/expire",
-            "store/settle",
+            "store/settle_dependents",
         )
         scripts = (redis.register_script(assemble(step, ending)) for step in steps)
         self._exchange, self._recover, self._release, self._orphans, self._expire, self._settle = scripts

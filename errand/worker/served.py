@@ -7,7 +7,7 @@ from errand.contract.code import hash_codes, hash_services
 from errand.contract.hooks import find_hooks
 from errand.contract.job import Job
 from errand.webhook.webhooks import Webhooks
-from errand.worker.allowed import AllowedJob, list_functions
+from errand.worker.allowed_functions import AllowedJob, list_functions
 from errand.worker.execution import Execution
 
 

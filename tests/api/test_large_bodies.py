@@ -11,10 +11,10 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand import Job, job
+from errand.api.background_tasks import Tasks
 from errand.api.http.body_memory import BodyRoom
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
-from errand.api.tasks import Tasks
 from errand.redis import keys
 from errand.store.settings import QueueSettings
 from tests.support.connectors import create_app
@@ -271,7 +271,7 @@ def test_one_that_leaves_while_it_waits_holds_up_nobody() -> None:
 
 
 def test_a_body_that_comes_too_slowly_is_a_408(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("errand.api.intake.READ_SECONDS", 0.05)
+    monkeypatch.setattr("errand.api.request_intake.READ_SECONDS", 0.05)
 
     async def main() -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []

@@ -10,8 +10,8 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand.redis import keys
-from errand.store.bulk import settle
-from errand.worker.maintenance.settling import Settling
+from errand.store.bulk import dependents
+from errand.worker.maintenance.dependents import Settling
 from errand.worker.records import Records
 from tests.api.test_workflows import Node, drain, graphs, post, predict, read_status, run_one
 from tests.worker.scripts import build_records, end_leases, take
@@ -25,7 +25,7 @@ BADLY = (("cancel", "canceled"), ("run", "queued"), ("wait", "deferred"))
 def _few_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step settles two, and the API leaves the rest to the workers."""
     monkeypatch.setattr(keys, "SETTLED_AT_ONCE", LIMIT)
-    monkeypatch.setattr(settle, "GO_ON_SECONDS", 0.0)
+    monkeypatch.setattr(dependents, "GO_ON_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_answer_to_a_cancel_shows_how_many_are_left(client: TestClient) -> N
 
 
 def test_the_request_goes_on_by_itself(client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settle, "GO_ON_SECONDS", 20.0)
+    monkeypatch.setattr(dependents, "GO_ON_SECONDS", 20.0)
     parent = post(client)
     children = post_many(client, parent)
     client.post(f"/v1/jobs/{parent}/cancel")

@@ -9,8 +9,8 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from errand import Depends, job
+from errand.api.background_tasks import DurableTasks, Tasks
 from errand.api.settings import ApiSettings
-from errand.api.tasks import DurableTasks, Tasks
 from errand.store.settings import QueueSettings
 from jobs import log
 from tests.support.connectors import create_app

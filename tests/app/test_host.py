@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from errand import Errand
 from errand.app.errand import NotStartedError
-from errand.contract.storing.home import HomelessJobError
+from errand.contract.from_python.home import HomelessJobError
 from errand.fastapi import DurableTasks, Tasks
 from errand.redis.connection import WORKER
 from errand.testing.redis import FakeConnector

@@ -11,10 +11,10 @@ from redis import Redis
 
 from errand import Errand, recording
 from errand.builtin import log
-from errand.contract.storing.home import HomelessJobError
+from errand.contract.from_python.home import HomelessJobError
 from errand.redis.memory import FullRedisError, Memory
 from errand.redis.settings import SettingsError
-from errand.store.direct import sync
+from errand.store.from_python import sync
 from errand.store.new_job import UnknownParentError
 from tests.app.shop.jobs import reminder, welcome
 from tests.support.job_types import TALLY

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from errand.contract.storing.asked import FARTHEST_SECONDS, NOTHING, Asked, split
+from errand.contract.from_python.options import FARTHEST_SECONDS, NOTHING, Asked, split
 
 IDS = [str(UUID(int=number)) for number in range(101)]
 SOON = datetime(2030, 1, 1, tzinfo=UTC)

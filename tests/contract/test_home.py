@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from errand.contract.storing import home
-from errand.contract.storing.home import HomelessJobError, find_home, settle
+from errand.contract.from_python import home
+from errand.contract.from_python.home import HomelessJobError, find_home, settle
 
 
 class House:

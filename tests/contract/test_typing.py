@@ -11,7 +11,7 @@ from tests.test_readme import FILES
 GOOD = """
 from errand import Depends, Progress, job
 from jobs import log
-from errand.api.tasks import DurableTasks
+from errand.api.background_tasks import DurableTasks
 
 
 @job(timeout_seconds=120)

@@ -9,13 +9,13 @@ import pytest
 from redis import RedisError
 from redis.exceptions import ConnectionError
 
-from errand.contract.storing.asked import Asked
+from errand.contract.from_python.options import Asked
 from errand.redis.memory import MB, FullRedisError
 from errand.store import posted_code
 from errand.store.bodies import BodyStore, FullBodiesError
-from errand.store.direct import sync
-from errand.store.direct.planned import plan
-from errand.store.direct.sync import SyncEnqueuer
+from errand.store.from_python import sync
+from errand.store.from_python.planned import plan
+from errand.store.from_python.sync import SyncEnqueuer
 from errand.store.posted_code import LIFETIME_SECONDS, PostedCodes
 from errand.store.settings import LifetimeSettings
 from tests.support.job_types import TALLY, TYPES

@@ -12,8 +12,8 @@ from redis.asyncio import Redis as AsyncRedis
 
 from errand.redis import keys
 from errand.redis.memory import FullRedisError, MemoryGuard
-from errand.store.bulk import settle
-from errand.store.bulk.settle import Settler
+from errand.store.bulk import dependents
+from errand.store.bulk.dependents import Settler
 from errand.store.cancel import Canceller, CancelRefusedError
 from errand.store.delete import Deleter, DeleteRefusedError
 from errand.store.enqueue import Enqueuer
@@ -133,7 +133,7 @@ def test_dependents_are_settled_until_none_is_left(
 def test_dependents_are_settled_for_a_second_at_most(
     answering: Callable[..., Mock], queue_settings: QueueSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "GO_ON_SECONDS", 0)
+    monkeypatch.setattr(dependents, "GO_ON_SECONDS", 0)
     redis = answering(1, 0)
     asyncio.run(Settler(redis, queue_settings).go_on())
     assert len(read_calls(redis)) <= 1

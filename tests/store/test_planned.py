@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from errand.contract.storing.asked import FARTHEST_SECONDS, Asked
-from errand.store.direct.planned import plan
+from errand.contract.from_python.options import FARTHEST_SECONDS, Asked
+from errand.store.from_python.planned import plan
 from tests.support.job_types import TALLY
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

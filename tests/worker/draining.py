@@ -13,7 +13,7 @@ from rq import Queue
 from rq.job import Job as RQJob
 
 from errand import Job
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.attempt import perform
 from errand.worker.processes.process_handles import Heartbeat
 from errand.worker.records import Records

@@ -11,8 +11,8 @@ from rq import Callback, Queue, Retry
 from rq.webhook import Webhook
 
 from errand import Errand
-from errand.contract.storing import home
-from errand.worker.allowed import list_functions
+from errand.contract.from_python import home
+from errand.worker.allowed_functions import list_functions
 from tests.support.job_types import TALLY
 from tests.support.services import Services
 

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.attempt import perform
 from errand.worker.child import Child
 from errand.worker.execution import Execution

@@ -2,7 +2,7 @@
 
 import pytest
 
-from errand.worker.command import Command, read_command
+from errand.worker.processes.command import Command, read_command
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from errand.contract.attempt import current_attempt
 from errand.contract.expiry import check_expiry
 from errand.contract.job import job
 from errand.store.settings import QueueSettings
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.attempt import LiveAttempt, perform
 from errand.worker.execution import Execution, JobTimes
 from errand.worker.maintenance import expired

@@ -8,7 +8,7 @@ from redis import Redis
 from rq import Queue, Worker
 from starlette.testclient import TestClient
 
-from errand.worker.maintenance.lost import LostJobs
+from errand.worker.maintenance.lost_jobs import LostJobs
 from errand.worker.records import Records
 from tests.worker.scripts import build_records, read, take
 

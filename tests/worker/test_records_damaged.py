@@ -10,7 +10,7 @@ from redis import Redis
 from rq import Queue
 
 from errand.redis import keys
-from errand.worker.allowed import AllowedJob, DamagedJob
+from errand.worker.allowed_functions import AllowedJob, DamagedJob
 from errand.worker.records import Asking, Records
 from errand.worker.report import Report
 from tests.worker.scripts import ask, build_records, end_leases, enqueue, list_held, read, send_report, take

@@ -9,7 +9,7 @@ import pytest
 from errand.worker.attempt import describe_failure
 from errand.worker.execution import Execution
 from errand.worker.report import Report
-from errand.worker.runner.reports import Reports
+from errand.worker.runner.pending_reports import Reports
 from errand.worker.runner.threads import RunningExecution
 
 Logged = tuple[str, str, BaseException | None]

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 from rq import Queue, Retry
 
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.records import Exchange, Records
 from errand.worker.repeats import Repeats
 from errand.worker.report import Report

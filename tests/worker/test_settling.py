@@ -9,7 +9,7 @@ from redis import Redis
 from rq import Queue
 
 from errand.redis import keys
-from errand.worker.maintenance.settling import Settling
+from errand.worker.maintenance.dependents import Settling
 from errand.worker.records import Records
 from tests.support.processes import kill_all
 from tests.support.services import Services

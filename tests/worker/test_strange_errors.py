@@ -11,7 +11,7 @@ from rq import Queue, Retry
 from rq.timeouts import JobTimeoutException
 
 from errand.contract.errors import PermanentError
-from errand.worker.allowed import AllowedJob
+from errand.worker.allowed_functions import AllowedJob
 from errand.worker.attempt import LiveAttempt, build_timeout, describe_failure, perform
 from errand.worker.execution import Execution
 from errand.worker.job_log import log_outcome

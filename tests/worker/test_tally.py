@@ -9,10 +9,10 @@ from rq import Queue, Retry
 
 from errand.redis import keys
 from errand.redis.lua.loader import read_script
+from errand.worker.count_tags import tag_end
 from errand.worker.execution import Execution, JobTimes
 from errand.worker.records import Records
 from errand.worker.report import Report
-from errand.worker.tags import tag_end
 from tests.worker.scripts import LIFETIMES, end_leases, enqueue, send_report, take
 
 

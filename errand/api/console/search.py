@@ -9,7 +9,7 @@ from errand.api.console.page import Look
 from errand.api.console.render import Renderer
 from errand.api.console.views.jobs import is_id
 from errand.api.http.problems import Problem
-from errand.contract.storing.asked import WORD
+from errand.contract.from_python.options import WORD
 
 TEXT_LIMIT = 200  # characters, as of the search field
 

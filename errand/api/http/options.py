@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 from errand.api.http.idempotency import DESCRIPTION
 from errand.api.http.query import build_reader, read_moment, refuse
 from errand.api.store import get_store
-from errand.contract.storing.asked import (
+from errand.contract.from_python.options import (
     FARTHEST_SECONDS,
     PARENT_LIMIT,
     TAG_LIMIT,

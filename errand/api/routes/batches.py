@@ -18,10 +18,10 @@ from errand.api.http.options import PLAIN, PostedOptions, read_options
 from errand.api.http.problems import refuse_input
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
-from errand.api.intake import BodyShape
+from errand.api.request_intake import BodyShape
 from errand.api.routes.jobs import unknown_type
 from errand.api.store import get_store
-from errand.api.storing import store_posted
+from errand.api.store_once import store_posted
 from errand.api.views import BatchView, NewBatchView, batch_link, link_batch, show_batch, show_new_job
 from errand.contract.job import Job
 from errand.redis import keys

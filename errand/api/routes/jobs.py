@@ -17,10 +17,10 @@ from errand.api.http.options import ANSWERS, PLAIN, UNIQUE, PostedOptions, read_
 from errand.api.http.problems import Problem
 from errand.api.http.route import DirectRoute
 from errand.api.ids import check_id, missing
-from errand.api.intake import BodyShape
+from errand.api.request_intake import BodyShape
 from errand.api.shown_fields import Fields, read_fields, show_jobs
 from errand.api.store import get_store
-from errand.api.storing import store_job
+from errand.api.store_once import store_job
 from errand.api.views import JobView, job_link, show_job, show_new_job
 from errand.contract.job import Job
 from errand.store.new_job import NewJob

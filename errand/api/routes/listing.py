@@ -17,7 +17,7 @@ from errand.api.http.query import build_reader, read_moment, refuse
 from errand.api.shown_fields import Fields, read_fields, show_jobs
 from errand.api.store import get_store
 from errand.api.views import JobView
-from errand.contract.storing.asked import WORD
+from errand.contract.from_python.options import WORD
 from errand.store.index import Filter, ForeignCursorError, Place
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from errand.mail.smtp.codes import Reply
 from errand.mail.smtp.login import down, open_session
-from errand.mail.smtp.server import Server, read_server
+from errand.mail.smtp.server_url import Server, read_server
 from errand.mail.transport import DeliveryError
 
 TIMEOUT_SECONDS = 30  # an answer that takes longer is one that does not come

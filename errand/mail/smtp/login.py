@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from errand.contract.errors import ServiceDownError
 from errand.mail.smtp.codes import Meaning, Reply, SmtpStep, judge, show
-from errand.mail.smtp.server import Server
+from errand.mail.smtp.server_url import Server
 
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")  # the first that is offered; TLS keeps what they send
 # The server doesn't take this mechanism; wrong credentials (535) would be wrong with each.

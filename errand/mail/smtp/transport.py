@@ -5,7 +5,7 @@ from collections.abc import Callable
 from errand.mail.settings import MailSettings
 from errand.mail.smtp.conversation import Conversation
 from errand.mail.smtp.pool import find_pool
-from errand.mail.smtp.server import read_server
+from errand.mail.smtp.server_url import read_server
 from errand.mail.transport import Envelope, Ledger, MailTransport, Outcome, Outcomes, RefusedError
 
 NO_UTF8 = "the mail server does not offer SMTPUTF8, which an address beyond ASCII needs (RFC 6531)"

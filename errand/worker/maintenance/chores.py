@@ -14,14 +14,14 @@ from errand.redis.clock import Clock
 from errand.redis.failover import renew
 from errand.store.settings import LifetimeSettings
 from errand.worker.maintenance.bodies import Bodies
+from errand.worker.maintenance.dependents import Settling
 from errand.worker.maintenance.due import DueJobs
 from errand.worker.maintenance.expired import ExpiredJobs
-from errand.worker.maintenance.lost import LostJobs
+from errand.worker.maintenance.lost_jobs import LostJobs
 from errand.worker.maintenance.orphans import Orphans
 from errand.worker.maintenance.parked import ParkedJobs
 from errand.worker.maintenance.registries import Registries
 from errand.worker.maintenance.schedules import DueSchedules
-from errand.worker.maintenance.settling import Settling
 from errand.worker.maintenance.stats import StatsRollup
 from errand.worker.maintenance.sweep import Sweep
 from errand.worker.maintenance.wrong_type_keys import WrongKeys

@@ -13,8 +13,8 @@ from redis import RedisError
 from errand.redis.connection import GOODBYE, bound
 from errand.redis.failover import AWAY, RoleWatch
 from errand.worker.channel import Channel
-from errand.worker.command import Command, read_command
 from errand.worker.job_log import log_fates
+from errand.worker.processes.command import Command, read_command
 from errand.worker.processes.fork import owning
 from errand.worker.processes.held_executions import HeldExecutions
 from errand.worker.processes.outage import Outage

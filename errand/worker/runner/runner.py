@@ -15,8 +15,8 @@ from errand.worker.processes.fork import handle_stops
 from errand.worker.processes.process_handles import Heartbeat
 from errand.worker.report import Report
 from errand.worker.runner.exchanger import Exchanger
-from errand.worker.runner.intake import JobIntake
-from errand.worker.runner.reports import Reports
+from errand.worker.runner.job_intake import JobIntake
+from errand.worker.runner.pending_reports import Reports
 from errand.worker.runner.running_executions import RunningExecutions
 from errand.worker.runner.threads import RunningExecution, Threads
 from errand.worker.runner.wakeup import Wakeup

@@ -15,8 +15,8 @@ from errand.api.http.deadline import redis_deadline
 from errand.api.http.idempotency import REPLAYED
 from errand.api.http.problems import Problem
 from errand.api.ids import check_id, missing
+from errand.api.store_once import store_job
 from errand.api.stored_payload import show_text, take_again
-from errand.api.storing import store_job
 from errand.contract.bodies import list_bodies
 from errand.contract.job import Job
 from errand.store.fields import pack_payload

@@ -12,7 +12,7 @@ from errand.api.console.page import Content, Look, View
 from errand.api.console.views.counts import read_counts
 from errand.api.http.problems import Problem
 from errand.api.routes.listing import Status, read_place, read_time
-from errand.contract.storing.asked import WORD, WORDS
+from errand.contract.from_python.options import WORD, WORDS
 from errand.store.index import Filter
 
 LIMIT = 50  # on one page: as many as somebody reads through

@@ -1,13 +1,14 @@
 -- What becomes of the jobs that waited for one that has ended, of those that are canceled, and of what they held:
 -- batches and slots. Scripts that end jobs may write in a full Redis: without that the jobs that would make room
--- could not end. A script settles a few hundred dependents at most; it notes the rest (lib/store/settling.lua).
+-- could not end. A script settles a few hundred dependents at most; it notes the rest
+-- (lib/store/settle_dependents.lua).
 -- rare
 -- gives STOPPED, describe_cancel, accepts, settle_dependents, open_settler, pass_on, withdraw, cancel_job
 -- gives let_expire
 -- include base, clock, events, push, take_off_queue, jobs, keep_dead_letters, canceled, slots, webhook
 -- include batch, job_keys, observe/tally
 -- include observe/type
--- include store/settling, faults, store/end_of_step
+-- include store/settle_dependents, faults, store/end_of_step
 
 local outcomes = {}
 local ENDED_BADLY = keys.ENDED_BADLY
@@ -130,7 +131,7 @@ end
 
 local settler
 
--- What settles dependents, made when a job has some (lib/store/settling.lua says why).
+-- What settles dependents, made when a job has some (lib/store/settle_dependents.lua says why).
 function rare.open_settler()
   if settler then return settler end
   settler = {}

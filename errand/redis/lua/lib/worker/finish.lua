@@ -2,7 +2,7 @@
 -- them.
 -- ARGV  as lib/worker/records.lua
 -- gives counted, stand_alone, finish, let_go_now
--- include base, events, slots, webhook, batch, dependents, job_keys, worker/records, worker/end_execution
+-- include base, events, slots, webhook, batch, dependents, job_keys, worker/records, worker/end_lease
 -- include worker/result
 
 counted = {successful_job_count = 0, failed_job_count = 0, total_working_time = 0}

@@ -2,7 +2,7 @@
 -- list of what this worker holds, for a queue's jobs rq:wip:<queue>.
 -- ARGV  as lib/worker/records.lua
 -- gives put_back
--- include worker/end_execution
+-- include worker/end_lease
 
 -- Put those jobs back to the front of their queues, in order, at no attempt, and wake no worker: none could start them
 -- now. Returns the others, as they were described, and the executions that are left; the queues of those that went back

@@ -2,7 +2,7 @@
 -- ARGV  as lib/worker/records.lua
 -- rare
 -- gives end_otherwise, look_at_service
--- include base, jobs, dependents, parked, observe/attempts, worker/records, worker/end_execution
+-- include base, jobs, dependents, parked, observe/attempts, worker/records, worker/end_lease
 -- include worker/finish, worker/failure
 -- include worker/hand_back, backoff, worker/types, worker/hold_types, worker/park, worker/retry
 

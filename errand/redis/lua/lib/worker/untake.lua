@@ -1,6 +1,6 @@
 -- A job that was taken off its queue and could not be started.
 -- gives settle_untaken
--- include faults, worker/end_execution, worker/quarantine
+-- include faults, worker/end_lease, worker/quarantine
 
 -- One that failed as it started is damaged itself. One that failed before that failed at a key that it shares with
 -- others: it waits for a minute, at no attempt.

@@ -42,7 +42,7 @@ local function count_workers(queue, job_type, refused)
   return count
 end
 
--- Where the job is parked: its hash tells the key, unless it waits for its type's rate, or nobody noted it.
+-- Where the job is parked: its hash has the key, unless it waits for its type's rate, or nobody noted it.
 local function find_park(queue, job_type, stored)
   local readable, parked = pcall(cjson.decode, stored or '')
   local key = readable and type(parked) == 'table' and parked.key

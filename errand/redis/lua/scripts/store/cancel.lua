@@ -2,11 +2,11 @@
 -- Cancels jobs that have not begun, asks for the stop of those that run. Sent twice, because a reply was lost, it
 -- changes nothing and answers the same: a job keeps the token of the call.
 -- ARGV  how many seconds canceled jobs are kept that don't say so themselves, the call's token, the jobs' ids
--- Returns whether dependents are left to scripts/store/settle.lua, then for each job false (it is not there),
--- 'canceled', 'stopped', 'started' (its workers have been asked to stop it: call again), or why it can't be with a
--- space before it. Of jobs amid long queues it does fewer than it was asked for: ask for the others again.
--- include base, clock, time, take_off_queue, jobs, keep_dead_letters, store/settling, dependents
--- include store/lost, store/end_of_step
+-- Returns whether dependents are left to scripts/store/settle_dependents.lua, then for each job false (it is not
+-- there), 'canceled', 'stopped', 'started' (its workers have been asked to stop it: call again), or why it can't be
+-- with a space before it. Of jobs amid long queues it does fewer than it was asked for: ask for the others again.
+-- include base, clock, time, take_off_queue, jobs, keep_dead_letters, store/settle_dependents, dependents
+-- include store/lost_jobs, store/end_of_step
 
 read_time()
 failure_seconds = tonumber(ARGV[1])

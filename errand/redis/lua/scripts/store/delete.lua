@@ -3,10 +3,12 @@
 -- reply was lost, it answers the same: what it did is kept for a minute under the token of the call.
 -- ARGV  JSON {token, failure_seconds, statuses: {status: true, …} that they must have or nothing, registry: where each
 --       job has to be or nothing}, then the jobs' ids
--- Returns whether dependents are left to scripts/store/settle.lua, then for each job '' (it is deleted), false (it is
--- not there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the others anew.
--- include base, take_off_queue, store/bodies, store/settling, clock, time, jobs, slots, batch, dependents, job_keys
--- include observe/notes, store/lost, store/end_of_step
+-- Returns whether dependents are left to scripts/store/settle_dependents.lua, then for each job '' (it is deleted),
+-- false (it is not there) or why it can't be. Of jobs amid long queues it does fewer than it was asked for: ask for the
+-- others anew.
+-- include base, take_off_queue, store/bodies, store/settle_dependents, clock, time, jobs, slots, batch
+-- include dependents, job_keys
+-- include observe/notes, store/lost_jobs, store/end_of_step
 
 local request = cjson.decode(ARGV[1])
 read_time()

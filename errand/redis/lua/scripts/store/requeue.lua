@@ -7,7 +7,7 @@
 --       token, edit: {bodies: {holder, all: [[SHA-256, bytes], …]}, payload: the one before in base64} or nothing},
 --       then the jobs' ids; with an edit one id, its new data and the one that is to be there
 -- Returns for each job '' (it is queued again), false (it is not there) or why it can't be.
--- include base, clock, time, events, push, jobs, keep_dead_letters, slots, backoff, store/bodies, store/lost
+-- include base, clock, time, events, push, jobs, keep_dead_letters, slots, backoff, store/bodies, store/lost_jobs
 
 local request = cjson.decode(ARGV[1])
 local ENDED_BADLY, ENDED = keys.ENDED_BADLY, keys.ENDED

@@ -14,7 +14,8 @@
 -- canceled.
 -- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
 -- minute.
--- include base, worker/records, worker/types, worker/rates, worker/hold_types, worker/park, worker/reports, worker/take
+-- include base, worker/records, worker/types, worker/rates, worker/hold_types, worker/park
+-- include worker/record_reports, worker/take_and_start
 -- include dependents, worker/expiry, store/end_of_step
 
 local at = 6

@@ -1,9 +1,9 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults, push
--- include parked, worker/records, worker/end_execution, worker/quarantine, worker/rates, worker/types
+-- include parked, worker/records, worker/end_lease, worker/quarantine, worker/rates, worker/types
 -- include worker/hold_types, worker/park
--- include worker/reports, worker/expiry
+-- include worker/record_reports, worker/expiry
 
 local FIELDS = {'data', 'status', 'origin', 'created_at', 'timeout', 'result_ttl', 'failure_ttl', 'retries_left',
   'description', 'errand_losses', 'success_callback_name', 'failure_callback_name', 'stopped_callback_name',

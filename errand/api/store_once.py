@@ -10,7 +10,7 @@ from errand.api.http.deadline import RETRY_AFTER, redis_deadline
 from errand.api.http.idempotency import REPLAYED, SEND_AGAIN, replay
 from errand.api.http.options import UNIQUE
 from errand.api.http.problems import Problem, refuse_input
-from errand.api.intake import Posted
+from errand.api.request_intake import Posted
 from errand.api.store import Store
 from errand.contract.job import Job
 from errand.redis import keys

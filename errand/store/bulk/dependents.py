@@ -16,7 +16,7 @@ class Settler:
     """Settles them over one asynchronous client, some hundred a step; `ending` are those of scripts that end jobs."""
 
     def __init__(self, redis: Redis, settings: LifetimeSettings, ending: Mapping[str, Value] | None = None) -> None:
-        self._script = redis.register_script(assemble("store/settle", ending))
+        self._script = redis.register_script(assemble("store/settle_dependents", ending))
         self._ttl_seconds = settings.failure_ttl_seconds
 
     async def go_on(self) -> None:

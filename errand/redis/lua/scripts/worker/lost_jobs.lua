@@ -6,7 +6,7 @@
 -- ARGV  how many ids at most, the least time between two calls and between the beginnings of two passes, in
 --       milliseconds, and between the two looks at a job, in seconds
 -- Returns how many ids were looked at, and of each status how many were put back: status, count, ….
--- include base, clock, time, events, push, jobs, store/lost, observe/oldest
+-- include base, clock, time, events, push, jobs, store/lost_jobs, observe/oldest
 
 local ENDED = keys.ENDED
 local SUSPECTS, PLACES = 50, 50000 -- jobs found before, and places of lists, that are looked at in one step

@@ -1,6 +1,6 @@
 -- Ends of jobs with more dependents than one script may settle. Those that are left are noted here, and the workers'
--- chores go on with them (scripts/store/settle.lua). A note is RQ's own set of the job's dependents under another name:
--- that set goes when the job is deleted or expires, and may have thousands of members.
+-- chores go on with them (scripts/store/settle_dependents.lua). A note is RQ's own set of the job's dependents under
+-- another name: that set goes when the job is deleted or expires, and may have thousands of members.
 -- rare
 -- gives open_settling
 -- include base, clock

@@ -13,8 +13,8 @@ from errand.redis.lua.loader import read_script
 from errand.redis.memory import FRESH_SECONDS, Memory, read_memory
 from errand.store.answer import SCRIPTS, UniqueJobError, choose_script, read_answer
 from errand.store.bodies import BodyStore, have_large
-from errand.store.direct.planned import Planned
 from errand.store.fields import CallBuilder
+from errand.store.from_python.planned import Planned
 from errand.store.settings import LifetimeSettings
 
 

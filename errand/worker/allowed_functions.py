@@ -15,7 +15,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from errand.contract.errors import PermanentError
-from errand.contract.storing.home import list_homes
+from errand.contract.from_python.home import list_homes
 from errand.store.observe.bounded import cut_record
 from errand.worker.execution import Execution
 

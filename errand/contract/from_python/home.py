@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
-from errand.contract.storing.asked import Asked
+from errand.contract.from_python.options import Asked
 
 
 class Settled(Protocol):

@@ -2,7 +2,7 @@
 -- ARGV  as lib/worker/records.lua
 -- gives quarantined, record_reports, count_ends_of_worker
 -- include base, events, jobs, faults, observe/tally, worker/records, worker/exchange_state
--- include worker/end_execution, worker/quarantine
+-- include worker/end_lease, worker/quarantine
 -- include worker/finish, worker/unfinished
 
 quarantined = {} -- damaged jobs: {id, reason}

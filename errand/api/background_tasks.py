@@ -7,11 +7,11 @@ from fastapi import Depends, Request
 
 from errand.api.http.deadline import redis_deadline
 from errand.api.store import Store
-from errand.api.storing import REFUSALS, describe_refusal
+from errand.api.store_once import REFUSALS, describe_refusal
+from errand.contract.from_python.home import HomelessJobError, find_home
 from errand.contract.job import Job
-from errand.contract.storing.home import HomelessJobError, find_home
 from errand.store.bodies import have_large
-from errand.store.direct.planned import Planned, plan
+from errand.store.from_python.planned import Planned, plan
 
 P = ParamSpec("P")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from errand.contract.from_python.options import FARTHEST_SECONDS, Asked
 from errand.contract.job import Job
-from errand.contract.storing.asked import FARTHEST_SECONDS, Asked
 from errand.store.new_job import NewJob, find_wait
 
 

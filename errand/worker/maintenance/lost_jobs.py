@@ -20,7 +20,7 @@ class LostJobs:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._script = redis.register_script(read_script("worker/lost"))
+        self._script = redis.register_script(read_script("worker/lost_jobs"))
 
     def run(
         self, pace_ms: int = PACE_MS, pass_ms: int = PASS_MS, between_looks_seconds: int = BETWEEN_LOOKS_SECONDS
