@@ -240,7 +240,7 @@ async def _recover(world: World) -> Act:
     world.redis.zadd(keys.LEASES, dict.fromkeys(world.redis.zrange(keys.LEASES, 0, -1), 1))
 
     async def act() -> None:
-        while world.records.recover():
+        while world.records.leases.recover():
             pass
 
     return act

@@ -30,7 +30,7 @@ FLOORS = [
 # Both of each name are seen outside: in `errand` or `errand.testing`, and as a component of the OpenAPI document.
 KNOWN_OUTSIDE = {"Progress", "LogLine"}
 # Flat as they are sent or stored: what is grouped there would only be taken apart again.
-RECORDS = {"BatchView", "Execution", "JobFields", "WhyView"}
+RECORDS = {"BatchView", "JobFields", "WhyView"}
 HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -1,7 +1,7 @@
 """What the worker writes in Redis: RQ's records and our leases, each step one script."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +9,6 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from redis import Redis, RedisError
-from rq.utils import as_text
 
 from errand.contract.bodies import MARK_BYTES
 from errand.redis import keys
@@ -18,12 +17,10 @@ from errand.redis.lua.loader import Value, assemble, read_script
 from errand.store.observe.bounded import TooLargeError, unpack
 from errand.worker.count_tags import tag_end
 from errand.worker.execution import Execution, JobTimes
+from errand.worker.leases import Leases, read_pairs, read_text, read_timeout
 from errand.worker.report import Report
 from errand.worker.served import ServedQueues
-from errand.worker.trace import LOST_TRACE
 
-MOST_AT_ONCE = 100  # what a recovery hands back in one call; the server does nothing else meanwhile
-HELD_SECONDS = 7 * 86400  # an outage of Redis shorter than this doesn't end the list of what a worker holds
 Expired = tuple[str, str, int]
 
 
@@ -70,8 +67,9 @@ class Lifetimes:
 
 
 class Records:
-    """The scripts, as one process of the worker `name` calls them; `ending` are values that those which end jobs take.
+    """The worker's scripts, as one process of the worker `name` calls them; those of leases are in `leases`.
 
+    `ending` are values that scripts which end jobs take.
     `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `services` are
     hashes of what those types work with that name it. `clock` is the process' own, which is set from here. Every method
     may raise RedisError.
@@ -91,19 +89,12 @@ class Records:
         self.clock = clock or Clock()
         self._name = name
         self._lifetimes = lifetimes
-        self._renew = redis.register_script(read_script("worker/renew_leases"))
         self._codes = codes
         self._known_types = "" if codes is None else _write_codes(codes, services or {})
-        steps = (
-            "worker/exchange",
-            "worker/recover_leases",
-            "worker/release_leases",
-            "worker/orphans",
-            "worker/expire",
-            "store/settle_dependents",
-        )
+        steps = ("worker/exchange", "worker/orphans", "worker/expire", "store/settle_dependents")
         scripts = (redis.register_script(assemble(step, ending)) for step in steps)
-        self._exchange, self._recover, self._release, self._orphans, self._expire, self._settle = scripts
+        self._exchange, self._orphans, self._expire, self._settle = scripts
+        self.leases = Leases(redis, self.clock, self._head, lifetimes.worker_seconds, ending)
         self._let_go = redis.register_script(read_script("bodies/release"))
 
     def exchange(
@@ -145,24 +136,6 @@ class Records:
             with suppress(RedisError):
                 self._let_go(args=ids)
 
-    def renew_leases(self) -> tuple[bool, dict[str, float]]:
-        """Renew the leases of all that this worker holds; return whether RQ still knows the worker, and time-outs."""
-        head, asked_at = self._head(), time.monotonic()
-        known, held, at_us = self._renew(args=[*head, self._lifetimes.worker_seconds, HELD_SECONDS])
-        self.clock.note(at_us, asked_at)
-        return bool(known), {_read_text(held[i]): _read_timeout(held[i + 1]) for i in range(0, len(held), 2)}
-
-    def recover(self) -> list[tuple[str, str]]:
-        """Hand back what nobody holds any more, of any worker; return members and what became of their jobs."""
-        return _read_pairs(self._recover(args=[*self._head(), LOST_TRACE, MOST_AT_ONCE]))
-
-    def release(self, why: str, prefix: str = "", spared: Iterable[str] = ()) -> list[tuple[str, str]]:
-        """Hand back what this worker holds under executions that begin with `prefix`, less the members `spared`.
-
-        `why` is lost or interrupted; they come to the front of their queues in the order in which they started.
-        """
-        return _read_pairs(self._release(args=[*self._head(), LOST_TRACE, why, prefix, *spared]))
-
     def settle_orphans(self, queue: str, first: int, most: int) -> tuple[int, int]:
         """Settle orphans, deferred jobs whose parents have ended, `most` of a queue from the one at `first` on.
 
@@ -183,17 +156,6 @@ class Records:
         """
         more, left, expired, quarantined = self._expire(args=[*self._head(), first, most, most_searched])
         return Expiry(bool(more), left, _read_expired(expired), _read_quarantined(quarantined))
-
-    def find(self, member: str, timeout_seconds: float) -> Execution:
-        """Return an execution that is held, without its payload."""
-        job_id, _, id = member.rpartition(":")
-        found: list[Any] = self.redis.hmget(keys.JOB + job_id, "origin", "description")
-        started = self.redis.hget(keys.EXECUTION + member, "created_at")
-        now = self.clock.now()
-        started_at = float(started or now)
-        taken_at = time.monotonic() - max(0.0, now - started_at)
-        queue, name = as_text(found[0] or b""), _read_text(found[1] or b"")
-        return Execution(job_id, id, queue, b"", timeout_seconds, "", "", name, 0, "", started_at, taken_at)
 
     def _head(self) -> list[Any]:
         self.clock.ask(self.redis)
@@ -240,7 +202,7 @@ def _read_execution(fields: list[bytes], started: float, taken_at: float) -> Exe
         id.decode(),
         queue.decode(),
         payload,
-        _read_timeout(timeout),
+        read_timeout(timeout),
         result_ttl.decode(),
         failure_ttl.decode(),
         description.decode(errors="replace"),
@@ -269,27 +231,9 @@ def _read_data(stored: bytes) -> tuple[bytes, str]:
         return b"", f"its payload is {error}"
 
 
-def _read_timeout(stored: bytes) -> float:
-    """Return RQ's time-out, infinite for its -1."""
-    try:
-        seconds = float(stored or 180)
-    except ValueError:  # damaged while the job runs
-        seconds = 180.0
-    return seconds if seconds >= 0 else float("inf")
-
-
-def _read_pairs(found: list[bytes]) -> list[tuple[str, str]]:
-    return [(_read_text(found[i]), _read_text(found[i + 1])) for i in range(0, len(found), 2)]
-
-
 def _read_quarantined(found: list[list[bytes]]) -> list[tuple[str, str]]:
-    return _read_pairs([text for pair in found for text in pair])
+    return read_pairs([text for pair in found for text in pair])
 
 
 def _read_expired(found: list[Any]) -> list[Expired]:
-    return [(_read_text(queue), _read_text(type), count) for queue, type, count in found]
-
-
-def _read_text(stored: bytes) -> str:
-    """Return text; an id of somebody else's may hold any bytes."""
-    return stored.decode(errors="replace")
+    return [(read_text(queue), read_text(type), count) for queue, type, count in found]

@@ -39,7 +39,7 @@ def run(records: Records, *ids: str, kind: str = "finished") -> None:
     executions = {execution.job_id: execution for execution in take(records, 200)}
     for id in ids:
         send_report(records, kind, executions[id])
-    records.release("interrupted")
+    records.leases.release("interrupted")
 
 
 @pytest.mark.quick

@@ -84,7 +84,7 @@ def by_losses(client: TestClient, records: Records, id: str) -> None:
         (execution,) = take(records)
         assert execution.job_id == id
         end_leases(records.redis)
-        records.recover()
+        records.leases.recover()
 
 
 def by_expiry(client: TestClient, records: Records, id: str) -> None:

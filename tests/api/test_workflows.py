@@ -36,7 +36,7 @@ def run_one(records: Records, id: str, kind: str) -> None:
     (execution,) = [execution for execution in take(records, 20) if execution.job_id == id] or [None]
     assert execution, f"{id} was not queued"
     send_report(records, kind, execution)
-    records.release("interrupted")
+    records.leases.release("interrupted")
 
 
 def test_a_chain_runs_in_its_order(services: Services) -> None:

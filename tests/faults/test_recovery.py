@@ -63,7 +63,7 @@ def run_at_once(*works: Callable[[], Any]) -> list[Any]:
 def recover_all(records: Records) -> list[str]:
     """Recover until there is nothing left; return the executions that it handed back."""
     found = []
-    while pairs := records.recover():
+    while pairs := records.leases.recover():
         found += [member for member, outcome in pairs if outcome]
     return found
 

@@ -51,11 +51,11 @@ def test_an_attempt_that_succeeds_leaves_nothing(redis: Redis, queue: Queue, rec
 def test_interruptions_losses_and_stops_are_written_down(redis: Redis, queue: Queue, records: Records) -> None:
     (id,) = enqueue(queue)
     take(records)
-    records.release("interrupted")
+    records.leases.release("interrupted")
     for number in range(2):
         take(records, 1, f"loss{number}")
         end_leases(redis)
-        records.recover()
+        records.leases.recover()
     send_report(records, "stopped", take(records, 1, "stop")[0])
     attempts = list_attempts(redis, id)
     assert [attempts[number]["outcome"] for number in sorted(attempts)] == ["interrupted", "lost", "lost", "stopped"]

@@ -134,9 +134,9 @@ def test_a_start_that_is_lost_or_interrupted_is_the_first_as_well(
     (execution,) = take(records)
     if is_lost:
         end_leases(redis)
-        build_records(redis, "two").recover()
+        build_records(redis, "two").leases.recover()
     else:
-        records.release("interrupted")
+        records.leases.release("interrupted")
     first = float(redis.hget(f"rq:job:{id}", "errand_first_start") or 0)
     assert first == pytest.approx(execution.started, abs=1e-5)
     fail(redis, records, id)

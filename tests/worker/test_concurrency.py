@@ -100,7 +100,7 @@ def test_a_lost_job_keeps_its_slot_until_it_is_lost_too_often(redis: Redis, queu
         assert list_statuses(redis, ids[1:]) == [b"rate_limited"]
         assert take(records, 4, f"l{loss}-")
         end_leases(redis)
-        records.recover()
+        records.leases.recover()
     assert list_statuses(redis, ids) == [b"failed", b"queued"]
 
 

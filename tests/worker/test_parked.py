@@ -245,7 +245,7 @@ def test_one_that_comes_back_from_its_taker_waits_for_it_again(redis: Redis, que
     old, new = Worker(redis, "old", tally=OLD), Worker(redis, "new", tally=NEW)
     refuse(old)
     new.take()
-    new.records.release("interrupted")
+    new.records.leases.release("interrupted")
     assert refuse(old) == "parked"
     assert [execution.job_id for execution in new.take()] == [id]
 
@@ -274,7 +274,7 @@ def test_they_are_logged_once_a_minute(
 def test_a_renewed_worker_keeps_its_types(redis: Redis) -> None:
     worker = Worker(redis, "old", log=OLD)
     redis.expire("errand:types:old", 5)
-    worker.records.renew_leases()
+    worker.records.leases.renew()
     assert redis.ttl("errand:types:old") > 5
 
 

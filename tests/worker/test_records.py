@@ -58,7 +58,7 @@ def test_a_job_without_end_has_no_time_out(redis: Redis, queue: Queue, records: 
     enqueue(queue, timeout=-1)
     (execution,) = take(records)
     assert execution.timeout_seconds == float("inf")
-    assert records.renew_leases()[1] == {execution.member: float("inf")}
+    assert records.leases.renew()[1] == {execution.member: float("inf")}
 
 
 def test_a_start_forgets_what_the_last_attempt_left(redis: Redis, queue: Queue, records: Records) -> None:
@@ -158,7 +158,7 @@ def test_holding_renews_leases_and_the_workers_record(redis: Redis, queue: Queue
     enqueue(queue, timeout=60)
     (execution,) = take(records)
     redis.zadd("errand:leases", {execution.member: time.time() * 1000 + 500})
-    assert records.renew_leases() == (True, {execution.member: 60})
+    assert records.leases.renew() == (True, {execution.member: 60})
     assert redis.zscore("errand:leases", execution.member) > time.time() * 1000 + 9000
     assert redis.ttl("rq:worker:one") in (59, 60)
     assert redis.ttl("rq:worker:one:executions") > 86400
@@ -168,7 +168,7 @@ def test_a_lease_that_somebody_took_away_is_not_taken_back(redis: Redis, queue: 
     enqueue(queue, 2)
     first, second = take(records, 2)
     redis.zrem("errand:leases", first.member)
-    assert records.renew_leases()[1].keys() == {second.member}
+    assert records.leases.renew()[1].keys() == {second.member}
     assert redis.zscore("errand:leases", first.member) is None
     assert redis.smembers("rq:worker:one:executions") == {second.member.encode()}
 
@@ -179,7 +179,7 @@ def test_a_worker_sees_that_its_record_is_gone_and_gets_none_half_made(
     enqueue(queue)
     redis.delete("rq:worker:one")
     (execution,) = take(records)
-    assert records.renew_leases()[0] is False
+    assert records.leases.renew()[0] is False
     send_report(records, "finished", execution)
     assert not redis.exists("rq:worker:one")
 
@@ -188,6 +188,6 @@ def test_what_is_held_is_found_with_its_queue_and_its_start(redis: Redis, queue:
     enqueue(queue)
     (execution,) = take(records)
     redis.hset(f"rq:execution:{execution.member}", "created_at", "12.5")
-    found = records.find(execution.member, 60)
+    found = records.leases.find(execution.member, 60)
     assert (found.job_id, found.id, found.queue) == (execution.job_id, "e0", "default")
     assert (found.timeout_seconds, found.started) == (60, 12.5)

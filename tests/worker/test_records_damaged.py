@@ -43,7 +43,7 @@ def test_hand_backs_go_on_behind_it(redis: Redis, queue: Queue, records: Records
     redis.hset(f"rq:job:{ids[1]}", "errand_losses", 2)  # so that its end is recorded, too
     HELD[damage](redis, ids[1])
     end_leases(redis)
-    records.release("lost") if step == "release" else build_records(redis, "two").recover()
+    records.leases.release("lost") if step == "release" else build_records(redis, "two").leases.recover()
     assert read(redis, ids[0], "status") + read(redis, ids[2], "status") == [b"queued", b"queued"]
     assert redis.zcard("errand:leases") == 0
     if redis.type(f"rq:job:{ids[1]}") == b"hash":
@@ -63,7 +63,7 @@ def test_its_time_out_is_not_believed(redis: Redis, queue: Queue, records: Recor
     (id,) = enqueue(queue)
     (execution,) = take(records)
     redis.hset(f"rq:job:{id}", "timeout", "long")
-    assert records.renew_leases()[1].keys() == {execution.member}
+    assert records.leases.renew()[1].keys() == {execution.member}
 
 
 @pytest.mark.parametrize("losses", ["many", ""])

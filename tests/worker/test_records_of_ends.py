@@ -65,7 +65,7 @@ def test_a_report_after_the_lease_was_taken_away_changes_nothing(
     (id,) = enqueue(queue, retry=Retry(3))
     (late,) = take(records)
     end_leases(redis)
-    assert build_records(redis, "two").recover() == [(late.member, "queued")]
+    assert build_records(redis, "two").leases.recover() == [(late.member, "queued")]
     (now,) = take(build_records(redis, "two"), prefix="f")
     before = redis.hgetall(f"rq:job:{id}")
     assert send_report(records, "progress", late, "late") == "late"

@@ -38,14 +38,14 @@ def test_one_that_fails_or_is_handed_back_is_stopped(redis: Redis, queue: Queue,
 @pytest.mark.parametrize("why", ["lost", "interrupted"])
 def test_one_whose_process_is_gone_is_stopped(redis: Redis, queue: Queue, records: Records, why: str) -> None:
     execution = take_to_stop(redis, queue, records)
-    assert records.release(why) == [(execution.member, "stopped")]
+    assert records.leases.release(why) == [(execution.member, "stopped")]
     assert_stopped(redis, execution)
 
 
 def test_one_whose_worker_died_is_stopped(redis: Redis, queue: Queue, records: Records) -> None:
     execution = take_to_stop(redis, queue, records)
     end_leases(redis)
-    assert build_records(redis, "two").recover() == [(execution.member, "stopped")]
+    assert build_records(redis, "two").leases.recover() == [(execution.member, "stopped")]
     assert_stopped(redis, execution)
 
 
@@ -65,5 +65,5 @@ def test_the_slot_of_a_stopped_job_is_free(redis: Redis, queue: Queue, records: 
     execution = take_to_stop(redis, queue, records)
     redis.hset(f"rq:job:{execution.job_id}", mapping={"rate_limit_key": "k", "rate_limit_concurrency": 1})
     redis.zadd("rq:rl:k:allowed", {execution.job_id: 1})
-    records.release("lost")
+    records.leases.release("lost")
     assert redis.zcard("rq:rl:k:allowed") == 0

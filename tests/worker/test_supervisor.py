@@ -24,22 +24,24 @@ from errand.worker.runner_plan import Plan
 from errand.worker.served import ServedQueues
 from errand.worker.settings import WorkerSettings
 from tests.support.waiting import wait_until
-from tests.worker.scripts import LIFETIMES, ask, build_records, end_leases, enqueue, read, take
+from tests.worker.scripts import ask, build_records, end_leases, enqueue, read, take
 
 Main = Callable[[Plan, Connection, Heartbeat], None]
 QUEUES = ServedQueues(["default"], in_turn=False)
 
 
-class ShakyRecords(Records):
-    """Can't reach Redis at the first hand-back."""
+def build_shaky_records(redis: Redis) -> Records:
+    """Return records whose first hand-back can't reach Redis."""
+    records = build_records(redis)
+    release, faults = records.leases.release, iter([ConnectionError("away")])
 
-    is_away = True
+    def fail_first(*args: Any) -> list[tuple[str, str]]:
+        if fault := next(faults, None):
+            raise fault
+        return release(*args)
 
-    def release(self, *args: Any) -> list[tuple[str, str]]:
-        if self.is_away:
-            self.is_away = False
-            raise ConnectionError("away")
-        return super().release(*args)
+    records.leases.release = fail_first  # type: ignore[method-assign, assignment]
+    return records
 
 
 class CountedChores:
@@ -93,7 +95,7 @@ def test_a_hand_back_that_fails_is_made_up_for(redis: Redis, queue: Queue) -> No
 
     build_records(redis)
     with Signals() as signals:
-        build(redis, signals, main, records=ShakyRecords(redis, "one", LIFETIMES)).run()
+        build(redis, signals, main, records=build_shaky_records(redis)).run()
     assert read(redis, id, "status", "errand_losses", "errand_interruptions") == [b"queued", b"1", None]
 
 
@@ -177,10 +179,9 @@ def test_a_worker_that_stops_does_no_chores_but_stays_registered(redis: Redis) -
 def test_chores_that_have_more_to_do_go_on_at_once_and_leases_are_renewed_between(redis: Redis) -> None:
     done_at: list[float] = []
 
-    class CountingRecords(Records):
-        def renew_leases(self) -> tuple[bool, dict[str, float]]:
-            redis.incr("held")
-            return super().renew_leases()
+    def count_renewal() -> tuple[bool, dict[str, float]]:
+        redis.incr("renewed")
+        return renew()
 
     def work() -> bool:
         done_at.append(time.monotonic())
@@ -188,11 +189,13 @@ def test_chores_that_have_more_to_do_go_on_at_once_and_leases_are_renewed_betwee
             os.kill(os.getpid(), signal.SIGTERM)
         return len(done_at) < 20
 
-    records = CountingRecords(redis, "one", LIFETIMES)
+    records = build_records(redis)
+    renew = records.leases.renew
+    records.leases.renew = count_renewal  # type: ignore[method-assign]
     with Signals() as signals:
         build(redis, signals, lambda *_: time.sleep(30), chores=CountedChores(work), records=records).run()
     assert len(done_at) == 20
-    assert int(redis.get("held") or 0) >= 20
+    assert int(redis.get("renewed") or 0) >= 20
     assert done_at[-1] - done_at[0] < 19 * BEAT_SECONDS
 
 

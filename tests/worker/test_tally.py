@@ -46,11 +46,11 @@ def test_an_end_that_is_reported_again_or_too_late_counts_once(redis: Redis, que
 def test_what_is_handed_back_counts_as_no_end_of_a_job(redis: Redis, queue: Queue, records: Records) -> None:
     enqueue(queue)
     take(records)
-    records.release("interrupted")
+    records.leases.release("interrupted")
     for number in range(3):
         take(records, 1, f"loss{number}")
         end_leases(redis)
-        records.recover()
+        records.leases.recover()
     assert count(redis) == {"x|||interrupted": 1, "x|||lost": 2, "x|||dead": 1}
 
 

@@ -142,7 +142,7 @@ def test_a_job_lost_too_often_sends_a_webhook(redis: Redis, queue: Queue, hooked
     for number in range(3):
         take(hooked, prefix=f"lost{number}")
         end_leases(redis)
-        hooked.recover()
+        hooked.leases.recover()
     (event,) = list_sent(redis)
     assert (event["type"], event["data"]["error"]["type"]) == ("job.failed", "Lost")
 

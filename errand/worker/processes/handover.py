@@ -28,7 +28,7 @@ class Handover:
             self.note(runner)
         if full:
             with suppress(RedisError):
-                held = self._records.renew_leases()[1]
+                held = self._records.leases.renew()[1]
                 self._left = {member for member in held if any(runner.holds(member) for runner in full)} - alone
         most_jobs = None if plan.most_jobs is None else max(0, plan.most_jobs - sum(self._taken.values()))
         return replace(plan, prefix=token_hex(4), busy=(*alone, *self._left), most_jobs=most_jobs)

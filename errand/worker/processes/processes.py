@@ -104,7 +104,7 @@ class WorkerProcesses:
 
     def release_all(self) -> None:
         """Hand back what the worker still holds, with the next `settle`."""
-        self._unsettled.append(lambda: log_fates(self._records.release("interrupted")))
+        self._unsettled.append(lambda: log_fates(self._records.leases.release("interrupted")))
 
     def _settle_child(self, child: ChildProcess) -> None:
         if child.why == "timeout":
@@ -112,12 +112,12 @@ class WorkerProcesses:
         elif child.why == "stopped":
             self._record(describe_failure(child.execution, JobStopped()))
         else:
-            log_fates(self._records.release(child.why or "lost", child.execution.id))
+            log_fates(self._records.leases.release(child.why or "lost", child.execution.id))
 
     def _settle_runner(self, runner: RunnerProcess) -> None:
         alone = [child.execution.member for child in self.children]
         why = runner.why or ("interrupted" if runner.is_done else "lost")
-        log_fates(self._records.release(why, runner.prefix, alone))
+        log_fates(self._records.leases.release(why, runner.prefix, alone))
 
     def _record(self, report: Report) -> None:
         log_outcome(report, self._records.exchange([report]).answers[0], None, resent=True)
@@ -160,7 +160,7 @@ class WorkerProcesses:
                 return
         for runner in self.runners:
             if runner.holds(member):
-                execution = self._records.find(member, timeout_seconds)
+                execution = self._records.leases.find(member, timeout_seconds)
                 logger.warning("Job %s is past its time and does not end; the runner is replaced", execution.job_id)
                 # Its thread lives as long as the runner: the retry must not start before that has gone.
                 self._record(describe_timeout(execution, delay_seconds=self._grace_seconds + OVERTIME_SECONDS))

@@ -69,7 +69,7 @@ class Supervisor:
     def run(self) -> None:
         """Work until told to stop, or until the plan's end."""
         with suppress(RedisError):  # what one before us held under the same name
-            log_fates(self._records.release("lost"))
+            log_fates(self._records.leases.release("lost"))
         next_beat = 0.0
         with owning(self._close):
             while not self._is_over():
@@ -132,14 +132,14 @@ class Supervisor:
             self._commands.keep()
         try:
             self._role.look()
-            is_known, held = self._records.renew_leases()
+            is_known, held = self._records.leases.renew()
             self._outage.note_answer(self._records.clock.epoch)
             if not is_known:
                 self._chores.register_again()
             self._held.note(held, self._outage.clock_seconds)
             self._processes.note_held(held)
             if self._outage.is_over:
-                log_fates(self._records.recover())
+                log_fates(self._records.leases.recover())
             if self._stop_by is None:
                 is_behind = self._chores.run_chores()
             self._outage.note_consent()
@@ -163,7 +163,7 @@ class Supervisor:
             os.kill(os.getpid(), signal.SIGINT)
         elif command.name in ("stop-job", "stop-execution"):
             with suppress(RedisError):
-                for member in filter(command.means, self._records.renew_leases()[1]):
+                for member in filter(command.means, self._records.leases.renew()[1]):
                     self._processes.stop_job(member)
 
     def _release_all(self) -> None:
