@@ -14,7 +14,7 @@ COPY errand errand
 RUN pip --python /venv install --no-deps --no-build-isolation .
 
 FROM ${BASE}
-# A number, because Kubernetes can't tell from a name that the user is not root. It may only write to /data.
+# A number, because Kubernetes can't tell from a name that the user is not root. The user may write only to /data.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin errand && install -d -o errand -g errand /data
 COPY --from=build /venv /venv
 WORKDIR /app

@@ -1,4 +1,6 @@
-"""Compiles every Lua script as it is assembled, under Lua 5.1; refuses globals, too many locals, and long lines.
+"""Compiles every Lua script as it is assembled, under Lua 5.1.
+
+It refuses globals, too many locals or upvalues, and long lines.
 
 Run by `make check`. What a function uses is read from its bytecode (Lua 5.1, lundump.c and lopcodes.h).
 """

@@ -169,7 +169,7 @@ class World:
         self.post("item", item_id=7)
         wait_until(lambda: self.call("GET", f"/v1/jobs/{invoice}")["status"] == "failed", 30)
         wait_until(lambda: self.call("GET", f"/v1/batches/{batch}")["finished"] >= 90, 60)
-        wait_until(lambda: self._redis.exists(keys.TALLY_FOLDED), 60)
+        wait_until(lambda: self._redis.exists(keys.TALLY_ROLLED_UP), 60)
         return {
             "overview": "/console",
             "jobs": "/console/jobs",
@@ -242,7 +242,7 @@ class World:
                     self._redis.hincrby(
                         f"{keys.TALLY}{minute}", f"{type}|{wait + slower}|{run + slower}|{name}", round(count * share)
                     )
-        self._redis.delete(keys.TALLY_FOLDED)
+        self._redis.delete(keys.TALLY_ROLLED_UP)
 
 
 if __name__ == "__main__":

@@ -105,14 +105,14 @@ async def _last_of_a_batch(world: World) -> Act:
 
 async def _bulk_cancel(world: World) -> Act:
     ids = await world.store_jobs(5000)
-    return lambda: world.store.changes.many.apply("cancel", ids)
+    return lambda: world.store.changes.bulk.apply("cancel", ids)
 
 
 async def _bulk_cancel_in_a_long_queue(world: World) -> Act:
     ids = await world.store_jobs(100)
     _lengthen(world.redis, 250_000, "LPUSH")
     _lengthen(world.redis, 250_000, "RPUSH")
-    return lambda: world.store.changes.many.apply("cancel", ids)
+    return lambda: world.store.changes.bulk.apply("cancel", ids)
 
 
 def _lengthen(redis: Redis, count: int, command: str) -> None:
@@ -123,13 +123,13 @@ def _lengthen(redis: Redis, count: int, command: str) -> None:
 
 async def _bulk_delete(world: World) -> Act:
     ids = await world.store_jobs(2000)
-    return lambda: world.store.changes.many.apply("delete", ids)
+    return lambda: world.store.changes.bulk.apply("delete", ids)
 
 
 async def _bulk_requeue(world: World) -> Act:
     ids = await world.store_jobs(2000)
-    await world.store.changes.many.apply("cancel", ids)
-    return lambda: world.store.changes.many.apply("requeue", ids)
+    await world.store.changes.bulk.apply("cancel", ids)
+    return lambda: world.store.changes.bulk.apply("requeue", ids)
 
 
 async def _requeue_of_a_queue(world: World) -> Act:
@@ -171,7 +171,7 @@ async def _exchange(world: World) -> Act:
 
     async def act() -> None:
         for kind in ("finished", "permanent", "failed"):
-            world.records.turn([write(kind, task) for task in world.take()])
+            world.records.exchange([write(kind, task) for task in world.take()])
 
     return act
 

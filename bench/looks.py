@@ -106,7 +106,7 @@ async def _one_batch(world: World) -> Act:
 
 async def _jobs_of_a_batch(world: World) -> Act:
     id = await world.store_batch(keys.BATCH_LIMIT)
-    return lambda: world.store.batch_jobs.read(filter_batch(id, "failed"), 100)
+    return lambda: world.store.batches.jobs.read(filter_batch(id, "failed"), 100)
 
 
 async def _stats(world: World) -> Act:
@@ -191,7 +191,7 @@ async def _health(world: World) -> Act:
 
 LOOKS = (
     Scene("sweep", "5,000 expired", _sweep),
-    Scene("fold", "an hour of 50 types", _fold),
+    Scene("rollup", "an hour of 50 types", _fold),
     Scene("metrics", "50 types, 100 workers", _metrics),
     Scene("workers", "100 workers", _workers),
     Scene("queues", "100 queues", _queues),

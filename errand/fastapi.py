@@ -11,7 +11,7 @@ __all__ = ["DurableTasks", "Service", "Tasks"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Service` when it is first used: it brings the whole API, which an application with `Tasks` alone lacks."""
+    """Load `Service` when it is first used: it brings the whole API, which `Tasks` alone does not need."""
     if name != "Service":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from errand.app.service import Service

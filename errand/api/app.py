@@ -43,7 +43,7 @@ from errand.api.routes import (
 )
 from errand.api.settings import ApiSettings
 from errand.api.store import build_store
-from errand.api.wrong_passwords import Tries
+from errand.api.wrong_passwords import WrongPasswords
 from errand.contract.job import Job
 from errand.redis.connection import Connector
 from errand.store.settings import LifetimeSettings
@@ -74,18 +74,18 @@ def build_api(
     app.state.settings = settings
     app.state.chores = []  # coroutine functions that run beside the requests; `start` adds those of a real server
     app.state.store = build_store(connector, queue, types)
-    app.state.tries = Tries()
+    app.state.wrong_passwords = WrongPasswords()
     bodies: Bodies = {}
     app.openapi = lambda: build_document(app, bodies)  # type: ignore[method-assign]
     add_handlers(app)
-    _add_posts(app, settings, types, bodies)
+    _add_jobs_and_batches(app, settings, types, bodies)
     _add_routes(app, settings, bodies)
     mount_console(app, settings)
     _add_middleware(app, settings)
     return app
 
 
-def _add_posts(app: FastAPI, settings: ApiSettings, types: dict[str, Job[..., Any]], bodies: Bodies) -> None:
+def _add_jobs_and_batches(app: FastAPI, settings: ApiSettings, types: dict[str, Job[..., Any]], bodies: Bodies) -> None:
     """Add what stores and reads jobs and batches: what is asked for most often comes first."""
     checks = [Depends(refuse_unknown), *guard(settings)]
     for router in (jobs.build_router(types, bodies, checks), batches.build_router(types, bodies, checks)):

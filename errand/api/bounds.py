@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError:  # an application of your own may do without httptools
     HttpToolsProtocol = None  # type: ignore[assignment,misc]
 
-PIPELINED = 16  # requests that wait while one is answered, then the connection is closed; browsers send none so
+PIPELINED = 16  # requests that wait while one is answered, then the connection is closed; browsers do not pipeline
 
 
 class StopParsingError(Exception):

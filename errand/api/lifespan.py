@@ -37,7 +37,7 @@ async def run_store(store: Store, chores: Sequence[Chore] = ()) -> AsyncIterator
 
 
 def build_chores(store: Store) -> list[Chore]:
-    """Return what runs beside the requests of a real server: workers learn from it which types it posts."""
+    """Return what runs beside the requests of a real server: it announces the types that it posts, and their code."""
     return [PostedCodes(store.server.redis, hash_codes(store.types)).keep]
 
 

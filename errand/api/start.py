@@ -30,7 +30,7 @@ ReadTypes = Callable[[], dict[str, Job[..., Any]]]
 def start(create: Create, read_types: ReadTypes = load_catalog, redis_url: str | None = None) -> FastAPI:
     """Build an application for uvicorn's `--factory`; ends the process with a plain text where it can't be built.
 
-    `redis_url` stands in for the setting.
+    `redis_url` replaces the setting.
     """
     form_logs()
     give_back_large_blocks()

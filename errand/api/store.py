@@ -1,4 +1,4 @@
-"""What the application holds for its routes, built once by `build_api`."""
+"""What an application stores and reads with, over one client of Redis."""
 
 import logging
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from errand.redis.failover import Failover, renew, renew_async
 from errand.redis.server import WriteProbe
 from errand.store.batch import BatchReader
 from errand.store.bodies import BodyStore
-from errand.store.bulk.bulk import ManyJobs
+from errand.store.bulk.bulk import BulkJobs
 from errand.store.cancel import Canceller
 from errand.store.dead_letters import DeadLetters
 from errand.store.delete import Deleter
@@ -55,7 +55,7 @@ class JobChanges:
     requeuer: Requeuer
     canceller: Canceller
     deleter: Deleter
-    many: ManyJobs
+    bulk: BulkJobs
     dead_letters: DeadLetters
 
 
@@ -101,7 +101,7 @@ def build_store(connector: Connector, queue: LifetimeSettings, types: dict[str, 
         requeuer,
         canceller,
         deleter,
-        ManyJobs(index, requeuer, canceller, deleter),
+        BulkJobs(index, requeuer, canceller, deleter),
         DeadLetters(index, requeuer, deleter, clock, observe.failures),
     )
     return Store(

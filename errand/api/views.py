@@ -98,7 +98,7 @@ def batch_link(id: str) -> str:
 
 
 def show_job(job: JobStatus) -> dict[str, Any]:
-    """Return a job's `JobView`."""
+    """Return a job as the fields of `JobView`."""
     shown = vars(job).copy()
     for name in UNSHOWN:
         del shown[name]

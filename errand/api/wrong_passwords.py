@@ -32,7 +32,7 @@ class _Wrong:
     hash: bytes = b""
 
 
-class Tries:
+class WrongPasswords:
     """Counts wrong passwords by address; by the /64 for IPv6, as every customer has a whole one.
 
     A right one changes no count: somebody with one of the two passwords could otherwise reset it, and go on guessing

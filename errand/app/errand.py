@@ -150,9 +150,9 @@ class Errand:
         """Store a job for `job.store(…)`; return its id. Outside of `lifespan` a thread does it."""
         if (store := self._find_live_store()) is None:
             return await asyncio.to_thread(self.store_sync, job, payload, asked)
-        from errand.app.lifespan import store_job
+        from errand.app.lifespan import store_from_code
 
-        return await store_job(store, job, payload, asked)
+        return await store_from_code(store, job, payload, asked)
 
     def store_sync(self, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
         """Store a job for `job.store_sync(…)`; return its id."""

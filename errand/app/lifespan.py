@@ -37,7 +37,7 @@ async def run(connector: Connector, types: dict[str, Job[..., Any]], app: "Mount
             app.drop()
 
 
-async def store_job(store: Store, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
+async def store_from_code(store: Store, job: Job[..., Any], payload: dict[str, Any], asked: Asked) -> str:
     """Store a job over a store in use; return its id. Raises what `Job.store` says."""
     await store.enqueuer.memory.check()  # which sets the clock
     jobs, holder = [plan(job, payload, asked).build(store.clock.moment())], None

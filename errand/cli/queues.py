@@ -18,7 +18,7 @@ from errand.cli.options import JsonOut
 from errand.cli.plain import make_plain
 from errand.cli.render import STYLES, build_table, make_console, print_table
 
-REFRESH_SECONDS = 1.0  # as often as a person notices, and a light request for the service
+REFRESH_SECONDS = 1.0  # a person notices nothing faster, and a light request for the service
 COUNTS = ("queued", "started", "scheduled", "deferred")
 RARE = ("ready_to_enqueue", "rate_limited")  # these have a column only where there are any
 

@@ -98,7 +98,7 @@ def _measure(value: Any, limit: int) -> int:
                 if size > limit:
                     break
             return size
-    return 24  # the longest float
+    return 24  # the longest float; longer integers are rare
 
 
 def list_bodies(stored: Mapping[str, Any]) -> list[tuple[str, int]]:

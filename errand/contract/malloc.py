@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 
-LARGE_BYTES = 1024 * 1024  # few payloads are larger, so that few pay for the calls of the system
+LARGE_BYTES = 1024 * 1024  # few payloads are larger, so few of them cost extra system calls
 _M_MMAP_THRESHOLD = -3  # malloc.h
 
 

@@ -18,7 +18,7 @@ from errand.local.valkey import EmbeddedValkey, ServerMissingError, find_free_po
 from errand.local.valkey_keeper import ValkeyKeeper
 from errand.redis.environment import is_set, read_variable
 
-READY_SECONDS = 30.0  # imports take seconds on a slow machine; what takes longer has failed
+READY_SECONDS = 30.0  # imports take seconds on a slow machine; longer is a failure of our own API
 GRACE_SECONDS = 10.0  # for running jobs, as `docker stop` gives by default
 WATCH_SECONDS = 0.5  # between two looks whether Valkey still runs
 KeepValkey = Callable[[], None]

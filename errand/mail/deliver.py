@@ -38,8 +38,8 @@ def _send(
 ) -> Outcomes:
     """Return what became of the mail for the envelope's recipients.
 
-    A fault that is theirs together is raised, or is their outcome where other recipients have one already: where
-    `is_alone`, none has one or may have the mail.
+    A refusal of all of them is raised where `is_alone`: no other recipient has an outcome or may have the mail. Else it
+    is their outcome. Any other fault of all of them is raised unless others have got the mail; then they wait.
     """
     try:
         return transport.send(envelope, ledger, report)

@@ -49,7 +49,7 @@ class Sight:
     def __init__(self) -> None:
         self._id: Any = None
         self._is_lost = False
-        self.is_blind = False  # where the server does not say its role; what it refuses then has to do
+        self.is_blind = False  # where the server does not say its role: then only its refusals show a replica
 
     def judge(self, role: Any, id: Any) -> bool:
         """Return whether the connection is another one than before. Raises ReplicaError for one to a replica."""

@@ -123,7 +123,7 @@ FILE_PREFIX = "jobs."  # so begin the names of schedules that job files carry
 TOO_LARGE = "too large"  # stands for a traceback of more than TRACE_BYTES
 BATCH_FIELDS = ("type", "created_at", "webhook", "webhook_waits_for")  # of a batch's record; the others are jobs' ids
 
-# Limits. The server does nothing else while it runs a script, so a step has some hundred commands.
+# Limits. The server does nothing else while it runs a script.
 BATCH_LIMIT = 1000  # jobs of a batch: one script stores them
 BATCHES_LIMIT = 10_000  # batches that are listed, about a megabyte; those beyond are read by their ids
 DEPENDENTS_LIMIT = 5000  # of one job

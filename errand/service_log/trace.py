@@ -14,7 +14,7 @@ _CONTEXT = "\nDuring handling of the above exception, another exception occurred
 def format_places(error: BaseException) -> str:
     """Return the tracebacks of an error and its causes as Python prints them, but without the errors' messages."""
     parts = [_format_one(error)]
-    while len(parts) < 2 * ERRORS:
+    while len(parts) < 2 * ERRORS - 1:
         cause, context = _read(error, "__cause__"), _read(error, "__context__")
         before = cause or (None if _read(error, "__suppress_context__") else context)
         if before is None:

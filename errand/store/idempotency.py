@@ -27,7 +27,7 @@ class Claim:
 
     @property
     def record(self) -> str:
-        """The Redis key of the record; equal keys of two callers are two."""
+        """The Redis key of the record; two callers with the same key have two records."""
         return keys.IDEMPOTENCY + hashlib.sha256(f"{self.caller}\0{self.key}".encode()).hexdigest()
 
     def describe(self, id: str, created_at: datetime, due_at: datetime | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from errand.store.status import JobStatus, read_status
 
 BUDGET = 1000  # jobs looked at for a page: the server does nothing else meanwhile, about 3 ms
 SMALL = 500  # jobs under a status, as RQ keeps them, that are read and sorted rather than looked for in the indexes
-PAGE_BYTES = 1024 * 1024  # about, of the jobs of a page: what else the server would write at once
+PAGE_BYTES = 1024 * 1024  # about so much of jobs on a page: the server writes it in one step
 _CURSOR = re.compile(r"([0-9a-f]{12}):(-?(?:inf|\d+(?:\.\d+)?(?:e[+-]?\d+)?)):(.+)", re.DOTALL)
 Place = tuple[str, str]  # a score and an id
 

@@ -77,7 +77,7 @@ class NewJob(NewJobOptions):
         return self.type.retry if self.tries is None else replace(self.type.retry, tries=self.tries)
 
     def list_shared(self) -> tuple[object, ...]:
-        """Return what must be equal in jobs whose records differ in their data and retries alone."""
+        """Return what must be equal in jobs whose records differ only in their data and retries."""
         return self.type.type, self.created_at, self.on_failure, self.options
 
 

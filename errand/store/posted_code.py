@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from errand.redis.lua.loader import read_script
 
-INTERVAL_SECONDS = 20  # two may fail before what is announced lapses
+INTERVAL_SECONDS = 20  # one may fail: the next still comes before the announcement lapses
 LIFETIME_SECONDS = 60  # what was posted before a rollout waits so long for the last worker that it may fit
 
 

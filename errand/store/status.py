@@ -62,7 +62,7 @@ class LinkedJob:
 class JobFields:
     """What the API shows of every job. Times are RFC 3339, UTC.
 
-    One flat record, as the JSON is flat; it has no behaviour to be split.
+    One flat record, as the JSON is flat; One flat record of more than 15 fields, because the JSON is flat.
     """
 
     id: str  # a UUID
@@ -70,7 +70,7 @@ class JobFields:
     queue: str  # where it waits, or would
     status: str  # RQ's word
     progress: Progress
-    attempts: int  # that began, repeated ones too
+    attempts: int  # how often it has started
     interruptions: int  # attempts that were broken off because their worker stopped
     losses: int  # attempts whose process died
     retries_left: int  # how often a failed attempt may be tried again
@@ -82,7 +82,7 @@ class JobFields:
     result: Any  # what `run` returned; None until the job has finished
     error: JobError | None  # why the last attempt failed, or why the result can't be shown
     tags: list[str]
-    depends_on: list[str]  # ids of the jobs and batches that must end first
+    depends_on: list[str]  # ids of the jobs and batches that must finish first
     dependents: list[LinkedJob]
 
 

@@ -13,7 +13,7 @@ from errand.redis.clock import Clock
 from errand.redis.lua.loader import read_script
 from errand.store.observe.live import find_live_since
 
-LISTED = 100  # of a worker's jobs: few run more threads, and a page shows no more
+LISTED = 100  # of a worker's jobs: of a worker's jobs, in an answer: few run more threads
 
 
 @dataclass(frozen=True)

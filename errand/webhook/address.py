@@ -9,7 +9,7 @@ from errand.contract.errors import PermanentError
 
 Target = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
-URL_LIMIT = 2_000  # characters; few servers and proxies take longer ones everywhere
+URL_LIMIT = 2_000  # characters: no webhook needs more, and each job that has one carries it
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
@@ -51,7 +51,10 @@ def check_url(url: str, allow_private: bool = False) -> str:
 
 
 def find_targets(host: str, port: int, allow_private: bool) -> list[Target]:
-    """Resolve a host; return the addresses that may be called. Raises RefusedAddressError, OSError if it has none."""
+    """Resolve a host; return the addresses that may be called.
+
+    Raises RefusedAddressError where there is none, and OSError where the host can't be resolved.
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     targets: list[Target] = [(family, address) for family, _, _, _, address in found]
     public = [target for target in targets if allow_private or is_public(ip_address(target[1][0]))]

@@ -21,7 +21,7 @@ from errand.worker.report import Report
 from errand.worker.shared.surroundings import LoneSurroundings
 
 RETRY_SECONDS = 0.5  # between two tries to record the end: a process of one job needs no shorter one
-HAND_BACK_SECONDS = 5.0  # between two tries of what is to run first, which mostly fails for a service that is away
+HAND_BACK_SECONDS = 5.0  # before a job goes back whose start hook failed here, mostly because a service is away
 logger = logging.getLogger("errand.worker")
 
 

@@ -69,10 +69,9 @@ class Lifetimes:
 class Records:
     """The worker's scripts, as one process of the worker `name` calls them; those of leases are in `leases`.
 
-    `ending` are values that scripts which end jobs take.
-    `codes` are the types that the worker has, with the hashes of their code; without them it takes any. `services` are
-    hashes of what those types work with that name it. `clock` is the process' own, which is set from here. Every method
-    may raise RedisError.
+    `ending` are values for the scripts that end jobs. `codes` are the types that the worker has, with the hashes of
+    their code; without them it takes any. `services` are, for types that name what their jobs work with, hashes of
+    that. `clock` is the process' own, which is set from here. Every method may raise RedisError.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 
 from errand.contract.errors import name_type, read_frames, read_message
 
-LIMIT = 64 * 1024  # characters; deep recursion makes far longer ones, of which both ends say all
+LIMIT = 64 * 1024  # characters; deep recursion makes far longer ones, of which the beginning and the end say all
 
 
 def format_trace(error: BaseException) -> str:

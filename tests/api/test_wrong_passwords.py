@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from errand.api.http.auth import make_key
 from errand.api.settings import ApiSettings
-from errand.api.wrong_passwords import ADDRESSES, FREE, WAIT_SECONDS, Tries
+from errand.api.wrong_passwords import ADDRESSES, FREE, WAIT_SECONDS, WrongPasswords
 from errand.store.settings import QueueSettings
 from tests.support.connectors import create_app
 from tests.support.job_types import TYPES
@@ -99,14 +99,14 @@ def test_each_wrong_password_is_a_line_and_none_is_in_it(
     assert "guess" not in caplog.text
 
 
-def wear_out(tries: Tries, address: str) -> None:
+def wear_out(tries: WrongPasswords, address: str) -> None:
     for number in range(FREE):
         tries.note(address, "Console", b"%d" % number)
 
 
 def test_one_minute_after_the_tenth_there_is_one_a_minute() -> None:
     now = [1000.0]
-    tries = Tries(lambda: now[0])
+    tries = WrongPasswords(lambda: now[0])
     wear_out(tries, COLLEAGUE)
     for number in range(5):
         assert tries.find_wait(COLLEAGUE) == WAIT_SECONDS
@@ -122,7 +122,7 @@ def test_one_minute_after_the_tenth_there_is_one_a_minute() -> None:
 
 def test_a_page_left_open_with_the_password_of_before_slows_its_office_once() -> None:
     now = [1000.0]
-    tries = Tries(lambda: now[0])
+    tries = WrongPasswords(lambda: now[0])
     for _ in range(FREE):
         tries.note(COLLEAGUE, "Dashboard", b"of before")
     assert tries.find_wait(COLLEAGUE) == WAIT_SECONDS
@@ -147,7 +147,7 @@ def test_a_page_left_open_with_the_password_of_before_slows_its_office_once() ->
     ],
 )
 def test_these_are_one_address(one: str, other: str) -> None:
-    tries = Tries(lambda: 0.0)
+    tries = WrongPasswords(lambda: 0.0)
     wear_out(tries, one)
     assert tries.find_wait(other) == WAIT_SECONDS
 
@@ -156,13 +156,13 @@ def test_these_are_one_address(one: str, other: str) -> None:
     ("one", "other"), [("2001:db8:1:2::7", "2001:db8:1:3::7"), ("203.0.113.9", "203.0.113.8"), ("::1", "127.0.0.1")]
 )
 def test_these_are_two(one: str, other: str) -> None:
-    tries = Tries(lambda: 0.0)
+    tries = WrongPasswords(lambda: 0.0)
     wear_out(tries, one)
     assert tries.find_wait(other) == 0
 
 
 def test_so_many_addresses_are_remembered_and_no_more() -> None:
-    tries = Tries(lambda: 0.0)
+    tries = WrongPasswords(lambda: 0.0)
     for number in range(ADDRESSES + 10):
         tries.note(f"address {number}", "Console")
     assert len(tries._wrong) == ADDRESSES

@@ -91,8 +91,8 @@ def test_jobs_that_are_named_are_taken_some_a_call(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(bulk, "SLICE", 2)
     deleter = AsyncMock()
     deleter.delete_all.side_effect = [[b"", None], [b"", b"it runs"], [b""]]
-    jobs = bulk.ManyJobs(Mock(), Mock(), Mock(), deleter)
-    assert asyncio.run(jobs.apply("delete", list("abcde"))) == bulk.ManyStep(3, 2)
+    jobs = bulk.BulkJobs(Mock(), Mock(), Mock(), deleter)
+    assert asyncio.run(jobs.apply("delete", list("abcde"))) == bulk.BulkStep(3, 2)
     assert [list(call.args[0]) for call in deleter.delete_all.call_args_list] == [["a", "b"], ["c", "d"], ["e"]]
 
 
@@ -103,13 +103,13 @@ def build_many(found: Count | None = None, pages: list[tuple[list[str], Any]] | 
     index.select.side_effect = pages
     for done in (requeuer.requeue_all, canceller.cancel_all, deleter.delete_all):
         done.side_effect = lambda ids, *_: [b"" if id != "x" else None for id in ids]
-    return bulk.ManyJobs(index, requeuer, canceller, deleter)
+    return bulk.BulkJobs(index, requeuer, canceller, deleter)
 
 
 @pytest.mark.parametrize(("verb", "place"), [("requeue", 0), ("cancel", 1), ("delete", 2)])
 def test_each_verb_is_done_by_its_own_scripts(verb: Verb, place: int) -> None:
     jobs = build_many()
-    assert asyncio.run(jobs.apply(verb, ["a", "x"])) == bulk.ManyStep(1, 1)
+    assert asyncio.run(jobs.apply(verb, ["a", "x"])) == bulk.BulkStep(1, 1)
     doers = jobs._requeuer.requeue_all, jobs._canceller.cancel_all, jobs._deleter.delete_all
     assert [doer.call_count for doer in doers] == [int(number == place) for number in range(3)]
 
@@ -117,7 +117,7 @@ def test_each_verb_is_done_by_its_own_scripts(verb: Verb, place: int) -> None:
 @pytest.mark.parametrize(("verb", "forward"), [("requeue", True), ("cancel", False), ("delete", False)])
 def test_all_that_a_filter_finds_is_gone_through_in_the_order_that_spares_dependents(verb: Verb, forward: bool) -> None:
     jobs = build_many(pages=[(["a", "x"], ("1", "x")), (["b"], ("2", "b")), (["c"], None)])
-    assert asyncio.run(jobs.go_on(verb, Filter(), ("0", ""), 60)) == bulk.ManyStep(3, 1)
+    assert asyncio.run(jobs.go_on(verb, Filter(), ("0", ""), 60)) == bulk.BulkStep(3, 1)
     calls = jobs._index.select.call_args_list
     assert [(call.args[2], call.kwargs["forward"]) for call in calls] == [
         (place, forward) for place in (("0", ""), ("1", "x"), ("2", "b"))
@@ -126,7 +126,7 @@ def test_all_that_a_filter_finds_is_gone_through_in_the_order_that_spares_depend
 
 def test_a_walk_stops_when_its_time_is_over_and_says_where() -> None:
     jobs = build_many(pages=[(["a"], ("1", "a")), (["b"], None)])
-    assert asyncio.run(jobs.go_on("delete", Filter(), None, 0)) == bulk.ManyStep(1, 0, ("1", "a"))
+    assert asyncio.run(jobs.go_on("delete", Filter(), None, 0)) == bulk.BulkStep(1, 0, ("1", "a"))
 
 
 @pytest.mark.parametrize(

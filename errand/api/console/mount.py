@@ -43,7 +43,7 @@ from errand.api.console.views.stats import send_stats
 from errand.api.console.views.workers import workers
 from errand.api.http.methods import RefuseMethod
 from errand.api.settings import ApiSettings
-from errand.api.wrong_passwords import Tries
+from errand.api.wrong_passwords import WrongPasswords
 
 # All pages, in the order in which their paths are tried; other answers; what buttons do.
 VIEWS = [
@@ -83,12 +83,12 @@ def mount(app: FastAPI, settings: ApiSettings) -> None:
     """Add the console where it may be shown: with a password, or under `errand up` on loopback."""
     if not (settings.dashboard_password or settings.console_read_password or settings.local):
         return
-    console = build_console(settings, app.state.tries)
+    console = build_console(settings, app.state.wrong_passwords)
     app.router.routes.append(Route(PATH, PathWithoutSlash(console), name="console"))
     app.mount(PATH, console)
 
 
-def build_console(settings: ApiSettings, tries: Tries) -> Guard:
+def build_console(settings: ApiSettings, tries: WrongPasswords) -> Guard:
     """Return the console, over the store of the application that it is mounted in."""
     console, sessions = Starlette(), Sessions(settings)
     mails = Mails(Path(settings.mail_folder)) if settings.mail_folder else None

@@ -15,7 +15,7 @@ from errand.api.http.loopback import is_same_site
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
 from errand.api.settings import ApiSettings
-from errand.api.wrong_passwords import Tries, describe_wait, find_address
+from errand.api.wrong_passwords import WrongPasswords, describe_wait, find_address
 from errand.redis.connection import Connector
 from errand.redis.failover import renew
 
@@ -43,7 +43,7 @@ def mount(app: FastAPI, settings: ApiSettings, redis_url: str, connector: Connec
         logger.exception("The dashboard can't be built; %s answers 404", PATH)
         return
     app.add_api_route(PATH, _add_slash, include_in_schema=False)
-    app.mount(PATH, Guarded(dashboard, settings.dashboard_password, app.state.tries))
+    app.mount(PATH, Guarded(dashboard, settings.dashboard_password, app.state.wrong_passwords))
 
 
 async def _add_slash() -> RedirectResponse:
@@ -56,7 +56,7 @@ class Guarded:
     An ASGI wrapper, since FastAPI's dependencies do not reach a mounted application.
     """
 
-    def __init__(self, app: ASGIApp, password: str, tries: Tries) -> None:
+    def __init__(self, app: ASGIApp, password: str, tries: WrongPasswords) -> None:
         self._app = app
         self._password = password.encode()
         self._tries = tries

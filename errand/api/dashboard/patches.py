@@ -92,7 +92,7 @@ def _answer_errors(app: Flask) -> None:
     ):
 
         def answer(error: Exception, text: str = text, status: int = status) -> tuple[str, int]:
-            if is_damage(error):  # else it is a fault of ours, which must be seen
+            if is_damage(error):  # a fault of ours may look the same, so it is logged with its traceback
                 text, status = DAMAGED
                 logger.warning("Dashboard: %s %s: a damaged record?", request.method, request.path, exc_info=error)
             return text, status

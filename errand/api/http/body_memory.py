@@ -12,7 +12,7 @@ from errand.api.http.problems import Problem
 T = TypeVar("T")
 ROOM_BYTES = 64 * 1024 * 1024  # six of the largest mails (10 MiB); while one is parsed it takes about twice that
 THREADS = 2  # beside the event loop, which answers all other requests
-WAIT_SECONDS = 2.0  # as long as a Redis that is away is waited for; a client can try again
+WAIT_SECONDS = 2.0  # about as long as a Redis that is away is waited for; a client can try again
 
 
 class BodyRoom:

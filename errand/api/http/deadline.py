@@ -16,7 +16,9 @@ from errand.redis.wrong_type import describe_wrong, is_wrong_type, read_wrong
 
 logger = logging.getLogger("errand.api")
 
-RETRY_AFTER = {"Retry-After": "2"}  # seconds: as long as a request has just waited
+RETRY_AFTER = {
+    "Retry-After": "2"
+}  # seconds; for a Redis that is away about as long as it was waited for (keys.API_SECONDS)
 AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError)
 
 

@@ -21,7 +21,7 @@ REPLAYED = {"Idempotency-Replayed": "true"}
 SEND_AGAIN = f" or an earlier request's. Send it again under the same {HEADER}"  # where Redis did not answer
 LIMIT = 255  # characters: a UUID has 36, and a name made of several ids fits too
 
-# For `openapi_extra`: Incoming sees whether there is the header, so a request without it comes to nothing here.
+# For `openapi_extra`: Incoming sees whether there is the header, so a request without it never gets here.
 DESCRIPTION: dict[str, Any] = {
     "parameters": [
         {

@@ -30,7 +30,7 @@ _SHOWN: dict[str, Any] = {
     "schema": {"type": "string", "enum": ["stored", "existing", "replaced"]},
 }
 
-# For `openapi_extra`, beside the header of idempotency, of whose 202 this is one header more.
+# For `openapi_extra`; `responses` replaces that of `DESCRIPTION`, so its header of the 202 stands here too.
 ANSWERS: dict[str, Any] = {
     "202": {"headers": {**DESCRIPTION["responses"]["202"]["headers"], UNIQUE: _SHOWN}},
     "200": {"headers": {UNIQUE: _SHOWN}},
@@ -39,7 +39,7 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DueTime:
-    """When a job may run, as it was asked for: so long after it is stored, or at a time; with neither at once."""
+    """When a job may run, as it was asked for: so long after it is stored, or at a time; without either, at once."""
 
     delay_seconds: float | None = None
     run_at: datetime | None = None
@@ -75,7 +75,7 @@ async def read_due(
 
 @dataclass(frozen=True)
 class PostedOptions:
-    """What is asked of a new job beside its payload; except for `due` by the names of `NewJob`."""
+    """What is asked of a new job beside its payload; by the names of `NewJobOptions`, except for `due`."""
 
     due: DueTime = DueTime()
     after: tuple[str, ...] = ()

@@ -79,7 +79,9 @@ def _locate(error: Mapping[str, Any], in_body: bool) -> dict[str, str]:
     if in_body:
         steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error["loc"])
         return {"pointer": "".join(["#", *(f"/{step}" for step in steps)]), "detail": detail}
-    names = [step for step in error["loc"] if isinstance(step, str)]  # one that repeats: name, place
+    names = [
+        step for step in error["loc"] if isinstance(step, str)
+    ]  # a repeated parameter's loc ends with its place, a number
     return {"parameter": names[-1], "detail": detail}
 
 

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def notify_of_stop(call: Callable[[], None]) -> Iterator[None]:
-    """Run `call` in the running loop when the process is asked to end inside the block, then the server's handler."""
+    """Run `call` in the running loop when the process is asked to end inside the block, beside the server's handler."""
     if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
         yield
         return

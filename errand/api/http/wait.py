@@ -103,7 +103,7 @@ def show_applied(seconds: int) -> dict[str, str]:
 async def wait_for_new(store: Store, id: str, seconds: float) -> JobStatus | None:
     """Wait as `wait_for_end` does, for a job that was just stored; return None where Redis does not answer.
 
-    With 0 seconds as it is now.
+    With 0 seconds, return it as it is now.
     """
     try:
         async with redis_deadline():

@@ -38,7 +38,7 @@ async def list_batch_jobs(
 ) -> Response:
     """Return the batch's jobs, with their results, in the order of its items.
 
-    Of a job that has expired or was deleted, the batch's record has the id, and the status with which it ended.
+    A job that has expired or was deleted is shown from the batch's record: its id, and the status with which it ended.
     """
     wanted, asked = filter_batch(check_id(id, "batch"), status), read_fields(fields)
     place = read_place(wanted, cursor)

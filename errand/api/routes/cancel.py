@@ -25,7 +25,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 @router.post(
     "/{id}/cancel",
     response_model=JobView,
-    responses={202: {"model": JobView, "description": "It is to stop and has not yet; see `Retry-After`"}},
+    responses={
+        202: {"model": JobView, "description": "It was asked to stop and has not stopped yet; see `Retry-After`"}
+    },
     summary="Cancel or stop a job",
 )
 async def cancel_job(request: Request, id: str) -> JSONResponse:

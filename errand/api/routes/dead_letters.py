@@ -17,7 +17,7 @@ from errand.api.store import get_store
 from errand.store.dead_letters import Action
 from errand.store.index import Filter
 
-SHOWN = 20  # jobs of those that were queued again or deleted: to check a dry run by
+SHOWN = 20  # jobs that an answer names, of those done and of those left: enough to check a dry run
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], responses=PROBLEMS)
 

@@ -17,7 +17,7 @@ from errand.store.observe.health import Health
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 NEARLY_FULL = 0.7  # of maxmemory; from 0.8 on nothing is taken
-LATE_SECONDS = 60.0  # no worker takes an occurrence that is so late; from then on workers log it too
+UNSERVED_SECONDS = 60.0  # an occurrence so late has no worker that takes it; workers log it from then on too
 HIDDEN_REASON = "what it works with is down; send a key to read why"  # it may name hosts
 
 
@@ -86,7 +86,7 @@ def _list_parts(store: Store, durability: Durability, health: Health) -> dict[st
         },
         "held": {"status": _judge(bool(health.held)), "types": sorted({one.type for one in health.held})},
         "schedules": {
-            "status": _judge(health.late_seconds > LATE_SECONDS),
+            "status": _judge(health.late_seconds > UNSERVED_SECONDS),
             "late_seconds": round(health.late_seconds, 1),
         },
         "oldest": {

@@ -19,7 +19,7 @@ from errand.store.observe.stats import RETENTION_SECONDS, Span, Spans
 
 Step = Literal["1m", "5m", "1h"]
 SECONDS: dict[Step, int] = {"1m": 60, "5m": 300, "1h": 3600}
-MOST_STEPS = 1500  # a little more than a day by minute
+MOST_STEPS = 1500  # binds for hours only, of which 90 days are kept: 62 days in an answer
 DEFAULT_SECONDS = 3600  # an hour, by minute
 SLACK_STEPS = 2  # a request is under way for some time, and steps are whole
 _TIME: dict[str, Any] = {"format": "date-time"}

@@ -12,7 +12,7 @@ from errand.cli.client.problem import AwayError, RequestRefusedError
 from errand.redis import keys
 
 ENDED = keys.BATCH_ENDED
-POLL_SECONDS = 1.0  # as often as a person notices, where there are no events
+POLL_SECONDS = 1.0  # a person notices nothing faster, where there are no events
 PAUSE_SECONDS = 1.0  # before a lost stream is opened again
 PATIENCE_SECONDS = 60.0  # for a service that is away meanwhile, as in a deploy
 

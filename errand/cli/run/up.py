@@ -94,7 +94,7 @@ def run(options: UpOptions, environment: dict[str, str], demo: bool) -> None:
         fail(str(error))
 
 
-def _announce(options: UpOptions, look: Callable[[], None]) -> None:
+def _announce(options: UpOptions, keep_valkey: Callable[[], None]) -> None:
     print("\nReady; what the processes say follows.\n", flush=True)
 
 

@@ -23,7 +23,7 @@ class Home(Protocol):
 
     @property
     def live_store(self) -> Any:
-        """What stores and reads over Redis (errand/api/store.py)."""
+        """What stores and reads over Redis in the running loop (errand/api/store.py). Raises where none is open."""
 
     async def store(self, job: Any, payload: dict[str, Any], asked: Asked) -> str:
         """Store a job; return its id."""

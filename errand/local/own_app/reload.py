@@ -17,7 +17,7 @@ GRACE_SECONDS = 5.0  # for running jobs; one that takes longer is handed back, a
 
 
 class Reloader:
-    """Looks for changes and restarts `names`; they go on as they are while it can't be imported."""
+    """Looks for changes and restarts `names`; they go on as they are while the application can't be imported."""
 
     def __init__(self, options: OwnOptions, machine: Machine) -> None:
         self._options, self._machine = options, machine

@@ -44,7 +44,10 @@ def _talk(conversation: Conversation, envelope: Envelope, ledger: Ledger, report
 
 
 def _list_options(conversation: Conversation, envelope: Envelope, message: bytes) -> str:
-    """Return MAIL's options: what the message needs (RFC 6531, RFC 6152), and its size: too large a one isn't sent."""
+    """Return MAIL's options: what the message needs (RFC 6531, RFC 6152), and its size (RFC 1870).
+
+    By its size the server can refuse a mail that is too large before it is sent.
+    """
     offers, options = conversation.connection.offers, ""
     if offers("size"):
         options += f" SIZE={len(message)}"

@@ -1,6 +1,6 @@
 """The one loader of Lua scripts: it puts a script together from the files that it includes.
 
-A file of `scripts/` is a script; a file of `lib/` is a part of several. A line `-- include push, worker/head` in the
+A file of `scripts/` is a script; a file of `lib/` is a part of several. A line `-- include push, worker/records` in the
 comment at a file's beginning names the parts that it uses. A part says what it gives (`-- gives push_job`), and these
 names are all that others see of it: the rest of the file stands between `do` and `end`. `-- takes NAME` is a value that
 whoever loads the script may give, false where it is not given. `keys.NAME` is what that name stands for in

@@ -25,7 +25,7 @@ FITTING: Mapping[Verb, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class ManyStep:
+class BulkStep:
     """How many jobs it was done to, how many were passed over, and where to go on, None where there are no more."""
 
     taken: int
@@ -33,7 +33,7 @@ class ManyStep:
     place: Place | None = None
 
 
-class ManyJobs:
+class BulkJobs:
     """Requeues, cancels and deletes jobs by the scripts that do it to one."""
 
     def __init__(self, index: JobIndex, requeuer: Requeuer, canceller: Canceller, deleter: Deleter) -> None:
@@ -53,7 +53,7 @@ class ManyJobs:
         """Return to how many jobs it can be done after `place`, where `go_on` has stopped. Raises RedisError."""
         return await self._index.count(narrow(wanted, verb), COUNT_CALLS, place, _goes_forward(verb))
 
-    async def apply(self, verb: Verb, ids: Sequence[str]) -> ManyStep:
+    async def apply(self, verb: Verb, ids: Sequence[str]) -> BulkStep:
         """Do it to the jobs of these ids, some at a time.
 
         Passed over are those that are gone and those to which it can't be done now. Raises FullRedisError, RedisError
@@ -62,9 +62,9 @@ class ManyJobs:
         taken, token = 0, str(uuid4())
         for begin in range(0, len(ids), SLICE):
             taken += (await self._call(verb, ids[begin : begin + SLICE], token)).count(b"")
-        return ManyStep(taken, len(ids) - taken)
+        return BulkStep(taken, len(ids) - taken)
 
-    async def go_on(self, verb: Verb, wanted: Filter, place: Place | None, seconds: float) -> ManyStep:
+    async def go_on(self, verb: Verb, wanted: Filter, place: Place | None, seconds: float) -> BulkStep:
         """Do it to what a filter finds after `place`, for so long; return what was done, and where to go on.
 
         Parents are requeued before their dependents, and canceled and deleted after them: each job is then done for
@@ -78,7 +78,7 @@ class ManyJobs:
             step = await self.apply(verb, ids)
             taken, passed = taken + step.taken, passed + step.passed
             if place is None or time.monotonic() >= ends_at:
-                return ManyStep(taken, passed, place)
+                return BulkStep(taken, passed, place)
 
     async def _call(self, verb: Verb, ids: Sequence[str], token: str) -> list[bytes | None]:
         if verb == "requeue":

@@ -83,7 +83,7 @@ def _write_time(seconds: float | None) -> str | None:
 
 @dataclass(frozen=True)
 class Newest:
-    """What the job's own record and RQ's last result, a packed traceback say of the newest attempt."""
+    """What the job's own record and RQ's last result, a packed traceback, say of the newest attempt."""
 
     job: Mapping[str, str]
     recorded: str | None

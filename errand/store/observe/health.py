@@ -44,7 +44,7 @@ class Health:
 
 
 class HealthReader:
-    """Reads it over one asynchronous client; `types` are the API's, `clock` hears the time."""
+    """Reads it over one asynchronous client; `types` are the API's, `clock` is set by the answers."""
 
     def __init__(self, redis: Redis, types: Mapping[str, Job[..., Any]], clock: Clock) -> None:
         self._script = redis.register_script(read_script("observe/health"))

@@ -38,7 +38,7 @@ class Figures:
 
 
 class MetricsReader:
-    """Reads them over one asynchronous client; `clock` hears the time."""
+    """Reads them over one asynchronous client; `clock` is set by the answers."""
 
     def __init__(self, redis: Redis, clock: Clock, rollup: AsyncRollup) -> None:
         self._script: Any = redis.register_script(read_script("observe/metrics"))

@@ -16,7 +16,7 @@ BYTES_LIMIT = 256 * 1024  # of one in its job's record, packed or not; ours have
 
 
 class PayloadReader:
-    """Reads payloads over one asynchronous client, which no other reader reads unasked: to unpack them costs."""
+    """Reads payloads over one asynchronous client. No other reader does so unasked: to unpack them costs."""
 
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(read_script("observe/payloads"))

@@ -26,7 +26,7 @@ class Span:
 
 
 class StatsReader:
-    """Reads spans of time over one asynchronous client; `clock` hears the time."""
+    """Reads spans of time over one asynchronous client; `clock` is set by the answers."""
 
     def __init__(self, redis: Redis, clock: Clock, rollup: AsyncRollup) -> None:
         self._script: Any = redis.register_script(read_script("observe/stats"))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-# An occurrence for which no worker looked in this time is missed, and `catch_up` decides. A worker that starts anew
-# takes less, and so does a failover.
+# An occurrence for which no worker looked in this time is missed, and `catch_up` decides. A restarted worker
+# takes less.
 LATE_SECONDS = 15
 
 CatchUp = Literal["none", "last", "all"]

@@ -79,8 +79,8 @@ class Schedules:
         self, redis: Redis, builder: CallBuilder, memory: MemoryGuard, types: dict[str, Job[..., Any]]
     ) -> None:
         self._redis, self._builder, self._memory, self._types = redis, builder, memory, types
-        steps = ("put", "list", "read", "change", "run")
-        scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
+        names = ("schedules/put", "schedules/list", "schedules/read", "schedules/change", "schedules/run")
+        scripts = (redis.register_script(read_script(name)) for name in names)
         self._put, self._list, self._read, self._change, self._run = scripts
 
     async def put(self, schedule: Schedule) -> bool:

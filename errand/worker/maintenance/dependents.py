@@ -1,4 +1,4 @@
-"""Settling the dependents of ended jobs, where the script that recorded the end left some of very many."""
+"""Settling dependents of ended jobs that were too many for the script that recorded the end."""
 
 import time
 

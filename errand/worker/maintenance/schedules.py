@@ -57,8 +57,8 @@ class DueSchedules:
     ) -> None:
         self._redis, self._types = redis, types
         self._builder = CallBuilder(settings, types, clock)
-        steps = ("due", "put", "look", "serve")
-        scripts = (redis.register_script(read_script(f"schedules/{step}")) for step in steps)
+        names = ("schedules/due", "schedules/put", "schedules/note_look", "schedules/serve")
+        scripts = (redis.register_script(read_script(name)) for name in names)
         self._find, self._put, self._look, self._serve = scripts
         self._are_files_stored = False
         self._logged_at: dict[str, float] = {}  # by the name of a schedule that waits

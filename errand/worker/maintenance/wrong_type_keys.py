@@ -27,7 +27,7 @@ class WrongKeys:
         self._logged_at: dict[str, float] = {}
 
     def attempt(self, chore: Callable[[], object]) -> object:
-        """Do a chore and return its answer, None where a key of a wrong type ended it. Raises RedisError else."""
+        """Do a chore and return its answer, None where a key of a wrong type ended it. Raises any other RedisError."""
         try:
             return chore()
         except ResponseError as error:

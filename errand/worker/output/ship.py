@@ -14,7 +14,7 @@ from errand.redis.failover import AWAY
 from errand.redis.lua.loader import read_script
 from errand.worker.output.lines import AttemptLines, OutputLine
 
-SHIP_SECONDS = 0.25  # who watches a job sees its lines so late at most
+SHIP_SECONDS = 0.25  # between two shipments: who watches a job sees its lines at most half a second late
 MOST_ATTEMPTS = 16  # in one call: a megabyte at most
 logger = logging.getLogger("errand.worker")
 

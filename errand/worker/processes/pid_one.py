@@ -1,4 +1,4 @@
-"""What process 1 has to do, as a worker is one in a container that has no init.
+"""What a worker has to do as process 1, in a container without an init.
 
 The kernel gives it the orphans of all others, which stay as zombies until it reaps them, and keeps each signal from it
 for which it has no handler (pid_namespaces(7)).

@@ -22,7 +22,7 @@ from errand.worker.records import Records
 from errand.worker.report import Report
 from errand.worker.runner_plan import Plan
 
-OVERTIME_SECONDS = 2.0  # after its time-out a job has so long to clean up, before its process is killed
+OVERTIME_SECONDS = 2.0  # a job's clean-up after its time-out, before its child is killed or its runner retires
 SILENT_SECONDS = 20.0  # a runner's loop goes round four times a second; a swapping machine may hold it up for long
 logger = logging.getLogger("errand.worker")
 

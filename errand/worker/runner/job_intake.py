@@ -43,7 +43,7 @@ class JobIntake:
         return free if self._plan.most_jobs is None else min(free, self._plan.most_jobs - self.taken)
 
     def count_next(self) -> int:
-        """Return how many to take at once: half of them at most, which run while the ends of the others go out."""
+        """Return how many to take at once: half as many as there are threads at most; they run while ends go out."""
         return min(self.count_free(), -(-self._plan.threads // 2))
 
     @property

@@ -26,7 +26,7 @@ from errand.worker.shared.surroundings import Surroundings
 
 WAIT_SECONDS = 0.25  # so often an idle runner asks Redis by itself, should a notice have been lost
 ORDERS_SECONDS = 0.02  # how often orders are read while busy: each look gives the interpreter to the jobs' threads
-CLOCK_SECONDS = 0.1  # how late a time-out may be
+CLOCK_SECONDS = 0.1  # so often time-outs are looked for at most; an idle loop does once in WAIT_SECONDS
 
 
 class Runner:

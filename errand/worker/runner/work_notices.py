@@ -15,7 +15,7 @@ LOOK_SECONDS = 1.0  # a subscription sends a ping every 4 s, and a failover take
 class Notices:
     """A subscription to «there is work», and a look at the server's role once a second.
 
-    `leaves` are called once it has become a replica: each lets a client connect anew.
+    `leaves` are called where it has become a replica, or the connection is a new one: each lets a client connect anew.
     """
 
     def __init__(self, redis: Redis, *leaves: Callable[[], object]) -> None:

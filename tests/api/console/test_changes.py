@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from errand.api.console.mount import build_console
 from errand.api.settings import ApiSettings
-from errand.api.wrong_passwords import Tries
+from errand.api.wrong_passwords import WrongPasswords
 from errand.redis import keys
 from tests.api.console.conftest import FULL, OURS, READ, sign_in
 
@@ -67,7 +67,9 @@ def test_every_change_is_refused_to_who_may_only_look(guarded: TestClient) -> No
 
 def list_changes() -> list[str]:
     routes = [
-        route for route in build_console(ApiSettings(ERRAND_LOCAL=True), Tries()).routes if isinstance(route, Route)
+        route
+        for route in build_console(ApiSettings(ERRAND_LOCAL=True), WrongPasswords()).routes
+        if isinstance(route, Route)
     ]
     paths = [route.path for route in routes if "POST" in (route.methods or ())]
     assert len(paths) > 2

@@ -12,7 +12,7 @@ from errand.api.console.form import read_form
 from errand.api.console.render import PATH, Renderer, send_html
 from errand.api.http.prefix import link
 from errand.api.http.problems import Problem
-from errand.api.wrong_passwords import Tries, describe_wait, find_address
+from errand.api.wrong_passwords import WrongPasswords, describe_wait, find_address
 
 logger = logging.getLogger("errand.api")
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("errand.api")
 class Login:
     """The page that asks for a password, and what it sends."""
 
-    def __init__(self, renderer: Renderer, sessions: Sessions, tries: Tries) -> None:
+    def __init__(self, renderer: Renderer, sessions: Sessions, tries: WrongPasswords) -> None:
         self._renderer = renderer
         self._sessions = sessions
         self._tries = tries

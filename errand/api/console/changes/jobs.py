@@ -43,7 +43,7 @@ async def ask(change: Change) -> Content:
         asked = begin_change(change.look, verb, chosen)
         if found := await count_many(change.look, read_filter(change.look, chosen)):
             return build_ask(asked, found, choose(found, verb))
-        return build_ask(asked, *await store.changes.many.count(verb, asked.wanted))
+        return build_ask(asked, *await store.changes.bulk.count(verb, asked.wanted))
     ids = _read_ids(change)
     if not ids:
         return build_nothing(f"No job is ticked. Tick the jobs to {verb}, or choose all that match.", back)
@@ -56,7 +56,7 @@ async def apply(change: Change) -> Done:
         return await _go_on(change)
     given, ids = _read_fields(change), _read_ids(change)
     verb = read_verb(given["verb"])
-    step = await change.look.store.changes.many.apply(verb, ids)
+    step = await change.look.store.changes.bulk.apply(verb, ids)
     named = ", ".join(ids[:LOGGED]) + (" …" if len(ids) > LOGGED else "")
     logged = f"{step.taken} of {len(ids)} jobs {DONE[verb]}: {named}"
     return _finish(change, verb, logged, read_back(given), step.taken, step.passed)
@@ -69,7 +69,7 @@ async def _go_on(change: Change) -> Done:
         raise Problem(422, "invalid-parameter", "before: needed, so that jobs that come in meanwhile are left alone")
     narrowed = narrow(asked.wanted, asked.verb)
     place: Place | None = read_place(narrowed, given["cursor"] or None)
-    step = await store.changes.many.go_on(asked.verb, asked.wanted, place, WORK_SECONDS)
+    step = await store.changes.bulk.go_on(asked.verb, asked.wanted, place, WORK_SECONDS)
     words = ", ".join(f"{name} {value!r}" for name, value in describe(asked.filters))
     logged = f"{step.taken} jobs {DONE[asked.verb]} and {step.passed} passed over of those with {words}"
     taken, passed = read_number(given["taken"]) + step.taken, read_number(given["passed"]) + step.passed

@@ -1,4 +1,4 @@
-"""Storing a job for which somebody has draft the form."""
+"""Storing a job for which somebody has filled in the form."""
 
 from errand.api.console.changes.change import Action, Change, Done
 from errand.api.console.form import PAYLOAD_FORM_BYTES, new_key

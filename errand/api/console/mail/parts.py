@@ -10,7 +10,7 @@ from itertools import islice
 
 from errand.api.console.mail.fields import HEAD_BYTES, decode, parse_head
 
-PARTS_LIMIT = 200  # files that a page lists
+PARTS_LIMIT = 200  # of a mail, its texts included; later ones are neither shown nor sent
 DEPTH_LIMIT = 10  # of parts inside parts; a mail with images and files has three
 _HEAD_END = re.compile(rb"\n\r?\n")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\\/:*?"<>|]')

@@ -71,7 +71,7 @@
   }
 
   // A change of all that match can take many requests. Once its button was pressed in this tab, the page goes on by
-  // itself. The fields hold the moment of that press, so no link from elsewhere can start a change.
+  // itself. The fields hold the moment when the change was asked for, so no link from elsewhere can start one.
   function goOn(form) {
     const run = [...new FormData(form)].filter(([name]) => !["cursor", "taken", "passed"].includes(name)).join("\n");
     form.addEventListener("submit", () => sessionStorage.setItem("errand-run", run));

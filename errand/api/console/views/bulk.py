@@ -59,7 +59,7 @@ async def _count_left(look: Look, asked: BulkChange, place: Place | None) -> Cou
     return (
         choose(found, asked.verb)
         if found
-        else await look.store.changes.many.count_left(asked.verb, asked.wanted, place)
+        else await look.store.changes.bulk.count_left(asked.verb, asked.wanted, place)
     )
 
 

@@ -22,7 +22,7 @@ async def read_types(look: Look) -> Content:
 
 
 async def read_new(look: Look) -> Content:
-    """Return the form of a type, draft with its example. Raises Problem 404."""
+    """Return the form of a type, filled with its example. Raises Problem 404."""
     return show_form(draft_example(find_type(look), look.query.get("as") == JSON))
 
 

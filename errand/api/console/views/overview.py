@@ -11,7 +11,7 @@ from errand.api.console.formatting import read_moment
 from errand.api.console.page import Content, Look, View
 from errand.api.console.views.jobs import CHIPS
 from errand.api.console.views.stats import DEFAULT, PERIODS, read_stats
-from errand.api.routes.health import LATE_SECONDS, NEARLY_FULL
+from errand.api.routes.health import NEARLY_FULL, UNSERVED_SECONDS
 from errand.redis.memory import FullRedisError
 from errand.store.observe.failures import FailureGroup
 from errand.store.observe.health import Health
@@ -87,7 +87,7 @@ def _list_alerts(look: Look, health: Health, queues: Iterable[QueueStatus]) -> I
             yield Alert("down", f"Nothing is taken from {queue.name}", text, queue.oldest_at, queue.name)
         elif queue.paused:
             yield Alert("warning", f"{queue.name} is paused", "Its jobs wait until it is resumed", None, queue.name)
-    if health.late_seconds > LATE_SECONDS:
+    if health.late_seconds > UNSERVED_SECONDS:
         yield Alert("down", "Schedules are late", "No worker has looked at them since a job was due")
     if look.store.clock.complaint:
         yield Alert("warning", "This host's clock is off", look.store.clock.complaint)

@@ -11,7 +11,7 @@ COPY requirements.txt pyproject.toml ./
 RUN pip --python /venv install -r requirements.txt
 
 FROM ${BASE}
-# A number, because Kubernetes can't tell from a name that the user is not root. It may only write to /data.
+# A number, because Kubernetes can't tell from a name that the user is not root. The user may write only to /data.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin errand && install -d -o errand -g errand /data
 COPY --from=build /venv /venv
 WORKDIR /app

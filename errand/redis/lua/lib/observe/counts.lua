@@ -11,7 +11,7 @@ local CHUNK = 100
 -- A worker whose clock is behind, or whose call was late, may still write to minutes that are over.
 LATE_MINUTES = 10
 
--- So many minutes that are not rolled up a reader looks at: the server does nothing else meanwhile.
+-- A reader looks at so many minutes that are not rolled up, and no more: the server does nothing else meanwhile.
 MOST_OPEN = 200
 
 local function note(list, place, count)

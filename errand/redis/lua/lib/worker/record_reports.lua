@@ -9,7 +9,7 @@ quarantined = {} -- damaged jobs: {id, reason}
 local gone = {}
 local ends, waited_us, ran_seconds = {}, {}, {} -- by how it ended and by tag, by tag
 
--- What an end counts as; one that is handed back is counted there.
+-- What an end counts as; one that is handed back is counted in hand_back.lua.
 local FATES = {finished = 'finished', failed = 'failed', stopped = 'stopped', queued = 'retried', scheduled = 'retried'}
 
 -- Count the end of an attempt, and how long it waited and ran: in sums by tag, which one call writes down.

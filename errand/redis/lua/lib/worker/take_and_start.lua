@@ -29,7 +29,7 @@ end
 
 -- An `rq info`, the dashboard or a plain worker beside us fails whatever has passed its score, by its own host's clock:
 -- the registries hold what is ours under RQ's form of a lifetime of -1. The lease alone judges; what has lost it is let
--- go with all of these (worker/release, scripts/worker/orphans). Should all that fail, the server forgets the keys.
+-- go with all of these (worker/end_lease, scripts/worker/orphans). Should all that fail, the server forgets the keys.
 local NO_END, KEPT_SECONDS = '+inf', 366 * 86400
 
 local function start(id, execution, queue, found, place)

@@ -118,14 +118,14 @@ local function list_parents(stored)
 end
 
 -- What ended of a type in a minute that was rolled up (errand:stats:60:…): its first list is by end, in this order.
-local FOLDED = {'finished', 'failed', 'retried', 'stopped', 'interrupted', 'lost', 'dead'}
+local ENDS_IN_ORDER = {'finished', 'failed', 'retried', 'stopped', 'interrupted', 'lost', 'dead'}
 local function count_rolled_up(text, types)
   local count = 0
   for job_type, _ in pairs(types) do
     local place = 0
     for number in (text:match('"' .. job_type .. '":%[%[([%d,]*)%]') or ''):gmatch('%d+') do
       place = place + 1
-      if TAKEN[FOLDED[place]] then count = count + number end
+      if TAKEN[ENDS_IN_ORDER[place]] then count = count + number end
     end
   end
   return count

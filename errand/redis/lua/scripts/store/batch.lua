@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Counts a batch's jobs by status and keeps its record alive. The record holds each job's id and, once it has ended,
 -- how: jobs expire, each kind in its own time, and the counts must not change with that. It may
--- write in a full Redis, too: that is no reason to show nothing.
+-- write in a full Redis, so that a batch can be read there as well.
 -- KEYS  the batch's record
 -- ARGV  the record's lifetime in seconds
 -- Returns type, created_at and pairs of status and count, or nothing.
