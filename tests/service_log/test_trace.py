@@ -18,4 +18,4 @@ def test_of_a_long_chain_the_last_errors_are_shown() -> None:
     except ValueError as error:
         text = format_places(error)
     assert text.count("\nValueError") == ERRORS
-    assert "number" not in text
+    assert "number 1" not in text
