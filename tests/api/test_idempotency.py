@@ -323,7 +323,7 @@ def test_without_the_header_a_request_does_not_come_to_the_protocol(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, url: str, body: Any
 ) -> None:
     called = Mock(side_effect=AssertionError("called"))
-    for name in ("intake.read_key", "intake.claim_with", "storing.replay"):
+    for name in ("request_intake.read_key", "request_intake.claim_with", "store_once.replay"):
         monkeypatch.setattr(f"errand.api.{name}", called)
     assert client.post(url, json=body).status_code == 202
     assert post(client, url, body).status_code == 500

@@ -29,7 +29,7 @@ from tests.support.processes import find_descendants, list_processes
 from tests.support.waiting import wait_until
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SMALL = "from errand.local import posts; demo_posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
+SMALL = "from errand.local import demo_posts; demo_posts.BATCH_SIZE = 8; from errand.cli.main import app; app()"
 # What the demo must ignore: nothing of it may leave the machine.
 OUTSIDE = {
     "REDIS_URL": "redis://redis.invalid:6379/0",

@@ -131,7 +131,7 @@ FREE = {
     "contract/attempt.py",
     "contract/progress.py",
     "local/processes.py",
-    "local/sink.py",
+    "local/mail_sink.py",
     "redis/clock.py",
     "testing/redis.py",
     "testing/time.py",
