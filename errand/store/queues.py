@@ -80,7 +80,7 @@ class Queues:
         self._redis = redis
         self._clock = clock or Clock()
         self._named = sorted(named)
-        self._script = redis.register_script(read_script("store/queues"))
+        self._script = redis.register_script(read_script("store/list_queues"))
 
     async def read_all(self) -> list[QueueStatus]:
         """Return all queues, by name. Raises RedisError."""

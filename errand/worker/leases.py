@@ -20,8 +20,8 @@ HELD_SECONDS = 7 * 86400  # an outage of Redis shorter than this doesn't end the
 class Leases:
     """Those of one worker, renewed and given up, and those of all workers that have ended.
 
-    `read_head` returns the arguments that all scripts of the worker begin with (lib/worker/records.lua). Every method
-    may raise RedisError.
+    `read_head` returns the arguments with which all scripts of the worker begin (lib/worker/execution_records.lua).
+    Every method may raise RedisError.
     """
 
     def __init__(

@@ -149,7 +149,7 @@ def test_a_step_that_is_sent_twice_is_done_once(
         names, args = build_occurrences(
             builder, [ServedOccurrence(TICK, token, occurrence, occurrence + 3600, [run], job)]
         )
-    script = redis.register_script(read_script("schedules/run" if by_hand else "schedules/serve"))
+    script = redis.register_script(read_script("schedules/run_by_hand" if by_hand else "schedules/store_due"))
     assert script(keys=names, args=args) == (b"queued" if by_hand else [b"served"])
     assert script(keys=names, args=args) == (b"queued" if by_hand else [b"passed"])
     assert (redis.llen("rq:queue:log"), list_statuses(read(use))) == (1, ["queued"])
@@ -162,7 +162,7 @@ def test_a_run_by_hand_of_a_schedule_deleted_meanwhile_stores_nothing(
     job, token = TICK.build_job(TYPES["log"]), read(use).token
     keys, args = build_run(CallBuilder(queue_settings, TYPES), TICK, token, job, note_run(0, "", None, job.id))
     use(lambda schedules: schedules.delete("tick"))
-    assert redis.register_script(read_script("schedules/run"))(keys=keys, args=args) is None
+    assert redis.register_script(read_script("schedules/run_by_hand"))(keys=keys, args=args) is None
     assert redis.keys("rq:*") == []
 
 

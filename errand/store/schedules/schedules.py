@@ -79,7 +79,7 @@ class Schedules:
         self, redis: Redis, builder: CallBuilder, memory: MemoryGuard, types: dict[str, Job[..., Any]]
     ) -> None:
         self._redis, self._builder, self._memory, self._types = redis, builder, memory, types
-        names = ("schedules/put", "schedules/list", "schedules/read", "schedules/change", "schedules/run")
+        names = ("schedules/put", "schedules/list", "schedules/read", "schedules/change", "schedules/run_by_hand")
         scripts = (redis.register_script(read_script(name)) for name in names)
         self._put, self._list, self._read, self._change, self._run = scripts
 

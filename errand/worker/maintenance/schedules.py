@@ -57,7 +57,7 @@ class DueSchedules:
     ) -> None:
         self._redis, self._types = redis, types
         self._builder = CallBuilder(settings, types, clock)
-        names = ("schedules/due", "schedules/put", "schedules/note_look", "schedules/serve")
+        names = ("schedules/due", "schedules/put", "schedules/note_look", "schedules/store_due")
         scripts = (redis.register_script(read_script(name)) for name in names)
         self._find, self._put, self._look, self._serve = scripts
         self._are_files_stored = False

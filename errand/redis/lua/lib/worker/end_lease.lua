@@ -1,7 +1,7 @@
 -- Letting go of an execution.
 -- rare
 -- gives release, free_late_slot
--- include base, slots, worker/records
+-- include base, slots, worker/execution_records
 
 -- Take an execution out of every record but the job's own, whatever is wrong with one of them: our lease first. Without
 -- a queue it is looked for in all of them.

@@ -2,7 +2,7 @@
 -- is known of them; what is done about them is rare.
 -- gives clock_us, rates, paces, are_held, parked, parked_count, takers, expired, expired_count
 -- gives is_full, has_parked, has_expired_many
--- include worker/records
+-- include worker/execution_records
 
 local PARK_LIMIT, EXPIRED_LIMIT = 500, 200 -- in one step: the server does nothing else meanwhile
 clock_us = clock[1] * 1000000 + clock[2]

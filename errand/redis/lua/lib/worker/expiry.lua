@@ -1,10 +1,10 @@
 -- Jobs that expire: not started by then, or, where the hash says `errand_expires_by` end, not ended. errand:expires has
 -- them, also those that have started or ended since, until it is time to look.
--- ARGV  as lib/worker/records.lua
+-- ARGV  as lib/worker/execution_records.lua
 -- rare
 -- gives find_expiry, is_over, expire, fit_wait
 -- include base, clock, events, jobs, slots, webhook, batch, faults, dependents, job_keys
--- include worker/records, worker/exchange_state, worker/result, worker/quarantine, worker/failure
+-- include worker/execution_records, worker/exchange_state, worker/result, worker/quarantine, worker/failure
 
 local UNSTARTED, ENDED = keys.UNSTARTED, keys.ENDED
 local LAST_TRY_SECONDS = 10 -- so long before its expiry a job that must end by then begins its last try: time to end

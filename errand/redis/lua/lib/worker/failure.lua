@@ -1,7 +1,7 @@
 -- Ends without success.
 -- rare
 -- gives is_to_stop, fail_for_good
--- include base, clock, jobs, keep_dead_letters, slots, webhook, batch, dependents, worker/records
+-- include base, clock, jobs, keep_dead_letters, slots, webhook, batch, dependents, worker/execution_records
 -- include worker/result, job_keys
 
 -- Whether somebody asked for the stop of this very execution, by the job's `errand_stop`: whatever ends it now, it was

@@ -1,8 +1,8 @@
 -- Jobs that finish: most do, and nobody waits for them. What these have in common is written in one command for all of
 -- them.
--- ARGV  as lib/worker/records.lua
+-- ARGV  as lib/worker/execution_records.lua
 -- gives counted, stand_alone, finish, let_go_now
--- include base, events, slots, webhook, batch, dependents, job_keys, worker/records, worker/end_lease
+-- include base, events, slots, webhook, batch, dependents, job_keys, worker/execution_records, worker/end_lease
 -- include worker/result
 
 counted = {successful_job_count = 0, failed_job_count = 0, total_working_time = 0}

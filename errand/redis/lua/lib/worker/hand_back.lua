@@ -1,7 +1,7 @@
 -- Handing back what is held and will not end.
 -- rare
 -- gives hand_back
--- include base, clock, events, jobs, dependents, worker/records, worker/end_lease, worker/quarantine
+-- include base, clock, events, jobs, dependents, worker/execution_records, worker/end_lease, worker/quarantine
 -- include worker/failure, faults
 -- include worker/types, observe/tally, observe/attempts
 

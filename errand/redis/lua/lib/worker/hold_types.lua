@@ -3,7 +3,7 @@
 -- fault may be the job's.
 -- rare
 -- gives may_probe, note_down, note_up, note_probe, find_service
--- include base, held_types, worker/records, worker/exchange_state, worker/types
+-- include base, held_types, worker/execution_records, worker/exchange_state, worker/types
 
 local FIRST_WAIT, LONGEST_WAIT = 1, 60 -- seconds; once the service is up again, its jobs start within a minute
 local KEPT_SECONDS = 900 -- should no worker with that service be left, nobody would ever end it

@@ -1,7 +1,7 @@
 -- Recording what executions report: progress, and how they ended.
--- ARGV  as lib/worker/records.lua
+-- ARGV  as lib/worker/execution_records.lua
 -- gives quarantined, record_reports, count_ends_of_worker
--- include base, events, jobs, faults, observe/tally, worker/records, worker/exchange_state
+-- include base, events, jobs, faults, observe/tally, worker/execution_records, worker/exchange_state
 -- include worker/end_lease, worker/quarantine
 -- include worker/finish, worker/unfinished
 

@@ -1,6 +1,6 @@
 -- RQ's record of how an attempt has ended.
 -- gives add_result
--- include base, worker/records
+-- include base, worker/execution_records
 
 function add_result(id, kind, execution, field, value, started, ended, ttl)
   local key = keys.RESULTS .. id

@@ -1,7 +1,7 @@
 -- Trying a job again.
 -- rare
 -- gives retry
--- include base, clock, events, jobs, slots, backoff, worker/records, worker/failure, worker/expiry
+-- include base, clock, events, jobs, slots, backoff, worker/execution_records, worker/failure, worker/expiry
 
 -- The next wait of a job that carries a policy, nothing where its hours are over. The last try comes as they end.
 local function find_wait(report, hash, policy, left, first_start)

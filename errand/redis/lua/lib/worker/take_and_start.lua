@@ -1,7 +1,7 @@
 -- Taking jobs from their queues, with all of RQ's start records and our lease.
 -- gives take, take_again, look_at_expiries
 -- include base, clock, events, jobs, faults, push
--- include parked, worker/records, worker/end_lease, worker/quarantine, worker/rates, worker/types
+-- include parked, worker/execution_records, worker/end_lease, worker/quarantine, worker/rates, worker/types
 -- include worker/hold_types, worker/park
 -- include worker/record_reports, worker/expiry
 
@@ -133,7 +133,7 @@ function take(want, queues, first, in_turn, executions)
       if ok then
         taken[#taken + 1] = described
       else
-        -- paste worker/untake
+        -- paste worker/not_started
         settle_untaken(id, queue, execution, described)
       end
     end
@@ -145,7 +145,7 @@ function take(want, queues, first, in_turn, executions)
     end
   end
   if #taken == 0 or hold_started() then return taken end
-  -- paste worker/put_back
+  -- paste worker/return_unheld
   local kept, left = put_back(taken, started, queues, executions)
   started = {}
   if #kept < #taken and #queues > 0 then -- what could not be held must not keep others from being taken

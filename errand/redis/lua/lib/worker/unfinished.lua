@@ -1,8 +1,8 @@
 -- What becomes of jobs whose attempts don't finish them.
--- ARGV  as lib/worker/records.lua
+-- ARGV  as lib/worker/execution_records.lua
 -- rare
 -- gives end_otherwise, look_at_service
--- include base, jobs, dependents, parked, observe/attempts, worker/records, worker/end_lease
+-- include base, jobs, dependents, parked, observe/attempts, worker/execution_records, worker/end_lease
 -- include worker/finish, worker/failure
 -- include worker/hand_back, backoff, worker/types, worker/hold_types, worker/park, worker/retry
 

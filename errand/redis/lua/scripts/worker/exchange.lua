@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- One exchange of a runner: records what its executions report and takes new jobs, with all of RQ's start records.
--- ARGV  1 to 6 as lib/worker/records.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many reports
+-- ARGV  1 to 6 as lib/worker/execution_records.lua, 7 the types that the worker has (lib/worker/types.lua), 8 how many
+-- reports
 --       follow, each of 10: kind (unknown:<type> names a type), job, execution, queue, ended as text, started and
 --       ended in seconds, value; of a finished one its tag (type|wait|run, lib/observe/tally.lua) and how many
 --       microseconds it waited; of others but progress four lines, these two, where in the job's code it failed and
@@ -14,7 +15,7 @@
 -- canceled.
 -- A key of a wrong type stops what is in it: jobs that can't be held or parked go back to their queue, or wait a
 -- minute.
--- include base, worker/records, worker/types, worker/rates, worker/hold_types, worker/park
+-- include base, worker/execution_records, worker/types, worker/rates, worker/hold_types, worker/park
 -- include worker/record_reports, worker/take_and_start
 -- include dependents, worker/expiry, store/end_of_step
 

@@ -2,9 +2,11 @@
 -- Looks after jobs that wait for others and that nobody will settle any more: a plain worker leaves the dependents of
 -- what fails, RQ's own tools those of what they cancel or delete. And after what stands in RQ's registry of started
 -- jobs without an end, as we put it there, and has no lease: nobody would ever take it out.
--- ARGV  1 to 6 as lib/worker/records.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how many at most
+-- ARGV  1 to 6 as lib/worker/execution_records.lua, 7 the queue, 8 the first of its deferred jobs to look at, 9 how
+-- many at most
 -- Returns how many were looked at, none where there is no more, and how many of them no longer wait.
--- include base, jobs, keep_dead_letters, store/settle_dependents, dependents, worker/records, store/end_of_step
+-- include base, jobs, keep_dead_letters, store/settle_dependents, dependents, worker/execution_records
+-- include store/end_of_step
 
 local ENDED_BADLY = keys.ENDED_BADLY
 local LOOKED_AT = 200 -- at random, so that each has its turn

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Hands back executions of this worker whose process is gone, each to the front of its queue, in the order of their
 -- starts.
--- ARGV  1 to 6 as lib/worker/records.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the prefix of
+-- ARGV  1 to 6 as lib/worker/execution_records.lua, 7 the trace for a job lost too often, 8 lost or interrupted, 9 the
+-- prefix of
 --       the execution ids that are meant, then the members that are not meant
 -- Returns each member and what became of its job.
--- include base, worker/records, worker/hand_back, dependents, store/end_of_step
+-- include base, worker/execution_records, worker/hand_back, dependents, store/end_of_step
 
 local function read_start(member)
   local start = pcall_redis('HGET', keys.EXECUTION .. member, 'created_at')

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Keeps a worker, what it holds and the list of its types alive.
--- ARGV  1 to 6 as lib/worker/records.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long the list
+-- ARGV  1 to 6 as lib/worker/execution_records.lua, 7 how long RQ keeps the worker's own record, in seconds, 8 how long
+-- the list
 --       of what it holds: an outage must not end that
 -- Returns whether that record is there, for each execution held its member and the job's timeout in seconds, and the
 -- time in microseconds; an execution whose lease somebody else has ended is let go, and not returned.
--- include base, clock, worker/records
+-- include base, clock, worker/execution_records
 
 local held = {}
 for _, member in ipairs(pcall_redis('SMEMBERS', name_held(worker))) do

@@ -1,6 +1,6 @@
 -- Putting back what was taken and can't be held, since a key is of a wrong type: for all of it errand:leases or the
 -- list of what this worker holds, for a queue's jobs rq:wip:<queue>.
--- ARGV  as lib/worker/records.lua
+-- ARGV  as lib/worker/execution_records.lua
 -- gives put_back
 -- include worker/end_lease
 
